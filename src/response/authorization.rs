@@ -246,6 +246,12 @@ impl ConsentPage {
         uri.is_loopback() || uri.is_private_use()
     }
 
+    /// Returns whether the client gets a refresh token. If not, its access ends with the first
+    /// access token, and the page must not promise a renewal.
+    pub fn gets_refresh_token(&self) -> bool {
+        self.client.grant_types().refresh_token
+    }
+
     /// Returns the requested scope tokens, each with its description in the policy.
     pub fn scopes<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.grant.scope().tokens().map(|token| {

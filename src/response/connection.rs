@@ -102,6 +102,24 @@ impl Connection {
         self.grant.resources()
     }
 
+    /// Returns host and port that the code was sent to, or the scheme of a private-use URI. It
+    /// tells two connections of one application apart.
+    pub fn redirect_host(&self) -> &str {
+        self.grant.terms().redirect_uri().host()
+    }
+
+    /// Returns whether the code was sent to a loopback address.
+    pub fn redirects_to_loopback(&self) -> bool {
+        self.grant.terms().redirect_uri().is_loopback()
+    }
+
+    /// Returns whether the code was sent to the user's own device, by loopback or by a private-use
+    /// scheme.
+    pub fn redirects_to_own_device(&self) -> bool {
+        let uri = self.grant.terms().redirect_uri();
+        uri.is_loopback() || uri.is_private_use()
+    }
+
     /// Returns when the consent page was made.
     pub fn created(&self) -> Timestamp {
         self.grant.created()

@@ -17,7 +17,8 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::kept::Kept;
-use crate::pages::{Nav, Onward, Page, Problem, Refused};
+use crate::pages::answer::shown;
+use crate::pages::{Nav, Onward, Page, PlainWords, Problem, Refused, place};
 use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::store::{Backend, BackendError};
 use crate::trail::Trail;
@@ -60,23 +61,29 @@ impl App {
 
     /// Returns the response of a refusal at the authorization endpoint: a redirect if the refusal
     /// allows one, otherwise the error page.
-    pub(crate) fn refused(&self, refusal: &Refusal, reload_url: Option<String>) -> Response {
+    pub(crate) fn refused(&self, refusal: &Refusal, asked: Asked) -> Response {
         let policy = self.oauth.policy();
         let reply = refusal.reply(policy);
         if reply.status == 303 {
             return to_client(reply);
         }
         let problem = refusal.problem(policy);
+        // The anchor is the reason that may be disclosed.
+        let disclosed = Reason::ALL.iter().find(|reason| reason.name() == problem.anchor);
         let page = Problem {
             status: problem.status,
-            title: "Authorization failed".into(),
+            plain: PlainWords::of(*disclosed.unwrap_or(&refusal.reason())),
             code: problem.code.map(|code| code.to_string()).unwrap_or_default(),
             description: problem.description.into_owned(),
             cause: problem.cause.into(),
             fix: problem.fix.into(),
             anchor: problem.anchor,
-            continue_url: problem.continue_url,
-            reload_url,
+            client_id: asked.client_id.map(|id| shown(id.as_bytes())),
+            onward: problem.continue_url.map(|url| {
+                let place = place(&url);
+                (url, place)
+            }),
+            reload_url: asked.reload,
             correlation_id: refusal.correlation().map(|id| id.to_string()).unwrap_or_default(),
             at: crate::pages::utc(SystemTime::now().into()),
         };
@@ -93,17 +100,13 @@ impl App {
     pub(crate) async fn refuse(&self, reason: Reason) -> Response {
         let refusal =
             self.oauth.refuse(Refusal::plain(reason, Endpoint::Authorization), None).await;
-        self.refused(&refusal, None)
+        self.refused(&refusal, Asked::default())
     }
 
-    /// Returns the page of a call that failed. `reload_url` leads back to the request.
-    pub(crate) fn failed(
-        &self,
-        error: &Error<BackendError>,
-        reload_url: Option<String>,
-    ) -> Response {
+    /// Returns the page of a call that failed.
+    pub(crate) fn failed(&self, error: &Error<BackendError>, asked: Asked) -> Response {
         log_failure(error);
-        self.refused(error.refusal(), reload_url)
+        self.refused(error.refusal(), asked)
     }
 
     /// Returns the response of a call, at an endpoint for programs.
@@ -113,6 +116,15 @@ impl App {
             error.reply(self.oauth.policy())
         }))
     }
+}
+
+/// What the error page repeats of an authorization request.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// The client ID, as it was received.
+    pub(crate) client_id: Option<String>,
+    /// The address that repeats the request.
+    pub(crate) reload: Option<String>,
 }
 
 /// The database failed while a session was looked up. The cause is in the log.
@@ -165,7 +177,7 @@ const LONGEST_LOCATION: usize = 3_000;
 pub(crate) fn to_client(reply: Reply) -> Response {
     match reply.header("location") {
         Some(location) if location.len() > LONGEST_LOCATION => {
-            Page(Onward { url: location.to_owned() }).into_response()
+            Page(Onward { url: location.to_owned(), place: place(location) }).into_response()
         }
         _ => respond(reply),
     }

@@ -7,6 +7,9 @@
 mod admin;
 pub(crate) mod answer;
 mod connected;
+mod consent;
+mod problem;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
@@ -16,12 +19,14 @@ use axum::{
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use grantcore::Timestamp;
 
 pub(crate) use self::admin::{
     Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail,
 };
 pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
+pub(crate) use self::consent::{Consent, Destination, Scope};
+pub(crate) use self::problem::{PlainWords, Problem, place};
+pub(crate) use self::words::{AppName, utc};
 use crate::site::{Unrendered, filters};
 
 /// The stylesheet, to be served as `text/css` at `/assets/style.css`.
@@ -65,17 +70,6 @@ impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
     }
 }
 
-/// Formats a time as users quote it to support.
-pub(crate) fn utc(at: Timestamp) -> String {
-    let format =
-        time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    let seconds = i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
-    time::UtcDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|time| time.format(format).ok())
-        .unwrap_or_else(|| "never".into())
-}
-
 /// The navigation of the pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Nav {
@@ -97,7 +91,7 @@ impl Nav {
 pub(crate) struct Home {
     /// The issuer, as in the metadata.
     pub(crate) issuer: String,
-    /// The URL and a short description of each protected resource.
+    /// The URL of each protected resource, and its name for people.
     pub(crate) resources: Vec<(String, String)>,
     /// The name and password of each demonstration account.
     pub(crate) users: Vec<(String, String)>,
@@ -116,6 +110,8 @@ pub(crate) struct Login {
     pub(crate) next: String,
     /// The value of the hidden `csrf` field.
     pub(crate) csrf: String,
+    /// The application that asks for access, if an authorization request waits for the sign-in.
+    pub(crate) asking: Option<AppName>,
     /// The user name of the last attempt, or an empty text.
     pub(crate) username: String,
     /// Whether the last attempt failed. The page does not show which field was wrong.
@@ -130,106 +126,19 @@ pub(crate) struct Login {
 
 impl Screen for Login {}
 
-/// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`), one
-/// `granted` for each scope shown and one `without` for each scope to leave out.
-#[derive(Debug, Template)]
-#[template(path = "consent.html", whitespace = "minimize")]
-pub(crate) struct Consent {
-    /// The single-use ticket of this page.
-    pub(crate) ticket: String,
-    /// The address of the authorization request, to reload an expired page.
-    pub(crate) reload: String,
-    /// The value of the hidden `csrf` field of the form that switches the account.
-    pub(crate) csrf: String,
-    /// The user who is signed in.
-    pub(crate) subject: String,
-    /// The name of the client.
-    pub(crate) client_name: String,
-    /// The whole client id.
-    pub(crate) client_id: String,
-    /// The host of a client id that is a URL.
-    pub(crate) client_host: Option<String>,
-    /// The client's own pages with their titles; `https` only.
-    pub(crate) client_pages: Vec<(&'static str, String)>,
-    /// How this server came to know the client: a sentence without its full stop.
-    pub(crate) registration: String,
-    /// Whether the operator registered the client, so that its name is verified.
-    pub(crate) verified: bool,
-    /// The host, or private-use scheme, of the redirect URI.
-    pub(crate) redirect_host: String,
-    /// Whether the redirect goes to the user's own device, by a loopback address or a private-use
-    /// scheme. Any program there could receive it, so the page warns.
-    pub(crate) loopback_only: bool,
-    /// The requested scopes.
-    pub(crate) scopes: Vec<Scope>,
-    /// The resources of the requested access.
-    pub(crate) resources: Vec<String>,
-    /// The lifetime of an access token: `1 hour`.
-    pub(crate) access_lifetime: String,
-    /// The lifetime of the connection: `up to 180 days, or 30 days without use`.
-    pub(crate) grant_lifetime: String,
-    /// The lifetime of the page, a sentence without its full stop: `This page is valid for 10
-    /// minutes`.
-    pub(crate) expires_in: String,
-}
-
-impl Screen for Consent {}
-
-/// One scope on the consent page.
-#[derive(Debug)]
-pub(crate) struct Scope {
-    /// The scope token, which is the value of its checkbox.
-    pub(crate) name: String,
-    /// What the scope allows.
-    pub(crate) description: String,
-}
-
-/// The error page in place of a consent page. It has no form, so it cannot grant anything.
-#[derive(Debug, Template)]
-#[template(path = "problem.html", whitespace = "minimize")]
-pub(crate) struct Problem {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The heading.
-    pub(crate) title: String,
-    /// The public error code, such as `invalid_request`.
-    pub(crate) code: String,
-    /// The error, the received value and the expected one, as text. Nothing in it becomes a link.
-    pub(crate) description: String,
-    /// The cause, in a sentence.
-    pub(crate) cause: String,
-    /// The fix, in a sentence.
-    pub(crate) fix: String,
-    /// The anchor of the reason on the troubleshooting page.
-    pub(crate) anchor: &'static str,
-    /// The error response at a *verified* redirect URI. No other address of a request becomes a
-    /// link.
-    pub(crate) continue_url: Option<String>,
-    /// The address that repeats the request.
-    pub(crate) reload_url: Option<String>,
-    /// The correlation id of the event.
-    pub(crate) correlation_id: String,
-    /// The time of the event, in UTC.
-    pub(crate) at: String,
-}
-
-impl Screen for Problem {
-    fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-}
-
 /// The page that leads back to the application if the address is too long for a header.
 #[derive(Debug, Template)]
 #[template(path = "onward.html", whitespace = "minimize")]
 pub(crate) struct Onward {
     /// The response at a *verified* redirect URI.
     pub(crate) url: String,
+    /// The name of the place that it leads to.
+    pub(crate) place: String,
 }
 
 impl Screen for Onward {}
 
-/// A page of one sentence, as after signing out.
+/// A page of one sentence, as after signing out or at an unknown address.
 #[derive(Debug, Template)]
 #[template(path = "notice.html", whitespace = "minimize")]
 pub(crate) struct Notice {
@@ -237,9 +146,32 @@ pub(crate) struct Notice {
     pub(crate) title: String,
     /// The sentence.
     pub(crate) message: String,
+    /// What a developer needs, apart from the sentence.
+    pub(crate) detail: Option<String>,
+}
+
+impl Notice {
+    /// Returns a page without a detail.
+    pub(crate) fn new(title: &str, message: &str) -> Self {
+        Self { title: title.into(), message: message.into(), detail: None }
+    }
 }
 
 impl Screen for Notice {}
+
+/// What a browser sees at the address of a protected resource.
+#[derive(Debug, Template)]
+#[template(path = "resource.html", whitespace = "minimize")]
+pub(crate) struct ForApplications {
+    /// What the resource holds, in the user's words: `your notes`.
+    pub(crate) name: String,
+    /// The kind of the resource, and what takes its address.
+    pub(crate) kind: &'static str,
+    /// Its address, as an application needs it.
+    pub(crate) url: String,
+}
+
+impl Screen for ForApplications {}
 
 #[cfg(test)]
 mod tests;

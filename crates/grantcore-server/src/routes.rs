@@ -5,6 +5,7 @@ mod api;
 mod authorize;
 mod clients;
 mod connected;
+mod consent;
 mod guard;
 mod help;
 mod login;
@@ -52,8 +53,8 @@ pub(crate) fn router(
         .route("/logout", post(login::logout))
         .route("/settings/connected-apps", get(connected::list))
         .route(
-            "/settings/connected-apps/{grant}/revoke",
-            get(connected::confirm).post(connected::revoke),
+            "/settings/connected-apps/{grant}/disconnect",
+            get(connected::confirm).post(connected::disconnect),
         )
         .route("/admin", get(admin::home))
         .route("/admin/clients", get(admin::clients))
@@ -66,7 +67,7 @@ pub(crate) fn router(
         .route("/oauth/authorize", any(authorize::authorize))
         .route("/oauth/continue", get(resume::resume))
         .route("/oauth/switch", post(resume::switch))
-        .route("/oauth/consent", post(authorize::consent))
+        .route("/oauth/consent", get(consent::again).post(consent::consent))
         .route(
             "/assets/style.css",
             get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }),
@@ -87,7 +88,8 @@ pub(crate) fn router(
         #[expect(clippy::expect_used, reason = "the policy of `setup` declares both scopes")]
         let free = app.oauth.policy().needs(resource.identifier(), scope).expect("a known scope");
         let paid = free.clone().billed();
-        let guarded = Arc::new(Guarded { app: Arc::clone(app), free, paid, billed });
+        let resource = resource.identifier().to_owned();
+        let guarded = Arc::new(Guarded { app: Arc::clone(app), resource, free, paid, billed });
         resources = resources
             .route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
     }
@@ -156,7 +158,8 @@ fn endpoints_that_are_off(app: &Arc<App>) -> Router {
         let off = any(clients::off).with_state((Arc::clone(app), endpoint));
         router = router.route(&app.issuer.site().path(path), off);
     }
-    router.route_layer(cors())
+    // Without a route, `route_layer` panics, and `layer` would be on the fallback too.
+    if router.has_routes() { router.route_layer(cors()) } else { router }
 }
 
 /// Returns the part of a URL after its origin.

@@ -23,6 +23,15 @@ pub(crate) const MCP_SCOPE: &str = "notes";
 /// The scope that the API requires.
 pub(crate) const API_SCOPE: &str = "profile";
 
+/// The resources by the ends of their URLs, each with its name in a sentence for the user.
+const RESOURCE_NAMES: [(&str, &str); 2] = [("/mcp", "your notes"), ("/api", "your profile")];
+
+/// Returns the name of a resource for people.
+pub(crate) fn resource_name(identifier: &str) -> &str {
+    let named = RESOURCE_NAMES.into_iter().find(|(end, _)| identifier.ends_with(end));
+    named.map_or(identifier, |(_, name)| name)
+}
+
 /// Builds the policy of the settings.
 pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyError> {
     let lifetimes = &config.lifetimes;

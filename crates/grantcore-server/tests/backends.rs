@@ -131,8 +131,8 @@ async fn end_by_user_and_client(fixture: &Fixture, alice: &Browser) {
     let (_, list) = fixture.page(alice, "/settings/connected-apps?active=1").await;
     let path = list
         .split("href=\"")
-        .find(|rest| rest.contains("/revoke\""))
-        .unwrap_or_else(|| panic!("no Revoke button: {list}"));
+        .find(|rest| rest.contains("/disconnect\""))
+        .unwrap_or_else(|| panic!("no Disconnect button: {list}"));
     let path = path.split('"').next().unwrap();
     let (_, confirm) = fixture.page(alice, path).await;
     let ended =

@@ -17,6 +17,8 @@
 
 #[path = "support/chromium.rs"]
 mod chromium;
+#[path = "support/screen.rs"]
+mod screen;
 mod support;
 
 use std::time::Duration;
@@ -47,17 +49,18 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     let alice = driver.browser(server.issuer(), "alice", false).await;
     let admin = driver.browser(server.issuer(), "admin", true).await;
 
-    // The user revokes the connection on the page. Support finds it. The user authorizes again.
+    // The user ends the connection on the page. Support finds it. The user authorizes again.
     let tokens =
         app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
     app.works(&tokens).await;
     alice.open("/settings/connected-apps").await.shot("connected").await;
+    alice.unfold().await;
     alice.shows("Active").await;
-    alice.press("Revoke").await;
-    alice.shows("End the connection of").await;
-    alice.shot("revoke").await;
-    alice.press("Revoke").await;
-    alice.shows("The connection is ended").await;
+    alice.press("Disconnect").await;
+    alice.shows("Disconnect Demo application?").await;
+    alice.shot("disconnect").await;
+    alice.press("Disconnect").await;
+    alice.shows("Disconnected. The application no longer has access").await;
     alice.shows("No application is connected").await;
     alice.shot("ended").await;
     app.is_dead(&tokens).await;
@@ -191,6 +194,7 @@ async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dorma
     let renewed = Tokens { access: body["access_token"].as_str().unwrap().into(), ..tokens };
     app.works(&renewed).await;
     alice.open("/settings/connected-apps?active=1").await;
+    alice.unfold().await;
     alice.shows("Active").await;
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();

@@ -95,10 +95,10 @@ async fn a_client_that_nobody_registered_connects_by_its_document() {
     let host = format!("localhost:{}", publisher.address.port());
     for part in [
         "Published Client",
-        "Known by a document it publishes",
-        "The name is its own claim",
+        "described by its own document at",
+        "nobody has checked its name",
         &host,
-        "runs on this computer",
+        "Runs on this device",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }

@@ -294,7 +294,9 @@ async fn the_user_may_leave_a_scope_out() {
     let browser = Browser::new("alice");
     let page = browser.consent_page(&url).await;
     let mut fields = form(&page).fields;
-    fields.extend([("decision".into(), "allow".into()), ("without".into(), "notes".into())]);
+    // Unticked.
+    fields.retain(|(name, value)| (&**name, &**value) != ("scope", "notes"));
+    fields.push(("decision".into(), "allow".into()));
     let answer = browser
         .http
         .post(format!("{}/oauth/consent", server.issuer()))

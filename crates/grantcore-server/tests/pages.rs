@@ -70,12 +70,12 @@ async fn page(browser: &Browser, url: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// Returns the address of the first Revoke button.
-fn revoke_path(list: &str) -> String {
+/// Returns the address of the first Disconnect button.
+fn disconnect_path(list: &str) -> String {
     let path = list
         .split("href=\"")
-        .find(|rest| rest.contains("/revoke\""))
-        .unwrap_or_else(|| panic!("no Revoke button: {list}"));
+        .find(|rest| rest.contains("/disconnect\""))
+        .unwrap_or_else(|| panic!("no Disconnect button: {list}"));
     path.split('"').next().unwrap().to_owned()
 }
 
@@ -89,11 +89,11 @@ async fn only_the_user_can_end_a_connection_and_only_with_the_token_of_the_form(
     tokens(&issuer, &bob).await;
     let (status, list) = page(&alice, &format!("{issuer}/settings/connected-apps")).await;
     assert_eq!(status, 200);
-    let target = format!("{issuer}{}", revoke_path(&list));
+    let target = format!("{issuer}{}", disconnect_path(&list));
 
     // Another user, with the token of their own form.
     let (_, bobs) = page(&bob, &format!("{issuer}/settings/connected-apps")).await;
-    let (_, bobs) = page(&bob, &format!("{issuer}{}", revoke_path(&bobs))).await;
+    let (_, bobs) = page(&bob, &format!("{issuer}{}", disconnect_path(&bobs))).await;
     assert_eq!(page(&bob, &target).await.0, 404);
     assert_eq!(
         bob.http.post(&target).form(&form(&bobs).fields).send().await.unwrap().status(),
@@ -116,7 +116,7 @@ async fn only_the_user_can_end_a_connection_and_only_with_the_token_of_the_form(
     assert_eq!(api(&issuer, &access).await, 401);
     assert_eq!(page(&alice, &target).await.0, 404, "the connection has ended");
     assert_eq!(
-        page(&alice, &format!("{issuer}/settings/connected-apps/nonsense/revoke")).await.0,
+        page(&alice, &format!("{issuer}/settings/connected-apps/nonsense/disconnect")).await.0,
         404
     );
     server.stop().await.unwrap();

@@ -3,8 +3,9 @@
 //!
 //! `rmcp` runs in the process of the test. The clients for Node.js and Python run as scripts in
 //! `node/` and `python/`, which print their steps on standard output and read the address of the
-//! redirect from standard input. `install` installs them. If they are not installed, their tests
-//! are skipped with a message, unless `GRANTCORE_REQUIRE_CLIENTS=1`.
+//! redirect from standard input. `install` installs them, and axe-core with those for Node.js. If
+//! they are not installed, their tests are skipped with a message, unless
+//! `GRANTCORE_REQUIRE_CLIENTS=1`.
 //!
 //! What never lives here: a server, or what a test expects of one.
 #![forbid(unsafe_code)]
@@ -24,7 +25,7 @@ mod script;
 
 pub use browser::{Browser, Form, form, install_crypto_provider, param, plain_client};
 pub use rmcp_client::{call, connect_rmcp, start_rmcp};
-pub use script::{Arguments, Program, Script};
+pub use script::{Arguments, Program, Script, axe_core};
 
 /// The redirect URI of the clients that run no server of their own. No program listens there,
 /// because the browser stops at it.

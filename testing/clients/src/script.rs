@@ -113,6 +113,13 @@ fn node(name: &str) -> Option<(Command, TempDir)> {
     Some((command, directory))
 }
 
+/// Returns axe-core, which checks the accessibility of a page in its browser, or `None` if it is
+/// not installed.
+pub fn axe_core() -> Option<String> {
+    let place = installed("node", include_str!("../node/package-lock.json"))?;
+    Some(std::fs::read_to_string(place.join("node_modules/axe-core/axe.min.js")).unwrap())
+}
+
 fn python() -> Option<(Command, TempDir)> {
     let place = installed("python", include_str!("../python/requirements.txt"))?;
     let mut command = Command::new(place.join("bin/python"));

@@ -132,6 +132,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
             description: format!(
                 "The request must name one host in its Host header; received: {received}."
             ),
+            message: None,
             links: Vec::new(),
         };
         return answer.to(request.headers());
@@ -148,6 +149,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
                  the Host on as clients send it ({}), or names this one by --allowed-hosts.",
                 hosts.issuer.host(),
             ),
+            message: None,
             links: Vec::new(),
         };
         return answer.to(request.headers());
@@ -164,6 +166,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
                  If you did, its proxy must pass on the Host header or set X-Forwarded-Proto to https, or its operator \
                  names the Host that the proxy sends by --allowed-hosts; received: {received}.",
             ),
+            message: None,
             links: Vec::new(),
         };
         return answer.to(request.headers());

@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     /// The received value and the expected one: the text of the page, and `error_description` in
     /// JSON.
     pub(crate) description: String,
+    /// The sentence for people, if the description is for developers.
+    pub(crate) message: Option<String>,
     /// Further members of the JSON: addresses by name.
     pub(crate) links: Vec<(&'static str, String)>,
 }
@@ -29,7 +31,11 @@ impl Answer {
     /// Returns the response in the form that these request headers accept.
     pub(crate) fn to(self, headers: &HeaderMap) -> Response {
         if is_browser(headers) {
-            let page = Notice { title: self.title.into(), message: self.description };
+            let (message, detail) = match self.message {
+                Some(message) => (message, Some(self.description)),
+                None => (self.description, None),
+            };
+            let page = Notice { title: self.title.into(), message, detail };
             return (self.status, Page(page)).into_response();
         }
         let mut body = Map::new();

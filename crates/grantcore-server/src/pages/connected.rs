@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::words::AppName;
 use super::{Nav, Screen, filters};
 
 /// The applications that a user has connected.
@@ -17,6 +18,8 @@ pub(crate) struct Connected {
     pub(crate) ended: bool,
     /// The grant id after which the next page of the list begins.
     pub(crate) next: Option<String>,
+    /// What an application is given to connect: the name and URL of each resource.
+    pub(crate) addresses: Vec<(String, String)>,
 }
 
 impl Screen for Connected {}
@@ -24,10 +27,8 @@ impl Screen for Connected {}
 /// An application, with its connections.
 #[derive(Debug)]
 pub(crate) struct App {
-    pub(crate) name: String,
+    pub(crate) name: AppName,
     pub(crate) client_id: String,
-    /// Whether the operator registered the client, so that its name is verified.
-    pub(crate) verified: bool,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -38,13 +39,26 @@ pub(crate) struct Entry {
     /// Each scope token with its description.
     pub(crate) scopes: Vec<(String, String)>,
     pub(crate) resources: Vec<String>,
+    /// Where the application runs, a sentence without its full stop. It tells two connections of
+    /// one application apart.
+    pub(crate) place: String,
+    /// The version that the application claims to be.
+    pub(crate) software: Option<String>,
+    /// When it was connected: `3 days ago`.
+    pub(crate) since: String,
+    /// When it last fetched tokens: `2 hours ago`.
+    pub(crate) used: String,
+    /// When it was connected, in UTC.
     pub(crate) connected: String,
+    /// When it last fetched tokens, in UTC.
     pub(crate) refreshed: String,
     /// When its access token expires, if it has a valid one.
     pub(crate) until: Option<String>,
     /// When the connection ends unless it is refreshed before.
     pub(crate) expires: String,
     pub(crate) active: bool,
+    /// Whether the application has a refresh token.
+    pub(crate) refreshes: bool,
 }
 
 /// The page of all reasons, with their causes and fixes.
@@ -79,19 +93,23 @@ pub(super) mod tests {
             grant: text.into(),
             scopes: vec![(text.into(), text.into())],
             resources: vec![text.into()],
+            place: text.into(),
+            software: Some(text.into()),
+            since: text.into(),
+            used: text.into(),
             connected: text.into(),
             refreshed: text.into(),
             until: Some(text.into()),
             expires: text.into(),
             active: true,
+            refreshes: true,
         }
     }
 
     pub(crate) fn app(text: &str) -> App {
         App {
-            name: text.into(),
+            name: AppName { text: text.into(), is_claim: true },
             client_id: text.into(),
-            verified: false,
             entries: vec![entry(text)],
         }
     }
@@ -103,6 +121,7 @@ pub(super) mod tests {
             active_only: true,
             ended: true,
             next: Some(text.into()),
+            addresses: vec![(text.into(), text.into())],
         }
     }
 
@@ -127,7 +146,8 @@ pub(super) mod tests {
         }
         assert!(page.render()?.contains("Dormant"));
         page.apps.clear();
-        assert!(page.render()?.contains("No application"));
+        let empty = page.render()?;
+        assert!(empty.contains("No application") && empty.contains("give it"), "{empty}");
         Ok(())
     }
 }

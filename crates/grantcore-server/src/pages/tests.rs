@@ -24,12 +24,17 @@ fn login(text: &str) -> Login {
     Login {
         next: text.into(),
         csrf: text.into(),
+        asking: Some(claim(text)),
         username: text.into(),
         failed: true,
         not_now: Some(text.into()),
         current: Some(text.into()),
         users: pairs(text),
     }
+}
+
+fn claim(text: &str) -> AppName {
+    AppName { text: text.into(), is_claim: true }
 }
 
 fn consent(text: &str, verified: bool) -> Consent {
@@ -39,18 +44,20 @@ fn consent(text: &str, verified: bool) -> Consent {
         reload: text.into(),
         csrf: text.into(),
         subject: text.into(),
-        client_name: text.into(),
+        name: AppName { is_claim: !verified, ..claim(text) },
+        whole_name: Some(text.into()),
+        wanted: text.into(),
+        unverified: (!verified).then(|| text.into()),
+        connected: Some(text.into()),
+        scopes: vec![scope(), scope()],
+        destination: Destination::OwnDevice(text.into()),
+        lasts: text.into(),
+        registration: text.into(),
         client_id: text.into(),
         client_host: Some(text.into()),
         client_pages: vec![("Website", text.into())],
-        registration: text.into(),
-        verified,
-        redirect_host: text.into(),
-        loopback_only: true,
-        scopes: vec![scope(), scope()],
-        resources: vec![text.into(), text.into()],
+        resources: pairs(text),
         access_lifetime: text.into(),
-        grant_lifetime: text.into(),
         expires_in: text.into(),
     }
 }
@@ -58,13 +65,14 @@ fn consent(text: &str, verified: bool) -> Consent {
 fn problem(text: &str) -> Problem {
     Problem {
         status: 400,
-        title: text.into(),
+        plain: PlainWords::of(grantcore::Reason::PkceMissing),
         code: text.into(),
         description: text.into(),
         cause: text.into(),
         fix: text.into(),
         anchor: "pkce_missing",
-        continue_url: Some(text.into()),
+        client_id: Some(text.into()),
+        onward: Some((text.into(), text.into())),
         reload_url: Some(text.into()),
         correlation_id: text.into(),
         at: text.into(),
@@ -72,11 +80,15 @@ fn problem(text: &str) -> Problem {
 }
 
 fn notice(text: &str) -> Notice {
-    Notice { title: text.into(), message: text.into() }
+    Notice { detail: Some(text.into()), ..Notice::new(text, text) }
+}
+
+fn resource(text: &str) -> ForApplications {
+    ForApplications { name: text.into(), kind: "an API", url: text.into() }
 }
 
 /// Renders every page with `text` for every value.
-fn every_page(text: &str) -> Result<[String; 14]> {
+fn every_page(text: &str) -> Result<[String; 15]> {
     Ok([
         home(text).render()?,
         login(text).render()?,
@@ -84,6 +96,7 @@ fn every_page(text: &str) -> Result<[String; 14]> {
         consent(text, false).render()?,
         problem(text).render()?,
         notice(text).render()?,
+        resource(text).render()?,
         connected::tests::connected(text).render()?,
         connected::tests::troubleshooting(text).render()?,
         admin::tests::home(text).render()?,
@@ -149,10 +162,9 @@ fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
     let starts = [
         "ticket\"",
         "reload\"",
-        "granted\"",
-        "without\"",
-        "granted\"",
-        "without\"",
+        "scopes_shown\"",
+        "scope\"",
+        "scope\"",
         "decision\" value=\"deny\"",
         "decision\" value=\"allow\"",
     ];
@@ -162,19 +174,23 @@ fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
     }
 
     assert_eq!(form.matches("<button").count(), 2, "the first submit button is Deny");
-    assert_eq!(form.matches(" checked").count(), 0, "no box is ticked in advance");
+    assert_eq!(form.matches(" checked>").count(), 2, "a tick grants, and all are ticked at first");
     Ok(())
 }
 
 #[test]
 fn consent_links_only_to_a_verified_client_and_warns_of_a_local_one() -> Result<()> {
+    let own = "<a href=\"/settings/connected-apps\">";
     let mut page = consent("plain", false);
     let html = page.render()?;
-    assert!(!html.contains("<a ") && html.contains("runs on this computer"));
-    page.verified = true;
-    page.loopback_only = false;
+    assert_eq!((html.matches("<a ").count(), html.matches(own).count()), (1, 1), "{html}");
+    assert!(html.contains("Runs on this device") && html.contains("Unverified:"));
+    page.unverified = None;
+    page.destination = Destination::Host("plain".into());
     let html = page.render()?;
-    assert!(html.contains("<a ") && !html.contains("runs on this computer"));
+    assert!(html.matches("<a ").count() == 2 && !html.contains("role=\"note\""), "{html}");
+    page.destination = Destination::Scheme("plain".into());
+    assert!(page.render()?.contains("Runs on this device"));
     Ok(())
 }
 
@@ -186,7 +202,7 @@ fn problem_has_no_form_and_nothing_to_allow() -> Result<()> {
         assert!(!html.contains(banned), "{banned}: {html}");
     }
     assert_eq!(html.matches("<a ").count(), 3, "a received value is not a link");
-    page.continue_url = None;
+    page.onward = None;
     page.reload_url = None;
     assert_eq!(page.render()?.matches("<a ").count(), 1, "only the link to troubleshooting");
     Ok(())

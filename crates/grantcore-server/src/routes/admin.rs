@@ -122,7 +122,7 @@ pub(crate) async fn account(
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
-    let apps = by_app(found.entries.iter(), app.oauth.policy());
+    let apps = by_app(found.entries.iter(), app.oauth.policy(), app.oauth.now());
     with_form_cookie(&app, &headers, |csrf| {
         Page(pages::Account {
             nav,

@@ -6,16 +6,19 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use grantcore::client::Registration;
+use grantcore::policy::Resource;
 use grantcore::response::{Connection, ConnectionState};
 use grantcore::value::GrantId;
-use grantcore::{Error, Policy};
+use grantcore::{Error, Policy, Timestamp};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
 use super::login::{CsrfForm, with_form_cookie};
 use crate::app::{App, log_failure, not_now};
-use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
+use crate::pages::words::{ago, brief};
+use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
+use crate::setup::resource_name;
 use crate::store::BackendError;
 
 /// The number of grants that are read for one page.
@@ -47,10 +50,11 @@ pub(crate) async fn list(
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
     Page(Connected {
         nav: app.nav(Some(&session.subject)),
-        apps: by_app(listed, app.oauth.policy()),
+        apps: by_app(listed, app.oauth.policy(), app.oauth.now()),
         active_only,
         ended: !shown.ended.is_empty(),
         next: found.next.map(|id| id.to_string()),
+        addresses: app.oauth.policy().resources().iter().map(named).collect(),
     })
     .into_response()
 }
@@ -69,14 +73,16 @@ pub(crate) async fn confirm(
         Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
     };
     with_form_cookie(&app, &headers, |csrf| {
+        let entry = entry(&own, app.oauth.policy(), app.oauth.now());
         Page(Confirm {
             nav: app.nav(Some(&session.subject)),
-            question: format!("End the connection of “{}”?", own.client_name()),
-            consequence:
-                "Its tokens stop working at once. To use it again you will have to allow it again."
-                    .into(),
-            button: "Revoke",
-            action: format!("{HERE}/{grant}/revoke"),
+            question: format!("Disconnect {}?", app_name(&own).plain()),
+            consequence: format!(
+                "You connected it {} ({}). {}. It loses its access at once, and must ask you again.",
+                entry.since, entry.connected, entry.place
+            ),
+            button: "Disconnect",
+            action: format!("{HERE}/{grant}/disconnect"),
             fields: vec![("csrf".into(), csrf)],
             back: HERE.into(),
         })
@@ -84,7 +90,7 @@ pub(crate) async fn confirm(
     })
 }
 
-pub(crate) async fn revoke(
+pub(crate) async fn disconnect(
     State(app): State<Arc<App>>,
     Path(grant): Path<String>,
     session: Option<Session>,
@@ -154,6 +160,7 @@ fn unavailable(nav: Nav, error: &Error<BackendError>) -> Response {
 pub(super) fn by_app<'a>(
     connections: impl Iterator<Item = &'a Connection>,
     policy: &Policy,
+    now: Timestamp,
 ) -> Vec<pages::App> {
     let mut all: Vec<_> = connections.collect();
     all.sort_by_key(|own| {
@@ -162,33 +169,59 @@ pub(super) fn by_app<'a>(
     let mut apps: Vec<pages::App> = Vec::new();
     for own in all {
         let client_id = own.client_id().to_string();
-        let verified = own.client().registration() == Registration::Operator;
         match apps.last_mut() {
-            Some(app) if app.client_id == client_id => app.entries.push(entry(own, policy)),
+            Some(app) if app.client_id == client_id => {
+                app.entries.push(entry(own, policy, now));
+            }
             _ => apps.push(pages::App {
-                name: own.client_name(),
+                name: app_name(own),
                 client_id,
-                verified,
-                entries: vec![entry(own, policy)],
+                entries: vec![entry(own, policy, now)],
             }),
         }
     }
     apps
 }
 
-fn entry(own: &Connection, policy: &Policy) -> Entry {
+fn app_name(own: &Connection) -> AppName {
+    let verified = own.client().registration() == Registration::Operator;
+    AppName::of(&own.client_name(), own.client_id().as_str(), verified)
+}
+
+fn entry(own: &Connection, policy: &Policy, now: Timestamp) -> Entry {
     let meaning = |name: &str| {
         let known = policy.scopes().iter().find(|known| known.name() == name);
         (name.to_owned(), known.map_or_else(String::new, |known| known.description().to_owned()))
     };
+    let software = &own.client().description().software_version;
     Entry {
         grant: own.grant_id().to_string(),
         scopes: own.scope().map(meaning).collect(),
         resources: own.resources().map(Into::into).collect(),
+        place: place(own),
+        software: software.as_deref().map(brief),
+        since: ago(own.created(), now),
+        used: ago(own.last_refreshed_at(), now),
         connected: utc(own.created()),
         refreshed: utc(own.last_refreshed_at()),
         until: own.access_expires_at().map(utc),
         expires: utc(own.expires()),
         active: own.state() == ConnectionState::Active,
+        refreshes: own.client().grant_types().refresh_token,
     }
+}
+
+/// Describes where the application of a connection runs, as far as its redirect URI shows it.
+fn place(own: &Connection) -> String {
+    let host = own.redirect_host();
+    match own.redirects_to_own_device() {
+        true if own.redirects_to_loopback() => format!("On a device of yours, {host}"),
+        true => format!("On a device of yours, for {host}: addresses"),
+        false => format!("At {host}"),
+    }
+}
+
+/// Returns the name of a resource for people, and its URL.
+fn named(resource: &Resource) -> (String, String) {
+    (resource_name(resource.identifier()).to_owned(), resource.identifier().to_owned())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grantcore::reason::Endpoint;
@@ -19,7 +19,10 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use super::authorize::{BodyError, read};
 use crate::app::{App, respond};
 use crate::mcp::Identity;
+use crate::pages::answer::is_browser;
+use crate::pages::{ForApplications, Page};
 use crate::payment::{Drawn, Payment};
+use crate::setup::resource_name;
 
 /// The header with the rest of a low balance.
 pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
@@ -27,6 +30,8 @@ pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balanc
 /// A protected resource, with the scope that it requires and the calls that are billed.
 pub(crate) struct Guarded {
     pub(crate) app: Arc<App>,
+    /// The identifier of the resource: its URL.
+    pub(crate) resource: String,
     /// What a free call needs.
     pub(crate) free: Needs,
     /// What a call needs that costs something.
@@ -49,7 +54,7 @@ pub(crate) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let Guarded { app, free, paid, billed } = &*guarded;
+    let Guarded { app, free, paid, billed, .. } = &*guarded;
     let (parts, body) = request.into_parts();
     let (is_billed, body) = billed.of(body).await;
     let values = parts.headers.get_all(header::AUTHORIZATION);
@@ -57,7 +62,15 @@ pub(crate) async fn guard(
     let needs = if is_billed { paid } else { free };
     let access = match app.oauth.check(&authorization, needs).await {
         Ok(access) => access,
-        Err(error) => return app.reply(Err(error)),
+        Err(error) => {
+            let refused = app.reply(Err(error));
+            let is_opened = parts.method == Method::GET && values.iter().next().is_none();
+            return if is_opened && is_browser(&parts.headers) {
+                guarded.explained(&refused)
+            } else {
+                refused
+            };
+        }
     };
     let body = match body {
         Ok(body) => body,
@@ -92,6 +105,24 @@ fn identity(access: &Access) -> Identity {
         client_id: access.client_id().to_string(),
         scopes: access.scope().map(Into::into).collect(),
         warning: None,
+    }
+}
+
+impl Guarded {
+    /// Returns the refusal with a page for a person who opened the address in a browser. Status,
+    /// challenge and the other headers are those that a program receives.
+    fn explained(&self, refused: &Response) -> Response {
+        let kind = match self.billed {
+            Billed::All => "an API",
+            Billed::Tools => "an MCP endpoint",
+        };
+        let name = resource_name(&self.resource).to_owned();
+        let page = ForApplications { name, kind, url: self.resource.clone() };
+        let mut response = (refused.status(), Page(page)).into_response();
+        for (name, value) in refused.headers() {
+            response.headers_mut().entry(name).or_insert(value.clone());
+        }
+        response
     }
 }
 

@@ -7,15 +7,20 @@ use axum::extract::{Form, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use grantcore::Store as _;
+use grantcore::client::Registration;
+use grantcore::store::{ClientKey, Keys};
 use serde::Deserialize;
 
+use super::authorize::client_id;
 use super::clients::source;
 use super::resume::{continue_to, log_in_for, login_for};
 use crate::accounts::Wait;
 use crate::app::{App, SessionUnavailable, not_now};
 use crate::kept::Request;
-use crate::pages::{Home, Login, Nav, Notice, Page};
-use crate::sessions::{self, Session};
+use crate::pages::{AppName, Home, Login, Nav, Notice, Page};
+use crate::sessions::{self, Session, Token};
+use crate::setup::resource_name;
 
 #[derive(Deserialize)]
 pub(crate) struct Target {
@@ -55,7 +60,7 @@ pub(crate) async fn home(
     let resources = policy
         .resources()
         .iter()
-        .map(|own| (own.identifier().to_owned(), own.scopes().collect::<Vec<_>>().join(" ")));
+        .map(|own| (own.identifier().to_owned(), resource_name(own.identifier()).to_owned()));
     let resources = resources.collect();
     let signed_in = session.ok().flatten().map(|session| session.subject);
     with_form_cookie(&app, &headers, |csrf| {
@@ -78,15 +83,18 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Response {
     if !target.request.is_empty() {
-        return login_for(&app, session, &headers, &target.request);
+        return login_for(&app, session, &headers, &target.request).await;
     }
     let next = sessions::next(&target.next).to_owned();
     if session.is_some() {
         return Redirect::to(&next).into_response();
     }
-    with_form_cookie(&app, &headers, |csrf| {
-        Page(login_page(&app, next, csrf, String::new())).into_response()
-    })
+    let token = match app.form_cookie.read_or_create(&headers) {
+        Ok(token) => token,
+        Err(error) => return no_randomness(error),
+    };
+    let page = login_page(&app, next, token.reveal(), String::new()).await;
+    set_form_cookie(&app, &token, Page(page).into_response())
 }
 
 /// `POST /login`.
@@ -105,10 +113,7 @@ pub(crate) async fn submit(
             return log_in_for(&app, request);
         }
         let message = "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.";
-        return (
-            StatusCode::FORBIDDEN,
-            Page(Notice { title: "Not signed in".into(), message: message.into() }),
-        )
+        return (StatusCode::FORBIDDEN, Page(Notice::new("Not signed in", message)))
             .into_response();
     }
     let Credentials { csrf, username, password, .. } = form;
@@ -117,10 +122,10 @@ pub(crate) async fn submit(
         Ok(Some(subject)) => subject,
         Ok(None) => {
             // Not 401, which must name a challenge of HTTP authentication (RFC 9110 §15.5.2).
-            let failed = Login { failed: true, ..page(username) };
+            let failed = Login { failed: true, ..page(username).await };
             return (StatusCode::FORBIDDEN, Page(failed)).into_response();
         }
-        Err(refusal) => return refusal.response(page(username)),
+        Err(refusal) => return refusal.response(page(username).await),
     };
     let previous = app.session_cookie.read(headers);
     let now = SystemTime::now().into();
@@ -206,9 +211,22 @@ async fn check(
     Ok(subject)
 }
 
-pub(super) fn login_page(app: &App, next: String, csrf: String, username: String) -> Login {
+/// Returns the login page that leads to `next`. If `next` is an authorization request, the page
+/// names the application that asks.
+pub(super) async fn login_page(app: &App, next: String, csrf: String, username: String) -> Login {
+    let asking = asking(app, &next).await;
     let users = app.accounts.shown();
-    Login { next, csrf, username, failed: false, not_now: None, current: None, users }
+    Login { next, csrf, asking, username, failed: false, not_now: None, current: None, users }
+}
+
+/// Returns the name of the client of an authorization request, or `None` if the client is not
+/// known. A database that fails here does not stop the user.
+async fn asking(app: &App, next: &str) -> Option<AppName> {
+    let id = client_id(&Request::of_field(next)?.query)?;
+    let keys = Keys { client: ClientKey::named(&*id), ..Keys::default() };
+    let client = app.oauth.store().load(&keys).await.ok()?.client?.record;
+    let verified = client.registration() == Registration::Operator;
+    Some(AppName::of(&client.display_name(), &id, verified))
 }
 
 /// Makes a page whose form is bound to this browser by a cookie with the same value as its `csrf`
@@ -219,13 +237,15 @@ pub(super) fn with_form_cookie(
     page: impl FnOnce(String) -> Response,
 ) -> Response {
     match app.form_cookie.read_or_create(headers) {
-        Ok(token) => (
-            AppendHeaders([(header::SET_COOKIE, app.form_cookie.set(&token))]),
-            page(token.reveal()),
-        )
-            .into_response(),
+        Ok(token) => set_form_cookie(app, &token, page(token.reveal())),
         Err(error) => no_randomness(error),
     }
+}
+
+/// Adds the form cookie to a page.
+pub(super) fn set_form_cookie(app: &App, token: &Token, page: Response) -> Response {
+    let cookie = [(header::SET_COOKIE, app.form_cookie.set(token))];
+    (AppendHeaders(cookie), page).into_response()
 }
 
 pub(super) fn no_randomness(error: getrandom::Error) -> Response {

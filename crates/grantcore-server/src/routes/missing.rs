@@ -89,7 +89,12 @@ async fn not_found(
     links.extend(meant.map(|own| ("resource_metadata", own.metadata_url().to_owned())));
     let answer = Answer {
         status: StatusCode::NOT_FOUND,
-        title: "Not found",
+        title: "There is no such page",
+        message: Some(
+            "The address may be mistyped, or from an older link. If you are connecting an \
+             application, the front page has the addresses that it needs."
+                .into(),
+        ),
         code: "not_found",
         description: format!(
             "There is nothing at {}. The addresses of this server are in its metadata: {server}",

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::authorize::decide;
 use super::connected::forged;
-use super::login::{login_page, no_randomness, with_form_cookie};
+use super::login::{login_page, no_randomness, set_form_cookie};
 use crate::app::App;
 use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::pages::{Login, Nav, Notice, Page};
@@ -59,22 +59,29 @@ pub(super) fn continue_to(app: &App, next: &str, session: Session, is_fresh: boo
 
 /// Returns the login page of a kept request, or a redirect past it if the browser is signed in and
 /// the request asks for no more.
-pub(super) fn login_for(
+pub(super) async fn login_for(
     app: &App,
     session: Option<Session>,
     headers: &HeaderMap,
     key: &str,
 ) -> Response {
-    with_form_cookie(app, headers, |csrf| {
-        let Some(request) = app.kept.open(key, &csrf, SystemTime::now()) else { return gone() };
-        let Wanted { fresh, choice } = request.wanted;
-        if session.is_some() && !fresh && !choice {
-            return redirect(&format!("/oauth/continue?request={key}"));
-        }
-        let current = session.filter(|_| !fresh).map(|session| session.subject);
-        let page = login_page(app, Kept::address(&request.query), csrf, String::new());
-        Page(Login { current, ..page }).into_response()
-    })
+    let token = match app.form_cookie.read_or_create(headers) {
+        Ok(token) => token,
+        Err(error) => return no_randomness(error),
+    };
+    let page = waiting(app, session, key, token.reveal()).await;
+    set_form_cookie(app, &token, page)
+}
+
+async fn waiting(app: &App, session: Option<Session>, key: &str, csrf: String) -> Response {
+    let Some(request) = app.kept.open(key, &csrf, SystemTime::now()) else { return gone() };
+    let Wanted { fresh, choice } = request.wanted;
+    if session.is_some() && !fresh && !choice {
+        return redirect(&format!("/oauth/continue?request={key}"));
+    }
+    let current = session.filter(|_| !fresh).map(|session| session.subject);
+    let page = login_page(app, Kept::address(&request.query), csrf, String::new()).await;
+    Page(Login { current, ..page }).into_response()
 }
 
 /// `GET /oauth/continue`: decides the kept request.
@@ -165,6 +172,5 @@ fn redirect(target: &str) -> Response {
 /// restarted, another server has it, or its key belongs to another browser.
 fn gone() -> Response {
     let message = "This request was open for too long, or in another browser. Start again from the application.";
-    let page = Notice { title: "This request is over".into(), message: message.into() };
-    (StatusCode::GONE, Page(page)).into_response()
+    (StatusCode::GONE, Page(Notice::new("This request is over", message))).into_response()
 }

@@ -83,7 +83,7 @@ async fn f21_the_whole_flow_runs_under_the_path() {
     // Ends the connection by the links and forms of the pages.
     let list = browser.http.get(format!("{issuer}/settings/connected-apps")).send().await.unwrap();
     let list = list.text().await.unwrap();
-    let confirm = list.split("href=\"").find(|link| link.contains("/revoke\"")).unwrap();
+    let confirm = list.split("href=\"").find(|link| link.contains("/disconnect\"")).unwrap();
     let confirm = format!("{}{}", origin(&server), confirm.split('"').next().unwrap());
     let page = browser.http.get(&confirm).send().await.unwrap().text().await.unwrap();
     let form = form(&page);

@@ -1,0 +1,84 @@
+//! The connected applications.
+
+use super::*;
+use crate::chromium::Driver;
+use crate::screen::SMALLEST;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
+    let Some(driver) = Driver::start() else { return };
+    let server = start().await;
+    let issuer = server.issuer();
+    let alice = driver.browser(issuer, "alice", false).await;
+    let apps = "/settings/connected-apps";
+
+    // The empty list has the way on.
+    alice.open(apps).await;
+    alice.shows("No application is connected.").await;
+    alice.shows("To connect one, give it the address of what it may use.").await;
+    alice.shows(&format!("{issuer}/mcp")).await;
+
+    let desktop = json!({ "client_name": "Note Taker", "redirect_uris": [LOOPBACK],
+        "software_version": "2.1.3" });
+    let desktop = register(issuer, desktop).await;
+    let other = "http://127.0.0.1:6001/callback";
+    let laptop = json!({ "client_name": "Note Taker", "redirect_uris": [other] });
+    let laptop = register(issuer, laptop).await;
+    connect(&alice, &desktop, "notes profile").await;
+    alice.open(&request(issuer, &laptop, other, "notes")).await.press("Allow access").await;
+    redeem(issuer, &laptop, &sent(&alice).await).await;
+
+    alice.resize(SMALLEST).await;
+    alice.open(apps).await.fits().await;
+    let page = alice.text().await;
+    let does = "Read the notes on your note pad and add to them · See who you are on this server";
+    for part in [
+        "“Note Taker”",
+        does,
+        "Connected just now, last used just now.",
+        "On a device of yours, 127.0.0.1:51004, version 2.1.3.",
+        "On a device of yours, 127.0.0.1:6001.",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains(&desktop) && !page.contains("Dormant"), "folded: {page}");
+    alice.unfold().await;
+    let details = alice.text().await;
+    assert!(details.contains(&desktop) && details.contains(&laptop), "{details}");
+
+    // The buttons have names of their own, and the confirmation repeats which one it is.
+    let names = "[...document.querySelectorAll('.entry .button')].map(own => own.ariaLabel)";
+    let names = alice.value(names).await;
+    let ours = |name: &Value| name.as_str().unwrap().contains("127.0.0.1:6001");
+    assert_eq!(names.as_array().unwrap().iter().filter(|name| ours(name)).count(), 1, "{names}");
+    let button = alice.client.find(fantoccini::Locator::Css("[aria-label*='6001']")).await;
+    button.unwrap().click().await.unwrap();
+    alice.shows("Disconnect “Note Taker”?").await;
+    alice.shows("On a device of yours, 127.0.0.1:6001.").await;
+    let title = alice.client.title().await.unwrap();
+    assert!(title.starts_with("Disconnect “Note Taker”? – "), "{title}");
+    alice.fits().await;
+    let seen = [page, details, alice.text().await].concat();
+    alice.press("Disconnect").await;
+    alice.shows("Disconnected. The application no longer has access.").await;
+    let left = alice.text().await;
+    assert!(left.contains("51004") && !left.contains("6001"), "{left}");
+    // The consent page names a live connection of the same client, and only of this user.
+    for (client, redirect_uri, is_connected) in
+        [(&desktop, LOOPBACK, true), (&laptop, other, false)]
+    {
+        alice.open(&request(issuer, client, redirect_uri, "notes")).await;
+        let page = alice.text().await;
+        assert_eq!(page.contains("Already connected since"), is_connected, "{page}");
+    }
+    let bob = driver.browser(issuer, "bob", false).await;
+    bob.open(&request(issuer, &desktop, LOOPBACK, "notes")).await;
+    let page = bob.text().await;
+    assert!(page.contains("Not bob?") && !page.contains("Already connected"), "{page}");
+    bob.client.close().await.unwrap();
+    for verb in ["Revoke", "revoke", "End "] {
+        assert!(![&*seen, &*left].concat().contains(verb), "one verb: {verb} in {seen}");
+    }
+    alice.client.close().await.unwrap();
+    server.stop().await.unwrap();
+}

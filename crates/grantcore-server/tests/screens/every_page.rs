@@ -1,0 +1,105 @@
+//! Every page is checked with axe-core, in both themes, on the smallest and on a usual screen.
+
+use grantcore_testing_clients::axe_core;
+
+use super::*;
+use crate::chromium::Driver;
+use crate::screen::SMALLEST;
+
+/// What a page is called in a screenshot, and its address.
+type Named<'a> = (&'a str, &'a str);
+
+async fn check(browser: &Browser, axe: &str, pages: &[Named<'_>]) {
+    for (name, path) in pages {
+        for (screen, dark, forced) in
+            [((1280, 800), false, false), (SMALLEST, true, false), (SMALLEST, false, true)]
+        {
+            browser.resize(screen).await;
+            browser.media(dark, forced).await;
+            browser.client.goto(&format!("{}{path}", browser.issuer)).await.unwrap();
+            browser.unfold().await;
+            browser.fits().await;
+            let kind = if forced { "forced" } else { "axe" };
+            browser.shot(&format!("{kind}-{name}-{}", screen.0)).await;
+            browser.is_accessible(axe).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_has_an_axe_violation_and_each_fits_320_pixels() {
+    let Some(axe) = axe_core() else { return };
+    let Some(driver) = Driver::start() else { return };
+    let server = start().await;
+    let issuer = server.issuer();
+    let client = named(issuer, &"Long names of applications ".repeat(4)).await;
+    let asks = request(issuer, &client, LOOPBACK, "notes profile");
+    let alice = driver.browser(issuer, "alice", false).await;
+    let apps = "/settings/connected-apps";
+
+    let strange = [
+        ("home", "/"),
+        ("login", "/login"),
+        ("login-for", &*asks),
+        ("mcp", "/mcp"),
+        ("api", "/api"),
+        ("missing", "/nothing"),
+        ("gone", "/oauth/continue?request=x"),
+        ("no-decision", "/oauth/consent"),
+        ("troubleshooting", "/troubleshooting"),
+    ];
+    check(&alice, &axe, &strange).await;
+    alice.open("/login").await;
+    alice.open(apps).await;
+    check(&alice, &axe, &[("empty", apps)]).await;
+    connect(&alice, &client, "notes profile").await;
+    connect(&alice, "demo-public", "notes").await;
+    alice.open(apps).await;
+    let confirm = alice.value("document.querySelector('.entry .button').pathname").await;
+    let refused = request(issuer, &client, LOOPBACK, "notes").replace("S256", "plain");
+    let signed_in = [
+        ("home", "/"),
+        ("consent", &*asks),
+        ("consent-verified", &request(issuer, "demo-public", LOOPBACK, "notes")),
+        ("connected", apps),
+        ("disconnected", "/settings/connected-apps?ended=1&active=1"),
+        ("confirm", confirm.as_str().unwrap()),
+        ("unknown-connection", "/settings/connected-apps/x/disconnect"),
+        ("problem", &*refused),
+        ("problem-client", "/oauth/authorize?client_id=nobody"),
+        ("not-for-you", "/admin"),
+    ];
+    check(&alice, &axe, &signed_in).await;
+
+    // After a failed sign-in, and the choice of an account.
+    let bob = driver.browser(issuer, "bob", true).await;
+    bob.client.goto(&format!("{issuer}{asks}")).await.unwrap();
+    bob.fill("username", "bob").await;
+    bob.fill("password", "wrong").await;
+    bob.press("Sign in").await;
+    bob.shows("do not match").await;
+    bob.is_accessible(&axe).await;
+    bob.fill("password", "bob").await;
+    bob.press("Sign in").await;
+    bob.shows("wants access").await;
+    bob.press("Not bob? Use another account.").await;
+    bob.shows("Continue as bob").await;
+    bob.is_accessible(&axe).await;
+
+    let admin = driver.browser(issuer, "admin", false).await;
+    admin.open("/admin").await;
+    let pages = [
+        ("admin", "/admin"),
+        ("admin-clients", "/admin/clients"),
+        ("admin-accounts", "/admin/accounts"),
+        ("admin-account", "/admin/accounts/alice"),
+        ("admin-trail", "/admin/trail?subject=alice"),
+        ("admin-nothing", "/admin/trail?subject=nobody"),
+        ("admin-flow", "/admin/flow/x"),
+    ];
+    check(&admin, &axe, &pages).await;
+    for browser in [alice, bob, admin] {
+        browser.client.close().await.unwrap();
+    }
+    server.stop().await.unwrap();
+}
