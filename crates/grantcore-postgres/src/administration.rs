@@ -3,7 +3,7 @@
 use grantcore::grant::Grant;
 use grantcore::store::{Counts, StoreAdministration, Stored};
 use grantcore::value::{GrantId, Subject};
-use grantcore::{Account, Client, Store as _, Timestamp};
+use grantcore::{Account, Client, Timestamp};
 
 use crate::{PostgresStore, Result, queries};
 
