@@ -156,7 +156,8 @@ fn endpoints_that_are_off(app: &Arc<App>) -> Router {
         let off = any(clients::off).with_state((Arc::clone(app), endpoint));
         router = router.route(&app.issuer.site().path(path), off);
     }
-    router.route_layer(cors())
+    // With every feature on there is no route, and a layer would have none to be on.
+    if router.has_routes() { router.route_layer(cors()) } else { router }
 }
 
 /// Returns the part of a URL after its origin.
