@@ -26,9 +26,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use self::guard::{Billed, Guarded};
 use crate::app::App;
-use crate::config::Network;
+use crate::config::{Builtin, Network};
 use crate::network::hosts::{self, Hosts};
-use crate::setup::{API_SCOPE, MCP_SCOPE};
 use crate::site::{self, Site};
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
@@ -37,9 +36,11 @@ use crate::{mcp, pages, telemetry};
 /// a large request and records it.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// Builds the router of the whole server.
+/// Builds the router of the whole server. `builtins` are the resources that it serves itself, with
+/// the scope that each requires.
 pub(crate) fn router(
     app: &Arc<App>,
+    builtins: &[(Builtin, String, String)],
     network: &Network,
     stop: &CancellationToken,
 ) -> Result<Router, RouterError> {
@@ -77,15 +78,14 @@ pub(crate) fn router(
     let programs = program_router(Arc::clone(&app.oauth), &app.tasks)?;
     let documents = well_known_router(app.oauth.policy())?;
     let mut resources = Router::new();
-    for resource in app.oauth.policy().resources() {
-        let path = path_of(resource.identifier());
-        let (scope, billed, route) = if path == site.path("/mcp") {
-            (MCP_SCOPE, Billed::Tools, mcp::service(stop.clone()))
-        } else {
-            (API_SCOPE, Billed::All, get(api::whoami))
+    for (builtin, identifier, scope) in builtins {
+        let path = path_of(identifier);
+        let (billed, route) = match builtin {
+            Builtin::Mcp => (Billed::Tools, mcp::service(stop.clone())),
+            Builtin::Api => (Billed::All, get(api::whoami)),
         };
-        #[expect(clippy::expect_used, reason = "the policy of `setup` declares both scopes")]
-        let free = app.oauth.policy().needs(resource.identifier(), scope).expect("a known scope");
+        #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
+        let free = app.oauth.policy().needs(identifier, scope).expect("a known resource");
         let paid = free.clone().billed();
         let guarded = Arc::new(Guarded { app: Arc::clone(app), free, paid, billed });
         resources = resources
