@@ -1,10 +1,12 @@
 //! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
 //! an MCP endpoint, in one process.
 //!
-//! Read it in this order: `setup.rs` (the policy and the clients), `routes.rs` (all addresses),
-//! `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
-//! token endpoint and the API), `routes/clients.rs` and `documents.rs` (clients that the operator
-//! did not register), `store.rs` (the databases), `trail.rs` (the audit log).
+//! Read it in this order: `setup.rs` (the policy and the clients), `config/file.rs` (the file of
+//! settings), `plan.rs` (what would run with the settings), `commands.rs` (what the program does
+//! beside serving), `routes.rs` (all addresses), `routes/authorize.rs` (login and consent between
+//! the library's calls), `routes/api.rs` (the token endpoint and the API), `routes/clients.rs` and
+//! `documents.rs` (clients that the operator did not register), `store.rs` (the databases),
+//! `trail.rs` (the audit log).
 
 mod accounts;
 mod app;

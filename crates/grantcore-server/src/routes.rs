@@ -6,6 +6,7 @@ mod authorize;
 mod clients;
 mod connected;
 mod guard;
+mod health;
 mod help;
 mod login;
 mod missing;
@@ -119,7 +120,8 @@ pub(crate) fn router(
         .layer(timeout)
         .layer(middleware::map_response(readable_timeout))
         .layer(telemetry::http())
-        .layer(proxies))
+        .layer(proxies)
+        .merge(health::router(app)))
 }
 
 /// Lets pages of other origins read a 408. That response has no body, and it is made outside of the

@@ -153,7 +153,7 @@ fn check_config_prints_what_would_run_and_writes_nothing() {
 #[test]
 fn check_config_reports_every_error_at_once() {
     let directory = with_file(
-        "isuer = 'x'\nrate_limit = 'many'\n[[scopes]]\nname = 'a'\n[[clients]]\nid = 'b'\nname = 1",
+        "issuers = 'x'\nrate_limit = 'many'\n[[scopes]]\nname = 'a'\n[[clients]]\nid = 'b'\nname = 1",
     );
     let checked = run(directory.path(), &["check-config", "--config", "c.toml"]);
     assert_eq!((checked.code, checked.output.as_str()), (Some(1), ""));
@@ -162,7 +162,7 @@ fn check_config_reports_every_error_at_once() {
     for (line, place) in lines[1..].iter().zip(["1:1", "2:14", "3:1", "7:8"]) {
         assert!(line.starts_with(&format!("  c.toml:{place}: ")), "{line}");
     }
-    assert!(lines[1].ends_with("unknown key `isuer`; did you mean `issuer`?"), "{}", lines[1]);
+    assert!(lines[1].ends_with("unknown key `issuers`; did you mean `issuer`?"), "{}", lines[1]);
 
     // What only the library and other files show is reported at once too, and the same by the start.
     let directory = with_file(
@@ -208,6 +208,43 @@ fn the_help_shows_no_secret() {
     }
     let checked = run_with(directory.path(), &["check-config", "--config", "c.toml"], &set, "");
     assert!(!checked.output.contains("hunter2") && !checked.errors.contains("hunter2"));
+}
+
+/// The supervisor's addresses answer to any host, also under a path, and are in no log.
+#[tokio::test]
+async fn health_and_readiness_are_answered_and_not_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let port = grantcore_testing_servers::free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let issuer = format!("http://{listen}/auth");
+    let postgres = grantcore_testing_servers::Postgres::start(&[]);
+    let url = postgres
+        .as_ref()
+        .map_or_else(|| "memory:".to_owned(), grantcore_testing_servers::Postgres::url);
+    let flags = ["--listen", &listen, "--issuer", &issuer, "--database", &url];
+    let log = fs::File::create(path.join("log")).unwrap();
+    let program = Program::start(&flags, path, log).unwrap();
+    let get = async |what: &str| {
+        let asked = plain_client(false).get(format!("http://{listen}{what}"));
+        let asked = asked.header("host", "supervisor.internal").send().await.unwrap();
+        (asked.status().as_u16(), asked.text().await.unwrap())
+    };
+    assert_eq!(get("/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(get("/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(get("/auth/").await.0, 403, "any other address refuses the host");
+    if let Some(mut postgres) = postgres {
+        postgres.kill();
+        assert_eq!(get("/healthz").await.0, 200);
+        let (status, text) = get("/readyz").await;
+        assert!(status == 503 && text.starts_with("the database does not answer"), "{text}");
+        postgres.restart();
+        assert_eq!(get("/readyz").await.0, 200);
+    }
+    assert!(program.stop());
+    let log = fs::read_to_string(path.join("log")).unwrap();
+    assert!(log.contains("path=\"/auth/\"") && !log.contains("healthz"), "{log}");
+    assert!(!log.contains("readyz"), "{log}");
 }
 
 /// Returns the blocks of a section of docs/deploy.md that are in this language.
@@ -259,7 +296,9 @@ fn the_documented_file_and_commands_work() {
     let secrets: Vec<_> = secrets.output.lines().collect();
     assert!(secrets.len() == 2 && secrets[0] != secrets[1], "{secrets:?}");
     assert!(
-        moved.output.starts_with("moved 1 clients, 0 grants and 0 accounts to"),
+        moved
+            .output
+            .starts_with("moved 1 clients, 0 grants and 0 accounts (0 suspended or ended) to"),
         "{}",
         moved.output
     );

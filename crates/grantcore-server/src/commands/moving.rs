@@ -30,8 +30,9 @@ struct Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clients, grants, accounts, .. } = self;
-        write!(f, "{clients} clients, {grants} grants and {accounts} accounts")
+        let Self { clients, grants, accounts, standings } = self;
+        write!(f, "{clients} clients, {grants} grants and {accounts} accounts ")?;
+        write!(f, "({standings} suspended or ended)")
     }
 }
 
