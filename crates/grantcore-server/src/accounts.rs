@@ -3,6 +3,7 @@
 //! Here: names, password hashes, which accounts are administrators, and the check of a password.
 //! Never here: sessions, balances, and the limit of attempts (`limits.rs`).
 
+mod edit;
 mod file;
 mod limits;
 
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
+pub(crate) use self::edit::add;
 pub(crate) use self::file::AccountsError;
 pub(crate) use self::limits::{Attempts, Wait};
 

@@ -1,5 +1,5 @@
-//! The server's settings. Each is a flag and an environment variable, and is parsed into a type
-//! that has valid values only.
+//! The server's settings. Each is a flag, an environment variable and a key of the file that
+//! `--config` names, and is parsed into a type that has valid values only.
 //!
 //! Here: names, defaults, units, and what each setting is for and costs. The doc comments of the
 //! fields are the text of `--help`. Never here: rules between lifetimes, which the library's policy
@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
@@ -15,24 +16,36 @@ mod accounts;
 mod authorization;
 mod clients;
 mod database;
+mod declared;
+mod file;
+#[cfg(test)]
+mod file_tests;
 mod issuer;
+mod load;
 mod network;
+mod problems;
 mod records;
+pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::accounts::{AccountsFile, Command};
+pub(crate) use self::accounts::{AccountsFile, At, Command, Method, StoreAt};
 pub(crate) use self::authorization::Authorization;
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
+pub(crate) use self::declared::{
+    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts,
+};
 pub(crate) use self::issuer::{Issuer, IssuerError};
+pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
+pub(crate) use self::problems::{Invalid, Problem};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
 Durations are whole numbers with units, which are added up: 90s, 10m, 1h 30m, 30d.
-A flag takes precedence over its environment variable.
+A flag takes precedence over its environment variable, and both over the file of --config.
 
 Examples:
   Try the server on this machine, as user alice (password alice) or bob (password bob):
@@ -64,6 +77,20 @@ Examples:
 #[command(name = "grantcore-server", version, after_help = EXAMPLES, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Config {
+    /// A file of settings in TOML.
+    ///
+    /// The key of a setting is its flag with `_` for `-`, like `access_lifetime = "10m"`. The file
+    /// also declares the scopes, the resources and the operator's clients, in place of those of the
+    /// demonstration. docs/deploy.md has an example, and `grantcore-server check-config` checks a
+    /// file.
+    #[arg(id = "config", long = "config", env = "GRANTCORE_CONFIG", value_name = "FILE")]
+    #[arg(help_heading = "Place")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// What the file of settings declares, or `None` without a file.
+    #[arg(skip)]
+    pub(crate) declared: Option<Declared>,
+
     /// The address and port to listen on, in plain HTTP. Port 0 takes a free port.
     ///
     /// Keep it on this machine, and let a reverse proxy terminate TLS.
@@ -102,11 +129,16 @@ pub(crate) struct Config {
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
     /// never tokens. Several servers of one --issuer may share any database except `memory:`; a
     /// browser is signed in at one of the servers only. Other users of this machine can read a
-    /// command line, so pass a password in the variable.
+    /// command line, so pass a password in the variable or in a file. `env:NAME` is the value of
+    /// the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]
     pub(crate) database: Database,
+
+    /// A file with the URL of --database. Only its owner and group may read it.
+    #[arg(long, env = "GRANTCORE_DATABASE_FILE", value_name = "FILE", help_heading = "Place")]
+    pub(crate) database_file: Option<PathBuf>,
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

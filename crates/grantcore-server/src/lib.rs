@@ -1,19 +1,23 @@
 //! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
 //! an MCP endpoint, in one process.
 //!
-//! Read it in this order: `setup.rs` (the policy and the clients), `routes.rs` (all addresses),
-//! `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
-//! token endpoint and the API), `routes/clients.rs` and `documents.rs` (clients that the operator
-//! did not register), `store.rs` (the databases), `trail.rs` (the audit log).
+//! Read it in this order: `setup.rs` (the policy and the clients), `config/file.rs` (the file of
+//! settings), `plan.rs` (what would run with the settings), `commands.rs` (what the program does
+//! beside serving), `routes.rs` (all addresses), `routes/authorize.rs` (login and consent between
+//! the library's calls), `routes/api.rs` (the token endpoint and the API), `routes/clients.rs` and
+//! `documents.rs` (clients that the operator did not register), `store.rs` (the databases),
+//! `trail.rs` (the audit log).
 
 mod accounts;
 mod app;
+mod commands;
 mod config;
 mod kept;
 mod mcp;
 mod network;
 mod pages;
 mod payment;
+mod plan;
 mod routes;
 mod sessions;
 mod setup;
@@ -26,23 +30,23 @@ mod trail;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use clap::Parser as _;
 use grantcore::audit::AuditPolicy;
 use grantcore::{FromStore, Server};
 use grantcore_axum::{Tasks, TrustedProxies};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::{Accounts, AccountsError, Attempts};
+use crate::accounts::Attempts;
 use crate::app::App;
-use crate::config::{Command, Config, Issuer};
+use crate::config::{Config, LoadError};
 use crate::kept::Kept;
 use crate::network::connections::Connections;
+use crate::plan::Plan;
 use crate::sessions::{Sessions, TokenCookie};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
@@ -54,8 +58,6 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 /// How many browsers may be signed in to one account at once. The oldest sign-in makes room.
 const SESSION_LIMIT: usize = 100;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// The longest password that is hashed, in bytes.
-const LONGEST_PASSWORD: u64 = 4096;
 /// How long requests may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -66,6 +68,8 @@ pub struct Running {
     issuer: String,
     /// Names and passwords of the demonstration accounts. Empty if an accounts file is used.
     shown: Vec<(String, String)>,
+    /// The resources of the file of settings. `None` if they are the demonstration's.
+    resources: Option<Vec<String>>,
     /// Whether the client with the published secret exists.
     has_published_client: bool,
     /// Whether client documents are fetched from this machine too.
@@ -85,22 +89,27 @@ impl Running {
     pub async fn start(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, StartError> {
-        Self::start_with(Config::try_parse_from(arguments)?).await
+        Self::start_with(Config::load(arguments)?).await
     }
 
     async fn start_with(config: Config) -> Result<Self, StartError> {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr()?;
-        let issuer = config.issuer_at(address)?;
-        let accounts = accounts(&config, &issuer)?;
+        let plan = Plan::of(&config, address)?;
+        let Plan { issuer, policy, builtins, clients, accounts, documents } = plan;
         let shown = accounts.shown();
-        let policy = setup::policy(&config, &issuer)?;
+        let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
         let backend = backend.map_err(|error| {
             format!("the database cannot be opened: {error} (--database {})", config.database)
         })?;
-        for client in setup::clients(&issuer)? {
-            backend.add_client(client).await?;
+        let is_demo = config.declared.is_none();
+        for client in clients {
+            if is_demo {
+                backend.add_client(client).await?;
+            } else {
+                commands::declare(&backend, client).await?;
+            }
         }
         for subject in accounts.names() {
             backend.ledger().add_account(subject, config.balances.opening_balance).await?;
@@ -109,7 +118,6 @@ impl Running {
         let trail = Trail::open(&backend, records.trail_fail_closed);
         let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
         let is_exposed = config.clients.allow_loopback_documents;
-        let documents = config.clients.fetcher()?;
         if is_exposed {
             tracing::warn!(
                 "client documents are fetched from this machine too: \
@@ -141,17 +149,18 @@ impl Running {
             issuer: issuer.clone(),
             documents,
         });
-        let router = routes::router(&app, &config.network, &stop)?;
+        let router = routes::router(&app, &builtins, &config.network, &stop)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
         let connections = Connections::new(&config.network, proxies, network::most_files());
         let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
         let task = tokio::spawn(serving);
-        let has_published_client = issuer.is_loopback();
+        let has_published_client = is_demo && issuer.is_loopback();
         let issuer = issuer.as_str().to_owned();
         Ok(Self {
             address,
             issuer,
             shown,
+            resources: if is_demo { None } else { Some(resources) },
             has_published_client,
             is_exposed,
             trail,
@@ -190,19 +199,6 @@ impl Running {
         }
         self.trail.flush().await;
         ended.map_or(Ok(()), |ended| Ok(ended?))
-    }
-}
-
-/// Returns the accounts of the file, or the demonstration accounts.
-///
-/// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
-/// A loopback issuer does not ensure that, because the server may listen on every address.
-fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
-    match &config.accounts.accounts {
-        Some(path) => Accounts::read(path),
-        None if !issuer.is_loopback() => Err(AccountsError::NotNamed),
-        None if !config.listen.ip().is_loopback() => Err(AccountsError::Reachable(config.listen)),
-        None => Ok(Accounts::demo()),
     }
 }
 
@@ -256,9 +252,13 @@ async fn swept(backend: &Backend, trail: &Trail, bounds: AuditBounds) -> Option<
 /// # Errors
 /// See [`Running::start`].
 pub async fn main() -> Result<(), StartError> {
-    let config = Config::parse();
-    if let Some(Command::HashPassword) = config.command {
-        return hash_password();
+    let config = match Config::load(std::env::args_os()) {
+        Ok(config) => config,
+        Err(LoadError::CommandLine(error)) => error.exit(),
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(command) = config.command {
+        return commands::run(command).await;
     }
     telemetry::init(config.log_format, &config.log)?;
     // First of all: once the addresses are printed, a signal may come.
@@ -268,21 +268,6 @@ pub async fn main() -> Result<(), StartError> {
     signals.next().await;
     tracing::info!("stopping; once more to stop at once");
     tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
-}
-
-/// Reads one password from standard input and prints its hash, for a line of the accounts file.
-fn hash_password() -> Result<(), StartError> {
-    if std::io::stdin().is_terminal() {
-        writeln!(std::io::stderr(), "Type the password (it is shown as you type):")?;
-    }
-    let mut line = String::new();
-    std::io::stdin().lock().take(LONGEST_PASSWORD).read_line(&mut line)?;
-    let password = line.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err("no password: write it to standard input, as one line".into());
-    }
-    let hash = accounts::hash(password).map_err(|error| error.to_string())?;
-    Ok(writeln!(std::io::stdout(), "{hash}")?)
 }
 
 /// Prints the addresses and accounts. A closed standard output does not stop the server.
@@ -298,18 +283,26 @@ fn welcome(running: &Running) {
     } else {
         String::new()
     };
+    let places = match &running.resources {
+        Some(resources) => {
+            let lines = resources.iter().map(|url| format!("  Resource             {url}\n"));
+            format!("{}  Log in as            {users}", lines.collect::<String>())
+        }
+        None => format!(
+            "  MCP endpoint         {issuer}/mcp    (give it to any MCP client, which registers itself)
+  JSON API             {issuer}/api
+  Log in as            {users}
+  Public client        {}    redirect http://127.0.0.1:PORT/callback{confidential}",
+            setup::PUBLIC_CLIENT,
+        ),
+    };
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}
 
-  MCP endpoint         {issuer}/mcp    (give it to any MCP client, which registers itself)
-  JSON API             {issuer}/api
-  Log in as            {}
-  Public client        {}    redirect http://127.0.0.1:PORT/callback{confidential}
+{places}
 
 Stop with Ctrl-C. Settings: --help",
-        users,
-        setup::PUBLIC_CLIENT,
     );
     if running.is_exposed {
         let _ = writeln!(

@@ -7,6 +7,7 @@ mod clients;
 mod connected;
 mod consent;
 mod guard;
+mod health;
 mod help;
 mod login;
 mod missing;
@@ -27,9 +28,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use self::guard::{Billed, Guarded};
 use crate::app::App;
-use crate::config::Network;
+use crate::config::{Builtin, Network};
 use crate::network::hosts::{self, Hosts};
-use crate::setup::{API_SCOPE, MCP_SCOPE};
 use crate::site::{self, Site};
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
@@ -38,9 +38,11 @@ use crate::{mcp, pages, telemetry};
 /// a large request and records it.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// Builds the router of the whole server.
+/// Builds the router of the whole server. `builtins` are the resources that it serves itself, with
+/// the scope that each requires.
 pub(crate) fn router(
     app: &Arc<App>,
+    builtins: &[(Builtin, String, String)],
     network: &Network,
     stop: &CancellationToken,
 ) -> Result<Router, RouterError> {
@@ -78,17 +80,16 @@ pub(crate) fn router(
     let programs = program_router(Arc::clone(&app.oauth), &app.tasks)?;
     let documents = well_known_router(app.oauth.policy())?;
     let mut resources = Router::new();
-    for resource in app.oauth.policy().resources() {
-        let path = path_of(resource.identifier());
-        let (scope, billed, route) = if path == site.path("/mcp") {
-            (MCP_SCOPE, Billed::Tools, mcp::service(stop.clone()))
-        } else {
-            (API_SCOPE, Billed::All, get(api::whoami))
+    for (builtin, identifier, scope) in builtins {
+        let path = path_of(identifier);
+        let (billed, route) = match builtin {
+            Builtin::Mcp => (Billed::Tools, mcp::service(stop.clone())),
+            Builtin::Api => (Billed::All, get(api::whoami)),
         };
-        #[expect(clippy::expect_used, reason = "the policy of `setup` declares both scopes")]
-        let free = app.oauth.policy().needs(resource.identifier(), scope).expect("a known scope");
+        #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
+        let free = app.oauth.policy().needs(identifier, scope).expect("a known resource");
         let paid = free.clone().billed();
-        let resource = resource.identifier().to_owned();
+        let resource = identifier.to_owned();
         let guarded = Arc::new(Guarded { app: Arc::clone(app), resource, free, paid, billed });
         resources = resources
             .route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
@@ -121,7 +122,8 @@ pub(crate) fn router(
         .layer(timeout)
         .layer(middleware::map_response(readable_timeout))
         .layer(telemetry::http())
-        .layer(proxies))
+        .layer(proxies)
+        .merge(health::router(app)))
 }
 
 /// Lets pages of other origins read a 408. That response has no body, and it is made outside of the

@@ -1,14 +1,20 @@
 //! The policy and the clients of this server: the part that every host writes for itself.
+//!
+//! Without a file of settings, the scopes, resources and clients are those of the demonstration,
+//! below. With a file, they are the file's (`declared.rs`).
+
+mod declared;
 
 use grantcore::client::{ClientError, StoredSecret};
 use grantcore::policy::{
     DocumentRules, IntrospectionRules, Lifetimes, PolicyBuilder, PolicyError, RateRules,
     RegistrationRules, RevocationRules,
 };
-use grantcore::value::{Digest, GrantTypes, PrivateUseSchemes, RedirectRules, SecretMethod};
+use grantcore::value::{Digest, GrantTypes, SecretMethod};
 use grantcore::{Client, Policy};
 
-use crate::config::{Clients, Config, GrantType, Issuer, Limits, Switch};
+pub(crate) use self::declared::{clients_of as declared_clients, redirect_rules};
+use crate::config::{Builtin, Clients, Config, GrantType, Issuer, Limits, Switch};
 
 /// The public client: a native application on the user's own computer.
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
@@ -41,13 +47,6 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
     let policy = Policy::builder(base)
         .allow_loopback_http(!issuer.is_https())
         .troubleshooting_url(format!("{base}/troubleshooting"))
-        .scope(MCP_SCOPE, "Read the notes on your note pad and add to them")
-        .scope(API_SCOPE, "See who you are on this server")
-        .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))
-        .resource(format!("{base}/mcp"), MCP_SCOPE)
-        .resource(format!("{base}/api"), API_SCOPE)
-        // Clients without RFC 8707 name no resource. They want the MCP endpoint.
-        .default_resource(format!("{base}/mcp"))
         .lifetimes(
             Lifetimes::default()
                 .with_access(lifetimes.access_lifetime)
@@ -59,17 +58,46 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         )
         .replay_window(lifetimes.replay_window)
         .limits(caps(limits))
-        .rate_rules(RateRules::default().with_key(limits.rate_key.into()))
         .revocation(RevocationRules::default());
-    let policy = if issuer.is_loopback() {
-        // A resource server in another process introspects the tokens of the API as this client.
-        let rules = IntrospectionRules::default();
-        policy.introspection(rules.with_resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
-    } else {
-        policy
+    let rates = RateRules::default().with_key(limits.rate_key.into());
+    let policy = match &config.declared {
+        Some(declared) => declared::apply(policy, declared, rates),
+        None => demonstration(policy.rate_rules(rates), issuer),
     };
     let policy = config.authorization.apply(policy);
     client_rules(policy, &config.clients).build()
+}
+
+/// Adds the scopes and resources of the demonstration.
+fn demonstration(policy: PolicyBuilder, issuer: &Issuer) -> PolicyBuilder {
+    let base = issuer.as_str();
+    let policy = policy
+        .scope(MCP_SCOPE, "Read the notes on your note pad and add to them")
+        .scope(API_SCOPE, "See who you are on this server")
+        .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))
+        .resource(format!("{base}/mcp"), MCP_SCOPE)
+        .resource(format!("{base}/api"), API_SCOPE)
+        // Clients without RFC 8707 name no resource. They want the MCP endpoint.
+        .default_resource(format!("{base}/mcp"));
+    if !issuer.is_loopback() {
+        return policy;
+    }
+    // A resource server in another process introspects the tokens of the API as this client.
+    let rules = IntrospectionRules::default();
+    policy.introspection(rules.with_resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+}
+
+/// Returns the resources that this server serves itself: the kind of each, with its identifier and
+/// the scope that it requires.
+pub(crate) fn builtins(config: &Config, issuer: &Issuer) -> Vec<(Builtin, String, String)> {
+    let base = issuer.as_str();
+    match &config.declared {
+        Some(declared) => declared::builtins(declared).collect(),
+        None => vec![
+            (Builtin::Mcp, format!("{base}/mcp"), MCP_SCOPE.to_owned()),
+            (Builtin::Api, format!("{base}/api"), API_SCOPE.to_owned()),
+        ],
+    }
 }
 
 /// Returns the limits of the command line.
@@ -89,12 +117,7 @@ fn caps(limits: &Limits) -> grantcore::policy::Limits {
 
 /// Adds the rules for clients that the operator did not register.
 fn client_rules(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
-    let named = clients.private_use_schemes.iter().filter(|name| !name.is_empty());
-    let schemes = PrivateUseSchemes::ReverseDomainAnd(named.cloned().collect());
-    let rules = RedirectRules::default()
-        .with_private_use_schemes(schemes)
-        .with_limit(clients.redirect_uri_limit.get());
-    let mut policy = policy.redirect_rules(rules);
+    let mut policy = policy.redirect_rules(redirect_rules(clients));
     let by_default = |grant_type| clients.default_grant_types.contains(&grant_type);
     policy = policy
         .default_grant_types(GrantTypes {
@@ -119,11 +142,11 @@ fn client_rules(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     policy
 }
 
-/// Returns the clients that the operator registered.
+/// Returns the clients of the demonstration.
 ///
 /// The confidential client has a published secret, so it exists only under a loopback issuer. The
 /// public client has no secret and redirects to the user's own computer, so it always exists.
-pub(crate) fn clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
+pub(crate) fn demo_clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
     let public = Client::public(PUBLIC_CLIENT)
         .name("Demo application")
         .redirect_uri("http://127.0.0.1/callback")

@@ -17,6 +17,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use grantcore::account::Balance;
+use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
 use grantcore::store::{Commit, Keys, Stored, Write};
@@ -24,7 +25,7 @@ use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 
 pub(crate) use self::error::BackendError;
-use self::grants::Grants;
+pub(crate) use self::grants::Grants;
 pub(crate) use self::ledger::{AnyLedger, Ledger, SessionRow};
 use crate::config::Database;
 
@@ -70,9 +71,41 @@ impl Backend {
         &self.ledger
     }
 
-    /// Adds a client. One that exists already stays as it is.
-    pub(crate) async fn add_client(&self, client: Client) -> Result<()> {
+    /// Adds a client, and returns whether it was added. One that exists already stays as it is.
+    pub(crate) async fn add_client(&self, client: Client) -> Result<bool> {
         self.grants.add_client(client).await
+    }
+
+    /// Writes a client that the file of settings declares, and returns whether it may be declared:
+    /// a client that registered itself may not. Of a client that exists, its epoch stays, and it
+    /// stays deactivated.
+    pub(crate) async fn declare_client(&self, client: Client) -> Result<bool> {
+        let client = Arc::new(client);
+        loop {
+            let seen = self.grants.client(client.id().as_str()).await?;
+            let mut next = Arc::clone(&client);
+            if let Some(Stored { record, .. }) = &seen {
+                if record.registration() != Registration::Operator {
+                    return Ok(false);
+                }
+                if record.status() == ClientStatus::Deactivated {
+                    next = Arc::new(Client::clone(&client).deactivated());
+                }
+            }
+            let write = Write::put_client(seen.as_ref(), next);
+            let is_same = seen
+                .as_ref()
+                .zip(write.as_client())
+                .is_some_and(|(seen, change)| seen.record == *change.record());
+            if is_same || self.grants.commit(&write).await? == Commit::Done {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Returns the library's store alone, without the ledger, for a move to another database.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.

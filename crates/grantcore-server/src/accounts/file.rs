@@ -60,7 +60,10 @@ pub(crate) enum LineError {
     #[error("must be NAME:HASH or NAME:HASH:admin")]
     Parts,
     /// The name is empty or too long, or has white space or control characters.
-    #[error("the name must have 1 to {LONGEST_NAME} bytes, without spaces or control characters")]
+    #[error(
+        "the name must have 1 to {LONGEST_NAME} bytes, without spaces, colons and control \
+         characters, and must not begin with #"
+    )]
     Name,
     /// An earlier line has the same name.
     #[error("the account {0} is in the file already")]
@@ -77,6 +80,11 @@ pub(crate) enum LineError {
 pub(super) fn read(path: &Path) -> Result<Vec<Listed>, AccountsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| AccountsError::Unreadable(path.to_owned(), error))?;
+    parse_all(path, &text)
+}
+
+/// Parses the text of a file.
+pub(super) fn parse_all(path: &Path, text: &str) -> Result<Vec<Listed>, AccountsError> {
     let mut listed = Vec::new();
     let mut names = BTreeSet::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -93,7 +101,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Listed>, AccountsError> {
     if listed.is_empty() { Err(AccountsError::Empty(path.to_owned())) } else { Ok(listed) }
 }
 
-fn parse(line: &str) -> Result<Listed, LineError> {
+/// Parses one line that is neither empty nor a comment.
+pub(super) fn parse(line: &str) -> Result<Listed, LineError> {
     let mut parts = line.split(':');
     let (Some(name), Some(hash), role, None) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -1,6 +1,6 @@
 //! The settings of authorization requests, where the specifications leave a choice.
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use grantcore::policy::PolicyBuilder;
 
 /// How authorization requests are read and answered, where the specifications leave a choice.
@@ -25,14 +25,20 @@ pub(crate) struct Authorization {
     ///
     /// `openid`, `profile`, `email` and `offline_access` are dropped in any case, unless this
     /// server has a scope of that name.
-    #[arg(long, env = "GRANTCORE_DROP_UNKNOWN_SCOPES")]
+    #[arg(long, env = "GRANTCORE_DROP_UNKNOWN_SCOPES", value_name = "BOOL", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set)]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) drop_unknown_scopes: bool,
 
     /// Serve the metadata at `/.well-known/openid-configuration` too.
     ///
     /// It is not the document of an OpenID provider. A client that asks there first and requires
     /// one fails on it, while after a 404 it tries the right address.
-    #[arg(long, env = "GRANTCORE_OPENID_ALIAS")]
+    #[arg(long, env = "GRANTCORE_OPENID_ALIAS", value_name = "BOOL", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set)]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) openid_alias: bool,
 }
 

@@ -1,12 +1,17 @@
 //! The settings of clients that the operator did not register.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 use grantcore_fetch::{BuildError, DocumentFetcher};
+
+use super::secrets;
 
 /// How the server comes to know clients.
 #[derive(Debug, Clone, Args)]
@@ -25,14 +30,19 @@ pub(crate) struct Clients {
     ///
     /// Wrong tokens are not counted, so generate it at random: 22 random letters and digits have
     /// 128 bits. Other users of this machine can read a command line, so pass the token in the
-    /// variable.
+    /// variable or in a file. `env:NAME` is the value of the variable NAME.
     #[arg(
         long,
         env = "GRANTCORE_REGISTRATION_TOKEN",
         value_name = "TOKEN",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = TokenReader
     )]
     pub(crate) registration_token: Option<RegistrationToken>,
+
+    /// A file with the token of --registration-token. Only its owner and group may read it.
+    #[arg(long, env = "GRANTCORE_REGISTRATION_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) registration_token_file: Option<PathBuf>,
 
     /// Whether a client id may be the https URL of a client metadata document, which this server
     /// fetches.
@@ -45,7 +55,10 @@ pub(crate) struct Clients {
     /// DANGER, for trials only: fetch client documents from this machine too, also over http.
     ///
     /// Anybody can then make this server call what listens on this machine.
-    #[arg(long, env = "GRANTCORE_ALLOW_LOOPBACK_DOCUMENTS")]
+    #[arg(long, env = "GRANTCORE_ALLOW_LOOPBACK_DOCUMENTS", value_name = "BOOL", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set)]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) allow_loopback_documents: bool,
 
     /// A file with one more certificate authority (PEM) to trust when client documents are fetched.
@@ -92,7 +105,10 @@ pub(crate) struct Clients {
     /// Accept the secret of an application both in the header and in the body.
     ///
     /// Otherwise a secret is accepted by the registered method only, and the error names it.
-    #[arg(long, env = "GRANTCORE_LENIENT_ON_METHOD")]
+    #[arg(long, env = "GRANTCORE_LENIENT_ON_METHOD", value_name = "BOOL", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set)]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) lenient_on_method: bool,
 }
 
@@ -141,6 +157,28 @@ impl FromStr for RegistrationToken {
         is_token
             .then(|| Self(text.to_owned()))
             .ok_or("must be 22 characters or more, of letters, digits and -._~+/=")
+    }
+}
+
+/// Parses the token. Unlike clap's own parsers, it does not repeat a wrong value.
+#[derive(Clone, Copy)]
+struct TokenReader;
+
+impl TypedValueParser for TokenReader {
+    type Value = RegistrationToken;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<RegistrationToken, clap::Error> {
+        let text = value.to_str().ok_or_else(|| "must be ASCII".to_owned());
+        let token = text.and_then(secrets::resolve).and_then(|text| Ok(text.parse()?));
+        token.map_err(|why| {
+            let message = format!("invalid value for '--registration-token <TOKEN>': {why}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
     }
 }
 

@@ -11,6 +11,8 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
+use super::secrets;
+
 /// The database to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
@@ -76,6 +78,13 @@ impl fmt::Display for Address {
 }
 
 impl Database {
+    /// Parses a database URL, or `env:NAME` for the URL in the variable NAME. The error does not
+    /// repeat the URL.
+    pub(crate) fn given(text: &str) -> Result<Self, String> {
+        let url = secrets::resolve(text)?;
+        Self::read(&url).ok_or_else(|| DATABASES.to_owned())
+    }
+
     /// Parses a database URL. `sqlite://PATH` is accepted too, because other programs write it.
     pub(crate) fn read(text: &str) -> Option<Self> {
         if text == "memory:" {
@@ -98,10 +107,10 @@ impl Database {
     }
 }
 
-const DATABASES: &str = "invalid value for '--database <URL>': possible are `sqlite:PATH` (like \
-    sqlite:/var/lib/grantcore/grants.sqlite), `memory:`, `postgres://USER:PASSWORD@HOST/NAME`, \
-    `redis://HOST:PORT`, `rediss://HOST:PORT` and `redis-cluster://HOST:PORT,HOST:PORT`; \
-    for another database, implement the library's store trait\n";
+const DATABASES: &str = "possible are `sqlite:PATH` (like sqlite:/var/lib/grantcore/grants.sqlite), `memory:`, \
+    `postgres://USER:PASSWORD@HOST/NAME`, `redis://HOST:PORT`, `rediss://HOST:PORT` and \
+    `redis-cluster://HOST:PORT,HOST:PORT`, or `env:NAME` for the value of a variable; for another \
+    database, implement the library's store trait";
 
 /// Parses the URL. Unlike clap's own parsers, it does not repeat a wrong value, which may contain a
 /// password.
@@ -114,11 +123,16 @@ impl TypedValueParser for Reader {
     fn parse_ref(
         &self,
         command: &Command,
-        _: Option<&Arg>,
+        arg: Option<&Arg>,
         value: &OsStr,
     ) -> Result<Database, clap::Error> {
-        let refused = || clap::Error::raw(ErrorKind::ValueValidation, DATABASES).with_cmd(command);
-        value.to_str().and_then(Database::read).ok_or_else(refused)
+        let refused = |message: String| {
+            let flag = arg.map_or_else(|| "--database <URL>".to_owned(), ToString::to_string);
+            let message = format!("invalid value for '{flag}': {message}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        };
+        let text = value.to_str().unwrap_or_default();
+        Database::given(text).map_err(refused)
     }
 }
 

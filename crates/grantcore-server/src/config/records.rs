@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 /// How the audit log is kept. Its flags call it the trail.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +35,10 @@ pub(crate) struct Records {
     /// in the audit log, so a request that is refused for this reason can be sent again. If the
     /// database fails between the two writes, the response is withheld although the request took
     /// effect. Set a --replay-window, or the repeated refresh ends the grant.
-    #[arg(long, env = "GRANTCORE_TRAIL_FAIL_CLOSED")]
+    #[arg(long, env = "GRANTCORE_TRAIL_FAIL_CLOSED", value_name = "BOOL", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set)]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trail_fail_closed: bool,
 }
 

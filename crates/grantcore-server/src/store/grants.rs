@@ -7,7 +7,7 @@ use grantcore::blocking::{OnThreads, StoreAdministration as _};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
 use grantcore::store::{Commit, Keys, StoreAdministration, Stored, Write};
-use grantcore::value::GrantId;
+use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp, blocking};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
@@ -18,7 +18,7 @@ use super::{BackendError, Result};
 
 /// An open store.
 #[derive(Clone)]
-pub(super) enum Grants {
+pub(crate) enum Grants {
     Memory(Arc<MemoryStore>),
     /// The store, with the turn that writers to the file take.
     Sqlite(OnThreads<SqliteStore>, Turn),
@@ -66,23 +66,65 @@ impl Grants {
         Ok(())
     }
 
-    /// Adds a client. One that exists already stays as it is.
-    pub(super) async fn add_client(&self, client: Client) -> Result<()> {
-        let added: Result<bool> = each!(
+    /// Adds a client, and returns whether it was added. One that exists already stays as it is.
+    pub(super) async fn add_client(&self, client: Client) -> Result<bool> {
+        each!(
             self,
             store => StoreAdministration::add_client(store, client),
             in SQLite: store.inner().add_client(client)
-        );
-        added.map(drop)
+        )
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
-    pub(super) async fn clients(
+    pub(crate) async fn clients(
         &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Stored<Client>>> {
         each!(self, store => StoreAdministration::clients(store, after, limit))
+    }
+
+    /// Lists up to `limit` grants, ascending by their ids, after `after`.
+    pub(crate) async fn grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Grant>>> {
+        each!(self, store => StoreAdministration::grants(store, after, limit))
+    }
+
+    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised,
+    /// ascending by their subjects, after `after`. Those in memory are not listed.
+    pub(crate) async fn standings(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Subject, Account)>> {
+        match self {
+            Self::Memory(_) => Ok(Vec::new()),
+            Self::Sqlite(store, turn) => {
+                let store = store.clone();
+                let after = after.map(str::to_owned);
+                turn.write(move || store.inner().accounts(after.as_deref(), limit)).await
+            }
+            Self::Postgres(store) => Ok(store.accounts(after, limit).await?),
+            Self::Redis(store) => Ok(store.accounts(after, limit).await?),
+        }
+    }
+
+    /// Writes whether an account is suspended, and its epoch, over what is stored.
+    pub(crate) async fn put_standing(&self, subject: &Subject, account: Account) -> Result<()> {
+        match self {
+            Self::Memory(store) => store.put_account(subject.clone(), account),
+            Self::Sqlite(store, turn) => {
+                let store = store.clone();
+                let subject = subject.clone();
+                turn.write(move || store.inner().put_account(subject.as_str(), account)).await?;
+            }
+            Self::Postgres(store) => store.put_account(subject.as_str(), account).await?,
+            Self::Redis(store) => store.put_account(subject.as_str(), account).await?,
+        }
+        Ok(())
     }
 
     /// Drops up to `limit` grants and clients that may be dropped, and returns how many.

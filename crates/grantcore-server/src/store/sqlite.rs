@@ -27,7 +27,7 @@ use crate::trail::{Entry, Search};
 /// The turn to write to the file. SQLite lets one writer wait for another by polling, and unfairly.
 /// The writers of one process queue up here first.
 #[derive(Clone, Default)]
-pub(super) struct Turn(Arc<tokio::sync::Mutex<()>>);
+pub(crate) struct Turn(Arc<tokio::sync::Mutex<()>>);
 
 impl Turn {
     /// Waits for the turn, and runs a blocking write in it. The turn ends with the write, which

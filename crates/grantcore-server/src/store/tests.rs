@@ -220,3 +220,37 @@ mod migrations {
         assert_eq!(newer.query_row(tables, [], |row| row.get::<_, i64>(0)), Ok(0));
     }
 }
+
+/// A client of the file of settings replaces what is stored, and does not undo what an
+/// administrator did to it. A client that registered itself is left alone.
+#[tokio::test]
+async fn a_declared_client_stays_deactivated_and_keeps_its_epoch() {
+    let databases = Databases::start().await;
+    let declared = |name: &str| {
+        let client = Client::public("app").name(name).redirect_uri("https://app.example/cb");
+        client.build().unwrap()
+    };
+    for backend in &backends(&databases).await {
+        assert!(backend.declare_client(declared("first")).await.unwrap());
+        let seen = backend.client("app").await.unwrap().unwrap();
+        assert!(backend.declare_client(declared("first")).await.unwrap());
+        assert_eq!(backend.client("app").await.unwrap().as_ref(), Some(&seen), "no write");
+        let stopped = Client::clone(&seen.record).with_grants_ended().deactivated();
+        assert_eq!(
+            backend.commit(&Write::client(Some(&seen), stopped)).await.unwrap(),
+            Commit::Done
+        );
+        assert!(backend.declare_client(declared("second")).await.unwrap());
+        let client = backend.client("app").await.unwrap().unwrap().record;
+        assert_eq!(client.display_name(), "second");
+        assert_eq!((client.status(), client.epoch()), (ClientStatus::Deactivated, 1));
+
+        let own = Client::clone(&client).edit().registration(Registration::Dynamic);
+        let seen = backend.client("app").await.unwrap().unwrap();
+        let own = backend.commit(&Write::client(Some(&seen), own.build().unwrap())).await.unwrap();
+        assert_eq!(own, Commit::Done);
+        assert!(!backend.declare_client(declared("third")).await.unwrap());
+        let kept = backend.client("app").await.unwrap().unwrap().record;
+        assert_eq!(kept.display_name(), "second");
+    }
+}

@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod cases;
+pub mod commands;
 pub mod program;
 pub mod publisher;
 

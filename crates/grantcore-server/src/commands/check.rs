@@ -1,0 +1,89 @@
+//! `check-config`: what would run, or what is wrong.
+
+use std::fmt::Write as _;
+
+use grantcore::client::Authentication;
+use grantcore::value::RegisteredRedirectUri;
+
+use crate::StartError;
+use crate::config::{Config, secrets};
+use crate::plan::Plan;
+
+/// Prints what would run with the settings. Fails with every problem that was found.
+pub(super) fn run(config: &Config) -> Result<(), StartError> {
+    let plan = Plan::of(config, config.listen)?;
+    for warning in warnings(config, &plan) {
+        super::note(&format!("warning: {warning}"))?;
+    }
+    super::print(report(config, &plan)?.trim_end())
+}
+
+fn report(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let policy = &plan.policy;
+    writeln!(text, "issuer     {}", plan.issuer.as_str())?;
+    writeln!(text, "listen     {}", config.listen)?;
+    writeln!(text, "database   {}", config.database)?;
+    match &config.accounts.accounts {
+        Some(path) => {
+            writeln!(text, "accounts   {} in {}", plan.accounts.names().count(), path.display())?;
+        }
+        None => writeln!(text, "accounts   those of the demonstration, with known passwords")?,
+    }
+    writeln!(text, "\nendpoints")?;
+    for endpoint in policy.endpoints() {
+        writeln!(text, "  {}", endpoint.url)?;
+    }
+    writeln!(text, "\ndocuments")?;
+    for document in policy.well_known() {
+        writeln!(text, "  {}", document.url)?;
+    }
+    writeln!(text, "\nscopes")?;
+    for scope in policy.scopes() {
+        writeln!(text, "  {}  {}", scope.name(), scope.description())?;
+    }
+    writeln!(text, "\nresources")?;
+    let declared = config.declared.iter().flat_map(|declared| &declared.resources);
+    let names: Vec<_> = declared.map(|own| (&own.value.url, &own.value.name)).collect();
+    for resource in policy.resources() {
+        let scopes = resource.scopes().collect::<Vec<_>>().join(" ");
+        let own = names.iter().find(|(url, _)| *url == resource.identifier());
+        let name = own.and_then(|(_, name)| name.as_deref());
+        let name = name.map(|name| format!("  ({name})")).unwrap_or_default();
+        writeln!(text, "  {}{name}  {scopes}", resource.identifier())?;
+    }
+    writeln!(text, "\nclients")?;
+    for client in &plan.clients {
+        let method = match client.authentication() {
+            Authentication::Confidential { method, .. } => method.as_str(),
+            _ => "public",
+        };
+        let uris: Vec<_> =
+            client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect();
+        let scope = client.scope().map_or("all scopes", |scope| scope.as_str());
+        writeln!(text, "  {}  {method}  {scope}  {}", client.id(), uris.join(" "))?;
+    }
+    Ok(text)
+}
+
+/// Returns what is allowed and dangerous all the same.
+fn warnings(config: &Config, plan: &Plan) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(path) = &config.accounts.accounts
+        && std::fs::metadata(path).is_ok_and(|metadata| secrets::is_open(&metadata))
+    {
+        let path = path.display();
+        warnings
+            .push(format!("{path}: other users can read the hashes of passwords: chmod o= {path}"));
+    }
+    if config.clients.allow_loopback_documents {
+        warnings.push(
+            "allow_loopback_documents: client documents are fetched from this machine".into(),
+        );
+    }
+    if plan.issuer.is_https() && config.network.trusted_proxies.is_empty() {
+        warnings
+            .push("trusted_proxies is empty: behind a proxy, all users share its limits".into());
+    }
+    warnings
+}

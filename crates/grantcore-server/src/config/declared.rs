@@ -1,0 +1,247 @@
+//! The scopes, resources and clients of the file of settings, as they are written there.
+//!
+//! Here: the keys, and the checks between them. Never here: the rules of a policy or a client,
+//! which the library checks.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::problems::{Place, Problems, similar};
+
+/// Everything that the file declares.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Declared {
+    pub(crate) scopes: Vec<Entry<Scope>>,
+    pub(crate) resources: Vec<Entry<Resource>>,
+    pub(crate) clients: Vec<Entry<DeclaredClient>>,
+}
+
+/// A table of the file, with the place of its header.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<T> {
+    pub(crate) place: Place,
+    pub(crate) value: T,
+}
+
+/// `[[scopes]]`: what access tokens can allow.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scope {
+    pub(crate) name: String,
+    /// What the scope lets a client do, in the words of the consent page.
+    pub(crate) description: String,
+    /// The scopes that this one includes.
+    #[serde(default)]
+    pub(crate) includes: Vec<Spanned<String>>,
+    /// Whether a request that names no scope asks for this one.
+    #[serde(default)]
+    pub(crate) default: bool,
+}
+
+/// `[[resources]]`: what access tokens are for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resource {
+    pub(crate) url: String,
+    /// The name for the operator: `check-config` and the start message show it.
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) scopes: Vec<Spanned<String>>,
+    /// Whether a request that names no resource is for this one.
+    #[serde(default)]
+    pub(crate) default: bool,
+    /// The resource of the demonstration that this server itself serves at the URL.
+    pub(crate) builtin: Option<Builtin>,
+}
+
+/// A protected resource that this server serves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Builtin {
+    /// The MCP endpoint, at `ISSUER/mcp`.
+    Mcp,
+    /// The JSON API, at `ISSUER/api`.
+    Api,
+}
+
+impl Builtin {
+    /// Returns the path below the issuer.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Mcp => "/mcp",
+            Self::Api => "/api",
+        }
+    }
+}
+
+/// `[[clients]]`: a client that the operator registers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeclaredClient {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) uri: Option<String>,
+    #[serde(default)]
+    pub(crate) redirect_uris: Vec<String>,
+    pub(crate) auth_method: Option<AuthMethod>,
+    /// `env:NAME`: the variable that has the secret.
+    pub(crate) secret: Option<SecretText>,
+    /// The file that has the secret.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// `sha256:` and the SHA-256 of the secret, in hexadecimal.
+    pub(crate) secret_digest: Option<SecretText>,
+    /// The grant types that the client may use. Default: both.
+    pub(crate) grant_types: Option<Vec<GrantTypeName>>,
+    /// The scopes that the client may ask for. Default: all.
+    pub(crate) scopes: Option<Vec<Spanned<String>>>,
+    /// Whether errors are sent to the client by redirect without an action of the user.
+    pub(crate) trusted: Option<bool>,
+    pub(crate) loopback_ports: Option<LoopbackPorts>,
+    /// The account that is responsible for the client.
+    pub(crate) owner: Option<String>,
+    /// The resources whose tokens the client may introspect.
+    #[serde(default)]
+    pub(crate) introspects: Vec<Spanned<String>>,
+    /// Token requests per minute, instead of `rate_limit`.
+    pub(crate) rate_limit: Option<std::num::NonZeroU32>,
+}
+
+/// How a client authenticates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthMethod {
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+/// A grant type of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GrantTypeName {
+    AuthorizationCode,
+    RefreshToken,
+}
+
+/// For which loopback redirect URIs the port may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LoopbackPorts {
+    Off,
+    IpLiterals,
+    IpLiteralsAndLocalhost,
+}
+
+/// A text that may be a secret by mistake. Neither `Debug` nor an error shows it.
+#[derive(Clone)]
+pub(crate) struct SecretText(String);
+
+impl SecretText {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(redacted)")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        /// The error of serde itself would repeat the value.
+        fn refused<T, E: de::Error>() -> Result<T, E> {
+            Err(E::custom("must be a string"))
+        }
+
+        impl Visitor<'_> for Text {
+            type Value = SecretText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretText, E> {
+                Ok(SecretText(text.to_owned()))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretText, E> {
+                refused()
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretText, E> {
+                refused()
+            }
+
+            fn visit_i128<E: de::Error>(self, _: i128) -> Result<SecretText, E> {
+                refused()
+            }
+
+            fn visit_u128<E: de::Error>(self, _: u128) -> Result<SecretText, E> {
+                refused()
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretText, E> {
+                refused()
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretText, E> {
+                refused()
+            }
+        }
+
+        deserializer.deserialize_any(Text)
+    }
+}
+
+impl Declared {
+    /// Finds what is declared twice, and names of scopes and resources that are not declared.
+    pub(super) fn check(&self, problems: &mut Problems<'_>) {
+        let scopes: Vec<&str> = self.scopes.iter().map(|own| own.value.name.as_str()).collect();
+        let resources: Vec<&str> =
+            self.resources.iter().map(|own| own.value.url.as_str()).collect();
+        let mut names = BTreeSet::new();
+        for (place, name) in self.scopes.iter().map(|own| (own.place, &own.value.name)) {
+            if !names.insert(name.as_str()) {
+                problems.at(place, format!("the scope `{name}` is declared twice"));
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for (place, id) in self.clients.iter().map(|own| (own.place, &own.value.id)) {
+            if !ids.insert(id.as_str()) {
+                problems.at(place, format!("the client `{id}` is declared twice"));
+            }
+        }
+        let default = self.resources.iter().filter(|own| own.value.default).nth(1);
+        if let Some(second) = default {
+            problems.at(second.place, "another resource is the default already".to_owned());
+        }
+        let used = self.scopes.iter().flat_map(|own| &own.value.includes);
+        let used = used.chain(self.resources.iter().flat_map(|own| &own.value.scopes));
+        let used =
+            used.chain(self.clients.iter().flat_map(|own| own.value.scopes.iter().flatten()));
+        for name in used {
+            check_name("scope", name, &scopes, problems);
+        }
+        for url in self.clients.iter().flat_map(|own| &own.value.introspects) {
+            check_name("resource", url, &resources, problems);
+        }
+    }
+}
+
+fn check_name(what: &str, name: &Spanned<String>, declared: &[&str], problems: &mut Problems<'_>) {
+    if declared.contains(&name.get_ref().as_str()) {
+        return;
+    }
+    let hint = similar(name.get_ref(), declared.iter().copied());
+    let text = format!("the {what} `{}` is not declared{hint}", name.get_ref());
+    problems.over(name.span(), text);
+}

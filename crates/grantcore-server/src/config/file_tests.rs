@@ -1,0 +1,302 @@
+//! Tests of the file of settings: each flag has its key, the example is complete, and errors have
+//! their place.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use clap::CommandFactory as _;
+use tempfile::NamedTempFile;
+
+use super::file::keys;
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// Values of every setting that are not its default: on the command line, and in the file.
+const VALUES: [(&str, &str, &str); 46] = [
+    ("listen", "[::1]:9000", r#""[::1]:9000""#),
+    ("issuer", "https://a.example", r#""https://a.example""#),
+    ("database", "memory:", r#""memory:""#),
+    ("database-file", "FILE", r#""FILE""#),
+    ("accounts", "/etc/accounts", r#""/etc/accounts""#),
+    ("trusted-proxies", "10.0.0.7,fd00::/8", r#"["10.0.0.7", "fd00::/8"]"#),
+    ("allowed-hosts", "a,b:80", r#"["a", "b:80"]"#),
+    ("header-timeout", "11s", r#""11s""#),
+    ("request-timeout", "12s", r#""12s""#),
+    ("idle-timeout", "13s", r#""13s""#),
+    ("max-connections", "14", "14"),
+    ("max-connections-per-source", "15", "1_5"),
+    ("registration", "off", "false"),
+    ("registration-token", "0123456789abcdefghijkl", r#""0123456789abcdefghijkl""#),
+    ("registration-token-file", "FILE", r#""FILE""#),
+    ("client-documents", "off", r#""off""#),
+    ("allow-loopback-documents", "true", "true"),
+    ("document-authority", "/etc/ca.pem", r#""/etc/ca.pem""#),
+    ("private-use-schemes", "", "[]"),
+    ("redirect-uri-limit", "3", "3"),
+    ("default-grant-types", "authorization_code", r#"["authorization_code"]"#),
+    ("unverified-scope", "a b", r#""a b""#),
+    ("lenient-on-method", "true", "true"),
+    ("error-delivery", "page", r#""page""#),
+    ("drop-unknown-scopes", "true", "true"),
+    ("openid-alias", "true", "true"),
+    ("access-lifetime", "1h 30m", r#""1h 30m""#),
+    ("code-lifetime", "2m", r#""2m""#),
+    ("consent-lifetime", "3m", r#""3m""#),
+    ("refresh-idle", "4d", r#""4d""#),
+    ("refresh-absolute", "5d", r#""5d""#),
+    ("replay-window", "6s", r#""6s""#),
+    ("unused-client-lifetime", "7h", r#""7h""#),
+    ("session-lifetime", "8h", r#""8h""#),
+    ("rate-limit", "9", "9"),
+    ("rate-key", "client", r#""client""#),
+    ("auth-failures", "11", "0x0b"),
+    ("registration-rate", "12", "12"),
+    ("consent-rate", "13", "13"),
+    ("opening-balance", "14", "14"),
+    ("low-balance", "15", "15"),
+    ("trail-retention", "16d", r#""16d""#),
+    ("trail-events", "1700", "1700"),
+    ("trail-fail-closed", "true", "true"),
+    ("log-format", "json", r#""json""#),
+    ("log", "debug", r#""debug""#),
+];
+
+fn written(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn load(arguments: &[&str]) -> Result<Config, LoadError> {
+    Config::load([&["grantcore-server"], arguments].concat())
+}
+
+/// Loads a file with this text and these flags.
+fn load_file(text: &str, more: &[&str]) -> Result<Config, LoadError> {
+    let file = written(text);
+    let named = ["--config", file.path().to_str().unwrap()];
+    load(&[&named[..], more].concat())
+}
+
+/// Returns the settings as text, without those of the file itself.
+fn shown(config: Config) -> String {
+    let database = config.database.clone();
+    let config = Config { file: None, declared: None, ..config };
+    let token = config.clients.registration_token.as_ref().map(|token| token.as_bytes().to_vec());
+    format!("{config:?} {database} {token:?}")
+}
+
+/// Returns the problems of a file, without its name.
+fn problems(text: &str) -> Vec<String> {
+    let file = written(text);
+    let path = file.path().to_str().unwrap();
+    let Err(LoadError::Invalid(Invalid(problems))) = load(&["--config", path]) else {
+        panic!("the file is accepted: {text}")
+    };
+    let place = format!("{path}:");
+    problems.iter().map(|problem| problem.to_string().replace(&place, "")).collect()
+}
+
+#[test]
+fn every_flag_has_its_key_and_every_key_its_flag() {
+    let command = Config::command();
+    let flags: BTreeSet<_> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+    let tried: BTreeSet<_> = VALUES.iter().map(|(flag, ..)| *flag).chain(["config"]).collect();
+    assert_eq!(tried, flags, "each setting is tried below");
+    let expected: BTreeSet<_> = VALUES.iter().map(|(flag, ..)| flag.replace('-', "_")).collect();
+    assert_eq!(keys(&command).collect::<BTreeSet<_>>(), expected);
+    let secret = written("memory:");
+    let token = written("0123456789abcdefghijkl\n");
+    for (flag, value, toml) in VALUES {
+        let path = if flag == "database-file" { secret.path() } else { token.path() };
+        let [value, toml] = [value, toml].map(|text| text.replace("FILE", path.to_str().unwrap()));
+        let by_flag = load(&[&format!("--{flag}={value}")]).unwrap();
+        let by_key = load_file(&format!("{} = {toml}", flag.replace('-', "_")), &[]).unwrap();
+        let default = shown(load(&[]).unwrap());
+        assert_ne!(shown(by_flag.clone()), default, "--{flag}={value} is not the default");
+        assert_eq!(shown(by_key), shown(by_flag), "{flag}");
+    }
+}
+
+#[test]
+fn a_flag_takes_precedence_over_the_file() {
+    let text = "rate_limit = 1\nopenid_alias = true\nregistration = false\nallowed_hosts = [\"a\"]";
+    let config = load_file(text, &[]).unwrap();
+    assert_eq!((config.limits.rate_limit.get(), config.authorization.openid_alias), (1, true));
+    assert_eq!(config.limits.auth_failures.get(), 10, "the default of a key that is not there");
+    let flags =
+        ["--rate-limit=2", "--openid-alias=false", "--registration=on", "--allowed-hosts=b,c"];
+    let config = load_file(text, &flags).unwrap();
+    assert_eq!((config.limits.rate_limit.get(), config.authorization.openid_alias), (2, false));
+    assert_eq!(config.clients.registration, Switch::On);
+    assert_eq!(config.network.allowed_hosts.len(), 2);
+    assert!(load(&["--openid-alias"]).unwrap().authorization.openid_alias);
+    // A secret in a file gives way to a flag, and takes precedence over a default.
+    let secret = written("sqlite:/by/file");
+    let key = format!("database_file = {:?}", secret.path());
+    let database = |config: Config| config.database.to_string();
+    assert_eq!(database(load_file(&key, &[]).unwrap()), "sqlite:/by/file");
+    assert_eq!(database(load_file(&key, &["--database=memory:"]).unwrap()), "memory:");
+    let flag = ["--database-file", secret.path().to_str().unwrap()];
+    assert_eq!(database(load_file("database = 'memory:'", &flag).unwrap()), "sqlite:/by/file");
+    let both = load_file(&format!("{key}\ndatabase = 'memory:'"), &[]).unwrap_err().to_string();
+    assert!(both.contains("--database and --database-file are both given"), "{both}");
+}
+
+#[test]
+fn relative_paths_of_a_file_are_relative_to_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.toml");
+    std::fs::write(&path, "accounts = 'a/b'\ndatabase = 'sqlite:x.db'").unwrap();
+    let config = load(&["--config", path.to_str().unwrap()]).unwrap();
+    assert_eq!(config.accounts.accounts, Some(directory.path().join("a/b")));
+    assert_eq!(config.database, Database::Sqlite(directory.path().join("x.db")));
+    std::fs::write(&path, "database = 'sqlite:/x.db'").unwrap();
+    let config = load(&["--config", path.to_str().unwrap()]).unwrap();
+    assert_eq!(config.database, Database::Sqlite("/x.db".into()));
+}
+
+/// The lines `# key = value` of the example are the defaults, and with the others they are all
+/// settings. An indented line is an alternative to another one.
+#[test]
+fn the_example_has_every_key_with_its_default() {
+    let settings = EXAMPLE.split("[[scopes]]").next().unwrap();
+    let is_key = |line: &&str| line.contains(" = ") && !line.contains('`');
+    let defaults = settings.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_key);
+    let defaults: Vec<_> = defaults.filter(|line| !line.starts_with(' ')).collect();
+    let by_file = load_file(&defaults.join("\n"), &[]).unwrap();
+    assert_eq!(shown(by_file), shown(load(&[]).unwrap()));
+    let lines = settings.lines().map(|line| line.trim_start_matches(['#', ' ']));
+    let named: BTreeSet<_> = lines
+        .filter(is_key)
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| !key.contains(' '))
+        .collect();
+    assert_eq!(named, keys(&Config::command()).collect());
+}
+
+#[test]
+fn problems_have_their_line_their_column_and_a_suggestion() {
+    let mut wrong = Vec::new();
+    for (text, expected) in [
+        ("issuers = 1", "1:1: unknown key `issuers`; did you mean `issuer`?"),
+        (
+            "\n  access-lifetime = 1",
+            "2:3: unknown key `access-lifetime`; did you mean `access_lifetime`?",
+        ),
+        ("client = 1", "1:1: unknown key `client`; did you mean `clients`?"),
+        ("qqq = 1", "1:1: unknown key `qqq`"),
+        ("config = 'x'", "1:1: unknown key `config`; a file cannot name another one"),
+        ("[limits]\nrate_limit = 1", "1:2: unknown key `limits`"),
+        (
+            "listen = 8080",
+            "1:10: listen: invalid value '8080' for '--listen <IP:PORT>': not an address and port; write it like 127.0.0.1:8080 or [::1]:8080",
+        ),
+        (
+            "rate_limit = 0",
+            "1:14: rate_limit: invalid value '0' for '--rate-limit <COUNT>': number would be zero for non-zero type",
+        ),
+        (
+            "rate_key = 'zzz'",
+            "1:12: rate_key: invalid value 'zzz' for '--rate-key <KEY>' [possible values: client, client-and-grant, client-and-source]",
+        ),
+        ("openid_alias = 'true'", "1:16: openid_alias: must be true or false"),
+        ("allowed_hosts = [1.5]", "1:17: allowed_hosts: must be a list of strings"),
+        ("log = ['a']", "1:7: log: must be a string"),
+        ("log = 'a'\nlog = 'b'", "2:1: duplicate key"),
+        (
+            "scopes = [{name = 'ü', description = '', defaults = true}]",
+            "1:42: unknown key `defaults` in [[scopes]]; did you mean `default`?",
+        ),
+        ("scopes = 1", "1:10: scopes: must be tables, each with the header [[scopes]]"),
+        ("[scopes]\nname = 'a'", "1:1: scopes: must be tables, each with the header [[scopes]]"),
+        ("[[scopes]]\nname = 'a'", "1:1: [[scopes]]: missing field `description`"),
+        (
+            "[[scopes]]\nname = 'a'\ndescription = 'A'\nincludes = ['b']",
+            "4:13: the scope `b` is not declared",
+        ),
+        (
+            "[[resources]]\nurl = 'https://a.example'\nscope = ['b']",
+            "3:1: unknown key `scope` in [[resources]]; did you mean `scopes`?",
+        ),
+        (
+            "[[resources]]\nurl = 'https://a.example'\nbuiltin = 'x'",
+            "3:11: [[resources]]: unknown variant `x`, expected `mcp` or `api`",
+        ),
+        ("[[clients]]\nid = 'a'\nscopes = ['b']", "3:11: the scope `b` is not declared"),
+        ("[[clients]]\nid = 'a'\nintrospects = ['b']", "3:16: the resource `b` is not declared"),
+        ("[[clients]]\nid = 'a'\n[[clients]]\nid = 'a'", "3:1: the client `a` is declared twice"),
+        ("[[clients]]\nid = 'a'\nsecret = 12345678", "3:10: [[clients]]: must be a string"),
+        (
+            "database = 'env:GRANTCORE_NO_SUCH'",
+            "1:12: database: invalid value for '--database <URL>': the environment variable GRANTCORE_NO_SUCH is not set",
+        ),
+    ] {
+        let found = problems(text).first().unwrap().trim().to_owned();
+        if found != expected {
+            wrong.push(format!("{text}\n found    {found}\n expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let several = problems("a = 1\nrate_limit = 'x'\n[[scopes]]\nlabel = 'a'\n[[clients]]\nd = 1");
+    let lines: Vec<_> = several.iter().map(|text| text.split(':').next().unwrap()).collect();
+    assert_eq!(lines, ["1", "2", "3", "4", "5", "6"], "{several:?}");
+}
+
+/// No error has a value that may be a secret.
+#[test]
+fn a_problem_shows_no_secret() {
+    let digest = format!("secret_digest = 'sha256:{}hunter2'", "0".repeat(57));
+    for text in [
+        "registration_token = 'hunter2'",
+        "registration_token = ['hunter2']",
+        "registration_token = 'hunter2",
+        "registration_token = hunter2",
+        "database = 'postgre://u:hunter2@h/n'",
+        "database = ['hunter2']",
+        "[[clients]]\nid = 'a'\nsecret = ['hunter2']",
+        "[[clients]]\nid = 'a'\nsecret = 'hunter2",
+        "[[clients]]\nid = 'a'\nsecret = {a = 'hunter2'}",
+        "[[clients]]\nid = 'a'\npassword = 'hunter2'",
+    ] {
+        let shown = problems(text).join("\n");
+        assert!(!shown.is_empty() && !shown.contains("hunter2"), "{shown}");
+    }
+    let config = load_file(&format!("[[clients]]\nid = 'a'\n{digest}"), &[]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for flag in ["--registration-token", "--database"] {
+        let error = load(&[flag, "hunter2"]).unwrap_err().to_string();
+        assert!(error.contains(flag) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let secret = written("0123456789abcdefghijkl");
+    let by_file = format!("registration_token_file = {:?}", secret.path());
+    for (text, has_secret) in [
+        ("registration_token = '0123456789abcdefghijkl'", true),
+        ("database = 'postgres://u:p@h/n'", true),
+        ("database = 'postgres://h/n'", false),
+        ("rate_limit = 1", false),
+        (&by_file, false),
+    ] {
+        let file = written(text);
+        for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+            let changed = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file.path(), changed).unwrap();
+            let loaded = load(&["--config", file.path().to_str().unwrap()]);
+            assert_eq!(loaded.is_err(), has_secret && is_open, "{mode:o} {text}");
+            if let Err(error) = loaded {
+                assert!(error.to_string().contains("chmod o= "), "{error}");
+            }
+        }
+    }
+    std::fs::set_permissions(secret.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let error = load_file(&by_file, &[]).unwrap_err().to_string();
+    assert!(error.contains("chmod o= "), "{error}");
+}

@@ -1,0 +1,99 @@
+//! What would run: the settings as the issuer, the policy, the clients and the accounts.
+//!
+//! The start of the server and `check-config` share it, so that both find the same errors. Nothing
+//! is opened that writes.
+
+use std::net::SocketAddr;
+
+use grantcore::{Client, Policy};
+use grantcore_fetch::DocumentFetcher;
+
+use crate::accounts::{Accounts, AccountsError};
+use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
+use crate::setup;
+
+/// A server that can be started.
+pub(crate) struct Plan {
+    pub(crate) issuer: Issuer,
+    pub(crate) policy: Policy,
+    /// The resources that this server serves itself: the kind of each, with its identifier and the
+    /// scope that it requires.
+    pub(crate) builtins: Vec<(Builtin, String, String)>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) accounts: Accounts,
+    pub(crate) documents: DocumentFetcher,
+}
+
+impl Plan {
+    /// Checks the settings for a server that listens on `address`, and returns every problem.
+    pub(crate) fn of(config: &Config, address: SocketAddr) -> Result<Self, Invalid> {
+        let issuer =
+            config.issuer_at(address).map_err(|error| Invalid(vec![Problem::new(error)]))?;
+        let mut problems = Problems::default();
+        let accounts = problems.take(accounts(config, &issuer));
+        let policy = setup::policy(config, &issuer).map_err(|error| match &config.file {
+            Some(file) => Problem::of(file, None, error),
+            None => Problem::new(error),
+        });
+        let policy = problems.take(policy);
+        let clients = clients(config, &issuer, &mut problems);
+        let documents = problems.take(config.clients.fetcher());
+        let builtins = setup::builtins(config, &issuer);
+        for (builtin, identifier, _) in &builtins {
+            let own = format!("{}{}", issuer.as_str(), builtin.path());
+            if *identifier != own {
+                let text = format!("the builtin resource `{identifier}` must be at {own}");
+                problems.0.push(Problem::new(text));
+            }
+        }
+        match (accounts, policy, documents) {
+            (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
+                Ok(Self { issuer, policy, builtins, clients, accounts, documents })
+            }
+            _ => Err(Invalid(problems.0)),
+        }
+    }
+}
+
+/// The problems that are found one after the other.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Keeps an error as a problem.
+    fn take<T>(&mut self, result: Result<T, impl std::fmt::Display>) -> Option<T> {
+        result.map_err(|error| self.0.push(Problem::new(error))).ok()
+    }
+}
+
+/// Returns the clients of the file, or those of the demonstration.
+fn clients(config: &Config, issuer: &Issuer, problems: &mut Problems) -> Vec<Client> {
+    let (Some(declared), Some(file)) = (&config.declared, &config.file) else {
+        return problems.take(setup::demo_clients(issuer)).unwrap_or_default();
+    };
+    let rules = setup::redirect_rules(&config.clients);
+    let mut clients = Vec::new();
+    for (entry, built) in setup::declared_clients(declared, &rules) {
+        match built {
+            Ok(client) => clients.push(client),
+            Err(why) => {
+                let text = format!("client `{}`: {why}", entry.value.id);
+                problems.0.push(Problem::of(file, Some(entry.place), text));
+            }
+        }
+    }
+    clients
+}
+
+/// Returns the accounts of the file, or the demonstration accounts.
+///
+/// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
+/// A loopback issuer does not ensure that, because the server may listen on every address.
+fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
+    match &config.accounts.accounts {
+        Some(path) => Accounts::read(path),
+        None if !issuer.is_loopback() => Err(AccountsError::NotNamed),
+        None if !config.listen.ip().is_loopback() => Err(AccountsError::Reachable(config.listen)),
+        None => Ok(Accounts::demo()),
+    }
+}
