@@ -20,6 +20,7 @@ use crate::kept::Kept;
 use crate::pages::answer::shown;
 use crate::pages::{Nav, Onward, Page, PlainWords, Problem, Refused, place};
 use crate::sessions::{Session, Sessions, TokenCookie};
+use crate::setup::ResourceNames;
 use crate::store::{Backend, BackendError};
 use crate::trail::Trail;
 
@@ -36,9 +37,15 @@ pub(crate) struct App {
     pub(crate) form_cookie: TokenCookie,
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
+    pub(crate) resource_names: ResourceNames,
 }
 
 impl App {
+    /// Returns the name of a resource for people: its identifier, if the operator gave it no name.
+    pub(crate) fn resource_name<'a>(&'a self, identifier: &'a str) -> &'a str {
+        self.resource_names.get(identifier).map_or(identifier, String::as_str)
+    }
+
     /// Returns the session of the browser that sent these headers, or `None` if it is not signed
     /// in.
     pub(crate) async fn session(

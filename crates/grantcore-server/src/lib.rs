@@ -132,6 +132,7 @@ impl Running {
         let lifetime = config.lifetimes.session_lifetime;
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
+        let resource_names = setup::resource_names(&config, &issuer);
         let app = Arc::new(App {
             oauth: Arc::new(
                 Server::new(policy, backend, FromStore)
@@ -148,6 +149,7 @@ impl Running {
             form_cookie: TokenCookie::form(is_https, issuer.site()),
             issuer: issuer.clone(),
             documents,
+            resource_names,
         });
         let router = routes::router(&app, &builtins, &config.network, &stop)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());

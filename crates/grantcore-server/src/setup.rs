@@ -5,6 +5,8 @@
 
 mod declared;
 
+use std::collections::BTreeMap;
+
 use grantcore::client::{ClientError, StoredSecret};
 use grantcore::policy::{
     DocumentRules, IntrospectionRules, Lifetimes, PolicyBuilder, PolicyError, RateRules,
@@ -29,13 +31,18 @@ pub(crate) const MCP_SCOPE: &str = "notes";
 /// The scope that the API requires.
 pub(crate) const API_SCOPE: &str = "profile";
 
-/// The resources by the ends of their URLs, each with its name in a sentence for the user.
-const RESOURCE_NAMES: [(&str, &str); 2] = [("/mcp", "your notes"), ("/api", "your profile")];
+/// The names of resources for people, by their identifiers.
+pub(crate) type ResourceNames = BTreeMap<String, String>;
 
-/// Returns the name of a resource for people.
-pub(crate) fn resource_name(identifier: &str) -> &str {
-    let named = RESOURCE_NAMES.into_iter().find(|(end, _)| identifier.ends_with(end));
-    named.map_or(identifier, |(_, name)| name)
+/// Returns the names that the file of settings gives to resources, or those of the demonstration.
+pub(crate) fn resource_names(config: &Config, issuer: &Issuer) -> ResourceNames {
+    let base = issuer.as_str();
+    match &config.declared {
+        Some(declared) => declared::resource_names(declared).collect(),
+        None => [("/mcp", "your notes"), ("/api", "your profile")]
+            .map(|(path, name)| (format!("{base}{path}"), name.to_owned()))
+            .into(),
+    }
 }
 
 /// Builds the policy of the settings.

@@ -48,7 +48,7 @@ pub(crate) struct Scope {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Resource {
     pub(crate) url: String,
-    /// The name for the operator: `check-config` and the start message show it.
+    /// The name for people, as the consent page has it in "wants access to *your notes*".
     pub(crate) name: Option<String>,
     #[serde(default)]
     pub(crate) scopes: Vec<Spanned<String>>,

@@ -18,7 +18,6 @@ use crate::app::{App, log_failure, not_now};
 use crate::pages::words::{ago, brief};
 use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
-use crate::setup::resource_name;
 use crate::store::BackendError;
 
 /// The number of grants that are read for one page.
@@ -54,7 +53,7 @@ pub(crate) async fn list(
         active_only,
         ended: !shown.ended.is_empty(),
         next: found.next.map(|id| id.to_string()),
-        addresses: app.oauth.policy().resources().iter().map(named).collect(),
+        addresses: app.oauth.policy().resources().iter().map(|own| named(&app, own)).collect(),
     })
     .into_response()
 }
@@ -222,6 +221,7 @@ fn place(own: &Connection) -> String {
 }
 
 /// Returns the name of a resource for people, and its URL.
-fn named(resource: &Resource) -> (String, String) {
-    (resource_name(resource.identifier()).to_owned(), resource.identifier().to_owned())
+fn named(app: &App, resource: &Resource) -> (String, String) {
+    let identifier = resource.identifier();
+    (app.resource_name(identifier).to_owned(), identifier.to_owned())
 }

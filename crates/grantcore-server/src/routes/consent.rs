@@ -16,7 +16,6 @@ use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::Request as Kept;
 use crate::pages::words::{ago, day, listed, spoken, utc};
 use crate::pages::{self, AppName, Destination, Notice, Page};
-use crate::setup::resource_name;
 
 /// How many grants of the user are read to find a live connection. A page must not cost as much as
 /// its user has grants.
@@ -101,8 +100,8 @@ pub(super) fn consent_page(
     let verified = page.registration() == Registration::Operator;
     let name = AppName::of(&page.client_name(), page.client_id(), verified);
     let is_cut = name.text.ends_with('…');
-    let names: Vec<String> = page.resources().map(|own| resource_name(own).into()).collect();
-    let resources = page.resources().map(|own| (resource_name(own).into(), own.into()));
+    let names: Vec<String> = page.resources().map(|own| app.resource_name(own).into()).collect();
+    let resources = page.resources().map(|own| (app.resource_name(own).into(), own.into()));
     pages::Consent {
         subject: page.subject().into(),
         name,

@@ -22,7 +22,6 @@ use crate::mcp::Identity;
 use crate::pages::answer::is_browser;
 use crate::pages::{ForApplications, Page};
 use crate::payment::{Drawn, Payment};
-use crate::setup::resource_name;
 
 /// The header with the rest of a low balance.
 pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
@@ -116,7 +115,7 @@ impl Guarded {
             Billed::All => "an API",
             Billed::Tools => "an MCP endpoint",
         };
-        let name = resource_name(&self.resource).to_owned();
+        let name = self.app.resource_name(&self.resource).to_owned();
         let page = ForApplications { name, kind, url: self.resource.clone() };
         let mut response = (refused.status(), Page(page)).into_response();
         for (name, value) in refused.headers() {

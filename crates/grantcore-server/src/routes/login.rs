@@ -20,7 +20,6 @@ use crate::app::{App, SessionUnavailable, not_now};
 use crate::kept::Request;
 use crate::pages::{AppName, Home, Login, Nav, Notice, Page};
 use crate::sessions::{self, Session, Token};
-use crate::setup::resource_name;
 
 #[derive(Deserialize)]
 pub(crate) struct Target {
@@ -60,7 +59,7 @@ pub(crate) async fn home(
     let resources = policy
         .resources()
         .iter()
-        .map(|own| (own.identifier().to_owned(), resource_name(own.identifier()).to_owned()));
+        .map(|own| (own.identifier().to_owned(), app.resource_name(own.identifier()).to_owned()));
     let resources = resources.collect();
     let signed_in = session.ok().flatten().map(|session| session.subject);
     with_form_cookie(&app, &headers, |csrf| {

@@ -71,6 +71,12 @@ pub(super) fn builtins(declared: &Declared) -> impl Iterator<Item = (Builtin, St
     })
 }
 
+/// Returns the names of the resources that have one, by their identifiers.
+pub(super) fn resource_names(declared: &Declared) -> impl Iterator<Item = (String, String)> {
+    let resources = declared.resources.iter().map(|own| &own.value);
+    resources.filter_map(|own| Some((own.url.clone(), own.name.clone()?)))
+}
+
 /// Returns the rules of redirect URIs.
 pub(crate) fn redirect_rules(clients: &Clients) -> RedirectRules {
     let named = clients.private_use_schemes.iter().filter(|name| !name.is_empty());
