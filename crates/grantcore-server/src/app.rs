@@ -38,6 +38,8 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
+    /// The id of the demonstration's public client. `None` under a file of settings.
+    pub(crate) public_client: Option<&'static str>,
 }
 
 impl App {

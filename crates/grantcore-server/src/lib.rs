@@ -150,6 +150,7 @@ impl Running {
             issuer: issuer.clone(),
             documents,
             resource_names,
+            public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
         let router = routes::router(&app, &builtins, &config.network, &stop)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());

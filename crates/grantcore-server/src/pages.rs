@@ -93,6 +93,10 @@ pub(crate) struct Home {
     pub(crate) issuer: String,
     /// The URL of each protected resource, and its name for people.
     pub(crate) resources: Vec<(String, String)>,
+    /// The id of the demonstration's public client. `None` under a file of settings.
+    pub(crate) public_client: Option<&'static str>,
+    /// Whether clients can register themselves.
+    pub(crate) can_register: bool,
     /// The name and password of each demonstration account.
     pub(crate) users: Vec<(String, String)>,
     pub(crate) nav: Nav,

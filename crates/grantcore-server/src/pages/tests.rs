@@ -12,6 +12,8 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 
 fn home(text: &str) -> Home {
     Home {
+        public_client: Some("demo-public"),
+        can_register: true,
         issuer: text.into(),
         resources: pairs(text),
         users: pairs(text),
@@ -278,4 +280,15 @@ fn consent_14_names_on_the_administrators_pages_are_clean() -> Result<()> {
     // The forms still name the account.
     assert!(admin::tests::accounts(name).render()?.contains(&format!("value=\"{name}\"")));
     Ok(())
+}
+
+#[test]
+fn the_front_page_of_a_file_of_settings_is_no_demonstration() {
+    let page = home("alice").render().unwrap();
+    assert!(page.contains("demonstration only") && page.contains("demo-public"), "{page}");
+    let own = Home { public_client: None, can_register: false, users: Vec::new(), ..home("alice") };
+    let page = own.render().unwrap();
+    for word in ["demo", "registers itself"] {
+        assert!(!page.contains(word), "{word}: {page}");
+    }
 }

@@ -66,6 +66,8 @@ pub(crate) async fn home(
         Page(Home {
             issuer: policy.issuer().into(),
             resources,
+            public_client: app.public_client,
+            can_register: policy.registration().is_some(),
             users: app.accounts.shown(),
             nav: app.nav(signed_in.as_deref()),
             csrf,
