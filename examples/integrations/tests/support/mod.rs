@@ -50,8 +50,10 @@ pub struct Running {
 impl Running {
     /// Starts an example, and waits until it prints its URL.
     pub async fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut child =
-            Command::new(example(name)).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new(example(name));
+        // Colors would stand within the texts that a test waits for.
+        command.env("NO_COLOR", "1").args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let printed: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = Arc::clone(&printed);
