@@ -287,7 +287,7 @@ fn the_documented_file_and_commands_work() {
     for part in [
         "issuer     https://auth.example.com\n",
         "accounts   2 in ",
-        "https://mcp.example.com/mcp  (Notes)  notes:read notes:write\n",
+        "https://mcp.example.com/mcp  (your notes)  notes:read notes:write\n",
         "  files-server  client_secret_basic",
     ] {
         assert!(checked.output.contains(part), "{part}: {}", checked.output);
