@@ -13,7 +13,7 @@ export CARGO_PROFILE_DEV_DEBUG := env('CARGO_PROFILE_DEV_DEBUG', "line-tables-on
 default:
     @just --list --unsorted
 
-# Everything that a change must pass. `--full` loads two processes with 10,000 flows instead of 2,000.
+# Everything that a change must pass. `--full` loads two processes with 10,000 flows instead of 1,000.
 ci *flags:
     .ci/run {{ flags }}
 
@@ -103,14 +103,11 @@ peers:
 test:
     cargo test --workspace
 
-# Tests that need features which the workspace's tests do not have.
+# Tests that need a feature which no package of the workspace turns on. `test` has the others: http, tracing, conformance, tokio.
 [group('tests')]
 test-features:
-    cargo test -p grantcore --features tracing --test trace --locked
     cargo test -p grantcore --features time --lib --locked moment::calendar
     cargo test -p grantcore --features time --doc --locked Timestamp
-    cargo test -p grantcore --features conformance --test conformance --locked
-    cargo test -p grantcore-sqlite --features tokio --test conformance --locked
 
 # Hostile requests.
 [group('tests')]
@@ -119,7 +116,7 @@ hostile requests='200000':
 
 # Two processes on one database, one of them killed in between.
 [group('tests')]
-two-processes flows='2000':
+two-processes flows='1000':
     GRANTCORE_FLOWS={{ flows }} cargo test -p grantcore-server --locked --test two_processes -- postgresql redis
 
 # The README's first example.
