@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
@@ -26,16 +27,9 @@ pub(crate) async fn authorize<P: Pages>(
     State(app): State<Arc<App<P>>>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = read(body, app.endpoints.policy()).await;
-    let tasks = app.tasks.clone();
-    let decided = tasks.run(async move {
-        match body {
-            Ok(body) => app.authorize(&parts, &body).await,
-            Err(error) => app.refuse(&parts, error.reason(Endpoint::Authorization)).await,
-        }
-    });
-    with_page_headers(decided.await.unwrap_or_else(internal_error))
+    let decide =
+        |app: Arc<App<P>>, parts, body: Bytes| async move { app.authorize(&parts, &body).await };
+    run(app, request, decide).await
 }
 
 /// Handles `POST` of the consent form.
@@ -43,12 +37,23 @@ pub(crate) async fn consent<P: Pages>(
     State(app): State<Arc<App<P>>>,
     request: Request,
 ) -> Response {
+    let decide =
+        |app: Arc<App<P>>, parts, body: Bytes| async move { app.consent(&parts, &body).await };
+    run(app, request, decide).await
+}
+
+/// Reads the body of a request, and decides the request in a task of its own.
+async fn run<P: Pages, F: Future<Output = Response> + Send>(
+    app: Arc<App<P>>,
+    request: Request,
+    decide: impl FnOnce(Arc<App<P>>, Parts, Bytes) -> F + Send + 'static,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = read(body, app.endpoints.policy()).await;
     let tasks = app.tasks.clone();
     let decided = tasks.run(async move {
         match body {
-            Ok(body) => app.consent(&parts, &body).await,
+            Ok(body) => decide(app, parts, body).await,
             Err(error) => app.refuse(&parts, error.reason(Endpoint::Authorization)).await,
         }
     });

@@ -7,7 +7,6 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::reason::Endpoint;
 use grantcore::response::PAGE_HEADERS;
 use grantcore::{AuthorizationStep, Error, Reason, RequestParts, User};
 use http_body_util::LengthLimitError;
@@ -28,7 +27,7 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(unread) => return app.refuse(unread.reason(Endpoint::Authorization)).await,
+        Err(unread) => return app.refuse(unread.reason()).await,
     };
     let incoming = RequestParts::from_http(&parts, &body);
     let sent = if parts.method == Method::POST { &body } else { incoming.query };
@@ -117,14 +116,11 @@ pub(crate) enum BodyError {
 }
 
 impl BodyError {
-    /// Returns the reason of the refusal at this endpoint.
-    pub(crate) fn reason(self, endpoint: Endpoint) -> Reason {
-        match (self, endpoint) {
-            (Self::TooLarge, _) => Reason::RequestTooLarge,
-            (Self::Broken, Endpoint::Registration | Endpoint::Management) => {
-                Reason::MetadataNotJson
-            }
-            (Self::Broken, _) => Reason::RequestUndecodable,
+    /// Returns the reason of the refusal at the authorization endpoint.
+    fn reason(self) -> Reason {
+        match self {
+            Self::TooLarge => Reason::RequestTooLarge,
+            Self::Broken => Reason::RequestUndecodable,
         }
     }
 }
