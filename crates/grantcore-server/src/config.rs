@@ -24,6 +24,7 @@ mod issuer;
 mod load;
 mod network;
 mod problems;
+mod provider;
 mod records;
 pub(crate) mod secrets;
 #[cfg(test)]
@@ -40,6 +41,9 @@ pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
 pub(crate) use self::problems::{Invalid, Problem};
+pub(crate) use self::provider::{
+    NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
+};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
@@ -145,6 +149,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) accounts: AccountsFile,
+
+    #[command(flatten)]
+    pub(crate) provider: ProviderSettings,
 
     #[command(flatten)]
     pub(crate) network: Network,

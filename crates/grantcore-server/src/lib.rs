@@ -18,6 +18,7 @@ mod network;
 mod pages;
 mod payment;
 mod plan;
+mod provider;
 mod routes;
 mod sessions;
 mod setup;
@@ -47,6 +48,7 @@ use crate::config::{Config, LoadError};
 use crate::kept::Kept;
 use crate::network::connections::Connections;
 use crate::plan::Plan;
+use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
@@ -96,7 +98,7 @@ impl Running {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr()?;
         let plan = Plan::of(&config, address)?;
-        let Plan { issuer, policy, builtins, clients, accounts, documents } = plan;
+        let Plan { issuer, policy, builtins, clients, accounts, provider, documents } = plan;
         let shown = accounts.shown();
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
@@ -142,11 +144,14 @@ impl Running {
             trail: trail.clone(),
             tasks: tasks.clone(),
             accounts,
+            provider,
+            opening_balance: config.balances.opening_balance,
             attempts: Attempts::default(),
             kept: Kept::default(),
             sessions,
             session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
             form_cookie: TokenCookie::form(is_https, issuer.site()),
+            sign_in_cookie: TokenCookie::sign_in(is_https, issuer.site(), ATTEMPT_LIFETIME),
             issuer: issuer.clone(),
             documents,
             resource_names,

@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod cases;
 pub mod commands;
 pub mod program;
+pub mod provider;
 pub mod publisher;
 
 pub use grantcore_testing_clients::{
