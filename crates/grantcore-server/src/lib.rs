@@ -70,6 +70,10 @@ pub struct Running {
     issuer: String,
     /// Names and passwords of the demonstration accounts. Empty if an accounts file is used.
     shown: Vec<(String, String)>,
+    /// The name of the identity provider, if users sign in with one.
+    provider: Option<String>,
+    /// Whether there are accounts with a password.
+    has_passwords: bool,
     /// The resources of the file of settings. `None` if they are the demonstration's.
     resources: Option<Vec<String>>,
     /// Whether the client with the published secret exists.
@@ -100,6 +104,8 @@ impl Running {
         let plan = Plan::of(&config, address)?;
         let Plan { issuer, policy, builtins, clients, accounts, provider, documents } = plan;
         let shown = accounts.shown();
+        let has_passwords = accounts.has_passwords();
+        let provider_name = provider.as_ref().map(|provider| provider.name().to_owned());
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
         let backend = backend.map_err(|error| {
@@ -168,6 +174,8 @@ impl Running {
             address,
             issuer,
             shown,
+            provider: provider_name,
+            has_passwords,
             resources: if is_demo { None } else { Some(resources) },
             has_published_client,
             is_exposed,
@@ -283,8 +291,12 @@ fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =
         running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
-    let users =
-        if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
+    let users = match (&running.provider, running.has_passwords) {
+        (Some(name), false) => format!("a user of {name}"),
+        (Some(name), true) => format!("an account of --accounts, or a user of {name}"),
+        (None, _) if users.is_empty() => "the accounts of --accounts".to_owned(),
+        (None, _) => users.join(", "),
+    };
     let confidential = if running.has_published_client {
         let secret = setup::DEMO_SECRET;
         format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)

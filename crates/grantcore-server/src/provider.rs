@@ -36,8 +36,8 @@ use url::Url;
 
 use self::cache::Cache;
 use self::http::Http;
-pub(crate) use self::pending::{Attempt, LIFETIME as ATTEMPT_LIFETIME, Target};
 use self::pending::Pending;
+pub(crate) use self::pending::{Attempt, LIFETIME as ATTEMPT_LIFETIME, Target};
 use self::rules::Rules;
 pub(crate) use self::rules::{NotAllowed, is_of_provider};
 pub(crate) use self::token::Known;
@@ -216,11 +216,7 @@ impl Provider {
         let (state, nonce) = (CsrfToken::new(state), Nonce::new(nonce));
         let client = known.client(&self.client_id, &self.client_secret, &self.redirect_uri);
         let mut request = client
-            .authorize_url(
-                CoreAuthenticationFlow::AuthorizationCode,
-                move || state,
-                move || nonce,
-            )
+            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || state, move || nonce)
             .add_scopes(self.scopes.iter().cloned())
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         if wanted.fresh {
@@ -248,7 +244,7 @@ impl Provider {
     }
 
     /// Waits for a turn to call the provider.
-    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
         let turn = tokio::time::timeout(LONGEST_TURN, self.turns.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(Fault::Busy)
     }

@@ -29,11 +29,7 @@ pub(super) async fn run(config: &Config, online: bool) -> Result<(), StartError>
     super::print(report(config, &plan, known.as_ref())?.trim_end())
 }
 
-fn report(
-    config: &Config,
-    plan: &Plan,
-    known: Option<&Known>,
-) -> Result<String, std::fmt::Error> {
+fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let policy = &plan.policy;
     writeln!(text, "issuer     {}", plan.issuer.as_str())?;

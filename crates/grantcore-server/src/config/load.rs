@@ -66,8 +66,7 @@ impl Config {
         };
         let database = secret("database", &self.database_file);
         let token = secret("registration_token", &self.clients.registration_token_file);
-        let provider =
-            secret("provider_client_secret", &self.provider.provider_client_secret_file);
+        let provider = secret("provider_client_secret", &self.provider.provider_client_secret_file);
         match database.as_deref().map(Database::given) {
             Some(Ok(database)) => self.database = database,
             Some(Err(why)) => problems.push(Problem::new(format!("--database-file: {why}"))),

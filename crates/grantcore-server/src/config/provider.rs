@@ -158,7 +158,9 @@ impl FromStr for ProviderIssuer {
         let form = "must be the `issuer` of the provider's document, like https://idp.example.com";
         let url = Url::parse(text).map_err(|_| form)?;
         if !is_safe(&url) {
-            return Err("must be https; http is for this machine only (127.0.0.1, [::1], localhost)");
+            return Err(
+                "must be https; http is for this machine only (127.0.0.1, [::1], localhost)",
+            );
         }
         let is_plain = url.query().is_none()
             && url.fragment().is_none()
@@ -249,11 +251,10 @@ impl TypedValueParser for SecretReader {
         value: &OsStr,
     ) -> Result<ProviderSecret, clap::Error> {
         let text = value.to_str().ok_or_else(|| "must be UTF-8".to_owned());
-        let secret = text.and_then(secrets::resolve).and_then(|text| match text.is_empty() {
-            true => Err("must not be empty".to_owned()),
-            false => Ok(ProviderSecret(text)),
+        let secret = text.and_then(secrets::resolve).and_then(|text| {
+            if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text) }
         });
-        secret.map_err(|why| {
+        secret.map(ProviderSecret).map_err(|why| {
             let message = format!("invalid value for '--provider-client-secret <SECRET>': {why}\n");
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })

@@ -68,8 +68,10 @@ impl Rules {
             digest: String::new(),
         };
         let Self { issuer, domains, claims, subjects, admin_subjects, admin_emails, .. } = &rules;
-        let decisive =
-            format!("{:?}", (issuer, client, domains, claims, subjects, admin_subjects, admin_emails));
+        let decisive = format!(
+            "{:?}",
+            (issuer, client, domains, claims, subjects, admin_subjects, admin_emails)
+        );
         rules.digest = URL_SAFE_NO_PAD.encode(Sha256::digest(decisive));
         rules
     }
@@ -211,9 +213,8 @@ mod tests {
 
     #[test]
     fn administrators_are_named_by_subject_or_verified_address() {
-        let is_admin = |flags: &[&str], own: &Claims| {
-            rules(ISSUER, flags).judge(own).unwrap().is_admin
-        };
+        let is_admin =
+            |flags: &[&str], own: &Claims| rules(ISSUER, flags).judge(own).unwrap().is_admin;
         let subject = ["--provider-admin-subjects", "1"];
         let email = ["--provider-admin-emails", "Ops@a.example"];
         assert!(is_admin(&subject, &claims("1", None)) && !is_admin(&subject, &claims("2", None)));
@@ -227,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_name_is_the_claim_of_the_settings_or_another_one() {
-        let name = |flags: &[&str], claims: &Claims| rules(ISSUER, flags).judge(claims).unwrap().name;
+        let name =
+            |flags: &[&str], claims: &Claims| rules(ISSUER, flags).judge(claims).unwrap().name;
         let full = claims("1", Some("a@a.example"));
         assert_eq!(name(&[], &full).as_deref(), Some("a@a.example"));
         assert_eq!(name(&[], &claims("1", None)).as_deref(), Some("ally"));

@@ -56,8 +56,7 @@ pub(crate) async fn begin(
             None => redirect("/login"),
         };
     }
-    let wanted =
-        Wanted { fresh: form.prompt == "login", choice: form.prompt == "select_account" };
+    let wanted = Wanted { fresh: form.prompt == "login", choice: form.prompt == "select_account" };
     let target = match request {
         Some(request) => match app.kept.keep(Kept { wanted, ..request }, SystemTime::now()) {
             Ok(key) => Target::Request(key),
@@ -128,12 +127,7 @@ async fn sign_in(
 }
 
 /// Opens the session of a user, and goes on with what the sign-in was for.
-async fn open(
-    case: &Case<'_>,
-    headers: &HeaderMap,
-    person: Person,
-    attempt: &Attempt,
-) -> Response {
+async fn open(case: &Case<'_>, headers: &HeaderMap, person: Person, attempt: &Attempt) -> Response {
     let app = case.app;
     let now: Timestamp = SystemTime::now().into();
     match add(app, &person).await {

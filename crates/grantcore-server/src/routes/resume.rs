@@ -83,12 +83,7 @@ pub(super) async fn login_for(
     set_form_cookie(app, &token, page)
 }
 
-async fn waiting(
-    app: &App,
-    session: Option<Session>,
-    target: &Target,
-    csrf: String,
-) -> Response {
+async fn waiting(app: &App, session: Option<Session>, target: &Target, csrf: String) -> Response {
     let key = &target.request;
     let Some(request) = app.kept.open(key, &csrf, SystemTime::now()) else { return gone() };
     let Wanted { fresh, choice } = request.wanted;

@@ -83,8 +83,7 @@ impl Ledger for PostgresLedger {
         if !is_text(name) {
             return Ok(());
         }
-        let sql =
-            "UPDATE balances SET name = $2 WHERE subject = $1 AND name IS DISTINCT FROM $2";
+        let sql = "UPDATE balances SET name = $2 WHERE subject = $1 AND name IS DISTINCT FROM $2";
         self.rows(sql, &[&subject, &name]).await.map(drop)
     }
 

@@ -263,7 +263,8 @@ async fn administrators_are_named_and_a_suspended_account_stays_out() {
         let answer = finish(&browser, &page_of(server.issuer(), "/admin")).await;
         (browser, answer)
     };
-    for (sub, email, is_verified) in [("2", "bob@example.com", true), ("3", "ops@example.com", false)]
+    for (sub, email, is_verified) in
+        [("2", "bob@example.com", true), ("3", "ops@example.com", false)]
     {
         let (browser, _) = sign_in_as(sub, email, is_verified).await;
         assert_eq!(get(&browser, &admin).await.status(), 403, "{email}");

@@ -4,11 +4,11 @@ use grantcore_testing_provider::{ALICE, Algorithm, Fault, Place, Provider};
 use reqwest::header::{RETRY_AFTER, SET_COOKIE};
 use serde_json::json;
 
+use super::support::commands::{run, with_file};
+use super::support::program::Program;
 use super::support::provider::{
     EVERYBODY, finish, flags, login_page, press, request, sign_in, start, target, to_callback,
 };
-use super::support::commands::{run, with_file};
-use super::support::program::Program;
 use super::support::{Browser, param};
 use super::text;
 
@@ -226,7 +226,11 @@ async fn check_config_checks_the_provider_offline_and_online() {
     assert!(online.output.contains(&format!("{issuer}/authorize")), "{}", online.output);
     provider.does(Fault::DocumentOfOther);
     let wrong = check(&["--online"]).await;
-    assert!(!wrong.is_success && wrong.errors.contains("https://other.example"), "{}", wrong.errors);
+    assert!(
+        !wrong.is_success && wrong.errors.contains("https://other.example"),
+        "{}",
+        wrong.errors
+    );
 }
 
 #[test]

@@ -155,8 +155,7 @@ impl<'a> Case<'a> {
         if words.status.is_server_error() {
             tracing::error!(reference, source, cause, "a sign-in with the provider failed");
         } else {
-            let text = "a sign-in with the provider was refused";
-            tracing::warn!(reference, source, subject, cause, "{text}");
+            tracing::warn!(reference, source, subject, cause, "a sign-in was refused");
         }
         let Words { status, title, message, way, sub } = words;
         Page(SignInProblem {

@@ -35,7 +35,8 @@ impl PostgresLedger {
     }
 
     pub(super) async fn find_session(&self, digest: &str) -> Result<Option<SessionRow>> {
-        let sql = "SELECT subject, credential, expires, name, is_admin FROM sessions WHERE digest = $1";
+        let sql =
+            "SELECT subject, credential, expires, name, is_admin FROM sessions WHERE digest = $1";
         let rows = self.rows(sql, &[&digest]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(SessionRow {
