@@ -189,12 +189,12 @@ impl Provider {
         let answer = exchange.set_pkce_verifier(verifier).request_async(&self.http).await;
         let tokens = answer.map_err(|error| match &error {
             RequestTokenError::ServerResponse(answer) => {
+                // The description is not logged: it may name the user.
                 let code = shown(answer.error().as_ref());
                 match answer.error() {
-                    // Its description may name the user.
                     CoreErrorResponseType::InvalidGrant => Fault::Code(code),
                     CoreErrorResponseType::Extension(_) => Fault::Unavailable(code),
-                    _ => Fault::Client(shown(&answer.to_string())),
+                    _ => Fault::Client(code),
                 }
             }
             RequestTokenError::Request(_) => Fault::Unavailable(shown(&with_cause(&error))),
