@@ -98,7 +98,8 @@ fn shown(config: Config) -> String {
     let database = config.database.clone();
     let config = Config { file: None, declared: None, ..config };
     let token = config.clients.registration_token.as_ref().map(|token| token.as_bytes().to_vec());
-    let secret = config.provider.provider_client_secret.as_ref().map(|secret| secret.reveal());
+    let secret =
+        config.provider.provider_client_secret.as_ref().map(provider::ProviderSecret::reveal);
     format!("{config:?} {database} {token:?} {secret:?}")
 }
 

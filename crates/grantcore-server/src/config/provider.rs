@@ -18,6 +18,7 @@ use super::secrets;
 /// The identity provider.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Identity provider")]
+#[expect(clippy::struct_field_names, reason = "a field has the name of its flag")]
 pub(crate) struct ProviderSettings {
     /// The issuer of an OpenID Connect provider that signs users in.
     ///

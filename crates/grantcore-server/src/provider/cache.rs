@@ -50,18 +50,18 @@ impl<T> Cache<T> {
         if let Some((known, _)) = usable(FRESH) {
             return Ok(Arc::clone(known));
         }
-        let stale = usable(STALE).map(|(known, _)| Arc::clone(known));
-        let pause = if stale.is_some() { PAUSE_WITH_DOCUMENTS } else { PAUSE };
+        let older = usable(STALE).map(|(known, _)| Arc::clone(known));
+        let pause = if older.is_some() { PAUSE_WITH_DOCUMENTS } else { PAUSE };
         let recent = state.failed.as_ref().filter(|(_, at)| now - *at < pause);
         if let Some((fault, _)) = recent {
-            return stale.ok_or_else(|| fault.clone());
+            return older.ok_or_else(|| fault.clone());
         }
         match read.await {
             Ok(read) => Ok(state.keep(read)),
             Err(fault) => {
                 tracing::warn!(%fault, "the identity provider's documents cannot be read");
                 state.failed = Some((fault.clone(), Instant::now()));
-                stale.ok_or(fault)
+                older.ok_or(fault)
             }
         }
     }
@@ -117,6 +117,7 @@ mod tests {
 
     impl Fixture {
         async fn read(&self) -> Result<usize, Fault> {
+            tokio::task::yield_now().await;
             self.reads.set(self.reads.get() + 1);
             if self.is_down.get() {
                 return Err(Fault::Unavailable("down".to_owned()));

@@ -131,7 +131,7 @@ impl Rules {
 fn has(claims: &Claims, RequiredClaim { name, value }: &RequiredClaim) -> bool {
     let is = |own: &Value| match own {
         Value::String(own) => own == value,
-        Value::Bool(_) | Value::Number(_) => own.to_string() == *value,
+        Value::Bool(_) | Value::Number(_) => value.parse().is_ok_and(|value: Value| value == *own),
         _ => false,
     };
     match claims.others.get(name) {
