@@ -1,21 +1,163 @@
 //! The example `upstream_login`, with an identity provider in this process.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unused_async,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
-use grantcore_testing_provider::{
-    ALICE, Algorithm, CLIENT_ID, CLIENT_SECRET, Fault, Place, Provider,
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use openidconnect::core::{
+    CoreEdDsaPrivateSigningKey, CoreIdToken, CoreIdTokenClaims, CoreJsonWebKeySet,
+    CoreJwsSigningAlgorithm,
 };
-use reqwest::{StatusCode, Url, header};
+use openidconnect::{
+    Audience, EmptyAdditionalClaims, IssuerUrl, JsonWebKeyId, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, PrivateSigningKey as _, StandardClaims, SubjectIdentifier,
+};
+use reqwest::{StatusCode, Url};
+use serde_json::{Value, json};
 use support::{
     Browser, Running, authorization_url, call, location, param, plain_client, redeem, register,
 };
 
+const CLIENT_ID: &str = "grantcore";
+const CLIENT_SECRET: &str = "of-the-provider";
+const ALICE: &str = "248289761001";
+
+/// A provider whose user is signed in, and whose consent for this server it remembers: it redirects
+/// every request at once.
+#[derive(Clone)]
+struct Provider(Arc<Inner>);
+
+struct Inner {
+    issuer: String,
+    /// A key in PEM.
+    key: String,
+    /// The parameters of the requests, by their codes.
+    requests: Mutex<HashMap<String, HashMap<String, String>>>,
+    token_requests: AtomicUsize,
+    has_wrong_nonce: AtomicBool,
+    has_wrong_audience: AtomicBool,
+    names_other_issuer: AtomicBool,
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+        let provider = Self(Arc::new(Inner {
+            issuer: format!("http://{}", listener.local_addr().unwrap()),
+            key,
+            requests: Mutex::default(),
+            token_requests: AtomicUsize::new(0),
+            has_wrong_nonce: AtomicBool::new(false),
+            has_wrong_audience: AtomicBool::new(false),
+            names_other_issuer: AtomicBool::new(false),
+        }));
+        let app = Router::new()
+            .route("/.well-known/openid-configuration", get(configuration))
+            .route("/keys", get(keys))
+            .route("/authorize", get(authorize))
+            .route("/token", post(token))
+            .with_state(provider.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        provider
+    }
+
+    fn key(&self) -> CoreEdDsaPrivateSigningKey {
+        let id = Some(JsonWebKeyId::new("one".to_owned()));
+        CoreEdDsaPrivateSigningKey::from_ed25519_pem(&self.0.key, id).unwrap()
+    }
+}
+
+async fn configuration(State(Provider(own)): State<Provider>) -> Json<Value> {
+    let issuer = &own.issuer;
+    Json(json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/keys"),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["EdDSA"],
+    }))
+}
+
+async fn keys(State(provider): State<Provider>) -> Json<Value> {
+    let keys = CoreJsonWebKeySet::new(vec![provider.key().as_verification_key()]);
+    Json(serde_json::to_value(keys).unwrap())
+}
+
+async fn authorize(
+    State(Provider(own)): State<Provider>,
+    Query(request): Query<HashMap<String, String>>,
+) -> Redirect {
+    assert_eq!(request["client_id"], CLIENT_ID);
+    assert_eq!(request["code_challenge_method"], "S256");
+    let mut requests = own.requests.lock().unwrap();
+    let code = format!("code-{}", requests.len());
+    let mut answer = Url::parse(&request["redirect_uri"]).unwrap();
+    answer.query_pairs_mut().append_pair("code", &code).append_pair("state", &request["state"]);
+    if own.names_other_issuer.load(Ordering::Relaxed) {
+        answer.query_pairs_mut().append_pair("iss", "https://other.example");
+    }
+    requests.insert(code, request);
+    Redirect::to(answer.as_str())
+}
+
+async fn token(
+    State(provider): State<Provider>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
+) -> Json<Value> {
+    let own = &provider.0;
+    own.token_requests.fetch_add(1, Ordering::Relaxed);
+    // `grantcore:of-the-provider`
+    assert_eq!(headers[header::AUTHORIZATION], "Basic Z3JhbnRjb3JlOm9mLXRoZS1wcm92aWRlcg==");
+    let request = own.requests.lock().unwrap().remove(&form["code"]).unwrap();
+    let verifier = PkceCodeVerifier::new(form["code_verifier"].clone());
+    let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+    assert_eq!(challenge.as_str(), request["code_challenge"]);
+    assert_eq!(form["redirect_uri"], request["redirect_uri"]);
+    let wrong = |flag: &AtomicBool, right: &str| {
+        if flag.load(Ordering::Relaxed) { "other".to_owned() } else { right.to_owned() }
+    };
+    let nonce = wrong(&own.has_wrong_nonce, &request["nonce"]);
+    let audience = wrong(&own.has_wrong_audience, CLIENT_ID);
+    let now = SystemTime::now();
+    let claims = CoreIdTokenClaims::new(
+        IssuerUrl::new(own.issuer.clone()).unwrap(),
+        vec![Audience::new(audience)],
+        (now + Duration::from_secs(60)).into(),
+        now.into(),
+        StandardClaims::new(SubjectIdentifier::new(ALICE.to_owned())),
+        EmptyAdditionalClaims {},
+    );
+    let claims = claims.set_nonce(Some(Nonce::new(nonce)));
+    let algorithm = CoreJwsSigningAlgorithm::EdDsa;
+    let id_token = CoreIdToken::new(claims, &provider.key(), algorithm, None, None).unwrap();
+    Json(json!({
+        "access_token": "of-the-provider", "token_type": "bearer", "id_token": id_token.to_string(),
+    }))
+}
+
 /// Starts a provider and the server that signs its users in there. Returns the authorization URL of
 /// a client that a stranger could have registered.
 async fn start() -> (Provider, Running, String, String) {
-    let provider = Provider::start(Algorithm::Ed25519).await;
-    let arguments = ["127.0.0.1:0", provider.issuer(), CLIENT_ID, CLIENT_SECRET];
+    let provider = Provider::start().await;
+    let arguments = ["127.0.0.1:0", &provider.0.issuer, CLIENT_ID, CLIENT_SECRET];
     let server = Running::start("upstream_login", &arguments).await;
     let client = register(&server.url).await;
     let url = authorization_url(&server.url, &client, &format!("{}/whoami", server.url));
@@ -71,7 +213,7 @@ async fn a_user_of_the_provider_allows_a_client() {
     assert_eq!(call(&whoami, &token).await.text().await.unwrap(), ALICE);
     // The provider's token is none of this server.
     assert_eq!(call(&whoami, "of-the-provider").await.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(provider.calls(Place::Token), 1);
+    assert_eq!(provider.0.token_requests.load(Ordering::Relaxed), 1);
 }
 
 /// The confused deputy. The user is signed in here and there, and the provider asks nothing. A link
@@ -118,7 +260,7 @@ async fn a_callback_of_another_browser_is_refused() {
     let own = answer(&victim, &url).await;
     assert_ne!(param(&own, "state"), param(&callback, "state"));
     is_refused(&victim, &callback, &url).await;
-    assert_eq!(provider.calls(Place::Token), 0);
+    assert_eq!(provider.0.token_requests.load(Ordering::Relaxed), 0);
     // An attempt has one callback, also if that was another's.
     is_refused(&victim, &own, &url).await;
 }
@@ -138,25 +280,26 @@ async fn a_callback_is_accepted_once() {
 #[tokio::test]
 async fn an_id_token_of_another_sign_in_or_client_is_refused() {
     let (provider, _server, _, url) = start().await;
-    for fault in [Fault::WrongNonce, Fault::WrongAudience] {
-        provider.does(fault);
+    let own = &provider.0;
+    for flag in [&own.has_wrong_nonce, &own.has_wrong_audience] {
+        flag.store(true, Ordering::Relaxed);
         let browser = Browser::new();
         let callback = answer(&browser, &url).await;
         is_refused(&browser, &callback, &url).await;
-        provider.behaves();
+        flag.store(false, Ordering::Relaxed);
     }
-    assert_eq!(provider.calls(Place::Token), 2);
+    assert_eq!(own.token_requests.load(Ordering::Relaxed), 2);
     sign_in(&Browser::new(), &url).await;
 }
 
 #[tokio::test]
 async fn a_response_of_another_provider_is_refused() {
     let (provider, _server, _, url) = start().await;
-    provider.does(Fault::ResponseOfOther);
+    provider.0.names_other_issuer.store(true, Ordering::Relaxed);
     let browser = Browser::new();
     let callback = answer(&browser, &url).await;
     is_refused(&browser, &callback, &url).await;
-    assert_eq!(provider.calls(Place::Token), 0);
+    assert_eq!(provider.0.token_requests.load(Ordering::Relaxed), 0);
 }
 
 /// The provider is called after the user's click, and not because of a form of another site.
