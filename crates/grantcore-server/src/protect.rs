@@ -155,6 +155,11 @@ impl Forwarding {
             return Err(Failure::WebSocket);
         }
         let target = upstream.mapping.target(&parts.uri).ok_or(Failure::Path)?;
+        let is_empty = body.is_end_stream();
+        // RFC 9110 §9.3.1: such a body may be a request in hiding.
+        if !is_empty && matches!(parts.method, Method::GET | Method::HEAD) {
+            return Err(Failure::Content);
+        }
         if body.size_hint().lower() > upstream.max_body {
             return Err(Failure::TooLarge);
         }
@@ -168,6 +173,10 @@ impl Forwarding {
         *sent.method_mut() = parts.method.clone();
         *sent.uri_mut() = target.clone();
         *sent.headers_mut() = headers::to_upstream(&parts.headers, caller, parts.version);
+        if is_empty && parts.headers.contains_key(header::CONTENT_LENGTH) {
+            // The client sends no length of an empty body, and some servers ask for one.
+            sent.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let response = self.head(sent, &progress).await?;
         self.respond(&parts.method, &target, response, permits)
     }
@@ -254,6 +263,7 @@ impl Forwarding {
 enum Failure {
     Method,
     WebSocket,
+    Content,
     Path,
     TooLarge,
     Incomplete,
@@ -278,6 +288,10 @@ impl Failure {
             Self::WebSocket => (
                 (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
                 "WebSocket connections are not forwarded.",
+            ),
+            Self::Content => (
+                (StatusCode::BAD_REQUEST, "invalid_request"),
+                "A GET or HEAD request must have no body.",
             ),
             Self::Path => (
                 (StatusCode::BAD_REQUEST, "invalid_request"),

@@ -38,7 +38,8 @@ pub(super) fn apply(mut policy: PolicyBuilder, config: &Config, issuer: &Issuer)
             [MCP_SCOPE, API_SCOPE].map(Into::into).into(),
         ),
     };
-    let has_default = !by_default.is_empty();
+    // With no other scope, those of the paths are the only ones that a request can mean.
+    let has_default = !by_default.is_empty() || known.is_empty();
     for (_, protect) in config.protected() {
         let resource = protect.resource(issuer);
         let required = protect.required_scope();
@@ -52,7 +53,11 @@ pub(super) fn apply(mut policy: PolicyBuilder, config: &Config, issuer: &Issuer)
             policy = policy.default_resource(resource);
         }
     }
-    if has_default { policy.default_scope(by_default.join(" ")) } else { policy }
+    if has_default && !by_default.is_empty() {
+        policy.default_scope(by_default.join(" "))
+    } else {
+        policy
+    }
 }
 
 /// Returns what is wrong with the paths and the resources of the protected upstreams.
@@ -104,6 +109,42 @@ pub(crate) fn problems(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
+
+    /// Returns the first problem of these values of `--protect`.
+    fn problem(issuer: &str, values: &str) -> Option<String> {
+        let arguments = ["grantcore-server", "--issuer", issuer, "--protect", values];
+        let config = Config::load(arguments).unwrap();
+        let plan = Plan::of(&config, config.listen);
+        plan.err().map(|invalid| invalid.to_string())
+    }
+
+    #[test]
+    fn a_path_of_this_server_or_of_another_upstream_is_refused() {
+        let at_root = "http://127.0.0.1:8080";
+        let below = "http://127.0.0.1:8080/auth";
+        for (issuer, values, expected) in [
+            (at_root, "/notes=http://a,/files=https://b/x", None),
+            (at_root, "/login=http://a", Some("this server itself answers at /login")),
+            (at_root, "/oauth/x=http://a", Some("this server itself answers at /oauth")),
+            (at_root, "/mcp=http://a", Some("this server itself answers at /mcp")),
+            (at_root, "/loginx=http://a", None),
+            (at_root, "/a=http://a,/a=http://b", Some("another protected path is the same")),
+            (at_root, "/a=http://a,/a/b=http://b", Some("or is above or below it")),
+            (below, "/login=http://a", None),
+            (below, "/auth=http://a", Some("this server itself answers at /auth/")),
+            (below, "/auth/login=http://a", Some("this server itself answers at /auth/login")),
+            (below, "/auth/notes=http://a", None),
+            (below, "/readyz=http://a", Some("this server itself answers at /readyz")),
+        ] {
+            let found = problem(issuer, values);
+            match (&found, expected) {
+                (None, None) => {}
+                (Some(found), Some(expected)) if found.contains(expected) => {}
+                _ => panic!("{values}: {found:?}, and not {expected:?}"),
+            }
+        }
+    }
 
     /// A path of the server that is not in the list could be taken by an upstream.
     #[test]
