@@ -231,7 +231,7 @@ fn problems_have_their_line_their_column_and_a_suggestion() {
         ("[[clients]]\nid = 'a'\nintrospects = ['b']", "3:16: the resource `b` is not declared"),
         ("[[clients]]\nid = 'a'\n[[clients]]\nid = 'a'", "3:1: the client `a` is declared twice"),
         ("[[clients]]\nid = 'a'\nsecret = 12345678", "3:10: [[clients]]: must be a string"),
-        ("protect = [1]", "1:11: protect: must be a list of strings"),
+        ("protect = [1.5]", "1:11: protect: must be a list of strings"),
         (
             "protect = ['/a']",
             "1:11: protect: invalid value '/a' for '--protect </PATH=URL,...>': write it like /notes=http://127.0.0.1:3000/mcp",
