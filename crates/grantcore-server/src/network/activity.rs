@@ -181,3 +181,25 @@ impl Drop for UnderWay {
         self.0.lock().enter(Phase::Idle);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The time of an upstream is not that of the client, and is that of one request.
+    #[tokio::test(start_paused = true)]
+    async fn a_response_may_be_silent_for_as_long_as_its_upstream() {
+        let [header, idle, request, silence] = [1, 2, 3, 10].map(Duration::from_secs);
+        let activity = Arc::new(Activity::new(Times { header, idle, request }));
+        let now = Instant::now();
+        let under_way = activity.begin(true).unwrap();
+        activity.allow_silence(silence);
+        assert_eq!(activity.deadline(), Some(now + request + idle), "the client's body");
+        assert!(activity.body_ended());
+        assert_eq!(activity.deadline(), Some(now + silence + idle));
+        drop(under_way);
+        assert_eq!(activity.deadline(), Some(now + idle));
+        let _next = activity.begin(false).unwrap();
+        assert_eq!(activity.deadline(), Some(now + request + idle), "another request");
+    }
+}

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
-use super::{header, start};
+use super::{free_port, header, start};
 
 /// A connection, by its bytes.
 struct Wire(BufReader<TcpStream>);
@@ -90,7 +90,9 @@ impl Setting {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", upstream.local_addr().unwrap());
         let server = start_by_file(&url, keys).await;
-        let token = token(server.issuer(), "app", "/notes", None).await;
+        let named = keys.split_once("resource = '").and_then(|(_, rest)| rest.split('\'').next());
+        let own = format!("{}/notes", server.issuer());
+        let token = token_for(server.issuer(), "app", named.unwrap_or(&own), None).await;
         Self { server, upstream, token }
     }
 
@@ -137,9 +139,13 @@ async fn start_by_file(url: &str, keys: &str) -> Running {
     start(&["--config", file.path().to_str().unwrap()]).await
 }
 
-/// Connects a client as alice, and returns its access token.
+/// Connects a client as alice, and returns its access token for a path of the issuer.
 async fn token(issuer: &str, client: &str, path: &str, scope: Option<&str>) -> String {
-    let url = authorization_url(issuer, &format!("{issuer}{path}"));
+    token_for(issuer, client, &format!("{issuer}{path}"), scope).await
+}
+
+async fn token_for(issuer: &str, client: &str, resource: &str, scope: Option<&str>) -> String {
+    let url = authorization_url(issuer, resource);
     let url = url.replace("demo-public", client);
     let url = scope.iter().fold(url, |url, scope| format!("{url}&scope={scope}"));
     let answer = Browser::new("alice").authorize(&url, "allow").await;
@@ -186,6 +192,58 @@ async fn protect_a_call_without_a_token_for_the_path_is_challenged() {
     upstream.send(OK).await;
     assert_eq!(caller.head().await.0, "HTTP/1.1 200 OK");
     setting.server.stop().await.unwrap();
+}
+
+/// The proxy in front may give the path another URL, which is the resource then. Its host is one of
+/// this server's.
+#[tokio::test]
+async fn protect_a_resource_may_have_a_host_of_its_own() {
+    let setting = Setting::by_file("resource = 'https://notes.example.com/mcp'").await;
+    let document = "https://notes.example.com/.well-known/oauth-protected-resource/mcp";
+    let get = async |host: &str, path: &str| {
+        let mut wire = setting.connect().await;
+        let line = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        wire.send(&line).await;
+        let (first, lines) = wire.head().await;
+        (first, lines, wire.rest().await)
+    };
+    let (first, lines, _) = get("notes.example.com", "/notes").await;
+    assert_eq!(first, "HTTP/1.1 401 Unauthorized");
+    let challenge = lines.iter().find(|line| line.starts_with("www-authenticate")).unwrap();
+    assert!(challenge.contains(&format!("resource_metadata=\"{document}\"")), "{challenge}");
+    let path = document.strip_prefix("https://notes.example.com").unwrap();
+    let (_, _, metadata) = get("notes.example.com", path).await;
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    assert_eq!(metadata["resource"], "https://notes.example.com/mcp");
+    assert_eq!(get("other.example.com", "/notes").await.0, "HTTP/1.1 403 Forbidden");
+    let redirect = "HTTP/1.1 307 T\r\nLocation: /mcp/\r\nContent-Length: 0\r\n\r\n";
+    let (_, lines, _) = setting.answered(redirect).await;
+    let location = "location: https://notes.example.com/mcp/".to_owned();
+    assert!(lines.contains(&location), "{lines:?}");
+    setting.server.stop().await.unwrap();
+}
+
+/// A protected path is at the root of the host, and not below the issuer.
+#[tokio::test]
+async fn protect_a_path_is_not_below_the_path_of_the_issuer() {
+    let listen = format!("127.0.0.1:{}", free_port());
+    let issuer = format!("http://{listen}/auth");
+    let flags =
+        ["--listen", &listen, "--issuer", &issuer, "--protect", "/notes=http://127.0.0.1:9"];
+    let arguments = ["grantcore-server", "--database", "memory:"];
+    let server = Running::start(arguments.iter().chain(&flags).copied()).await.unwrap();
+    let get = async |path: &str| {
+        plain_client(false).get(format!("http://{listen}{path}")).send().await.unwrap()
+    };
+    let refused = get("/notes").await;
+    assert_eq!(refused.status(), 401);
+    let document = "/.well-known/oauth-protected-resource/notes";
+    assert!(header(&refused, "www-authenticate").contains(document));
+    let metadata: Value = get(document).await.json().await.unwrap();
+    assert_eq!(metadata["resource"], format!("http://{listen}/notes"));
+    assert_eq!(metadata["authorization_servers"][0], issuer);
+    assert_eq!(get("/auth/notes").await.status(), 404);
+    server.stop().await.unwrap();
 }
 
 #[tokio::test]
