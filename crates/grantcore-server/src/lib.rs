@@ -304,8 +304,8 @@ fn welcome(running: &Running) {
             setup::PUBLIC_CLIENT,
         ),
     };
-    let forwards: String =
-        running.forwards.iter().map(|own| format!("\n  Protected upstream   {own}")).collect();
+    let forwards = running.forwards.iter().map(|own| format!("\n  Protected upstream   {own}"));
+    let forwards = forwards.collect::<String>();
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}

@@ -209,11 +209,9 @@ impl Forwarding {
                     }
                 }),
                 () = tokio::time::sleep_until(deadline) => {
-                    if progress.waits_for_caller() {
-                        return Err(Failure::SlowCaller);
-                    }
                     if progress.latest() + self.upstream.response_timeout <= deadline {
-                        return Err(Failure::Timeout);
+                        let waits = progress.waits_for_caller();
+                        return Err(if waits { Failure::SlowCaller } else { Failure::Timeout });
                     }
                 }
             }

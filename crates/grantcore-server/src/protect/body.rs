@@ -165,25 +165,20 @@ impl HttpBody for Download {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        loop {
-            match Pin::new(&mut self.body).poll_frame(context) {
-                Poll::Ready(polled) => {
-                    self.is_waiting = false;
-                    match polled {
-                        None => return Poll::Ready(None),
-                        Some(Err(error)) => {
-                            let error = error.into();
-                            self.broke(&error);
-                            return Poll::Ready(Some(Err(error)));
-                        }
-                        Some(Ok(frame)) => {
-                            if let Ok(data) = frame.into_data() {
-                                return Poll::Ready(Some(Ok(Frame::data(data))));
-                            }
-                        }
+        while let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(context) {
+            self.is_waiting = false;
+            match polled {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => {
+                    let error = error.into();
+                    self.broke(&error);
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                 }
-                Poll::Pending => break,
             }
         }
         if let Some(stop) = &mut self.stop
