@@ -48,6 +48,10 @@ pub(crate) struct IssuedCode {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Active {
     pub(crate) issued_from: Issuance,
+    /// The scope and the resources that are left of what was granted. They only ever shrink, and
+    /// every token is limited to them.
+    pub(crate) remaining_scope: Subset,
+    pub(crate) remaining_resources: Subset,
     /// In the order of issue. The entries that have expired are dropped at the next refresh.
     pub(crate) access_tokens: Vec<AccessTokenEntry>,
 }
@@ -139,6 +143,24 @@ impl Active {
         &self.code().refresh_family
     }
 
+    /// Returns the part of the access token's scope and resources that is left.
+    pub(crate) fn limited(&self, entry: &AccessTokenEntry) -> AccessTokenEntry {
+        AccessTokenEntry {
+            scope: entry.scope.and(self.remaining_scope),
+            resources: entry.resources.and(self.remaining_resources),
+            ..*entry
+        }
+    }
+
+    /// Returns whether some scope and some resource is left.
+    pub(super) fn is_consistent(&self, terms: &Terms) -> bool {
+        let has_any = |left: Subset, length: &dyn Fn() -> usize| {
+            left == Subset::ALL || !left.is_empty(length())
+        };
+        has_any(self.remaining_scope, &|| terms.scope.len())
+            && has_any(self.remaining_resources, &|| terms.resources.len())
+    }
+
     /// Returns the access token of this digest. Every entry is compared, in constant time, so that
     /// the time does not depend on which entry matches.
     pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessTokenEntry> {
@@ -155,7 +177,8 @@ impl Active {
 }
 
 impl AccessTokenEntry {
-    /// Returns whether the token is for this resource.
+    /// Returns whether the token is for this resource. Call it on what is
+    /// [left](Active::limited) of the token.
     pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }
