@@ -206,7 +206,7 @@ impl Grant {
     /// Returns what is left of scope and resources. Narrowing begins when the code is redeemed.
     fn remaining(&self) -> (Subset, Subset) {
         match &self.0.phase {
-            Phase::Active(active) => (active.remaining_scope, active.remaining_resources),
+            Phase::Active(active) => (active.remaining().scope, active.remaining().resources),
             Phase::ConsentPending(_) | Phase::CodeIssued(_) | Phase::Revoked(_) => {
                 (Subset::ALL, Subset::ALL)
             }

@@ -95,12 +95,12 @@ impl Kept {
     }
 
     fn leaves_nothing(&self, grant: &Grant, active: &Active) -> bool {
-        active.remaining_scope.and(self.scope).is_empty(grant.scope().len())
-            || active.remaining_resources.and(self.resources).is_empty(grant.resources().count())
+        active.remaining().scope.and(self.scope).is_empty(grant.scope().len())
+            || active.remaining().resources.and(self.resources).is_empty(grant.resources().count())
     }
 
     fn takes_nothing(&self, grant: &Grant, active: &Active) -> bool {
-        self.scope.covers(active.remaining_scope, grant.scope().len())
-            && self.resources.covers(active.remaining_resources, grant.resources().count())
+        self.scope.covers(active.remaining().scope, grant.scope().len())
+            && self.resources.covers(active.remaining().resources, grant.resources().count())
     }
 }

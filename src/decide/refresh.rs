@@ -103,8 +103,8 @@ struct Rotation {
 impl FamilyToken<'_> {
     /// Replaces the current token by its successor.
     fn rotate(&self) -> Decision<Tokens> {
-        let left = (self.active.remaining_scope, self.active.remaining_resources);
-        let narrowed = match self.check_request(left.0, left.1) {
+        let left = self.active.remaining();
+        let narrowed = match self.check_request(left.scope, left.resources) {
             Ok(narrowed) => narrowed,
             Err(fault) => return self.ctx.refuse(fault),
         };
@@ -145,7 +145,7 @@ impl FamilyToken<'_> {
     /// says so, it leaves no scope, or its end is not in the future.
     fn adjustment(&self) -> Option<Adjustment<'_>> {
         let grant = self.grant();
-        let left = self.active.remaining_scope;
+        let left = self.active.remaining().scope;
         let decision = &self.ctx.loaded.refresh_decision;
         if let RefreshDecision::End(_) = decision {
             return None;
@@ -279,7 +279,7 @@ impl FamilyToken<'_> {
     /// Returns the event's detail about what the host's decision changes. The values are not in it
     /// (HOST-08).
     fn changed_by_host(&self, adjustment: &Adjustment<'_>) -> Option<String> {
-        let is_narrowed = adjustment.remaining_scope != self.active.remaining_scope;
+        let is_narrowed = adjustment.remaining_scope != self.active.remaining().scope;
         let changed = [
             ("scope", is_narrowed),
             ("properties", adjustment.properties.is_some()),

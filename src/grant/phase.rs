@@ -48,12 +48,20 @@ pub(crate) struct IssuedCode {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Active {
     pub(crate) issued_from: Issuance,
-    /// The scope and the resources that are left of what was granted. They only ever shrink, and
-    /// every token is limited to them.
-    pub(crate) remaining_scope: Subset,
-    pub(crate) remaining_resources: Subset,
+    /// What is left of what was granted, or `None` while nothing was taken away. It only ever
+    /// shrinks, and every token is limited to it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) remaining: Option<Remaining>,
     /// In the order of issue. The entries that have expired are dropped at the next refresh.
     pub(crate) access_tokens: Vec<AccessTokenEntry>,
+}
+
+/// The parts of the grant's scope and resources that are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Remaining {
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
 }
 
 /// What the tokens were issued from, with the facts that only such tokens have.
@@ -145,20 +153,25 @@ impl Active {
 
     /// Returns the part of the access token's scope and resources that is left.
     pub(crate) fn limited(&self, entry: &AccessTokenEntry) -> AccessTokenEntry {
+        let Some(left) = self.remaining else { return *entry };
         AccessTokenEntry {
-            scope: entry.scope.and(self.remaining_scope),
-            resources: entry.resources.and(self.remaining_resources),
+            scope: entry.scope.and(left.scope),
+            resources: entry.resources.and(left.resources),
             ..*entry
         }
     }
 
+    /// Returns what is left of scope and resources.
+    pub(crate) fn remaining(&self) -> Remaining {
+        self.remaining.unwrap_or(Remaining::ALL)
+    }
+
     /// Returns whether some scope and some resource is left.
     pub(super) fn is_consistent(&self, terms: &Terms) -> bool {
-        let has_any = |left: Subset, length: &dyn Fn() -> usize| {
-            left == Subset::ALL || !left.is_empty(length())
-        };
-        has_any(self.remaining_scope, &|| terms.scope.len())
-            && has_any(self.remaining_resources, &|| terms.resources.len())
+        self.remaining.is_none_or(|left| {
+            !left.scope.is_empty(terms.scope.len())
+                && !left.resources.is_empty(terms.resources.len())
+        })
     }
 
     /// Returns the access token of this digest. Every entry is compared, in constant time, so that
@@ -173,6 +186,17 @@ impl Active {
     pub(super) fn last_expiry(&self) -> Timestamp {
         let access_tokens = self.access_tokens.iter().map(|entry| entry.expires);
         access_tokens.fold(self.refresh_family().idle_expires, Timestamp::max)
+    }
+}
+
+impl Remaining {
+    const ALL: Self = Self { scope: Subset::ALL, resources: Subset::ALL };
+
+    /// Returns what is left of both, or `None` if that is everything.
+    pub(super) fn and(self, scope: Subset, resources: Subset) -> Option<Self> {
+        let scope = self.scope.and(scope);
+        let resources = self.resources.and(resources);
+        Some(Self { scope, resources }).filter(|left| *left != Self::ALL)
     }
 }
 

@@ -138,8 +138,7 @@ impl Grant {
         };
         let active = Active {
             issued_from: Issuance::Code(code),
-            remaining_scope: Subset::ALL,
-            remaining_resources: Subset::ALL,
+            remaining: None,
             access_tokens: vec![access_token],
         };
         self.next(now, Phase::Active(active))
@@ -184,8 +183,7 @@ impl Grant {
         };
         let next = Active {
             issued_from: Issuance::Code(RedeemedCode { refresh_family, ..*active.code() }),
-            remaining_scope: active.remaining_scope.and(adjustment.remaining_scope),
-            remaining_resources: active.remaining_resources,
+            remaining: active.remaining().and(adjustment.remaining_scope, Subset::ALL),
             access_tokens,
         };
         let terms = match adjustment.properties {
@@ -209,8 +207,7 @@ impl Grant {
     ) -> Self {
         let next = Active {
             issued_from: active.issued_from.clone(),
-            remaining_scope: active.remaining_scope.and(scope),
-            remaining_resources: active.remaining_resources.and(resources),
+            remaining: active.remaining().and(scope, resources),
             access_tokens: active.access_tokens.clone(),
         };
         self.next(now, Phase::Active(next))
@@ -236,8 +233,7 @@ impl Grant {
         let next = Active {
             issued_from: active.issued_from.clone(),
             access_tokens: others.copied().collect(),
-            remaining_scope: active.remaining_scope,
-            remaining_resources: active.remaining_resources,
+            remaining: active.remaining,
         };
         self.next(now, Phase::Active(next))
     }
@@ -259,12 +255,8 @@ impl Grant {
         let code_challenge = consent.code_challenge;
         let issued_from =
             Issuance::Code(RedeemedCode { digest, code_challenge, redeemed, refresh_family });
-        let phase = Phase::Active(Active {
-            issued_from,
-            remaining_scope: Subset::ALL,
-            remaining_resources: Subset::ALL,
-            access_tokens: Vec::new(),
-        });
+        let phase =
+            Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
         Self(Fields { expires: until, phase, ..self.0 })
     }
 

@@ -90,6 +90,8 @@ pub enum Flaw {
     Verifier,
     Client,
     Redirect,
+    /// A scope token that was not granted.
+    Scope,
     /// A family secret that is not the grant's, as in a forged refresh token.
     Family,
 }
@@ -177,6 +179,7 @@ impl Ask {
             Flaw::AsksToWrite => params.set("scope", "write").encode(),
             Flaw::Verifier => params.set("code_verifier", &"v".repeat(43)).encode(),
             Flaw::Client => params.set("client_id", "other").encode(),
+            Flaw::Scope => params.set("scope", "admin").encode(),
             Flaw::Redirect => params.set("redirect_uri", "https://app.example/elsewhere").encode(),
             Flaw::Family => params.set("refresh_token", &forged(presented)).encode(),
         };

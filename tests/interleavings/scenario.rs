@@ -279,6 +279,12 @@ pub static SCENARIOS: &[Scenario] = &[
         &[(0, 21), (30, 21)],
     ),
     race(
+        "a refresh beyond the grant || the host ends",
+        TOKENS,
+        &[Ask::Refresh(Which::First, Flaw::Scope), Judge(Judgment::End)],
+        &[(0, 21), (30, 21)],
+    ),
+    race(
         "another client's refresh || the host ends",
         TOKENS,
         &[Ask::Refresh(Which::First, Flaw::Client), Judge(Judgment::End)],
