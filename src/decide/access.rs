@@ -92,11 +92,13 @@ pub(super) fn accept_token<'a>(
         Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::TokenUnknown),
     };
     let entry = active.find(&token.secret.digest()).ok_or(Reason::TokenExpired)?;
-    // What was taken away from the grant is missing in its tokens from the next check on (HOST-52).
-    let entry = active.limited(entry);
+    // What was taken away from the grant is missing in its tokens from the next check on (HOST-52),
+    // and none of them outlives an end that was brought nearer (HOST-14).
+    let expires = entry.expires.min(grant.expires());
+    let entry = AccessTokenEntry { expires, ..active.limited(entry) };
     // A clock that stepped back revives no token that a write has seen expired (I23).
     let now = grant.now(ctx.moment.now);
-    if now >= entry.expires || now >= grant.expires() {
+    if now >= entry.expires {
         return Err(Reason::TokenExpired);
     }
     if !ctx.loaded.epochs_match(grant) {

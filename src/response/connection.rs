@@ -58,7 +58,7 @@ impl Connection {
         if is_over || matches!(served, Err(Reason::ClientUnknown)) {
             return None;
         }
-        let access_expires = works_until(active, now);
+        let access_expires = works_until(active, now).map(|expires| expires.min(grant.expires()));
         let is_active =
             access_expires.is_some() && served.is_ok() && loaded.check_accounts().is_ok();
         Some(Self {

@@ -13,7 +13,8 @@ use crate::value::text::Subject;
 /// An implementation promises that [`load`](Store::load) and [`load_grants`](Store::load_grants)
 /// fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
 /// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
-/// [`Loaded::fill_accounts`] does so where no join is possible.
+/// [`Loaded::fill_accounts`] does so where no join is possible. A server asks for
+/// [`Accounts::refresh_decision`] itself.
 ///
 /// ```
 /// # use grantcore::{LoadsAccounts, MemoryStore, Policy, Server};
