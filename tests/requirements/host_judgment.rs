@@ -1,21 +1,19 @@
 //! Tests of HOST-10 to HOST-17: what the host decides about a grant when it is refreshed.
 
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use grantcore::account::{GrantChanges, RefreshDecision};
 use grantcore::event::{Durability, EventKind};
-use grantcore::grant::{Grant, GrantState, RevocationCause};
+use grantcore::grant::{GrantState, RevocationCause};
 use grantcore::policy::IntrospectionRules;
 use grantcore::store::FailureCause;
-use grantcore::{Account, Accounts, AlwaysActive, Authorization, MemoryStore, Reason, Server};
+use grantcore::{Authorization, Reason};
 
 use crate::support::host::{at, properties};
 use crate::support::params::Params;
-use crate::support::steps::form;
 use crate::support::store::Fault;
-use crate::support::{MCP, World, assert_refused, json, policy, seeded};
+use crate::support::{MCP, World, assert_refused, json, policy};
 
 fn scope(text: &str) -> GrantChanges {
     GrantChanges::default().with_scope(text.parse().unwrap())
@@ -73,70 +71,6 @@ fn host_10_nobody_but_the_grants_client_makes_the_host_decide() {
     world.server.revoke_connection("alice", world.only_grant().id()).unwrap();
     world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
     assert_eq!(judged(&world), 0);
-}
-
-/// Accounts of the host's own, which end every grant.
-struct Strict(AtomicUsize);
-
-impl Accounts for Strict {
-    type Error = Infallible;
-
-    async fn account(&self, _: &str) -> Result<Option<Account>, Infallible> {
-        Ok(Some(Account::ACTIVE))
-    }
-
-    async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, Infallible> {
-        assert_eq!(grant.subject().as_str(), "alice");
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(end())
-    }
-}
-
-impl grantcore::blocking::Accounts for Strict {
-    type Error = Infallible;
-
-    fn account(&self, _: &str) -> Result<Option<Account>, Infallible> {
-        Ok(Some(Account::ACTIVE))
-    }
-
-    fn refresh_decision(&self, _: &Grant) -> Result<RefreshDecision, Infallible> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(end())
-    }
-}
-
-/// The decision is that of the accounts which the server was given, in both faces.
-#[tokio::test]
-async fn host_10_both_faces_ask_the_accounts_of_the_server() {
-    let world = World::new();
-    let tokens = [world.tokens(), world.tokens(), world.tokens(), world.tokens()];
-    let bodies = tokens.map(|tokens| Params::refresh(tokens.refresh()).encode());
-    let store = &world.store.inner;
-    let now = world.now();
-    let policy = world.server.policy().clone();
-    let strict = Strict(AtomicUsize::new(0));
-    let asked = Server::with_sources(policy.clone(), store, &strict, move || now, seeded(3));
-    let error = asked.token(&form(&bodies[0])).await.unwrap_err();
-    assert_eq!(error.refusal().reason(), Reason::GrantEndedByHost);
-    let blocking = grantcore::blocking::Server::with_sources(
-        policy.clone(),
-        store,
-        &strict,
-        move || now,
-        seeded(4),
-    );
-    let error = blocking.token(&form(&bodies[1])).unwrap_err();
-    assert_eq!(error.refusal().reason(), Reason::GrantEndedByHost);
-    assert_eq!(strict.0.load(Ordering::SeqCst), 2);
-    // Those that decide nothing keep every grant.
-    let kept = Server::with_sources(policy.clone(), store, AlwaysActive, move || now, seeded(5));
-    assert_eq!(kept.token(&form(&bodies[2])).await.unwrap().status, 200);
-    let from_store = grantcore::FromStore;
-    let kept = Server::with_sources(policy, store, from_store, move || now, seeded(6));
-    assert_eq!(kept.token(&form(&bodies[3])).await.unwrap().status, 200);
-    let grant = world.grants().remove(0).record;
-    let default = Accounts::refresh_decision(&AlwaysActive, &grant).await;
-    assert_eq!(default, Ok(RefreshDecision::Keep));
 }
 
 #[test]
@@ -388,24 +322,4 @@ fn host_17_a_decision_that_is_not_known_is_a_store_error() {
     assert_eq!((reply.header("retry-after"), world.store.commits()), (Some("1"), commits));
     world.store.break_decisions(false);
     assert_eq!(world.refreshed(tokens.refresh()).scope, "read write");
-}
-
-/// A host that drives operations by hand gets the decision by the accounts that it fills in.
-#[tokio::test]
-async fn host_10_a_host_that_drives_by_hand_gets_the_decision_with_the_accounts() {
-    let world = World::new();
-    let tokens = world.tokens();
-    let body = Params::refresh(tokens.refresh()).encode();
-    let request = grantcore::request::TokenRequest::parse(&form(&body), world.server.policy());
-    let store: &MemoryStore = &world.store.inner;
-    let strict = Strict(AtomicUsize::new(0));
-    let now = world.now();
-    let request = request.unwrap();
-    let clock = move || now;
-    let entropy = crate::support::entropy(7);
-    let rules = world.server.policy();
-    let settled = grantcore::operation::drive(&request, store, &strict, rules, &clock, entropy);
-    let refusal = settled.await.unwrap().outcome.unwrap_err();
-    assert_eq!(refusal.reason(), Reason::GrantEndedByHost);
-    assert_eq!(world.only_grant().state(), ENDED);
 }

@@ -219,7 +219,7 @@ fn introspection() -> IntrospectionRules {
 }
 
 #[test]
-fn host_06_introspection_shows_properties_under_the_policys_member_only() {
+fn host_06_introspection_shows_properties_under_the_member_of_the_policy_only() {
     let world = World::with(policy().introspection(introspection()));
     let tokens = world.tokens_with(r#"{"org":"acme"}"#);
     let shown = json(&world.introspected(&tokens.access));

@@ -54,6 +54,7 @@ mod consent_ticket;
 mod descriptions;
 mod edges;
 mod host_judgment;
+mod host_judgment_faces;
 mod host_narrow;
 mod host_prompt;
 mod host_properties;

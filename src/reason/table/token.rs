@@ -205,7 +205,7 @@ macro_rules! token_rows {
         GrantEndedByHost "grant_ended_by_host" {
             code: InvalidGrant,
             section: "OAuth 2.1 §4.3.3",
-            description: "The connection was ended. Authorize again.",
+            description: "The service ended the connection. Authorize again.",
             cause: "The host decided at this refresh that the grant is over: it said so, it left \
                 nothing of the scope, or it named an end that has passed. The grant is revoked.",
             fix: "Authorize again. The note of the audit event is the reason that the host gave.",
