@@ -188,11 +188,11 @@ fn host_14_until_brings_the_end_nearer_and_never_further() {
     world.store.judge(GrantChanges::default().until(at(1000)));
     let tokens = world.refreshed(tokens.refresh());
     assert_eq!((tokens.expires_in, world.only_grant().expires()), (1000, at(1000)));
+    assert_eq!(world.events().last().unwrap().detail.as_deref(), Some("changed_by_host: end."));
     // An older token, which would live for an hour, follows.
     assert_eq!(world.access(&first).expires(), at(1000));
     let connections = world.server.connections("alice", None, 10).unwrap();
     assert_eq!(connections.entries[0].access_expires_at(), Some(at(1000)));
-    assert_eq!(world.events().last().unwrap().detail.as_deref(), Some("changed_by_host: end."));
     // Never further.
     world.store.judge(GrantChanges::default().until(at(5000)));
     let tokens = world.refreshed(tokens.refresh());
