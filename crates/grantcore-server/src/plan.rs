@@ -10,6 +10,7 @@ use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
+use crate::protect::Upstream;
 use crate::provider::Provider;
 use crate::setup;
 
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     /// The resources that this server serves itself: the kind of each, with its identifier and the
     /// scope that it requires.
     pub(crate) builtins: Vec<(Builtin, String, String)>,
+    /// The upstreams that this server puts OAuth in front of.
+    pub(crate) protected: Vec<Upstream>,
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Accounts,
     pub(crate) provider: Option<Provider>,
@@ -52,13 +55,39 @@ impl Plan {
                 problems.0.push(Problem::new(text));
             }
         }
+        let mut refuse = |place, text| {
+            let file = config.file.as_ref().zip(place);
+            problems.0.push(match file {
+                Some((file, place)) => Problem::of(file, Some(place), text),
+                None => Problem::new(text),
+            });
+        };
+        for (place, text) in setup::protected::problems(config, &issuer, &builtins) {
+            refuse(place, text);
+        }
+        let mut protected = Vec::new();
+        for (place, own) in config.protected() {
+            match Upstream::new(own, &issuer) {
+                Ok(upstream) => protected.push(upstream),
+                Err(why) => refuse(place, format!("protect `{}`: {why}", own.path.as_str())),
+            }
+        }
         match (accounts, policy, documents) {
             (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
                 let accounts = match &provider {
                     Some(provider) => accounts.with_provider(provider.credential()),
                     None => accounts,
                 };
-                Ok(Self { issuer, policy, builtins, clients, accounts, provider, documents })
+                Ok(Self {
+                    issuer,
+                    policy,
+                    builtins,
+                    protected,
+                    clients,
+                    accounts,
+                    provider,
+                    documents,
+                })
             }
             _ => Err(Invalid(problems.0)),
         }
