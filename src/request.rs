@@ -11,11 +11,13 @@ pub(crate) mod connection;
 pub(crate) mod consent;
 pub(crate) mod document;
 pub(crate) mod introspection;
+pub(crate) mod login;
 pub(crate) mod metadata;
 pub(crate) mod parameters;
 pub(crate) mod parts;
 pub(crate) mod registration;
 pub(crate) mod revocation;
+pub(crate) mod site;
 pub(crate) mod token;
 pub(crate) mod token_form;
 
@@ -26,7 +28,9 @@ pub use self::connection::{ClientRevocation, ConnectionList, GrantRevocation, Re
 pub use self::consent::{Choice, ConsentDecision};
 pub use self::document::{Fetch, FetchedDocument};
 pub use self::introspection::IntrospectionRequest;
+pub use self::login::{Login, LoginFailure, LoginGivenUp};
 pub use self::parts::{Authorization, ContentType, RequestParts};
 pub use self::registration::{ManagementRequest, RegistrationRequest};
 pub use self::revocation::RevocationRequest;
+pub use self::site::Site;
 pub use self::token::TokenRequest;

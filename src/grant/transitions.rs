@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RedeemedCode,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent, Phase, RedeemedCode,
     RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::GrantId;
+use crate::value::pkce::CodeChallenge;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
 
@@ -22,6 +23,15 @@ pub(crate) struct Minted {
     pub(crate) scope: Subset,
     /// The part of the grant's resources that the access token is for.
     pub(crate) resources: Subset,
+}
+
+/// What a user allowed.
+pub(crate) struct Approval {
+    pub(crate) code_digest: Digest,
+    /// The part of the requested scope, or `None` for all of it.
+    pub(crate) scope: Option<Scope>,
+    /// The login of the user who allowed it, if it is known.
+    pub(crate) login: Option<LoginFacts>,
 }
 
 impl Grant {
@@ -42,28 +52,55 @@ impl Grant {
         })
     }
 
-    /// Issues an authorization code, for the operation *approve*. `scope` is the part of the
-    /// requested scope that the user allowed, or `None` for all of it. The absolute lifetime of the
+    /// Creates a grant with its code, for the operation *authorize* without a consent page. It does
+    /// not outlive `until`.
+    pub(crate) fn issued_at_once(
+        id: GrantId,
+        terms: Terms,
+        code_challenge: CodeChallenge,
+        code_digest: Digest,
+        until: Timestamp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        let expires = absolute_end(policy, now).min(until);
+        let issued = IssuedCode {
+            issued_by: CodeIssue::NoPage { code_challenge },
+            code_digest,
+            expires: now.after(policy.lifetimes().code).min(expires),
+        };
+        Self(Fields {
+            schema: Schema,
+            id,
+            terms: Arc::new(terms),
+            latest_seen: now,
+            expires,
+            phase: Phase::CodeIssued(issued),
+        })
+    }
+
+    /// Issues an authorization code, for the operation *approve*. The absolute lifetime of the
     /// grant begins here.
     pub(crate) fn approved(
         &self,
         consent: &PendingConsent,
-        code_digest: Digest,
-        scope: Option<Scope>,
+        approval: Approval,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let terms = match scope {
-            None => Arc::clone(&self.0.terms),
-            Some(scope) => Arc::new(Terms { scope, ..(*self.0.terms).clone() }),
-        };
-        let lifetimes = policy.lifetimes();
-        let expires =
-            lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+        let Approval { code_digest, scope, login } = approval;
+        let mut terms = Arc::clone(&self.0.terms);
+        if login.as_ref() != terms.login() {
+            terms = Arc::new(terms.with_login(login));
+        }
+        if let Some(scope) = scope {
+            terms = Arc::new(Terms { scope, ..(*terms).clone() });
+        }
+        let expires = absolute_end(policy, now);
         let issued = IssuedCode {
-            consent: consent.clone(),
+            issued_by: CodeIssue::Page(consent.clone()),
             code_digest,
-            expires: now.after(lifetimes.code).min(expires),
+            expires: now.after(policy.lifetimes().code).min(expires),
         };
         Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
@@ -98,7 +135,7 @@ impl Grant {
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
             digest: issued.code_digest,
-            code_challenge: issued.consent.code_challenge,
+            code_challenge: *issued.code_challenge(),
             redeemed: now,
             refresh_family: RefreshFamily {
                 family_digest,
@@ -226,4 +263,9 @@ impl Grant {
             phase,
         })
     }
+}
+
+/// Returns the end of the absolute lifetime of a grant that begins now.
+fn absolute_end(policy: &Policy, now: Timestamp) -> Timestamp {
+    policy.lifetimes().refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute))
 }

@@ -30,6 +30,10 @@ struct ActiveToken<'a> {
     sub: &'a str,
     aud: Audience<'a>,
     iss: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
 }
 
 /// One resource as a string, or several as an array (RFC 7519 §4.1.3).
@@ -57,6 +61,7 @@ impl Introspected {
         let Some((grant, token)) = &self.0 else {
             return Reply::json(200, &InactiveToken { active: false });
         };
+        let login = grant.terms().login();
         let body = ActiveToken {
             active: true,
             scope: ScopeText { granted: grant.scope(), subset: token.scope },
@@ -67,6 +72,8 @@ impl Introspected {
             sub: grant.subject().as_str(),
             aud: audience(token.resources.of(grant.resources()).collect()),
             iss: policy.issuer(),
+            auth_time: login.map(|login| login.time.unix_seconds()),
+            acr: login.and_then(|login| login.acr.as_deref()),
         };
         Reply::json(200, &body)
     }

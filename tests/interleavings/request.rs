@@ -263,6 +263,7 @@ impl Disclosing for AuthorizationStep {
         match self {
             Self::NeedsLogin(_) | Self::NeedsDocument(_) => Vec::new(),
             Self::NeedsConsent(page) => vec![(Kind::Ticket, page.ticket())],
+            Self::Done(redirect) => redirect.credentials(),
         }
     }
 }
