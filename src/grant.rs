@@ -14,7 +14,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
-    AccessTokenEntry, Active, CodeIssue, IssuedCode, PendingConsent, Phase, RedeemedCode, RefreshFamily,
+    AccessTokenEntry, Active, CodeIssue, IssuedCode, PendingConsent, Phase, RedeemedCode,
+    RefreshFamily,
 };
 pub(crate) use self::terms::{Basis, CapturedAccount, Consent, LoginFacts, Terms};
 pub(crate) use self::transitions::{Approval, Minted};

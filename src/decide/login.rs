@@ -75,15 +75,21 @@ impl AuthorizationRequest<'_> {
         if declared.peek().is_none() || asked.trim_matches(' ').is_empty() {
             return Ok(Box::default());
         }
-        let needed: Box<[Box<str>]> =
-            declared.filter(|own| asked.split(' ').any(|one| one == *own)).map(Into::into).collect();
+        let needed: Box<[Box<str>]> = declared
+            .filter(|own| asked.split(' ').any(|one| one == *own))
+            .map(Into::into)
+            .collect();
         if needed.is_empty() { Err(Reason::LoginClassUnmet) } else { Ok(needed) }
     }
 }
 
 impl VerifiedRequest<'_> {
     /// Shows the login page.
-    pub(super) fn show_login(&self, wanted: WantedLogin, hints: Hints) -> Decision<AuthorizationStep> {
+    pub(super) fn show_login(
+        &self,
+        wanted: WantedLogin,
+        hints: Hints,
+    ) -> Decision<AuthorizationStep> {
         let page = LoginPage {
             client: Arc::clone(self.client),
             redirect_uri: self.redirect_uri.clone(),

@@ -156,9 +156,7 @@ impl Phase {
         let was_asked = consent == Consent::Asked;
         match self {
             Self::ConsentPending(_) => was_asked,
-            Self::CodeIssued(issued) => {
-                was_asked == matches!(issued.issued_by, CodeIssue::Page(_))
-            }
+            Self::CodeIssued(issued) => was_asked == matches!(issued.issued_by, CodeIssue::Page(_)),
             Self::Active(_) => true,
             Self::Revoked(revoked) => was_asked || revoked.denied_consent.is_none(),
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent, Phase, RedeemedCode,
-    RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent,
+    Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::Policy;

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use super::validate::check;
 use super::{
-    AuthMethods, CheckRules, ConsentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError, RateRules,
-    TokenRedirectUri,
+    AuthMethods, CheckRules, ConsentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError,
+    RateRules, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;

@@ -24,10 +24,7 @@ pub struct ConsentRules {
 
 impl Default for ConsentRules {
     fn default() -> Self {
-        Self {
-            remember: Remember::default(),
-            remember_for: Duration::from_secs(30 * 24 * 60 * 60),
-        }
+        Self { remember: Remember::default(), remember_for: Duration::from_secs(30 * 24 * 60 * 60) }
     }
 }
 

@@ -118,5 +118,4 @@ impl<'a> LoginGivenUp<'a> {
         let request = AuthorizationRequest::parse(request, user, policy)?;
         Ok(Self { request, failure })
     }
-
 }

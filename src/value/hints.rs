@@ -28,9 +28,8 @@ impl Hints {
         acr_values: Option<&str>,
         max_age: Option<u64>,
     ) -> Self {
-        let is_clean = |hint: &&str| {
-            hint.len() <= LOGIN_HINT_BYTES && !hint.chars().any(char::is_control)
-        };
+        let is_clean =
+            |hint: &&str| hint.len() <= LOGIN_HINT_BYTES && !hint.chars().any(char::is_control);
         Self {
             login_hint: login_hint.filter(is_clean).map(Into::into),
             ui_locales: entries(ui_locales, is_locale),

@@ -35,8 +35,7 @@ impl PromptWords {
             select_account: has("select_account"),
             consent: has("consent"),
         };
-        let is_contradiction =
-            words.none && (words.login || words.select_account || words.consent);
+        let is_contradiction = words.none && (words.login || words.select_account || words.consent);
         (!is_contradiction).then_some(words)
     }
 }
