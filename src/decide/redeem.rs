@@ -166,7 +166,7 @@ impl PresentedCode<'_> {
         let Some(earlier) = self.grant().relies_on() else { return Ok(()) };
         let found = self.ctx.loaded.remembered(earlier);
         let is_active = found.is_some_and(|grant| matches!(grant.phase(), Phase::Active(_)));
-        if is_active { Ok(()) } else { Err(Reason::GrantRevoked) }
+        if is_active { Ok(()) } else { Err(Reason::GrantEnded) }
     }
 
     /// Returns the tokens that this request mints.

@@ -7,6 +7,7 @@
 //!
 //! - [`scenario`]: the table of racing requests
 //! - [`request`]: the requests as bytes, the responses as credentials
+//! - [`memory`]: the earlier grants of a request that needs no consent page
 //! - [`state`], [`world`]: the state, and its constant surroundings
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
@@ -23,6 +24,7 @@
 )]
 
 mod invariants;
+mod memory;
 mod request;
 mod scenario;
 mod search;
@@ -114,6 +116,8 @@ hold! {
     i18_nothing_leaves_revoked_denied_expired "I18"
     i19_a_check_after_a_revocation_says_inactive "I19"
     i20_tokens_that_leave_after_a_revocation_are_dead "I20"
+    i54_a_code_without_a_page_needs_a_living_consent "I54"
+    i55_a_code_without_a_page_dies_with_its_memory "I55"
 }
 
 /// An exploration that reaches fewer states proves less.

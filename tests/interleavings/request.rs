@@ -21,13 +21,17 @@ use grantcore::{
     RequestParts,
 };
 
+use crate::memory::{Hint, typed};
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, needs, param, policy};
+use crate::world::World;
 
-/// The kind of a request. The last two are the host's own, and raise an epoch in one step.
+/// The kind of a request. The last three are the host's own, and done in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     Authorize,
+    /// An authorization request of a user who names this earlier grant.
+    AuthorizeAgain(Hint),
     Approve,
     Deny,
     Redeem(Flaw),
@@ -37,6 +41,8 @@ pub enum Ask {
     Check,
     RaiseClient,
     RaiseAccount,
+    /// Ends the earlier grant whose user was asked.
+    EndMemory,
 }
 
 /// The flaw of a token request.
@@ -84,6 +90,8 @@ impl fmt::Display for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verb, flaw) = match self {
             Self::Authorize => ("authorize", Flaw::None),
+            Self::AuthorizeAgain(Hint::Asked) => ("authorize again", Flaw::None),
+            Self::AuthorizeAgain(Hint::Silent) => ("authorize on a silent grant", Flaw::None),
             Self::Approve => ("approve", Flaw::None),
             Self::Deny => ("deny", Flaw::None),
             Self::Redeem(flaw) => ("redeem", *flaw),
@@ -92,6 +100,7 @@ impl fmt::Display for Ask {
             Self::Check => ("check", Flaw::None),
             Self::RaiseClient => ("raise the client's epoch", Flaw::None),
             Self::RaiseAccount => ("raise the account's epoch", Flaw::None),
+            Self::EndMemory => ("end the earlier grant", Flaw::None),
         };
         if flaw == Flaw::None { f.write_str(verb) } else { write!(f, "{verb} (wrong {flaw:?})") }
     }
@@ -105,7 +114,11 @@ impl Ask {
             Self::Redeem(_) => Some(Kind::Code),
             Self::Refresh(..) | Self::Revoke => Some(Kind::Refresh),
             Self::Check => Some(Kind::Access),
-            Self::Authorize | Self::RaiseClient | Self::RaiseAccount => None,
+            Self::Authorize
+            | Self::AuthorizeAgain(_)
+            | Self::RaiseClient
+            | Self::RaiseAccount
+            | Self::EndMemory => None,
         }
     }
 
@@ -114,7 +127,7 @@ impl Ask {
     }
 
     pub fn raises(self) -> bool {
-        matches!(self, Self::RaiseClient | Self::RaiseAccount)
+        matches!(self, Self::RaiseClient | Self::RaiseAccount | Self::EndMemory)
     }
 
     /// Returns the bytes of the request: a query, a form, a header or a ticket.
@@ -127,21 +140,28 @@ impl Ask {
             Flaw::Family => params.set("refresh_token", &forged(presented)).encode(),
         };
         match self {
-            Self::Authorize => Params::authorize().encode(),
+            Self::Authorize | Self::AuthorizeAgain(_) => Params::authorize().encode(),
             Self::Redeem(flaw) => form(Params::redeem(presented), flaw),
             Self::Refresh(_, flaw) => form(Params::refresh(presented), flaw),
             Self::Revoke => {
                 Params::refresh("").without("refresh_token").and("token", presented).encode()
             }
             Self::Check => format!("Bearer {presented}"),
-            Self::Approve | Self::Deny | Self::RaiseClient | Self::RaiseAccount => {
-                presented.to_owned()
-            }
+            Self::Approve
+            | Self::Deny
+            | Self::RaiseClient
+            | Self::RaiseAccount
+            | Self::EndMemory => presented.to_owned(),
         }
     }
 
     /// Parses the bytes with the library.
-    pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
+    pub fn parse<'a>(
+        self,
+        bytes: &'a str,
+        policy: &'a Policy,
+        world: &World,
+    ) -> Box<dyn Request + 'a> {
         let post = RequestParts {
             method: "POST",
             content_type: ContentType::FORM,
@@ -159,6 +179,10 @@ impl Ask {
                     AuthorizationRequest::parse(&incoming, Some(ALICE), policy).expect("a request"),
                 )
             }
+            Self::AuthorizeAgain(hint) => Box::new(
+                AuthorizationRequest::parse(&typed(bytes), Some(world.user(hint)), policy)
+                    .expect("a request"),
+            ),
             Self::Approve => {
                 Box::new(ConsentDecision::new(bytes, ALICE, Choice::Allow).expect("a ticket"))
             }
@@ -173,7 +197,9 @@ impl Ask {
                 AccessCheck::parse(&Authorization::One(bytes.as_bytes()), &NEEDS)
                     .expect("a header"),
             ),
-            Self::RaiseClient | Self::RaiseAccount => unreachable!("no request"),
+            Self::RaiseClient | Self::RaiseAccount | Self::EndMemory => {
+                unreachable!("no request")
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::invariants::{INVARIANTS, Seen, Verdict};
+use crate::request::Ask;
 use crate::scenario::Scenario;
 use crate::state::{Answer, State, Step};
 use crate::step::{Move, steps_of, successors};
@@ -46,7 +47,9 @@ struct Node {
 /// Explores a scenario, and checks every invariant at every move.
 pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report {
     let raises = scenario.racers.iter().any(|ask| ask.raises());
-    let world = World::new(window, scenario.clock.0, raises);
+    let mut asks = scenario.before.iter().chain(scenario.racers);
+    let remembers = asks.any(|ask| matches!(ask, Ask::AuthorizeAgain(_)));
+    let world = World::new(window, scenario.clock.0, raises, remembers);
     let start = Arc::new(prepare(&world, scenario));
     let mut report = Report {
         scenario,

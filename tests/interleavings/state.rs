@@ -12,12 +12,15 @@ use grantcore::grant::{Grant, GrantState};
 use grantcore::reason::{Endpoint, ErrorCode};
 use grantcore::store::{Change, Stored, Version};
 
+use crate::memory::Memory;
 use crate::request::{Ask, Credential, Flaw, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub record: Option<Record>,
     pub epochs: Epochs,
+    /// Whether the earlier grant whose user was asked has ended.
+    pub is_memory_ended: bool,
     /// The server's clock, in seconds since the beginning.
     pub clock: i64,
     pub actors: Vec<Actor>,
@@ -94,6 +97,12 @@ pub enum Step {
         grant: Option<Record>,
         now: i64,
     },
+    /// The request has read client and account as well.
+    HasStanding {
+        grant: Option<Record>,
+        now: i64,
+        epochs: Epochs,
+    },
     /// The request has read everything that the decision needs.
     Loaded(Basis),
     /// The response may leave.
@@ -107,6 +116,8 @@ pub struct Basis {
     pub grant: Option<Record>,
     pub now: i64,
     pub epochs: Epochs,
+    /// The earlier grant, if the request or the grant names one.
+    pub memory: Option<Memory>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -185,6 +196,7 @@ impl State {
         Self {
             record: None,
             epochs: Epochs::default(),
+            is_memory_ended: false,
             clock: 0,
             actors: actors.iter().copied().map(Actor::new).collect(),
             pending: Vec::new(),

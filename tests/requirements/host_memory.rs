@@ -72,7 +72,7 @@ fn host_41_a_code_dies_with_the_grant_that_it_relies_on() {
         let redeem = Params::redeem(&code).by_web();
         if ends {
             earlier.world.server.revoke_connection("alice", earlier.id).unwrap();
-            earlier.world.invalid_grant(&redeem, Reason::GrantRevoked);
+            earlier.world.invalid_grant(&redeem, Reason::GrantEnded);
         } else {
             Granted::of(&earlier.world.token(&redeem));
             // A second use is a replay as ever, also if the earlier grant is gone.
