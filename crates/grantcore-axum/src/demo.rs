@@ -15,7 +15,8 @@ use grantcore::rate::RateWindow;
 use grantcore::value::{Digest, RequestDigest};
 use serde::Deserialize;
 
-use crate::pages::{BoxError, Login, Pages, ReturnTo, SignedIn, render};
+use crate::pages::{BoxError, Login, Pages, ReturnTo, render};
+use crate::signed_in::SignedIn;
 use crate::router::with_page_headers;
 use crate::same_origin::is_same_origin;
 

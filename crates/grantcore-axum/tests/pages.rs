@@ -106,9 +106,9 @@ impl Pages for Site {
 }
 
 async fn visit(world: &World, path: &str, user: &str) -> Answer {
-    let request = axum::http::Request::get(path);
+    let request = Request::get(path);
     let request = if user.is_empty() { request } else { request.header("x-user", user) };
-    world.send(request.body(axum::body::Body::empty()).unwrap()).await
+    world.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn authz_24_the_headers_of_a_hosts_own_page_stay_and_its_error_status_does
     assert_eq!(limited.header("retry-after"), Some("77"), "the host's own");
     let id = error.header("x-correlation-id").unwrap();
     assert!(error.body.contains(id) && error.body.contains("https://help.example/oauth#"));
-    let put = axum::http::Request::put("/oauth/authorize").body(axum::body::Body::empty());
+    let put = Request::put("/oauth/authorize").body(Body::empty());
     let refused = world.send(put.unwrap()).await;
     assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, POST")));
 }
@@ -148,8 +148,8 @@ async fn authz_25_a_host_that_fails_is_a_page_of_5xx() {
     for path in ["/oauth/authorize?client_id=app", "/oauth/authorize/consent"] {
         let send = async |user: &str| {
             let method = if path.ends_with("consent") { "POST" } else { "GET" };
-            let request = axum::http::Request::builder().method(method).uri(path);
-            let request = request.header("x-user", user).body(axum::body::Body::empty());
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("x-user", user).body(Body::empty());
             world.send(request.unwrap()).await
         };
         let failed = send("fails").await;
