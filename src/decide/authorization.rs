@@ -32,6 +32,7 @@ use crate::value::credential::{Issued, Kind};
 use crate::value::hints::{Hints, parse_max_age};
 use crate::value::pkce::CodeChallenge;
 use crate::value::prompt::PromptWords;
+use crate::value::properties::Properties;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -296,7 +297,7 @@ impl VerifiedRequest<'_> {
         // A clock that stepped back must not date the new page before the one it replaces (I23).
         let now = seen.map_or(moment.now, |stored| stored.record.now(moment.now));
         let RequestedGrant { challenge, scope, resources, acr_values, .. } = requested;
-        let terms = self.terms((scope, resources), user, account, Consent::Asked, now);
+        let terms = self.terms((scope, resources), user, account, (Consent::Asked, None), now);
         let pending = PendingConsent {
             ticket_digest: moment.entropy.secret().digest(),
             session_digest: Digest::of(user.session),
@@ -314,7 +315,7 @@ impl VerifiedRequest<'_> {
         (scope, resources): (Scope, Box<[Box<str>]>),
         user: &User<'_>,
         account: Account,
-        consent: Consent,
+        (consent, properties): (Consent, Option<Properties>),
         now: Timestamp,
     ) -> Terms {
         Terms {
@@ -335,6 +336,7 @@ impl VerifiedRequest<'_> {
             scope,
             resources,
             created: now,
+            properties,
         }
     }
 

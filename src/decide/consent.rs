@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{
-    Approval, CodeIssue, Grant, LoginFacts, PendingConsent, Phase, RevocationCause,
+    Approval, Bound, CodeIssue, Grant, LoginFacts, PendingConsent, Phase, RevocationCause,
 };
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
@@ -44,7 +44,7 @@ impl Operation for ConsentDecision<'_> {
             }
         }
         match (page.grant().phase(), self.choice) {
-            (Phase::ConsentPending(_), choice) => page.answer(choice),
+            (Phase::ConsentPending(_), choice) => page.answer(choice, &self.bound),
             // Lost response: this request has issued the code already (I17).
             (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
                 if issued.code_digest.matches(&moment.entropy.secret().digest()) =>
@@ -119,7 +119,7 @@ struct AnsweredPage<'a> {
 
 impl AnsweredPage<'_> {
     /// Answers a page that has no answer yet.
-    fn answer(&self, choice: Choice<'_>) -> Decision<Redirect> {
+    fn answer(&self, choice: Choice<'_>, bound: &Bound) -> Decision<Redirect> {
         let grant = self.grant();
         let now = grant.now(self.ctx.moment.now);
         if now >= self.consent.expires || !self.ctx.loaded.epochs_match(grant) {
@@ -140,10 +140,14 @@ impl AnsweredPage<'_> {
                 reason => self.redirect_error(reason),
             };
         }
+        // The host's mistake, not the user's: the page stays open for another decision.
+        if bound.until.is_some_and(|end| end <= now) {
+            return self.ctx.refuse(Reason::ConsentEndPassed);
+        }
         if let Err(reason) = self.check_scope(part.as_ref().unwrap_or(grant.scope())) {
             return self.redirect_error(reason);
         }
-        self.approve(part, now)
+        self.approve(part, bound, now)
     }
 
     fn deny(&self, now: Timestamp) -> Decision<Redirect> {
@@ -154,12 +158,13 @@ impl AnsweredPage<'_> {
     }
 
     /// Issues the code, for a part of the scope or for all of it.
-    fn approve(&self, part: Option<Scope>, now: Timestamp) -> Decision<Redirect> {
+    fn approve(&self, part: Option<Scope>, bound: &Bound, now: Timestamp) -> Decision<Redirect> {
         let policy = self.ctx.policy;
         let approval = Approval {
             code_digest: self.ctx.moment.entropy.secret().digest(),
             scope: part,
             login: self.user.login.map(LoginFacts::from),
+            bound,
         };
         let next = self.grant().approved(self.consent, approval, policy, now);
         // The code may be redeemed just before it expires, and the tokens may then be used until

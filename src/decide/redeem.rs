@@ -157,7 +157,8 @@ impl PresentedCode<'_> {
         }
         self.check_memory()?;
         self.ctx.check_accounts()?;
-        narrowed_resources(&self.request.resources, self.grant().terms(), self.ctx.policy)
+        let requested = &self.request.resources;
+        narrowed_resources(requested, Subset::ALL, self.grant().terms(), self.ctx.policy)
     }
 
     /// Checks that the earlier grant is alive whose consent page the code relies on, if there is

@@ -11,8 +11,7 @@ use crate::account::Account;
 use crate::client::ConsentMode;
 use crate::decision::Decision;
 use crate::event::EventKind;
-use crate::grant::{CodeIssue, Consent, Grant, Phase};
-use crate::moment::Timestamp;
+use crate::grant::{Bound, CodeIssue, Consent, Grant, Phase};
 use crate::policy::Remember;
 use crate::reason::Reason;
 use crate::record::Write;
@@ -23,11 +22,11 @@ use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
 
 /// The consent that a request has without a page.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct GivenConsent {
     consent: Consent,
-    /// The end of the earlier grant, if there is one.
-    until: Timestamp,
+    /// The properties and the end of the earlier grant, if there is one (HOST-45).
+    bound: Bound,
 }
 
 impl VerifiedRequest<'_> {
@@ -49,13 +48,21 @@ impl VerifiedRequest<'_> {
         }
         match mode {
             ConsentMode::Skip if self.client.is_confidential() => {
-                Some(GivenConsent { consent: Consent::Skipped, until: Timestamp::NEVER })
+                let end = self.request.bound.until;
+                let is_over = end.is_some_and(|end| end <= self.ctx.moment.now);
+                (!is_over).then(|| GivenConsent {
+                    consent: Consent::Skipped,
+                    bound: self.request.bound.clone(),
+                })
             }
             ConsentMode::Remember => {
                 let earlier = self.ctx.loaded.remembered(user.remembered?)?;
                 self.is_covered_by(earlier, requested, user).then(|| GivenConsent {
                     consent: Consent::Remembered { of: earlier.id() },
-                    until: earlier.expires(),
+                    bound: Bound {
+                        properties: earlier.properties().cloned(),
+                        until: Some(earlier.expires()),
+                    },
                 })
             }
             ConsentMode::Ask | ConsentMode::Skip => None,
@@ -97,8 +104,12 @@ impl VerifiedRequest<'_> {
             && now < earlier.expires()
             && self.ctx.loaded.epochs_match(earlier)
             && self.client.was_described_at(asked)
-            && terms.scope.covers(&requested.scope)
-            && requested.resources.iter().all(|resource| terms.resources.contains(resource))
+            // What was taken away since is not granted any more.
+            && requested.scope.tokens().all(|token| earlier.remaining_scope().any(|own| own == token))
+            && requested
+                .resources
+                .iter()
+                .all(|resource| earlier.remaining_resources().any(|own| own == &**resource))
     }
 
     /// Issues the code of a request that needs no page. Returns `None` if another record has the id
@@ -117,18 +128,19 @@ impl VerifiedRequest<'_> {
             let is_own = matches!(stored.record.phase(), Phase::CodeIssued(issued)
                 if issued.code_digest.matches(&code)
                     && matches!(issued.issued_by, CodeIssue::NoPage { .. }));
-            return is_own.then(|| self.redirect_code(given));
+            return is_own.then(|| self.redirect_code(given.consent));
         }
         let now = ctx.moment.now;
+        let GivenConsent { consent, bound } = given;
         let granted = (requested.scope.clone(), requested.resources.clone());
-        let terms = self.terms(granted, user, account, given.consent, now);
+        let terms = self.terms(granted, user, account, (consent, bound.properties), now);
         let id = self.request.grant_id(ctx.policy, ctx.moment);
         let grant = Grant::issued_at_once(
             id,
             terms,
             requested.challenge,
             code,
-            given.until,
+            bound.until,
             ctx.policy,
             now,
         );
@@ -136,17 +148,17 @@ impl VerifiedRequest<'_> {
         let last_use = now.after(lifetimes.code).after(lifetimes.refresh_idle).min(grant.expires());
         let decision = match ctx.client_renewal(last_use) {
             Some(renewal) => ctx.prepare(renewal),
-            None => self.redirect_code(given).writing(Write::grant(None, Arc::new(grant))),
+            None => self.redirect_code(consent).writing(Write::grant(None, Arc::new(grant))),
         };
         Some(decision.if_not_written(self.refusal(Reason::StorageUnavailable)))
     }
 
-    fn redirect_code(&self, given: GivenConsent) -> Decision<AuthorizationStep> {
+    fn redirect_code(&self, consent: Consent) -> Decision<AuthorizationStep> {
         let ctx = self.ctx;
         let id = self.request.grant_id(ctx.policy, ctx.moment);
         let code = Issued::one(Kind::Code, id, ctx.moment.entropy.secret());
         let redirect = Redirect::with_code(&self.redirect_uri, &code, self.state(), ctx.policy);
-        let (kind, note) = match given.consent {
+        let (kind, note) = match consent {
             Consent::Remembered { of } => (EventKind::ConsentRemembered, Some(of.to_string())),
             Consent::Asked | Consent::Skipped => (EventKind::ConsentSkipped, None),
         };

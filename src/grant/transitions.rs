@@ -12,6 +12,7 @@ use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::GrantId;
 use crate::value::pkce::CodeChallenge;
+use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
 
@@ -25,13 +26,32 @@ pub(crate) struct Minted {
     pub(crate) resources: Subset,
 }
 
-/// What a user allowed.
-pub(crate) struct Approval {
+/// What a user allowed, and what the host adds to it.
+pub(crate) struct Approval<'a> {
     pub(crate) code_digest: Digest,
     /// The part of the requested scope, or `None` for all of it.
     pub(crate) scope: Option<Scope>,
     /// The login of the user who allowed it, if it is known.
     pub(crate) login: Option<LoginFacts>,
+    pub(crate) bound: &'a Bound,
+}
+
+/// What the host adds to a grant when its user consents.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bound {
+    pub(crate) properties: Option<Properties>,
+    /// The end of the grant. It ends earlier if its lifetime does.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// What a refresh changes in a grant besides the rotation, by the decision of the host.
+pub(crate) struct Adjustment<'a> {
+    /// What is left of the scope, within what was left before.
+    pub(crate) remaining_scope: Subset,
+    /// The new properties, or `None` if they stay.
+    pub(crate) properties: Option<&'a Properties>,
+    /// The new end, which is not later than the present one.
+    pub(crate) expires: Timestamp,
 }
 
 impl Grant {
@@ -59,11 +79,11 @@ impl Grant {
         terms: Terms,
         code_challenge: CodeChallenge,
         code_digest: Digest,
-        until: Timestamp,
+        until: Option<Timestamp>,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let expires = absolute_end(policy, now).min(until);
+        let expires = absolute_end(until, policy, now);
         let issued = IssuedCode {
             issued_by: CodeIssue::NoPage { code_challenge },
             code_digest,
@@ -84,19 +104,21 @@ impl Grant {
     pub(crate) fn approved(
         &self,
         consent: &PendingConsent,
-        approval: Approval,
+        approval: Approval<'_>,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let Approval { code_digest, scope, login } = approval;
-        let mut terms = Arc::clone(&self.0.terms);
-        if login.as_ref() != terms.login() {
-            terms = Arc::new(terms.with_login(login));
-        }
-        if let Some(scope) = scope {
-            terms = Arc::new(Terms { scope, ..(*terms).clone() });
-        }
-        let expires = absolute_end(policy, now);
+        let Approval { code_digest, scope, login, bound } = approval;
+        let keeps_login = login.as_ref() == self.0.terms.login();
+        let terms = if keeps_login && scope.is_none() && bound.properties.is_none() {
+            Arc::clone(&self.0.terms)
+        } else {
+            let mut terms = self.0.terms.with_login(login);
+            terms.properties.clone_from(&bound.properties);
+            terms.scope = scope.unwrap_or(terms.scope);
+            Arc::new(terms)
+        };
+        let expires = absolute_end(bound.until, policy, now);
         let issued = IssuedCode {
             issued_by: CodeIssue::Page(consent.clone()),
             code_digest,
@@ -128,9 +150,12 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let access_token = self.access_token(minted, policy, now);
-        let idle_expires =
-            if gets_refresh_token { self.idle_expires(policy, now) } else { access_token.expires };
+        let access_token = access_token(minted, self.0.expires, policy, now);
+        let idle_expires = if gets_refresh_token {
+            idle_expires(self.0.expires, policy, now)
+        } else {
+            access_token.expires
+        };
         let replay_window = (!policy.replay_window().is_zero())
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
@@ -145,21 +170,26 @@ impl Grant {
                 replay_window,
             },
         };
-        let active =
-            Active { issued_from: Issuance::Code(code), access_tokens: vec![access_token] };
+        let active = Active {
+            issued_from: Issuance::Code(code),
+            remaining: None,
+            access_tokens: vec![access_token],
+        };
         self.next(now, Phase::Active(active))
     }
 
-    /// Makes the successor the current refresh token, drops expired access tokens and adds the new
-    /// one, for the operation *refresh*.
+    /// Makes the successor the current refresh token, drops expired access tokens, adds the new one
+    /// and makes the host's adjustment, for the operation *refresh*.
     pub(crate) fn rotated(
         &self,
         active: &Active,
         minted: &Minted,
         salt: Salt,
+        adjustment: &Adjustment<'_>,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
+        let expires = adjustment.expires.min(self.0.expires);
         let mut access_tokens = Vec::with_capacity(active.access_tokens.len() + 1);
         if !policy.revokes_previous_access() {
             access_tokens.extend(active.access_tokens.iter().filter(|entry| now < entry.expires));
@@ -168,7 +198,7 @@ impl Grant {
         // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
-        access_tokens.push(self.access_token(minted, policy, now));
+        access_tokens.push(access_token(minted, expires, policy, now));
         let previous = active.refresh_family();
         let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
@@ -181,12 +211,40 @@ impl Grant {
         let refresh_family = RefreshFamily {
             family_digest: previous.family_digest,
             current_digest: minted.refresh,
-            idle_expires: self.idle_expires(policy, now),
+            idle_expires: idle_expires(expires, policy, now),
             rotated: now,
             replay_window,
         };
-        let issued_from = Issuance::Code(RedeemedCode { refresh_family, ..*active.code() });
-        self.next(now, Phase::Active(Active { issued_from, access_tokens }))
+        let next = Active {
+            issued_from: Issuance::Code(RedeemedCode { refresh_family, ..*active.code() }),
+            remaining: active.remaining().and(adjustment.remaining_scope, Subset::ALL),
+            access_tokens,
+        };
+        let terms = match adjustment.properties {
+            None => Arc::clone(&self.0.terms),
+            Some(properties) => {
+                let properties = Some(properties.clone());
+                Arc::new(Terms { properties, ..(*self.0.terms).clone() })
+            }
+        };
+        Self(Fields { terms, expires, ..self.next(now, Phase::Active(next)).0 })
+    }
+
+    /// Takes everything away that is not in these subsets, for the operation *narrow*. Nothing can
+    /// be added: the subsets of before stay limits.
+    pub(crate) fn narrowed(
+        &self,
+        active: &Active,
+        scope: Subset,
+        resources: Subset,
+        now: Timestamp,
+    ) -> Self {
+        let next = Active {
+            issued_from: active.issued_from.clone(),
+            remaining: active.remaining().and(scope, resources),
+            access_tokens: active.access_tokens.clone(),
+        };
+        self.next(now, Phase::Active(next))
     }
 
     /// Ends every credential of the grant, for the operation *revoke*.
@@ -209,6 +267,7 @@ impl Grant {
         let next = Active {
             issued_from: active.issued_from.clone(),
             access_tokens: others.copied().collect(),
+            remaining: active.remaining,
         };
         self.next(now, Phase::Active(next))
     }
@@ -230,26 +289,9 @@ impl Grant {
         let code_challenge = consent.code_challenge;
         let issued_from =
             Issuance::Code(RedeemedCode { digest, code_challenge, redeemed, refresh_family });
-        let phase = Phase::Active(Active { issued_from, access_tokens: Vec::new() });
+        let phase =
+            Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
         Self(Fields { expires: until, phase, ..self.0 })
-    }
-
-    /// Returns the entry of the new access token. It does not outlive the grant.
-    fn access_token(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> AccessTokenEntry {
-        let expires = now.after(policy.lifetimes().access).min(self.0.expires);
-        AccessTokenEntry {
-            digest: minted.access,
-            issued: now,
-            expires,
-            scope: minted.scope,
-            resources: minted.resources,
-        }
-    }
-
-    /// Returns the idle expiry of a refresh token that is issued now. It does not outlive the
-    /// grant.
-    fn idle_expires(&self, policy: &Policy, now: Timestamp) -> Timestamp {
-        now.after(policy.lifetimes().refresh_idle).min(self.0.expires)
     }
 
     /// Returns this grant in another phase, with `now` as the latest time at which it was written.
@@ -265,7 +307,33 @@ impl Grant {
     }
 }
 
-/// Returns the end of the absolute lifetime of a grant that begins now.
-fn absolute_end(policy: &Policy, now: Timestamp) -> Timestamp {
-    policy.lifetimes().refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute))
+/// Returns the end of a grant that begins now: that of its absolute lifetime, or `until` if that is
+/// earlier.
+fn absolute_end(until: Option<Timestamp>, policy: &Policy, now: Timestamp) -> Timestamp {
+    let absolute = policy.lifetimes().refresh_absolute;
+    let longest = absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+    until.map_or(longest, |until| until.min(longest))
+}
+
+/// Returns the entry of an access token that is issued now. It does not outlive the grant, which
+/// ends at `end`.
+fn access_token(
+    minted: &Minted,
+    end: Timestamp,
+    policy: &Policy,
+    now: Timestamp,
+) -> AccessTokenEntry {
+    AccessTokenEntry {
+        digest: minted.access,
+        issued: now,
+        expires: now.after(policy.lifetimes().access).min(end),
+        scope: minted.scope,
+        resources: minted.resources,
+    }
+}
+
+/// Returns the idle expiry of a refresh token that is issued now. It does not outlive the grant,
+/// which ends at `end`.
+fn idle_expires(end: Timestamp, policy: &Policy, now: Timestamp) -> Timestamp {
+    now.after(policy.lifetimes().refresh_idle).min(end)
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ConsentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError,
-    RateRules, TokenRedirectUri,
+    RateRules, Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -102,6 +102,7 @@ impl PolicyBuilder {
             lenient_on_method: false,
             revoke_previous_access: false,
             refuse_reused_challenges: false,
+            supersede: Supersede::default(),
             slow_hash: None,
         };
         Self {

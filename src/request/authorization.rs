@@ -8,12 +8,14 @@ use super::login::Login;
 use super::parameters::{Parameter, for_each_parameter};
 use super::parts::RequestParts;
 use super::site::Site;
-use crate::moment::Moment;
+use crate::grant::Bound;
+use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::prompt::RequestDigest;
+use crate::value::properties::Properties;
 
 /// An authorization request that names a client and whose bytes could be decoded. Everything else
 /// is judged when the client is known: only then is it known where an error can be sent.
@@ -38,6 +40,8 @@ pub struct AuthorizationRequest<'a> {
     /// The result of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
     pub(crate) site: Site,
+    /// What the host adds to a grant whose consent page is skipped.
+    pub(crate) bound: Bound,
 }
 
 /// The user whom the host has authenticated, and the browser session.
@@ -180,6 +184,22 @@ impl<'a> AuthorizationRequest<'a> {
             .map_err(|fault| Refusal::of(fault, Endpoint::Authorization))
     }
 
+    /// Binds these properties to the grant if the client [skips](crate::client::ConsentMode::Skip)
+    /// its consent page. Default: none. The answer of a consent page
+    /// [has its own](super::ConsentDecision::with_properties), and a remembered consent has those of
+    /// the earlier grant.
+    pub fn with_properties(mut self, properties: Properties) -> Self {
+        self.bound.properties = Some(properties);
+        self
+    }
+
+    /// Ends the grant at this time if the client skips its consent page. Default: none. If the time
+    /// is not in the future, the user is asked.
+    pub fn until(mut self, end: Timestamp) -> Self {
+        self.bound.until = Some(end);
+        self
+    }
+
     /// Adds the result of fetching the client's metadata document.
     pub fn with_document(self, fetch: Fetch<'a>) -> Self {
         Self { fetched: Some(fetch), ..self }
@@ -216,6 +236,7 @@ impl<'a> AuthorizationRequest<'a> {
             resources: Vec::new(),
             fetched: None,
             site: request.site,
+            bound: Bound::default(),
         };
         for_each_parameter(input, policy.limits(), |name, value| match name {
             "client_id" => client_id.set(value),

@@ -181,11 +181,6 @@ impl LoginPage {
 }
 
 impl ConsentPage {
-    /// Returns the grant that the page is about, which identifies the flow in the audit log.
-    pub fn grant_id(&self) -> GrantId {
-        self.grant.id()
-    }
-
     /// Returns the client's name, cleaned by [`display_text`](crate::value::display_text).
     ///
     /// Returns the `client_id` if the client gave no name, and "An application without a name" if
@@ -244,6 +239,13 @@ impl ConsentPage {
     /// distrust a client that is minutes old.
     pub fn registered(&self) -> Timestamp {
         self.client.created()
+    }
+
+    /// Returns the id of the grant that an approval makes. It identifies the flow in the audit log,
+    /// and is the id of [`Access`](crate::Access) and
+    /// [`Connection`](crate::response::Connection).
+    pub fn grant_id(&self) -> GrantId {
+        self.grant.id()
     }
 
     /// Returns the user that the page is for.

@@ -35,7 +35,7 @@ pub fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
     if holds { Verdict::Holds } else { Verdict::Broken(what()) }
 }
 
-type Judge = fn(&Seen<'_>) -> Verdict;
+pub type Judge = fn(&Seen<'_>) -> Verdict;
 
 pub const INVARIANTS: [(&str, Judge); 15] = [
     ("I3", i3),
@@ -193,7 +193,9 @@ fn i12(seen: &Seen<'_>) -> Verdict {
     };
     match place {
         Place::InWindow => {
-            must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_))), fault)
+            let is_answered =
+                decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_)));
+            must(is_answered || decided.is_ended_by_host(), fault)
         }
         Place::Crowded => {
             must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), fault)
@@ -225,7 +227,8 @@ fn i14(seen: &Seen<'_>) -> Verdict {
     // A client that has tokens does not present its code again.
     let thief =
         redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
-    let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke);
+    let ends = |ask| matches!(ask, Ask::Judge(judgment) if judgment.ends());
+    let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke || ends(actor.ask));
     let honest = !thief && !revokes && !seen.after.actors.iter().any(|actor| actor.began_outside);
     let wrote = seen.before.record != seen.after.record;
     if seen.world.window == 0 || !tokens || !honest || !wrote {
@@ -243,7 +246,11 @@ fn i17(seen: &Seen<'_>) -> Verdict {
     let fault =
         || format!("{:?} wrote {:?} and got {:?}", decided.by, decided.wrote, decided.answer);
     if let Some(own) = history.iter().position(|entry| {
-        entry.by == decided.by && entry.wrote != GrantState::Revoked(RevocationCause::Replay)
+        let is_end = matches!(
+            entry.wrote,
+            GrantState::Revoked(RevocationCause::Replay | RevocationCause::Host)
+        );
+        entry.by == decided.by && !is_end
     }) {
         let succeeds = match decided.ask {
             Ask::Deny => decided.answer == Some(Answer::No(Reason::AccessDenied)),
@@ -254,6 +261,7 @@ fn i17(seen: &Seen<'_>) -> Verdict {
                 && (own + 1 < history.len()
                     || seen.has_ended(decided)
                     || seen.has_forgotten(decided)
+                    || decided.is_ended_by_host()
                     || decided.wrote.is_none() && succeeds),
             fault,
         );
@@ -348,7 +356,7 @@ impl Seen<'_> {
 
     /// Returns whether the move changed nothing that credentials are judged by, and no response
     /// left.
-    fn changes_nothing(&self) -> bool {
+    pub fn changes_nothing(&self) -> bool {
         match self.taken {
             Move::ReadGrant { .. } | Move::ReadStanding { .. } | Move::ReadMemory { .. } => true,
             Move::Decide(_) => self.before.record == self.after.record,
@@ -410,7 +418,7 @@ impl Seen<'_> {
         let history = self.history(decided);
         let now = self.record_time(decided);
         let within = |entry: &Entry| now < entry.at + self.world.window;
-        let mut rotations = history.iter().rev().filter(|entry| entry.wrote == GrantState::Active);
+        let mut rotations = history.iter().rev().filter(|entry| entry.issues);
         let last = rotations.next();
         let before = rotations.next();
         let is_ours = |entry: &&Entry| entry.rotated == decided.presented;

@@ -13,7 +13,7 @@ use grantcore::reason::{Endpoint, ErrorCode};
 use grantcore::store::{Change, Stored, Version};
 
 use crate::memory::Memory;
-use crate::request::{Ask, Credential, Flaw, Kind, Which};
+use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
@@ -21,6 +21,8 @@ pub struct State {
     pub epochs: Epochs,
     /// Whether the earlier grant whose user was asked has ended.
     pub is_memory_ended: bool,
+    /// What the host decides about a refresh now.
+    pub judgment: Judgment,
     /// The server's clock, in seconds since the beginning.
     pub clock: i64,
     pub actors: Vec<Actor>,
@@ -60,6 +62,11 @@ pub struct Entry {
     pub wrote: GrantState,
     /// The refresh token that the write used for the first time.
     pub rotated: Option<Credential>,
+    /// Whether the write took scope away: that of the user, or one that applied the host's
+    /// decision.
+    pub narrows: bool,
+    /// Whether the write issued tokens.
+    pub issues: bool,
     /// The epochs that its request had read.
     pub epochs: Epochs,
 }
@@ -118,6 +125,7 @@ pub struct Basis {
     pub epochs: Epochs,
     /// The earlier grant, if the request or the grant names one.
     pub memory: Option<Memory>,
+    pub judgment: Judgment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -183,7 +191,7 @@ impl Actor {
     }
 
     pub fn refreshes(&self) -> bool {
-        matches!(self.ask, Ask::Refresh(_, Flaw::None))
+        matches!(self.ask, Ask::Refresh(_, Flaw::None | Flaw::AsksToWrite))
     }
 
     pub fn answers(&self) -> impl Iterator<Item = &Answer> {
@@ -197,6 +205,7 @@ impl State {
             record: None,
             epochs: Epochs::default(),
             is_memory_ended: false,
+            judgment: Judgment::Keep,
             clock: 0,
             actors: actors.iter().copied().map(Actor::new).collect(),
             pending: Vec::new(),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::account::RefreshDecision;
 use grantcore::grant::{Grant, GrantState};
 use grantcore::moment::Moment;
 use grantcore::operation::Loaded;
@@ -15,7 +16,7 @@ use grantcore::value::GrantId;
 use grantcore::{Account, Client, Policy, Timestamp, User};
 
 use crate::memory::{Hint, Memories, Memory, remembering};
-use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
+use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which, entropy, entropy_of_page};
 use crate::search::Map;
 use crate::state::{Answer, Basis, Name, Record, State};
 use crate::support::{T, app, policy};
@@ -23,8 +24,9 @@ use crate::support::{T, app, policy};
 pub struct World {
     pub window: i64,
     pub ticks: &'static [i64],
-    /// Whether an epoch is raised, so that the time at which client and account are read matters.
-    pub raises: bool,
+    /// Whether the host changes an epoch or its mind, so that the time at which they are read
+    /// matters.
+    pub is_host_active: bool,
     policy: Policy,
     /// `None` if no request of the scenario names an earlier grant.
     memories: Option<Memories>,
@@ -64,6 +66,7 @@ impl Question {
             now: state.clock,
             epochs: state.epochs,
             memory: None,
+            judgment: Judgment::Keep,
         };
         Self { ask, presented: Some(presented), by, attempt: 0, basis }
     }
@@ -83,11 +86,11 @@ impl Question {
 }
 
 impl World {
-    pub fn new(window: u64, ticks: &'static [i64], raises: bool, remembers: bool) -> Self {
+    pub fn new(window: u64, ticks: &'static [i64], is_host_active: bool, remembers: bool) -> Self {
         Self {
             window: window.try_into().expect("a short window"),
             ticks,
-            raises,
+            is_host_active,
             memories: remembers.then(|| Memories::new(policy())),
             policy: remembering(policy())
                 .replay_window(Duration::from_secs(window))
@@ -199,12 +202,20 @@ impl World {
         let grant = basis.grant.clone().map(|Record(stored)| stored);
         let memory = self.memories.as_ref().zip(basis.memory);
         let remembered = memory.map(|(memories, memory)| memories.record(memory));
-        Loaded { grant, client, account, remembered, ..Loaded::default() }
+        let asked = keys.refresh_decision;
+        let refresh_decision =
+            if asked { basis.judgment.decision() } else { RefreshDecision::Keep };
+        Loaded { grant, client, account, remembered, refresh_decision, ..Loaded::default() }
     }
 
     /// Returns whether the resource check accepts this access token in this state.
     pub fn validates(&self, state: &State, token: Credential) -> bool {
         matches!(self.decide(Question::probe(Ask::Check, token, state)).done, Answer::Yes(_))
+    }
+
+    /// Returns whether the resource check accepts this access token for a call that writes.
+    pub fn writes(&self, state: &State, token: Credential) -> bool {
+        matches!(self.decide(Question::probe(Ask::CheckWrite, token, state)).done, Answer::Yes(_))
     }
 
     /// Returns whether a refresh with this token would advance the grant in this state.

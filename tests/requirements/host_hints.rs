@@ -95,7 +95,7 @@ fn host_18_hints_are_in_no_event_and_no_debug_text() {
         &world.decide(&page.ticket(), grantcore::Choice::Allow).unwrap().into_location(),
     );
     Granted::of(&world.token(&Params::redeem(&code)));
-    refused(&world, &params.set("scope", "x"));
+    drop(refused(&world, &params.set("scope", "x")));
     let events = serde_json::to_string(&world.events()).unwrap();
     for text in [login, consent, events, format!("{:?}", world.events())] {
         assert!(!text.contains("canary"), "{text}");

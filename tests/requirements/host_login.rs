@@ -137,7 +137,7 @@ fn host_30_a_requested_class_is_necessary_where_classes_are_declared() {
         assert_redir(&world, &refusal, code, Reason::LoginClassUnmet);
         assert_eq!(world.store.commits(), commits, "no code");
     }
-    world.server.consent(&ticket, alice_by(1, "b"), Choice::Allow).outcome().unwrap();
+    drop(world.server.consent(&ticket, alice_by(1, "b"), Choice::Allow).outcome().unwrap());
     // A class that nobody declared is refused at once, signed in or not.
     for user in [None, Some(alice_by(0, "a"))] {
         for values in ["z", "A", "z \"", &"z".repeat(200)] {
@@ -222,7 +222,7 @@ fn host_29_an_older_login_does_not_approve() {
         assert_page(&world, &refusal, 400, "invalid_request", Reason::ConsentLoginOlder);
         assert_eq!(world.store.commits(), commits);
         // The page can still be answered. A denial needs no newer login.
-        allow(alice(50)).unwrap();
+        drop(allow(alice(50)).unwrap());
         let ticket = assert_consent(&world, &Params::authorize(), alice(50));
         let denied = world.server.consent(&ticket, older, Choice::Deny).outcome();
         assert_eq!(denied.unwrap_err().reason(), Reason::AccessDenied);
@@ -235,7 +235,7 @@ fn host_29_a_page_that_is_read_slowly_is_answered() {
     let world = World::new();
     let ticket = assert_consent(&world, &aged("5"), alice(0));
     world.at(500);
-    world.server.consent(&ticket, alice(0), Choice::Allow).outcome().unwrap();
+    drop(world.server.consent(&ticket, alice(0), Choice::Allow).outcome().unwrap());
 }
 
 /// Whatever happens to the grant, its login stays.

@@ -2,19 +2,22 @@
 //! refers to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use grantcore::client::{ClientError, ConsentMode, Registration, StoredSecret};
 use grantcore::event::EventKind;
 use grantcore::grant::GrantState;
-use grantcore::policy::{Limits, Remember};
-use grantcore::request::Site;
-use grantcore::value::{Digest, GrantId, SecretMethod};
-use grantcore::{AuthorizationStep, Choice, Client, Reason};
+use grantcore::policy::{Limits, Remember, Supersede};
+use grantcore::request::{AuthorizationRequest, ConsentDecision, Narrowing, Site};
+use grantcore::value::{Digest, GrantId, Properties, SecretMethod};
+use grantcore::{AuthorizationStep, Choice, Client, Reason, RequestParts};
 
 use crate::host_remember::{Earlier, again, ask_from, assert_asked, remembering, silent};
 use crate::support::params::Params;
 use crate::support::store::Fault;
-use crate::support::{ALICE, CALLBACK, Granted, SECRET, World, app, param, policy, user, web};
+use crate::support::{
+    ALICE, CALLBACK, Granted, Outcome, SECRET, World, app, param, policy, user, web,
+};
 
 /// Returns a world whose client `web` skips the consent page.
 fn skipping() -> World {
@@ -280,4 +283,75 @@ fn host_44_the_redirect_has_state_and_issuer() {
     assert_eq!(param(location, "state").as_deref(), Some("xyz"));
     assert_eq!(param(location, "iss").as_deref(), Some(crate::support::ISSUER));
     assert!(!location.contains(CALLBACK));
+}
+
+#[test]
+fn host_45_a_remembered_answer_carries_the_earlier_grants_properties_and_end() {
+    let world = World::with(remembering(Remember::Confidential));
+    let end = world.now().after(Duration::from_secs(1000));
+    let properties = Properties::parse(r#"{"org":"acme"}"#).unwrap();
+    let ticket = world.page(&again()).ticket();
+    let decision = ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap();
+    let decision = decision.with_properties(properties.clone()).until(end);
+    let redirect = world.server.run(decision).outcome().unwrap();
+    let (id, _) = redeemed(&world, &param(&redirect.into_location(), "code").unwrap());
+    world.at(600);
+    let alice = ALICE.remembering(id);
+    let (silently, tokens) = redeemed(&world, &silent(world.authorize_as(&again(), Some(alice))));
+    assert_ne!(silently, id);
+    let access = world.access(&tokens.access);
+    assert_eq!(access.properties().map(Properties::as_str), Some(properties.as_str()));
+    assert_eq!((tokens.expires_in, access.expires()), (400, end));
+    world.at(1000);
+    world
+        .invalid_grant(&Params::refresh(tokens.refresh()).by_web(), Reason::RefreshAbsoluteExpired);
+}
+
+#[test]
+fn host_45_a_skipped_answer_carries_what_the_host_passes() {
+    let world = skipping();
+    let query = again().encode();
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+    let request = |end: u64| {
+        let policy = world.server.policy();
+        let request = AuthorizationRequest::parse(&incoming, Some(ALICE), policy).unwrap();
+        let end = world.now().after(Duration::from_secs(end));
+        request.with_properties(Properties::parse(r#"{"org":"acme"}"#).unwrap()).until(end)
+    };
+    let step = world.server.run(request(1000)).outcome();
+    let (_, tokens) = redeemed(&world, &silent(step));
+    let access = world.access(&tokens.access);
+    assert_eq!(access.properties().map(Properties::as_str), Some(r#"{"org":"acme"}"#));
+    assert_eq!(tokens.expires_in, 1000);
+    assert_asked(world.server.run(request(0)).outcome());
+    // A page has its own properties, in its answer.
+    let asked = world.grants().into_iter().map(|stored| stored.record);
+    assert!(
+        asked
+            .filter(|grant| grant.state() == GrantState::ConsentPending)
+            .all(|grant| { grant.properties().is_none() })
+    );
+}
+
+/// What the user took away since is asked for again.
+#[test]
+fn host_38_a_narrowed_grant_covers_what_is_left() {
+    let earlier = Earlier::new(Remember::Confidential);
+    let read = Narrowing::default().with_scope("read".parse().unwrap());
+    earlier.world.server.narrow_connection("alice", earlier.id, &read).unwrap();
+    let alice = ALICE.remembering(earlier.id);
+    assert_asked(earlier.ask(&again(), alice));
+    silent(earlier.ask(&again().set("scope", "read"), alice));
+}
+
+/// The grant that is remembered is spared by the one that remembers it.
+#[test]
+fn host_41_a_silent_grant_does_not_supersede_what_it_remembers() {
+    let policy = remembering(Remember::Confidential).supersede(Supersede::SamePlace);
+    let earlier = Earlier::with(policy);
+    redeemed(&earlier.world, &silent(earlier.again()));
+    assert!(earlier.world.works(&earlier.tokens.access));
+    // So the next request is answered as well.
+    silent(earlier.again());
 }

@@ -14,38 +14,38 @@ use crate::support::params::Params;
 use crate::support::refused::assert_redir_to;
 use crate::support::{ALICE, Granted, MCP, Outcome, SECRET, T, World, param, policy, user, web};
 
-pub const HOUR: u64 = 3600;
+pub(crate) const HOUR: u64 = 3600;
 const WEB_CALLBACK: &str = "https://web.example/cb";
 
 /// A world in which alice was asked about a client, and granted it all that it asked for.
-pub struct Earlier {
-    pub world: World,
-    pub id: GrantId,
-    pub tokens: Granted,
+pub(crate) struct Earlier {
+    pub(crate) world: World,
+    pub(crate) id: GrantId,
+    pub(crate) tokens: Granted,
 }
 
 /// Returns the rules that remember a consent for two hours.
-pub fn rules(remember: Remember) -> ConsentRules {
+pub(crate) fn rules(remember: Remember) -> ConsentRules {
     let time = Duration::from_secs(2 * HOUR);
     ConsentRules::default().with_remember(remember).with_remember_for(time)
 }
 
-pub fn remembering(remember: Remember) -> PolicyBuilder {
+pub(crate) fn remembering(remember: Remember) -> PolicyBuilder {
     policy().consent_rules(rules(remember))
 }
 
 impl Earlier {
     /// Returns a grant of the client `web`, which has a secret.
-    pub fn new(remember: Remember) -> Self {
+    pub(crate) fn new(remember: Remember) -> Self {
         Self::with(remembering(remember))
     }
 
-    pub fn with(policy: PolicyBuilder) -> Self {
+    pub(crate) fn with(policy: PolicyBuilder) -> Self {
         Self::of(World::with(policy), |params| params.by_web())
     }
 
     /// Returns a grant of the client that `by` makes the sender of the requests.
-    pub fn of(world: World, by: fn(Params) -> Params) -> Self {
+    pub(crate) fn of(world: World, by: fn(Params) -> Params) -> Self {
         let code = world.code(&by(Params::authorize()));
         let tokens = Granted::of(&world.token(&by(Params::redeem(&code))));
         let id = world.grants()[0].record.id();
@@ -53,21 +53,25 @@ impl Earlier {
     }
 
     /// Sends the same request again, as alice with this grant.
-    pub fn again(&self) -> Result<AuthorizationStep, Refusal> {
+    pub(crate) fn again(&self) -> Result<AuthorizationStep, Refusal> {
         self.ask(&again(), ALICE.remembering(self.id))
     }
 
-    pub fn ask(&self, params: &Params, user: User<'_>) -> Result<AuthorizationStep, Refusal> {
+    pub(crate) fn ask(
+        &self,
+        params: &Params,
+        user: User<'_>,
+    ) -> Result<AuthorizationStep, Refusal> {
         ask_from(&self.world, params, user, Site::NotSaid)
     }
 }
 
 /// Returns the request of the client `web`.
-pub fn again() -> Params {
+pub(crate) fn again() -> Params {
     Params::authorize().by_web()
 }
 
-pub fn ask_from(
+pub(crate) fn ask_from(
     world: &World,
     params: &Params,
     user: User<'_>,
@@ -81,7 +85,7 @@ pub fn ask_from(
 
 /// Returns the code of an answer without a page.
 #[track_caller]
-pub fn silent(step: Result<AuthorizationStep, Refusal>) -> String {
+pub(crate) fn silent(step: Result<AuthorizationStep, Refusal>) -> String {
     match step {
         Ok(AuthorizationStep::Done(redirect)) => {
             param(&redirect.into_location(), "code").expect("a code")
@@ -91,7 +95,7 @@ pub fn silent(step: Result<AuthorizationStep, Refusal>) -> String {
 }
 
 #[track_caller]
-pub fn assert_asked(step: Result<AuthorizationStep, Refusal>) {
+pub(crate) fn assert_asked(step: Result<AuthorizationStep, Refusal>) {
     assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
 }
 
@@ -270,7 +274,7 @@ fn host_39_only_an_assured_client_is_remembered() {
         world.put(own.build().unwrap());
         let params = again().set("redirect_uri", uri);
         let code = world.code(&params);
-        world.token(&Params::redeem(&code).by_web().set("redirect_uri", uri));
+        Granted::of(&world.token(&Params::redeem(&code).by_web().set("redirect_uri", uri)));
         let id = world.grants()[0].record.id();
         let step = ask_from(&world, &params, ALICE.remembering(id), Site::SameOrigin);
         assert_eq!(matches!(step, Ok(AuthorizationStep::Done(_))), is_remembered, "{uri}");
@@ -379,7 +383,7 @@ fn cve_2023_34246_no_setting_remembers_a_public_client_on_the_users_own_device()
                 world.put(own.build().unwrap());
                 let params = Params::authorize().set("redirect_uri", uri);
                 let code = world.code(&params);
-                world.token(&Params::redeem(&code).set("redirect_uri", uri));
+                Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", uri)));
                 let user = ALICE.remembering(world.grants()[0].record.id());
                 let may_be_silent = remember == Remember::HttpsRedirect
                     && uri.starts_with("https")
