@@ -55,6 +55,8 @@
 //!   it is promoted. Codes and tokens that were used in that time can be used again, and grants
 //!   that were revoked work again. With `synchronous_standby_names` set, a commit waits for a
 //!   replica. Promote only such a replica.
+//! - **TLS to another machine**: [`connect_with_tls`](PostgresStore::connect_with_tls). Whoever can
+//!   read or change the connection can take over every grant.
 //! - **As many connections as statements run at once.** Each call holds one connection for one
 //!   round trip. [`connect`](PostgresStore::connect) opens at most 16. All processes together must
 //!   stay below `max_connections`. A call that gets no connection within five seconds is an error.

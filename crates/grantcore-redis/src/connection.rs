@@ -67,13 +67,11 @@ impl Connection {
     pub(crate) async fn open(url: &str) -> RedisResult<Self> {
         #[cfg(feature = "rustls")]
         provide_cryptography();
-        match url.split_once("-cluster://") {
-            Some((scheme, nodes)) => open_cluster(cluster(scheme, nodes)).await.map(Self::Cluster),
-            None => {
-                let server = url.into_connection_info()?.set_tcp_settings(tcp());
-                open_single(&Client::open(server)?).await.map(Self::Single)
-            }
-        }
+        let Some((scheme, nodes)) = url.split_once("-cluster://") else {
+            let server = url.into_connection_info()?.set_tcp_settings(tcp());
+            return open_single(&Client::open(server)?).await.map(Self::Single);
+        };
+        open_cluster(cluster(scheme, nodes)).await.map(Self::Cluster)
     }
 
     /// Opens a connection with TLS. A URL without TLS is an error.
@@ -83,20 +81,16 @@ impl Connection {
         certificates: TlsCertificates,
     ) -> RedisResult<Self> {
         provide_cryptography();
-        match url.split_once("-cluster://") {
-            Some((scheme @ "rediss", nodes)) => {
-                let cluster = cluster(scheme, nodes).certs(certificates);
-                open_cluster(cluster).await.map(Self::Cluster)
-            }
-            Some(_) => {
-                let why = "a cluster with TLS has a URL with `rediss-cluster://`";
-                Err((ErrorKind::InvalidClientConfig, why).into())
-            }
-            None => {
-                let server = url.into_connection_info()?.set_tcp_settings(tcp());
-                open_single(&Client::build_with_tls(server, certificates)?).await.map(Self::Single)
-            }
+        let Some((scheme, nodes)) = url.split_once("-cluster://") else {
+            let server = url.into_connection_info()?.set_tcp_settings(tcp());
+            let client = Client::build_with_tls(server, certificates)?;
+            return open_single(&client).await.map(Self::Single);
+        };
+        if scheme != "rediss" {
+            let why = "a cluster with TLS has a URL with `rediss-cluster://`";
+            return Err((ErrorKind::InvalidClientConfig, why).into());
         }
+        open_cluster(cluster(scheme, nodes).certs(certificates)).await.map(Self::Cluster)
     }
 
     /// Sends a command. This crate sends it once. A cluster's client may send it again.

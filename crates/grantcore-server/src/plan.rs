@@ -11,6 +11,7 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, AccountsError};
 use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
 use crate::setup;
+use crate::store::{self, Transport};
 
 /// A server that can be started.
 pub(crate) struct Plan {
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Accounts,
     pub(crate) documents: DocumentFetcher,
+    /// How the connection to the database is protected.
+    pub(crate) transport: Transport,
 }
 
 impl Plan {
@@ -38,6 +41,12 @@ impl Plan {
         let policy = problems.take(policy);
         let clients = clients(config, &issuer, &mut problems);
         let documents = problems.take(config.clients.fetcher());
+        let transport =
+            store::check_transport(&config.database, &config.database_tls).map_err(|error| {
+                let database = &config.database;
+                format!("the database cannot be opened: {error} (--database {database})")
+            });
+        let transport = problems.take(transport);
         let builtins = setup::builtins(config, &issuer);
         for (builtin, identifier, _) in &builtins {
             let own = format!("{}{}", issuer.as_str(), builtin.path());
@@ -46,9 +55,11 @@ impl Plan {
                 problems.0.push(Problem::new(text));
             }
         }
-        match (accounts, policy, documents) {
-            (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
-                Ok(Self { issuer, policy, builtins, clients, accounts, documents })
+        match (accounts, policy, documents, transport) {
+            (Some(accounts), Some(policy), Some(documents), Some(transport))
+                if problems.0.is_empty() =>
+            {
+                Ok(Self { issuer, policy, builtins, clients, accounts, documents, transport })
             }
             _ => Err(Invalid(problems.0)),
         }

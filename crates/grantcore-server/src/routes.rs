@@ -23,14 +23,15 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use grantcore::reason::Endpoint;
 use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_known_router};
-use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
 use self::guard::{Billed, Guarded};
 use crate::app::App;
 use crate::config::{Builtin, Network};
+use crate::metrics::{HttpMetrics, measure};
 use crate::network::hosts::{self, Hosts};
 use crate::site::{self, Site};
+use crate::stop::Stop;
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
 
@@ -44,7 +45,8 @@ pub(crate) fn router(
     app: &Arc<App>,
     builtins: &[(Builtin, String, String)],
     network: &Network,
-    stop: &CancellationToken,
+    stop: &Stop,
+    metrics: Option<&HttpMetrics>,
 ) -> Result<Router, RouterError> {
     let site = app.issuer.site();
     // Pages have no cross-origin access and no frames.
@@ -83,7 +85,7 @@ pub(crate) fn router(
     for (builtin, identifier, scope) in builtins {
         let path = path_of(identifier);
         let (billed, route) = match builtin {
-            Builtin::Mcp => (Billed::Tools, mcp::service(stop.clone())),
+            Builtin::Mcp => (Billed::Tools, mcp::service(stop.ending().clone())),
             Builtin::Api => (Billed::All, get(api::whoami)),
         };
         #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
@@ -110,7 +112,7 @@ pub(crate) fn router(
     let proxies = TrustedProxies::new(network.trusted_proxies.iter().copied());
     let missing = missing::fallback(app, resources.clone());
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
-    Ok(mounted(site, pages.layer(written))
+    let router = mounted(site, pages.layer(written))
         .with_state(Arc::clone(app))
         .merge(programs)
         .merge(endpoints_that_are_off(app))
@@ -122,8 +124,15 @@ pub(crate) fn router(
         .layer(timeout)
         .layer(middleware::map_response(readable_timeout))
         .layer(telemetry::http())
-        .layer(proxies)
-        .merge(health::router(app)))
+        .layer(proxies);
+    let router = match metrics {
+        Some(metrics) => {
+            let resources = builtins.iter().map(|(_, url, _)| path_of(url).to_owned());
+            router.layer(middleware::from_fn_with_state(metrics.of(site, resources), measure))
+        }
+        None => router,
+    };
+    Ok(router.merge(health::router(app, stop)))
 }
 
 /// Lets pages of other origins read a 408. That response has no body, and it is made outside of the
