@@ -141,6 +141,7 @@ impl Metrics {
         settings: &Network,
     ) -> std::io::Result<Listener> {
         let address = listener.local_addr()?;
+        tracing::info!(%address, "metrics are exported at /metrics");
         let stop = Stop::default();
         let router = self.router(app, connections);
         let own = Connections::new(settings, TrustedProxies::default(), network::most_files());
