@@ -16,8 +16,8 @@ pub(crate) struct Operation {
     ///
     /// It is a listener of its own, and not a path of --listen: the metrics show how much the
     /// server is used and what fails, which helps an attacker, and a request for them takes longer
-    /// than most. Keep it on this machine or in a private network. Docs/deploy.md has a table of
-    /// the metrics.
+    /// than most. Keep it on this machine or in a private network. The table of the metrics is in
+    /// docs/deploy.md.
     #[arg(long, env = "GRANTCORE_METRICS_LISTEN", value_name = "IP:PORT")]
     #[arg(value_parser = super::listen)]
     pub(crate) metrics_listen: Option<SocketAddr>,
