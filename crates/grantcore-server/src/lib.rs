@@ -6,7 +6,7 @@
 //! beside serving), `routes.rs` (all addresses), `routes/authorize.rs` (login and consent between
 //! the library's calls), `routes/api.rs` (the token endpoint and the API), `routes/clients.rs` and
 //! `documents.rs` (clients that the operator did not register), `store.rs` (the databases),
-//! `trail.rs` (the audit log).
+//! `trail.rs` (the audit log), `protect.rs` (upstreams that it puts OAuth in front of).
 
 mod accounts;
 mod app;
@@ -19,6 +19,7 @@ mod network;
 mod pages;
 mod payment;
 mod plan;
+mod protect;
 mod routes;
 mod sessions;
 mod setup;
@@ -74,6 +75,8 @@ pub struct Running {
     shown: Vec<(String, String)>,
     /// The resources of the file of settings. `None` if they are the demonstration's.
     resources: Option<Vec<String>>,
+    /// The protected upstreams: where the calls of which resource go.
+    forwards: Vec<String>,
     /// Whether the client with the published secret exists.
     has_published_client: bool,
     /// Whether client documents are fetched from this machine too.
@@ -102,19 +105,23 @@ impl Running {
     async fn start_with(config: Config) -> Result<Self, StartError> {
         let listener = listen(config.listen, "--listen").await?;
         let address = listener.local_addr()?;
-        let metrics_listener = match config.operation.metrics_listen {
-            Some(address) => Some(listen(address, "--metrics-listen").await?),
-            None => None,
-        };
-        let metrics = match metrics_listener {
-            Some(_) => Some(Metrics::new(config.lifetimes.consent_lifetime)?),
-            None => None,
-        };
+        let scraped = bind_metrics(&config).await?;
+        let metrics = scraped.as_ref().map(|(_, metrics)| metrics.clone());
         let plan = Plan::of(&config, address)?;
-        let Plan { issuer, policy, builtins, clients, accounts, documents, transport: _ } = plan;
+        let Plan {
+            issuer,
+            policy,
+            builtins,
+            protected,
+            clients,
+            accounts,
+            documents,
+            transport: _,
+        } = plan;
         let shown = accounts.shown();
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let is_demo = config.declared.is_none();
+        let forwards = protected.iter().map(ToString::to_string).collect();
         let meter = metrics.as_ref().map(Metrics::meter).unwrap_or_default();
         let backend = open_backend(&config, meter, clients, &accounts).await?;
         let records = &config.records;
@@ -162,22 +169,14 @@ impl Running {
             resource_names,
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
-        let router = routes::router(
-            &app,
-            &builtins,
-            &config.network,
-            &stop,
-            metrics.as_ref().map(Metrics::http),
-        )?;
+        let observed_http = metrics.as_ref().map(Metrics::http);
+        let router = routes::router(&app, &builtins, protected, &config, &stop, observed_http)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
         let connections = Connections::new(&config.network, proxies, network::most_files());
         let connections = Arc::new(connections);
-        let metrics = match metrics_listener.zip(metrics) {
-            Some((listener, metrics)) => {
-                Some(metrics.listen(listener, &app, &connections, &config.network)?)
-            }
-            None => None,
-        };
+        let scraped = scraped.map(|(listener, metrics)| {
+            metrics.listen(listener, &app, &connections, &config.network)
+        });
         let serving = tokio::spawn(network::serve(listener, router, connections, stop.clone()));
         let has_published_client = is_demo && issuer.is_loopback();
         let issuer = issuer.as_str().to_owned();
@@ -186,6 +185,7 @@ impl Running {
             issuer,
             shown,
             resources: if is_demo { None } else { Some(resources) },
+            forwards,
             has_published_client,
             is_exposed,
             trail,
@@ -194,7 +194,7 @@ impl Running {
             drain: config.operation.drain,
             serving,
             sweeping,
-            metrics,
+            metrics: scraped.transpose()?,
         })
     }
 
@@ -276,6 +276,13 @@ async fn open_backend(
     Ok(backend)
 }
 
+/// Registers the metrics and binds their address, if the settings have one.
+async fn bind_metrics(config: &Config) -> Result<Option<(TcpListener, Metrics)>, StartError> {
+    let Some(address) = config.operation.metrics_listen else { return Ok(None) };
+    let listener = listen(address, "--metrics-listen").await?;
+    Ok(Some((listener, Metrics::new(config.lifetimes.consent_lifetime)?)))
+}
+
 /// Binds the address. An error names the address and the flag.
 async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
@@ -342,11 +349,13 @@ fn welcome(running: &Running) {
             setup::PUBLIC_CLIENT,
         ),
     };
+    let forwards = running.forwards.iter().map(|own| format!("\n  Protected upstream   {own}"));
+    let forwards = forwards.collect::<String>();
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}
 
-{places}
+{places}{forwards}
 
 Stop with Ctrl-C. Settings: --help",
     );

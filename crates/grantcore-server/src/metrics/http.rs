@@ -70,7 +70,7 @@ impl HttpMetrics {
 pub(crate) struct Measured {
     metrics: HttpMetrics,
     site: Site,
-    /// The paths of the resources that this server serves itself.
+    /// The paths of the resources that this server serves itself or forwards.
     resources: Arc<[String]>,
 }
 
@@ -106,30 +106,37 @@ pub(crate) async fn measure(
 
 impl Measured {
     fn endpoint(&self, path: &str) -> &'static str {
-        if self.resources.iter().any(|resource| resource == path) {
-            return "resource";
-        }
         if path.starts_with("/.well-known/") {
             return "metadata";
         }
-        let Some(own) = path.strip_prefix(self.site.prefix()) else { return "other" };
-        match own {
-            "/oauth/authorize" | "/oauth/continue" | "/oauth/switch" => "authorization",
-            "/oauth/consent" => "consent",
-            "/login" | "/login/stay" | "/logout" => "login",
-            "/oauth/token" => "token",
-            "/oauth/revoke" => "revocation",
-            "/oauth/introspect" => "introspection",
-            "/oauth/register" => "registration",
-            "" | "/" | "/troubleshooting" => "page",
-            own if own.starts_with("/oauth/register/") => "management",
-            own if own.starts_with("/.well-known/") => "metadata",
-            own if own.starts_with("/settings/") => "account",
-            own if own == "/admin" || own.starts_with("/admin/") => "administration",
-            own if own.starts_with("/assets/") => "page",
-            _ => "other",
-        }
+        let own = path.strip_prefix(self.site.prefix()).and_then(own_endpoint);
+        let is_at_or_below = |resource: &String| {
+            let rest = path.strip_prefix(resource.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_resource = || self.resources.iter().any(is_at_or_below);
+        own.unwrap_or_else(|| if is_resource() { "resource" } else { "other" })
     }
+}
+
+/// Returns the endpoint of a path of the router, or `None` if the path is no endpoint of its own.
+fn own_endpoint(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "/oauth/authorize" | "/oauth/continue" | "/oauth/switch" => "authorization",
+        "/oauth/consent" => "consent",
+        "/login" | "/login/stay" | "/logout" => "login",
+        "/oauth/token" => "token",
+        "/oauth/revoke" => "revocation",
+        "/oauth/introspect" => "introspection",
+        "/oauth/register" => "registration",
+        "" | "/" | "/troubleshooting" => "page",
+        path if path.starts_with("/oauth/register/") => "management",
+        path if path.starts_with("/.well-known/") => "metadata",
+        path if path.starts_with("/settings/") => "account",
+        path if path == "/admin" || path.starts_with("/admin/") => "administration",
+        path if path.starts_with("/assets/") => "page",
+        _ => return None,
+    })
 }
 
 /// A request whose response has not begun.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::{BoxError, Router};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -94,13 +94,14 @@ async fn connection(
         let router = router.clone();
         let activity = Arc::clone(&activity);
         let stop = stop.clone();
+        let is_get = request.method() == Method::GET;
         async move {
             let mut response = answer(router, &activity, peer, local, request).await;
             if stop.is_draining() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
-            if streams::is_events(response.headers()) {
+            if is_get && streams::is_events(response.headers()) {
                 response = response.map(|body| Body::new(UntilStop::new(body, stop.ending())));
             }
             Ok::<_, std::convert::Infallible>(response)
@@ -141,6 +142,7 @@ async fn answer(
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Local(local));
+    request.extensions_mut().insert(Arc::clone(activity));
     let response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

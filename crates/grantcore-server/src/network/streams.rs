@@ -1,8 +1,8 @@
-//! Responses that are streams of events (`text/event-stream`). They have no end of their own, so
-//! they end when the server stops. Their clients connect again, to another server.
+//! Streams of events that a client listens on (`text/event-stream`, by `GET`). They have no end of
+//! their own, so they end when the server stops. Their clients connect again, to another server.
 //!
-//! Any other response without a length goes on until it is complete or the time of the stop is
-//! over: a client could take its early end for its whole.
+//! Any other response goes on until it is complete or the time of the stop is over: a stream by
+//! `POST` is the answer to a call, and a client could take an early end for the whole.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -15,6 +15,7 @@ mod connections;
 mod metrics;
 mod mounted;
 mod nginx;
+mod protect;
 
 use grantcore_server::Running;
 use reqwest::Response;
