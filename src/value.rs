@@ -8,6 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod document_url;
 pub(crate) mod grant_types;
 pub(crate) mod invisible;
+pub(crate) mod issuer;
 pub(crate) mod names;
 pub(crate) mod pkce;
 pub(crate) mod prefix;

@@ -125,7 +125,7 @@ impl Draft {
             state: Some(self.mark.as_str().into()),
             expires: before(self.drop_after, RETENTION_PENDING),
         };
-        let pending = Grant::pending(self.id, terms, prompt, now());
+        let pending = Grant::pending(self.id, terms, prompt, &policy, now());
         Ok(if self.in_use { pending.in_use(before(self.drop_after, RETENTION)) } else { pending })
     }
 

@@ -122,6 +122,22 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run_authorization(parsed, user, request.source).await
     }
 
+    /// Answers an authorization request that the host has parsed, such as one
+    /// [with resources](AuthorizationRequest::with_resources) of its own or
+    /// [with a document](AuthorizationRequest::with_document). `source` is as in
+    /// [`RequestParts::source`](crate::RequestParts::source).
+    ///
+    /// # Errors
+    /// Those of [`authorize`](Self::authorize).
+    pub async fn authorize_parsed(
+        &self,
+        request: AuthorizationRequest<'_>,
+        source: &str,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        let user = request.user;
+        self.run_authorization(Ok(request), user, source).await
+    }
+
     /// Runs an authorization request. It counts towards the user's limit of consent pages if it
     /// makes one, and also if the store failed: the page may have been stored.
     async fn run_authorization(
