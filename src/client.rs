@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 mod builder;
+mod consent;
 mod description;
 mod error;
 mod issuer;
@@ -14,6 +15,7 @@ mod life;
 mod restrictions;
 
 pub use builder::{ClientBuilder, ClientRules};
+pub use consent::ConsentMode;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
 pub use kind::{Authentication, StoredSecret};
@@ -62,6 +64,7 @@ impl<'de> Deserialize<'de> for Client {
             // The operator states the method of such a client in its kind.
             return Err(de::Error::custom("an operator's client has no restricted auth_method"));
         }
+        fields.check_consent().map_err(de::Error::custom)?;
         Ok(Self(fields))
     }
 }
@@ -85,10 +88,15 @@ struct Fields {
     #[serde(deserialize_with = "Option::deserialize")]
     owner: Option<Subject>,
     trusted: bool,
+    /// `None` if the policy decides.
+    #[serde(deserialize_with = "Option::deserialize")]
+    consent: Option<ConsentMode>,
     status: ClientStatus,
     /// Captured by each grant. Once the client has another epoch, those grants are ended.
     epoch: u64,
     created: Timestamp,
+    /// When the client last described itself anew. The Unix epoch for a client of the operator.
+    described: Timestamp,
     /// When the client expires unless it is used before.
     expires: Timestamp,
 }

@@ -75,9 +75,10 @@ impl Client {
 
     /// Returns whether the operator set something that a document does not bring back.
     fn is_restricted(&self) -> bool {
-        let Fields { restrictions, lifetimes, owner, .. } = &self.0;
+        let Fields { restrictions, lifetimes, owner, consent, .. } = &self.0;
         let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
-        !restrictions.is_empty() || lifetimes.is_some() || owner.is_some() || has_ports
+        let is_bound = owner.is_some() || consent.is_some() || has_ports;
+        !restrictions.is_empty() || lifetimes.is_some() || is_bound
     }
 
     /// Returns the same client with a later expiry if it would expire before the record of a grant

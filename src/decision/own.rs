@@ -64,7 +64,11 @@ impl Loaded {
             .map_or(Belonging::Own, |stored| policy.belonging(stored.record.issuer()));
         let client = belonging_of(self.client.as_ref(), policy);
         let caller = belonging_of(self.caller.as_ref(), policy);
-        if [grant, client, caller] == [Belonging::Own; 3] {
+        let remembered = self
+            .remembered
+            .as_ref()
+            .map_or(Belonging::Own, |stored| policy.belonging(stored.record.issuer()));
+        if [grant, client, caller, remembered] == [Belonging::Own; 4] {
             return OwnRecords { records: Cow::Borrowed(self), has_foreign_client: false };
         }
         let mut records = self.clone();
@@ -90,6 +94,9 @@ impl Loaded {
                     records.account = None;
                 }
             }
+        }
+        if remembered == Belonging::Foreign {
+            records.remembered = None;
         }
         if client == Belonging::Foreign {
             records.owner = None;

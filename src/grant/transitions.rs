@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RedeemedCode,
-    RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent,
+    Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::{EffectiveLifetimes, Policy};
 use crate::value::credential::GrantId;
+use crate::value::pkce::CodeChallenge;
 use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
@@ -25,6 +26,16 @@ pub(crate) struct Minted {
     pub(crate) resources: Subset,
     /// Those of the client.
     pub(crate) lifetimes: EffectiveLifetimes,
+}
+
+/// What a user allowed, and what the host adds to it.
+pub(crate) struct Approval<'a> {
+    pub(crate) code_digest: Digest,
+    /// The part of the requested scope, or `None` for all of it.
+    pub(crate) scope: Option<Scope>,
+    /// The login of the user who allowed it, if it is known.
+    pub(crate) login: Option<LoginFacts>,
+    pub(crate) bound: &'a Bound,
 }
 
 /// What the host adds to a grant when its user consents.
@@ -65,31 +76,56 @@ impl Grant {
         })
     }
 
-    /// Issues an authorization code, for the operation *approve*. `scope` is the part of the
-    /// requested scope that the user allowed, or `None` for all of it; `bound` is what the host adds.
-    /// The absolute lifetime of the grant begins here.
+    /// Creates a grant with its code, for the operation *authorize* without a consent page. It does
+    /// not outlive `until`.
+    pub(crate) fn issued_at_once(
+        id: GrantId,
+        terms: Terms,
+        code_challenge: CodeChallenge,
+        code_digest: Digest,
+        until: Option<Timestamp>,
+        (policy, lifetimes): (&Policy, &EffectiveLifetimes),
+        now: Timestamp,
+    ) -> Self {
+        let expires = absolute_end(until, lifetimes, now);
+        let issued = IssuedCode {
+            issued_by: CodeIssue::NoPage { code_challenge },
+            code_digest,
+            expires: now.after(lifetimes.code).min(expires),
+        };
+        Self(Fields {
+            schema: Schema,
+            id,
+            issuer: policy.own_issuer().clone(),
+            terms: Arc::new(terms),
+            latest_seen: now,
+            expires,
+            phase: Phase::CodeIssued(issued),
+        })
+    }
+
+    /// Issues an authorization code, for the operation *approve*. The absolute lifetime of the
+    /// grant begins here.
     pub(crate) fn approved(
         &self,
         consent: &PendingConsent,
-        code_digest: Digest,
-        scope: Option<Scope>,
-        bound: &Bound,
+        approval: Approval<'_>,
         lifetimes: &EffectiveLifetimes,
         now: Timestamp,
     ) -> Self {
-        let terms = if scope.is_none() && bound.properties.is_none() {
+        let Approval { code_digest, scope, login, bound } = approval;
+        let keeps_login = login.as_ref() == self.0.terms.login();
+        let terms = if keeps_login && scope.is_none() && bound.properties.is_none() {
             Arc::clone(&self.0.terms)
         } else {
-            let mut terms = (*self.0.terms).clone();
+            let mut terms = self.0.terms.with_login(login);
             terms.properties.clone_from(&bound.properties);
             terms.scope = scope.unwrap_or(terms.scope);
             Arc::new(terms)
         };
-        let longest =
-            lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
-        let expires = bound.until.map_or(longest, |until| until.min(longest));
+        let expires = absolute_end(bound.until, lifetimes, now);
         let issued = IssuedCode {
-            consent: consent.clone(),
+            issued_by: CodeIssue::Page(consent.clone()),
             code_digest,
             expires: now.after(lifetimes.code).min(expires),
         };
@@ -128,7 +164,7 @@ impl Grant {
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
             digest: issued.code_digest,
-            code_challenge: issued.consent.code_challenge,
+            code_challenge: *issued.code_challenge(),
             redeemed: now,
             refresh_family: RefreshFamily {
                 family_digest,
@@ -279,6 +315,18 @@ impl Grant {
             phase,
         })
     }
+}
+
+/// Returns the end of a grant that begins now: that of its absolute lifetime, or `until` if that is
+/// earlier.
+fn absolute_end(
+    until: Option<Timestamp>,
+    lifetimes: &EffectiveLifetimes,
+    now: Timestamp,
+) -> Timestamp {
+    let absolute = lifetimes.refresh_absolute;
+    let longest = absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+    until.map_or(longest, |until| until.min(longest))
 }
 
 /// Returns the entry of an access token that is issued now. It does not outlive the grant, which

@@ -155,6 +155,7 @@ impl ClientMetadata {
             | ClientError::Issuer { .. }
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
+            | ClientError::ConsentSkipped
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }

@@ -38,6 +38,7 @@ struct ServerMetadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id_metadata_document_supported: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    acr_values_supported: Vec<&'a str>,
     protected_resources: Vec<&'a str>,
     #[serde(flatten)]
     members: &'a BTreeMap<String, Value>,
@@ -115,6 +116,7 @@ impl Policy {
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: self.client_documents().map(|_| true),
+            acr_values_supported: self.acr_values().collect(),
             protected_resources: self
                 .resources()
                 .iter()
