@@ -37,7 +37,7 @@ pub(crate) use self::authorization::Authorization;
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::declared::{
-    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts,
+    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts, Resource,
 };
 pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::load::LoadError;
