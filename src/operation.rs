@@ -27,7 +27,7 @@
 //! | [`RegistrationRequest`], [`ManagementRequest`] | [`register`](crate::Server::register), [`manage`](crate::Server::manage) |
 //! | [`ConnectionList`] | [`connections`](crate::Server::connections) |
 //! | [`GrantRevocation`] | [`revoke_connection`](crate::Server::revoke_connection), [`revoke_grant`](crate::Server::revoke_grant) |
-//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status) |
+//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status), [`set_client_status_noted`](crate::Server::set_client_status_noted) |
 //!
 //! Nobody else can implement one: only this crate makes a [`Decision`].
 //!
