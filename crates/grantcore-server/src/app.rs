@@ -1,6 +1,7 @@
 //! The state that all routes share: the authorization server and the sessions. Refusals and
 //! failures become pages here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
+    /// The ids of the clients that the file of settings declares.
+    pub(crate) declared_clients: BTreeSet<String>,
     /// The id of the demonstration's public client. `None` under a file of settings.
     pub(crate) public_client: Option<&'static str>,
 }

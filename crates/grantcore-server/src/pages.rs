@@ -8,6 +8,7 @@ mod admin;
 pub(crate) mod answer;
 mod connected;
 mod consent;
+mod help;
 mod problem;
 pub(crate) mod words;
 
@@ -20,11 +21,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub(crate) use self::admin::{
-    Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail,
+pub(crate) use self::admin::accounts::{Account, AccountRow, Accounts, AdminApp};
+pub(crate) use self::admin::clients::{
+    ClientPage, ClientRow, Clients, NewClient, NewSecret, Standing,
 };
-pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
+pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
+pub(crate) use self::admin::{AskReason, Confirm, Refused};
+pub(crate) use self::connected::{App, Connected, Entry};
 pub(crate) use self::consent::{Consent, Destination, Scope};
+pub(crate) use self::help::Troubleshooting;
 pub(crate) use self::problem::{PlainWords, Problem, place};
 pub(crate) use self::words::{AppName, utc};
 use crate::site::{Unrendered, filters};

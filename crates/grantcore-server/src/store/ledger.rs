@@ -11,7 +11,7 @@ use super::memory::MemoryLedger;
 use super::postgres::PostgresLedger;
 use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 /// A session as a database keeps it, under the digest of its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +65,14 @@ pub(crate) trait Ledger {
     /// the first is kept, because a step may arrive twice.
     async fn append(&self, entries: Vec<Entry>) -> Result<()>;
 
-    /// Returns the latest `limit` events that match, in the order of their time.
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>>;
+    /// Returns the latest `limit` events that match, before this place: the newest first, by their
+    /// time, in Redis by their arrival.
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>>;
 
     /// Returns all events of a flow, in the order they were recorded.
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>>;
@@ -86,13 +92,6 @@ pub(crate) enum AnyLedger {
     Sqlite(SqliteLedger),
     Postgres(PostgresLedger),
     Redis(RedisLedger),
-}
-
-/// Returns the latest `limit` of these events in the order of their time. Events of one second stay
-/// in the order they were recorded.
-pub(super) fn latest(mut entries: Vec<Entry>, limit: usize) -> Vec<Entry> {
-    entries.sort_by_key(|entry| entry.at);
-    entries.split_off(entries.len().saturating_sub(limit))
 }
 
 /// Makes the same call of whichever ledger it is.
@@ -154,8 +153,13 @@ impl Ledger for AnyLedger {
         each!(self, ledger => ledger.append(entries))
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        each!(self, ledger => ledger.find(search, limit))
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        each!(self, ledger => ledger.find(search, before, limit))
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {

@@ -16,7 +16,7 @@ use grantcore_redis::redis::{FromRedisValue, ToRedisArgs, cmd};
 use super::grants::Grants;
 use super::{AnyLedger, Ledger, Result, SessionRow};
 use crate::config::Address;
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 /// Balances, sessions and the trail.
 #[derive(Clone)]
@@ -118,8 +118,13 @@ impl Ledger for RedisLedger {
         self.append_all(&entries).await
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        self.find_events(search, limit).await
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        self.find_events(search, before, limit).await
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
