@@ -98,8 +98,14 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
         state,
         client: Some((name, client_id.to_owned(), client_path(client_id))),
         subject: Some(subject.to_owned()),
-        scopes: grant.scope().tokens().map(Into::into).collect(),
-        resources: grant.resources().map(Into::into).collect(),
+        scopes: match &live {
+            Some(own) => own.scope().map(Into::into).collect(),
+            None => grant.scope().tokens().map(Into::into).collect(),
+        },
+        resources: match &live {
+            Some(own) => own.resources().map(Into::into).collect(),
+            None => grant.resources().map(Into::into).collect(),
+        },
         created: Some(utc(grant.created())),
         place: entry.as_ref().map(|entry| entry.place.clone()),
         refreshed: entry.as_ref().map(|entry| entry.refreshed.clone()),

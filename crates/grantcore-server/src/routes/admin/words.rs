@@ -82,6 +82,8 @@ fn ended(cause: RevocationCause) -> &'static str {
         RevocationCause::User => "Over: disconnected by the user.",
         RevocationCause::Administrator => "Over: disconnected by an administrator.",
         RevocationCause::SecurityEvent => "Over: disconnected after a security event.",
+        RevocationCause::Host => "Over: ended by the server when the application refreshed.",
+        RevocationCause::Superseded => "Over: a newer connection of the same user took its place.",
         _ => "Over.",
     }
 }
