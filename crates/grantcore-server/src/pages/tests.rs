@@ -28,6 +28,9 @@ fn login(text: &str) -> Login {
         next: text.into(),
         csrf: text.into(),
         asking: Some(claim(text)),
+        has_passwords: true,
+        provider: Some(ProviderButton { name: text.into(), prompt: "" }),
+        was_cancelled: true,
         username: text.into(),
         failed: true,
         not_now: Some(text.into()),
@@ -82,6 +85,18 @@ fn problem(text: &str) -> Problem {
     }
 }
 
+fn sign_in_problem(text: &str) -> SignInProblem {
+    SignInProblem {
+        status: StatusCode::FORBIDDEN,
+        title: text.into(),
+        message: text.into(),
+        way: Some(Way { label: "Try again", path: text.into() }),
+        sub: Some(text.into()),
+        reference: text.into(),
+        at: text.into(),
+    }
+}
+
 fn notice(text: &str) -> Notice {
     Notice { detail: Some(text.into()), ..Notice::new(text, text) }
 }
@@ -91,13 +106,14 @@ fn resource(text: &str) -> ForApplications {
 }
 
 /// Renders every page with `text` for every value.
-fn every_page(text: &str) -> Result<[String; 19]> {
+fn every_page(text: &str) -> Result<[String; 20]> {
     Ok([
         home(text).render()?,
         login(text).render()?,
         consent(text, true).render()?,
         consent(text, false).render()?,
         problem(text).render()?,
+        sign_in_problem(text).render()?,
         notice(text).render()?,
         resource(text).render()?,
         connected::tests::connected(text).render()?,
@@ -269,8 +285,9 @@ fn consent_14_names_on_the_administrators_pages_are_clean() -> Result<()> {
     let mut people = accounts::tests::accounts("path");
     for row in &mut people.listed {
         row.subject = name.into();
+        row.name = None;
     }
-    let person = Account { subject: name.into(), ..accounts::tests::account("plain") };
+    let person = Account { subject: name.into(), name: None, ..accounts::tests::account("plain") };
     for page in [list.render()?, people.render()?, person.render()?] {
         let shown = visible(&page);
         assert!(shown.contains("alice"), "{shown}");

@@ -10,6 +10,7 @@ mod log;
 mod new_client;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use grantcore::Accounts as _;
 use url::form_urlencoded;
 
 pub(crate) use self::accounts::{account, accounts};
@@ -28,6 +30,7 @@ pub(crate) use self::new_client::{create, form as new_client};
 use super::authorize::log_in_first;
 use crate::app::App;
 use crate::pages::{Nav, Page, Refused};
+use crate::store::{BackendError, Ledger as _};
 
 /// The navigation of a signed-in administrator. The extractor refuses everybody else before the
 /// body is read.
@@ -39,16 +42,24 @@ impl FromRequestParts<Arc<App>> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let session = app.session(&parts.headers).await.map_err(IntoResponse::into_response)?;
         let session = session.ok_or_else(|| log_in_first("/admin"))?;
-        let nav = app.nav(Some(&session.subject));
-        if nav.is_admin {
-            Ok(Self(nav))
-        } else {
-            Err(refused(
+        let nav = app.nav(Some(&session));
+        if !nav.is_admin {
+            return Err(refused(
                 nav,
                 StatusCode::FORBIDDEN,
                 "Not for you",
                 "Only administrators can see this page.",
-            ))
+            ));
+        }
+        match app.oauth.store().account(&session.subject).await {
+            Ok(Some(account)) if !account.suspended => Ok(Self(nav)),
+            Ok(_) => Err(refused(
+                nav,
+                StatusCode::FORBIDDEN,
+                "Not for you",
+                "This account is suspended.",
+            )),
+            Err(error) => Err(failed(nav, &error)),
         }
     }
 }
@@ -83,6 +94,11 @@ fn no_account(nav: Nav) -> Response {
         "No such account",
         "There is no account of this name. A name is upper and lower case as it was registered.",
     )
+}
+
+/// Returns the names for people of accounts whose subjects are not for people.
+async fn names(app: &App) -> Result<BTreeMap<String, String>, BackendError> {
+    Ok(app.oauth.store().ledger().account_names().await?.into_iter().collect())
 }
 
 /// Returns an address with these parameters, of which the empty ones are left out.

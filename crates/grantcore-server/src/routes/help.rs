@@ -23,9 +23,9 @@ pub(crate) async fn troubleshooting(
     session: Result<Option<Session>, SessionUnavailable>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let subject = session.ok().flatten().map(|session| session.subject);
+    let session = session.ok().flatten();
     let typed = asked.q.trim().to_owned();
     let found = (!typed.is_empty()).then(|| MANUAL.search(&typed));
-    Page(Troubleshooting { nav: app.nav(subject.as_deref()), manual: &MANUAL, typed, found })
+    Page(Troubleshooting { nav: app.nav(session.as_ref()), manual: &MANUAL, typed, found })
         .into_response()
 }

@@ -24,6 +24,8 @@ impl Screen for Accounts {}
 #[derive(Debug)]
 pub(crate) struct AccountRow {
     pub(crate) subject: String,
+    /// The name for people, if it is not the subject.
+    pub(crate) name: Option<String>,
     /// The address of its page.
     pub(crate) path: String,
     pub(crate) suspended: bool,
@@ -43,6 +45,8 @@ pub(crate) struct Account {
     /// What was just done.
     pub(crate) done: Option<&'static str>,
     pub(crate) subject: String,
+    /// The name for people, if it is not the subject.
+    pub(crate) name: Option<String>,
     pub(crate) suspended: bool,
     pub(crate) balance: u64,
     pub(crate) is_self: bool,
@@ -76,8 +80,9 @@ pub(crate) mod tests {
     use crate::pages::connected::tests::app;
 
     pub(crate) fn accounts(text: &str) -> Accounts {
-        let row = |suspended, is_self| AccountRow {
+        let row = |suspended: bool, is_self: bool| AccountRow {
             subject: text.into(),
+            name: suspended.then(|| text.into()),
             path: text.into(),
             suspended,
             balance: 7,
@@ -100,6 +105,7 @@ pub(crate) mod tests {
             csrf: text.into(),
             done: Some("done"),
             subject: text.into(),
+            name: Some(text.into()),
             suspended: false,
             balance: 1,
             is_self: false,
@@ -116,7 +122,13 @@ pub(crate) mod tests {
     fn the_lists_have_a_way_on_when_they_are_empty() -> askama::Result<()> {
         let nobody = Accounts { listed: Vec::new(), ..accounts("plain") };
         assert!(nobody.render()?.contains("Show all accounts"));
-        let page = Account { apps: Vec::new(), disconnect: None, is_first: true, ..account("x") };
+        let page = Account {
+            name: None,
+            apps: Vec::new(),
+            disconnect: None,
+            is_first: true,
+            ..account("x")
+        };
         let html = page.render()?;
         assert!(html.contains("No application is connected") && !html.contains("Disconnect all"));
         Ok(())

@@ -1,5 +1,6 @@
 //! The list of accounts, and one account with its connections.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -8,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::act::{Done, Shown};
-use super::{Admin, account_path, address, contains, failed, no_account};
+use super::{Admin, account_path, address, contains, failed, names, no_account};
 use crate::app::App;
 use crate::pages::{Account, AccountRow, Accounts, AdminApp, Page};
 use crate::routes::connected::{Viewer, by_app};
@@ -33,14 +34,19 @@ pub(crate) async fn accounts(
     Query(listed): Query<Listed>,
 ) -> Response {
     let typed = listed.q.trim();
-    let (found, next) = match search(&app, typed, listed.after.as_deref()).await {
+    let mut names = match names(&app).await {
+        Ok(names) => names,
+        Err(error) => return failed(nav, &error),
+    };
+    let (found, next) = match search(&app, typed, listed.after.as_deref(), &names).await {
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
     let row = |row: store::AccountRow| AccountRow {
+        name: names.remove(&row.subject),
         path: account_path(&row.subject),
-        change: change(&row, nav.subject.as_deref()),
-        is_self: nav.subject.as_ref() == Some(&row.subject),
+        change: change(&row, nav.account.as_deref()),
+        is_self: nav.account.as_ref() == Some(&row.subject),
         suspended: row.suspended,
         balance: row.balance,
         subject: row.subject,
@@ -55,14 +61,18 @@ pub(crate) async fn accounts(
     .into_response()
 }
 
-/// Returns the accounts whose name contains what was typed, by name, and the name after which the
+/// Returns the accounts whose subject or name contains what was typed, by name, and the name after which the
 /// next page begins.
 async fn search(
     app: &App,
     typed: &str,
     after: Option<&str>,
+    names: &BTreeMap<String, String>,
 ) -> Result<(Vec<store::AccountRow>, Option<String>), BackendError> {
-    let fits = |own: &str| contains(own, typed) && after.is_none_or(|after| own > after);
+    let fits = |own: &str| {
+        (contains(own, typed) || names.get(own).is_some_and(|name| contains(name, typed)))
+            && after.is_none_or(|after| own > after)
+    };
     // One more shows whether there is another page.
     let mut rows = app.oauth.store().accounts(fits, AT_ONCE + 1).await?;
     let has_more = rows.len() > AT_ONCE;
@@ -94,6 +104,10 @@ pub(crate) async fn account(
         Ok(None) => return no_account(nav),
         Err(error) => return failed(nav, &error),
     };
+    let name = match names(&app).await {
+        Ok(mut names) => names.remove(&subject),
+        Err(error) => return failed(nav, &error),
+    };
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&subject, after, CONNECTIONS_AT_ONCE).await {
         Ok(found) => found,
@@ -116,9 +130,10 @@ pub(crate) async fn account(
     with_form_cookie(&app, &headers, |csrf| {
         Page(Account {
             csrf,
+            name,
             done: Done::of(&shown.done),
-            change: change(&row, nav.subject.as_deref()),
-            is_self: nav.subject.as_ref() == Some(&subject),
+            change: change(&row, nav.account.as_deref()),
+            is_self: nav.account.as_ref() == Some(&subject),
             disconnect,
             log: address("/admin/trail", &[("subject", &subject)]),
             more: found

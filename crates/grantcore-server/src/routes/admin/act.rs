@@ -112,7 +112,7 @@ pub(crate) async fn confirm(
 
 /// Shows the page of an action. `is_missing` marks the reason, which was not given.
 async fn ask(nav: Nav, app: &App, headers: &HeaderMap, act: &Act, is_missing: bool) -> Response {
-    let admin = nav.subject.clone().unwrap_or_default();
+    let admin = nav.account.clone().unwrap_or_default();
     match Ask::of(act, app, &admin).await {
         Ok(Asked::Page(ask)) => with_form_cookie(app, headers, |csrf| {
             Page(ask.page(nav, csrf, act, is_missing)).into_response()
@@ -140,7 +140,7 @@ pub(crate) async fn act(
         return forged(nav);
     }
     let Ok(act) = read(&body) else { return unreadable(nav) };
-    let admin = nav.subject.clone().unwrap_or_default();
+    let admin = nav.account.clone().unwrap_or_default();
     if matches!(&act, Act::SuspendAccount { subject } if *subject == admin) {
         return oneself(nav);
     }
@@ -197,7 +197,7 @@ impl Because {
 
 /// Replaces the secret of a client of the operator, and shows the new one, once.
 async fn rotate(nav: Nav, app: &App, client_id: &str, because: &Because) -> Response {
-    let admin = nav.subject.clone().unwrap_or_default();
+    let admin = nav.account.clone().unwrap_or_default();
     let act = Act::RotateSecret { client_id: client_id.to_owned() };
     // The page of the action offers it only where it can be done.
     match Ask::of(&act, app, &admin).await {

@@ -90,7 +90,7 @@ pub(crate) async fn create(
     let rules = app.oauth.policy().redirect_rules();
     match clients::add(app.oauth.store(), wanted, rules).await {
         Ok(secret) => {
-            let admin = nav.subject.clone().unwrap_or_default();
+            let admin = nav.account.clone().unwrap_or_default();
             steps::added(&app, &id, &steps::note(&admin, None)).await;
             let title = "The client is added";
             let path = client_path(&id);
