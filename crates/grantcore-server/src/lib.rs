@@ -10,8 +10,10 @@
 
 mod accounts;
 mod app;
+mod clients;
 mod commands;
 mod config;
+mod help;
 mod kept;
 mod mcp;
 mod metrics;
@@ -179,6 +181,7 @@ impl Running {
             issuer: issuer.clone(),
             documents,
             resource_names,
+            declared_clients: clients::declared(config.declared.as_ref()).map(Into::into).collect(),
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
         let observed_http = metrics.as_ref().map(Metrics::http);

@@ -133,10 +133,16 @@ impl Backend {
         self.grants.clients(after, limit).await
     }
 
-    /// Lists all accounts, by subject.
-    pub(crate) async fn accounts(&self) -> Result<Vec<AccountRow>> {
+    /// Lists up to `limit` of the accounts whose subject fits, by subject.
+    pub(crate) async fn accounts(
+        &self,
+        fits: impl Fn(&str) -> bool + Send,
+        limit: usize,
+    ) -> Result<Vec<AccountRow>> {
+        let mut subjects = self.ledger.accounts().await?;
+        subjects.retain(|(subject, _)| fits(subject));
         let mut rows = Vec::new();
-        for (subject, balance) in self.ledger.accounts().await? {
+        for (subject, balance) in subjects.into_iter().take(limit) {
             rows.extend(self.row(subject, balance).await?);
         }
         Ok(rows)

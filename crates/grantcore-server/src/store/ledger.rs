@@ -12,7 +12,7 @@ use super::postgres::PostgresLedger;
 use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
 use crate::metrics::{Call, Meter};
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 /// A session as a database keeps it, under the digest of its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +77,14 @@ pub(crate) trait Ledger {
     /// the first is kept, because a step may arrive twice.
     async fn append(&self, entries: Vec<Entry>) -> Result<()>;
 
-    /// Returns the latest `limit` events that match, in the order of their time.
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>>;
+    /// Returns the latest `limit` events that match, before this place: the newest first, by their
+    /// time, in Redis by their arrival.
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>>;
 
     /// Returns all events of a flow, in the order they were recorded.
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>>;
@@ -124,13 +130,6 @@ impl AnyLedger {
     pub(super) fn measured(self, meter: Meter) -> Self {
         Self { meter, ..self }
     }
-}
-
-/// Returns the latest `limit` of these events in the order of their time. Events of one second stay
-/// in the order they were recorded.
-pub(super) fn latest(mut entries: Vec<Entry>, limit: usize) -> Vec<Entry> {
-    entries.sort_by_key(|entry| entry.at);
-    entries.split_off(entries.len().saturating_sub(limit))
 }
 
 /// Makes the same call of whichever ledger it is, and measures it.
@@ -203,8 +202,13 @@ impl Ledger for AnyLedger {
         each!(self, AppendEvents, ledger => ledger.append(entries))
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        each!(self, FindEvents, ledger => ledger.find(search, limit))
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        each!(self, FindEvents, ledger => ledger.find(search, before, limit))
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {

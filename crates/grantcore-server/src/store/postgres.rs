@@ -15,7 +15,7 @@ use super::ledger::Kind;
 use super::transport::{self, Transport, TransportError};
 use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
 use crate::config::{Address, DatabaseTls};
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 /// Balances, sessions and the trail.
 #[derive(Clone)]
@@ -155,8 +155,13 @@ impl Ledger for PostgresLedger {
         self.append_all(&entries).await
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        self.find_events(search, limit).await
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        self.find_events(search, before, limit).await
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {

@@ -132,6 +132,19 @@ impl Queue {
         }
     }
 
+    /// Records a step of the server itself. It needs no place, because administrators make few.
+    pub(super) async fn keep_step(&self, entry: Entry) -> Result<(), AuditError> {
+        let (done, written) = oneshot::channel();
+        let done = self.waits.then_some(done);
+        self.send(Queued { entry: Some(entry), done, ..Queued::default() });
+        if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
+    }
+
+    /// Returns whether events need not be recorded, or the last write succeeded.
+    pub(super) fn admits(&self) -> bool {
+        !self.waits || self.works.load(Ordering::SeqCst)
+    }
+
     /// Counts an unattributed event beyond the limit of its minute, and returns whether it did. A
     /// counted event is not stored.
     fn is_only_counted(&self, event: &Event) -> bool {

@@ -27,7 +27,7 @@ async fn fill(ledger: &AnyLedger) {
 }
 
 async fn left(ledger: &AnyLedger) -> usize {
-    ledger.find(&Search::default(), usize::MAX).await.unwrap().len()
+    ledger.find(&Search::default(), None, usize::MAX).await.unwrap().len()
 }
 
 /// Drops the surplus by both ledgers at once, and returns how many events each dropped.
