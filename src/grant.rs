@@ -22,6 +22,7 @@ pub(crate) use self::transitions::{Adjustment, Approval, Bound, Minted};
 use crate::moment::Timestamp;
 use crate::schema::{self, Schema};
 use crate::value::credential::GrantId;
+use crate::value::issuer::Issuer;
 use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::text::{ClientId, Subject};
@@ -73,6 +74,8 @@ impl<'de> Deserialize<'de> for Grant {
 struct Fields {
     schema: Schema,
     id: GrantId,
+    /// For every other issuer that shares the store, the record does not exist.
+    issuer: Issuer,
     /// Behind an `Arc`, because all versions of the record after the consent share them.
     terms: Arc<Terms>,
     /// The latest time at which this record was written. A clock that steps back cannot revive an
@@ -138,6 +141,15 @@ impl Grant {
     /// Returns the bytes of the grant's id.
     pub(crate) fn key_bytes(&self) -> &[u8] {
         self.0.id.as_bytes()
+    }
+
+    /// Returns the issuer that the grant was made at (RFC 8414 §2).
+    pub fn issued_by(&self) -> &str {
+        self.0.issuer.as_str()
+    }
+
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.0.issuer
     }
 
     /// Returns the client that the grant is for.

@@ -162,7 +162,7 @@ impl Reason {
     /// refusal whether a deactivated client exists (AUTHZ-08).
     pub(crate) fn disclosed(self) -> Self {
         match self {
-            Self::ClientDeactivated => Self::ClientUnknown,
+            Self::ClientDeactivated | Self::CimdDenied => Self::ClientUnknown,
             other => other,
         }
     }
@@ -174,9 +174,13 @@ impl Reason {
     pub fn code(self, endpoint: Endpoint) -> Option<ErrorCode> {
         match (self, endpoint) {
             (
-                Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended,
+                Self::ClientDeactivated
+                | Self::CimdDenied
+                | Self::AccountSuspended
+                | Self::OwnerSuspended,
                 Endpoint::Resource,
             ) => Some(ErrorCode::InvalidToken),
+            (Self::RedirectHostDenied, Endpoint::Authorization) => Some(ErrorCode::InvalidRequest),
             (Self::AccountSuspended | Self::OwnerSuspended, Endpoint::Authorization) => {
                 Some(ErrorCode::AccessDenied)
             }

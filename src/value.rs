@@ -10,6 +10,7 @@ pub(crate) mod document_url;
 pub(crate) mod grant_types;
 pub(crate) mod hints;
 pub(crate) mod invisible;
+pub(crate) mod issuer;
 pub(crate) mod names;
 pub(crate) mod pkce;
 pub(crate) mod prefix;

@@ -65,7 +65,7 @@ impl Fields {
     /// Refuses to skip the consent of a client that cannot prove its identity (OAuth 2.1 §7.3.1).
     pub(super) fn check_consent(&self) -> Result<(), ClientError> {
         let is_confidential = matches!(self.kind, Kind::Secret { .. });
-        let is_operators = matches!(self.origin, Origin::Operator);
+        let is_operators = matches!(self.origin, Origin::Operator { .. });
         let flow = self.kind.code_flow();
         let uris = flow.map_or(&[][..], |flow| flow.redirect_uris.as_slice());
         let is_assured = uris.iter().all(RegisteredRedirectUri::is_https_host);

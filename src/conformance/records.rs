@@ -129,7 +129,7 @@ impl Draft {
             acr_values: Box::new(["mfa".into()]),
             expires: before(self.drop_after, RETENTION_PENDING),
         };
-        let pending = Grant::pending(self.id, terms, prompt, now());
+        let pending = Grant::pending(self.id, terms, prompt, &policy, now());
         Ok(if self.in_use { pending.in_use(before(self.drop_after, RETENTION)) } else { pending })
     }
 

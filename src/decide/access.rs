@@ -31,6 +31,7 @@ impl Operation for AccessCheck<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         match self.check(&ctx) {
             Ok(access) => ctx.allow(EventKind::AccessAllowed, access),
@@ -110,10 +111,13 @@ pub(super) fn accept_token<'a>(
     if client.record.status() == ClientStatus::Deactivated {
         return Err(Reason::ClientDeactivated);
     }
+    if client.record.is_denied(ctx.policy) {
+        return Err(Reason::CimdDenied);
+    }
     ctx.check_accounts()?;
     // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
     // §7.1.4).
-    if !entry.is_for(grant.terms(), resource.identifier(), ctx.policy) {
+    if !entry.is_for(grant.terms(), resource, ctx.policy) {
         return Err(Reason::AudienceMismatch);
     }
     Ok(AcceptedToken { grant, entry })

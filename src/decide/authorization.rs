@@ -61,6 +61,7 @@ impl Operation for AuthorizationRequest<'_> {
         policy: &Policy,
         moment: &Moment,
     ) -> Decision<AuthorizationStep> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
         let decision = self.authorize(&ctx);
         match self.dropped_metadata(&ctx) {
@@ -195,7 +196,7 @@ impl AuthorizationRequest<'_> {
         Ok(RequestedGrant {
             challenge: self.read_challenge()?,
             scope: requested_scope(self.scope.get(), client, policy)?,
-            resources: requested_resources(&self.resources, policy)?,
+            resources: requested_resources(&self.resources, self.known_resources, policy)?,
             prompt: self.read_prompt()?,
             hints: self.read_hints()?,
             acr_values: self.needed_classes(policy)?,
@@ -306,7 +307,8 @@ impl VerifiedRequest<'_> {
             acr_values,
             expires: now.after(self.ctx.policy.lifetimes().consent),
         };
-        Grant::pending(self.request.grant_id(self.ctx.policy, moment), terms, pending, now)
+        let policy = self.ctx.policy;
+        Grant::pending(self.request.grant_id(policy, moment), terms, pending, policy, now)
     }
 
     /// Returns the terms of a grant of this scope for these resources.
@@ -345,9 +347,12 @@ impl VerifiedRequest<'_> {
     /// 2.1 §7.11).
     fn show_consent(&self, grant: Arc<Grant>, hints: Hints) -> Decision<AuthorizationStep> {
         let ticket = self.ctx.moment.entropy.secret();
+        let policy = self.ctx.policy;
         let page = ConsentPage {
             ticket: Issued::one(Kind::Ticket, grant.id(), ticket),
             client: Arc::clone(self.client),
+            resource_variables: policy.variables_of(grant.resources()),
+            domain_trusted: self.client.is_domain_trusted(self.redirect_uri.as_str(), policy),
             grant,
             hints,
         };
@@ -371,7 +376,7 @@ impl VerifiedRequest<'_> {
     /// in or the client asked for no page (`prompt=none`, AMB-51). Otherwise the user has to click,
     /// or the endpoint would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
     pub(super) fn refusal(&self, fault: impl Into<Fault>) -> Refusal {
-        let is_trusted = self.client.is_trusted();
+        let is_trusted = self.client.is_trusted_at(self.redirect_uri.as_str(), self.ctx.policy);
         let is_silent = self.request.read_prompt().is_ok_and(|prompt| prompt.none);
         let to = Redirectable::of(
             self.redirect_uri.clone(),

@@ -19,6 +19,7 @@ impl Operation for ClientStatusChange<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
         let Some(stored) = ctx.existing_client(self.client_id) else {
             return ctx.refuse(Reason::ClientUnknown);

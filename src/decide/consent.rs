@@ -29,6 +29,7 @@ impl Operation for ConsentDecision<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         // Until the form is known to come from the page's own user, errors go to a page. A forged
         // form must not send the browser anywhere (RFC 6749 §10.12).
@@ -159,20 +160,18 @@ impl AnsweredPage<'_> {
 
     /// Issues the code, for a part of the scope or for all of it.
     fn approve(&self, part: Option<Scope>, bound: &Bound, now: Timestamp) -> Decision<Redirect> {
-        let policy = self.ctx.policy;
+        let lifetimes = self.ctx.policy.lifetimes_of(self.client);
         let approval = Approval {
             code_digest: self.ctx.moment.entropy.secret().digest(),
             scope: part,
             login: self.user.login.map(LoginFacts::from),
             bound,
         };
-        let next = self.grant().approved(self.consent, approval, policy, now);
+        let next = self.grant().approved(self.consent, approval, &lifetimes, now);
         // The code may be redeemed just before it expires, and the tokens may then be used until
         // they expire.
-        let last_use = now
-            .after(policy.lifetimes().code)
-            .after(policy.lifetimes().refresh_idle)
-            .min(next.expires());
+        let last_use =
+            now.after(lifetimes.code()).after(lifetimes.refresh_idle()).min(next.expires());
         let decision = match self.ctx.client_renewal(last_use) {
             Some(renewal) => self.ctx.prepare(renewal),
             None => self.redirect_code().writing(Write::grant(Some(self.stored), next)),

@@ -126,6 +126,7 @@ impl Operation for LoginGivenUp<'_> {
     /// page was shown for it.
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Infallible> {
         let request = &self.request;
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&request.client_id);
         let client = match ctx.usable_client(&request.client_id) {
             Ok(client) => client,

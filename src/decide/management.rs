@@ -29,6 +29,7 @@ impl Operation for ManagementRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
         // Hashed before the client is looked at: an unknown client costs the same work.
         let token = Digest::of(self.token.as_bytes());

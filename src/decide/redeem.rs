@@ -99,21 +99,22 @@ impl PresentedCode<'_> {
             Err(fault) => return self.ctx.refuse(fault),
         };
         let entropy = &self.ctx.moment.entropy;
-        let policy = self.ctx.policy;
+        let lifetimes = self.ctx.policy.lifetimes_of(self.client);
         let minted = Minted {
             refresh: entropy.refresh_secret().digest(),
             access: entropy.access_secret().digest(),
             scope: Subset::ALL,
             resources,
+            lifetimes,
         };
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;
-        let next = self.grant().redeemed(issued, family, &minted, refreshes, policy, self.now);
+        let next = self.grant().redeemed(issued, family, &minted, refreshes, self.now);
         // Usually `None`: the approval renewed the client. Lifetimes may have grown since.
         if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
             return self.ctx.prepare(renewal);
         }
-        let expires = self.now.after(policy.lifetimes().access).min(self.grant().expires());
+        let expires = self.now.after(lifetimes.access()).min(self.grant().expires());
         let tokens = self.tokens(Subset::ALL, expires.seconds_from(self.now));
         self.ctx
             .allow(EventKind::CodeRedeemed, tokens)

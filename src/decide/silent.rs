@@ -135,17 +135,18 @@ impl VerifiedRequest<'_> {
         let granted = (requested.scope.clone(), requested.resources.clone());
         let terms = self.terms(granted, user, account, (consent, bound.properties), now);
         let id = self.request.grant_id(ctx.policy, ctx.moment);
+        let lifetimes = ctx.policy.lifetimes_of(self.client);
         let grant = Grant::issued_at_once(
             id,
             terms,
             requested.challenge,
             code,
             bound.until,
-            ctx.policy,
+            (ctx.policy, &lifetimes),
             now,
         );
-        let lifetimes = ctx.policy.lifetimes();
-        let last_use = now.after(lifetimes.code).after(lifetimes.refresh_idle).min(grant.expires());
+        let last_use =
+            now.after(lifetimes.code()).after(lifetimes.refresh_idle()).min(grant.expires());
         let decision = match ctx.client_renewal(last_use) {
             Some(renewal) => ctx.prepare(renewal),
             None => self.redirect_code(consent).writing(Write::grant(None, Arc::new(grant))),

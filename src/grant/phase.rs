@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Consent, RevocationCause, Terms};
 use crate::moment::Timestamp;
-use crate::policy::Policy;
+use crate::policy::{Policy, Resource};
 use crate::value::pkce::CodeChallenge;
 use crate::value::scope::Subset;
 use crate::value::secret::{Digest, Salt};
@@ -239,7 +239,7 @@ impl Remaining {
 impl AccessTokenEntry {
     /// Returns whether the token is for this resource. Call it on what is
     /// [left](Active::limited) of the token.
-    pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
+    pub(crate) fn is_for(&self, terms: &Terms, resource: &Resource, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
-use crate::policy::Policy;
+use crate::policy::{EffectiveLifetimes, Policy};
 use crate::value::credential::GrantId;
 use crate::value::pkce::CodeChallenge;
 use crate::value::properties::Properties;
@@ -24,6 +24,8 @@ pub(crate) struct Minted {
     pub(crate) scope: Subset,
     /// The part of the grant's resources that the access token is for.
     pub(crate) resources: Subset,
+    /// Those of the client.
+    pub(crate) lifetimes: EffectiveLifetimes,
 }
 
 /// What a user allowed, and what the host adds to it.
@@ -60,11 +62,13 @@ impl Grant {
         id: GrantId,
         terms: Terms,
         consent: PendingConsent,
+        policy: &Policy,
         now: Timestamp,
     ) -> Self {
         Self(Fields {
             schema: Schema,
             id,
+            issuer: policy.own_issuer().clone(),
             terms: Arc::new(terms),
             latest_seen: now,
             expires: consent.expires,
@@ -80,18 +84,19 @@ impl Grant {
         code_challenge: CodeChallenge,
         code_digest: Digest,
         until: Option<Timestamp>,
-        policy: &Policy,
+        (policy, lifetimes): (&Policy, &EffectiveLifetimes),
         now: Timestamp,
     ) -> Self {
-        let expires = absolute_end(until, policy, now);
+        let expires = absolute_end(until, lifetimes, now);
         let issued = IssuedCode {
             issued_by: CodeIssue::NoPage { code_challenge },
             code_digest,
-            expires: now.after(policy.lifetimes().code).min(expires),
+            expires: now.after(lifetimes.code).min(expires),
         };
         Self(Fields {
             schema: Schema,
             id,
+            issuer: policy.own_issuer().clone(),
             terms: Arc::new(terms),
             latest_seen: now,
             expires,
@@ -105,7 +110,7 @@ impl Grant {
         &self,
         consent: &PendingConsent,
         approval: Approval<'_>,
-        policy: &Policy,
+        lifetimes: &EffectiveLifetimes,
         now: Timestamp,
     ) -> Self {
         let Approval { code_digest, scope, login, bound } = approval;
@@ -118,11 +123,11 @@ impl Grant {
             terms.scope = scope.unwrap_or(terms.scope);
             Arc::new(terms)
         };
-        let expires = absolute_end(bound.until, policy, now);
+        let expires = absolute_end(bound.until, lifetimes, now);
         let issued = IssuedCode {
             issued_by: CodeIssue::Page(consent.clone()),
             code_digest,
-            expires: now.after(policy.lifetimes().code).min(expires),
+            expires: now.after(lifetimes.code).min(expires),
         };
         Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
@@ -147,16 +152,15 @@ impl Grant {
         family_digest: Digest,
         minted: &Minted,
         gets_refresh_token: bool,
-        policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let access_token = access_token(minted, self.0.expires, policy, now);
+        let access_token = access_token(minted, self.0.expires, now);
         let idle_expires = if gets_refresh_token {
-            idle_expires(self.0.expires, policy, now)
+            idle_expires(self.0.expires, &minted.lifetimes, now)
         } else {
             access_token.expires
         };
-        let replay_window = (!policy.replay_window().is_zero())
+        let replay_window = (!minted.lifetimes.replay_window.is_zero())
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
             digest: issued.code_digest,
@@ -198,9 +202,9 @@ impl Grant {
         // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
-        access_tokens.push(access_token(minted, expires, policy, now));
+        access_tokens.push(access_token(minted, expires, now));
         let previous = active.refresh_family();
-        let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
+        let replay_window = (!minted.lifetimes.replay_window.is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
             // If the policy had no replay window at the previous rotation, a replay of the token
             // before it must not fall into the window of today.
@@ -211,7 +215,7 @@ impl Grant {
         let refresh_family = RefreshFamily {
             family_digest: previous.family_digest,
             current_digest: minted.refresh,
-            idle_expires: idle_expires(expires, policy, now),
+            idle_expires: idle_expires(expires, &minted.lifetimes, now),
             rotated: now,
             replay_window,
         };
@@ -272,6 +276,11 @@ impl Grant {
         self.next(now, Phase::Active(next))
     }
 
+    /// Returns the same grant, of this policy's issuer. Its next write has the new issuer.
+    pub(crate) fn relabelled(&self, policy: &Policy) -> Self {
+        Self(Fields { issuer: policy.own_issuer().clone(), ..self.0.clone() })
+    }
+
     /// Makes an active grant that expires at this time, for the conformance suite. Its digests are
     /// those of the consent page.
     #[cfg(feature = "conformance")]
@@ -299,6 +308,7 @@ impl Grant {
         Self(Fields {
             schema: Schema,
             id: self.0.id,
+            issuer: self.0.issuer.clone(),
             terms: Arc::clone(&self.0.terms),
             latest_seen: now,
             expires: self.0.expires,
@@ -309,24 +319,23 @@ impl Grant {
 
 /// Returns the end of a grant that begins now: that of its absolute lifetime, or `until` if that is
 /// earlier.
-fn absolute_end(until: Option<Timestamp>, policy: &Policy, now: Timestamp) -> Timestamp {
-    let absolute = policy.lifetimes().refresh_absolute;
+fn absolute_end(
+    until: Option<Timestamp>,
+    lifetimes: &EffectiveLifetimes,
+    now: Timestamp,
+) -> Timestamp {
+    let absolute = lifetimes.refresh_absolute;
     let longest = absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
     until.map_or(longest, |until| until.min(longest))
 }
 
 /// Returns the entry of an access token that is issued now. It does not outlive the grant, which
 /// ends at `end`.
-fn access_token(
-    minted: &Minted,
-    end: Timestamp,
-    policy: &Policy,
-    now: Timestamp,
-) -> AccessTokenEntry {
+fn access_token(minted: &Minted, end: Timestamp, now: Timestamp) -> AccessTokenEntry {
     AccessTokenEntry {
         digest: minted.access,
         issued: now,
-        expires: now.after(policy.lifetimes().access).min(end),
+        expires: now.after(minted.lifetimes.access).min(end),
         scope: minted.scope,
         resources: minted.resources,
     }
@@ -334,6 +343,6 @@ fn access_token(
 
 /// Returns the idle expiry of a refresh token that is issued now. It does not outlive the grant,
 /// which ends at `end`.
-fn idle_expires(end: Timestamp, policy: &Policy, now: Timestamp) -> Timestamp {
-    now.after(policy.lifetimes().refresh_idle).min(end)
+fn idle_expires(end: Timestamp, lifetimes: &EffectiveLifetimes, now: Timestamp) -> Timestamp {
+    now.after(lifetimes.refresh_idle).min(end)
 }

@@ -1,7 +1,11 @@
 //! Why a policy cannot be built.
 
+mod parts;
+
 use std::time::Duration;
 
+pub use self::parts::{IssuersError, ResourcesError};
+use super::members::MemberError;
 use crate::value::scope::ScopeError;
 use crate::value::text::log_text;
 
@@ -378,5 +382,34 @@ pub enum PolicyError {
     RateErrorCode {
         /// The code as it was given.
         code: &'static str,
+    },
+    /// A resource, or its description, is refused.
+    #[error(transparent)]
+    Resources(#[from] ResourcesError),
+    /// Several issuers, or a former one, cannot have these rules.
+    #[error(transparent)]
+    Issuers(#[from] IssuersError),
+    /// A member cannot be added to the server's metadata.
+    #[error(
+        "metadata_member '{}' is refused: {error}. Correct it, or leave it out.",
+        log_text(member)
+    )]
+    Member {
+        /// The name of the member.
+        member: String,
+        /// The rule.
+        error: MemberError,
+    },
+    /// A pattern of hosts is none.
+    #[error(
+        "pattern '{}' in {setting}() is refused: a pattern is a host, or '*.' and a host of at least \
+         two labels, with a port if it is not the default, and nothing else. Correct it.",
+        log_text(pattern)
+    )]
+    HostPattern {
+        /// The setter.
+        setting: &'static str,
+        /// The pattern as it was given.
+        pattern: String,
     },
 }

@@ -83,6 +83,16 @@ pub enum NeedsError {
         /// The identifier as it was given.
         resource: String,
     },
+    /// The resource is a template. A token is for one resource of it, and a call is to one.
+    #[error(
+        "resource '{}' is refused: it is a template, and a call is to one resource of it. Name the \
+         resource that is called, with the values of the variables.",
+        log_text(resource)
+    )]
+    Template {
+        /// The template.
+        resource: String,
+    },
     /// The policy does not declare the scope token: no client can be granted it.
     #[error(
         "scope '{}' is refused: the policy does not declare it, so that no client could be granted \
@@ -119,13 +129,34 @@ impl Policy {
     /// [include](crate::policy::PolicyBuilder::scope_implies) them. With an empty scope, any token
     /// for the resource suffices.
     ///
+    /// A resource of a [template](crate::policy::PolicyBuilder::resource) is named by its own URL,
+    /// with the values of the variables. Take the tenant from the URL that was called, never from
+    /// the token.
+    ///
     /// # Errors
     /// Returns [`NeedsError`] if the policy has no such resource, or does not declare a scope
     /// token. Such an operation would refuse every call.
     pub fn needs(&self, resource: &str, scope: &str) -> Result<Needs, NeedsError> {
-        let Some(own) = self.resource(resource) else {
-            return Err(NeedsError::ResourceUnknown { resource: resource.to_owned() });
-        };
+        match self.resource(resource) {
+            Some(own) => self.needs_at(&own, scope),
+            None if self.declared_resource(resource).is_some() => {
+                Err(NeedsError::Template { resource: resource.to_owned() })
+            }
+            None => Err(NeedsError::ResourceUnknown { resource: resource.to_owned() }),
+        }
+    }
+
+    /// Returns the needs of an operation of a resource that the policy does not know, such as one of
+    /// [`AuthorizationRequest::with_resources`](super::AuthorizationRequest::with_resources). A
+    /// resource of the policy is [named](Self::needs).
+    ///
+    /// # Errors
+    /// Returns [`NeedsError`] if the resource is a template, or the policy does not declare a scope
+    /// token.
+    pub fn needs_at(&self, resource: &Resource, scope: &str) -> Result<Needs, NeedsError> {
+        if resource.is_template() {
+            return Err(NeedsError::Template { resource: resource.identifier().to_owned() });
+        }
         let mut scopes: Vec<String> = Vec::new();
         for token in scope.split(' ').filter(|token| !token.is_empty()) {
             if !self.knows_scope(token) {
@@ -139,7 +170,7 @@ impl Policy {
             }
         }
         let declared_acr = self.acr_values().map(str::to_owned).collect();
-        Ok(Needs { resource: own.clone(), scopes, billed: false, login: None, declared_acr })
+        Ok(Needs { resource: resource.clone(), scopes, billed: false, login: None, declared_acr })
     }
 }
 
@@ -219,7 +250,7 @@ impl Needs {
     ) -> Result<(), Refusal> {
         // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
         // §7.1.4).
-        let own = self.resource.identifier();
+        let own = &self.resource;
         if !audience.into_iter().any(|token_for| policy.is_good_at(token_for, own)) {
             return Err(self.refuse(Reason::AudienceMismatch));
         }

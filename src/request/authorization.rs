@@ -10,7 +10,7 @@ use super::parts::RequestParts;
 use super::site::Site;
 use crate::grant::Bound;
 use crate::moment::{Moment, Timestamp};
-use crate::policy::Policy;
+use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
@@ -39,6 +39,8 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) resources: Vec<Cow<'a, str>>,
     /// The result of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
+    /// Resources of this request that the policy does not know.
+    pub(crate) known_resources: &'a [Resource],
     pub(crate) site: Site,
     /// What the host adds to a grant whose consent page is skipped.
     pub(crate) bound: Bound,
@@ -205,6 +207,46 @@ impl<'a> AuthorizationRequest<'a> {
         Self { fetched: Some(fetch), ..self }
     }
 
+    /// Returns the resources that the request names and the policy does not know. A host that knows
+    /// resources from its database looks these up and passes them to
+    /// [`with_resources`](Self::with_resources).
+    pub fn unknown_resources<'r>(&'r self, policy: &'r Policy) -> impl Iterator<Item = &'r str> {
+        self.resources.iter().map(|own| &**own).filter(|own| policy.resource(own).is_none())
+    }
+
+    /// Adds resources that the policy does not know, for this request alone. A resource of the
+    /// policy is preferred to one with the same identifier.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let query = format!("{}&resource=https%3A%2F%2Facme.example%2Fmcp", example::QUERY);
+    /// # let request = example::get(&query);
+    /// # let alice = example::alice();
+    /// use grantcore::AuthorizationStep;
+    /// use grantcore::policy::Resource;
+    /// use grantcore::request::AuthorizationRequest;
+    ///
+    /// let request = AuthorizationRequest::parse(&request, Some(alice), server.policy())?;
+    /// let mut found = Vec::new();
+    /// for resource in request.unknown_resources(server.policy()) {
+    ///     // Look it up in the database of tenants.
+    ///     found.push(Resource::new(resource, "notes")?);
+    /// }
+    /// let step = server.authorize_parsed(request.with_resources(&found), "").await?;
+    /// assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_resources<'b>(self, resources: &'b [Resource]) -> AuthorizationRequest<'b>
+    where
+        'a: 'b,
+    {
+        AuthorizationRequest { known_resources: resources, ..self }
+    }
+
     fn read(
         request: &RequestParts<'a>,
         user: Option<User<'a>>,
@@ -235,6 +277,7 @@ impl<'a> AuthorizationRequest<'a> {
             acr_values: Parameter::default(),
             resources: Vec::new(),
             fetched: None,
+            known_resources: &[],
             site: request.site,
             bound: Bound::default(),
         };
@@ -265,12 +308,14 @@ impl<'a> AuthorizationRequest<'a> {
     }
 
     /// Returns the id of the grant that this request makes: drawn, or, where the policy refuses
-    /// reused challenges, derived from client and challenge. Creating the record then finds a
+    /// reused challenges, derived from issuer, client and challenge. Creating the record then finds a
     /// second use.
     pub(crate) fn grant_id(&self, policy: &Policy, moment: &Moment) -> GrantId {
         match self.code_challenge.get() {
             Some(challenge) if policy.refuses_reused_challenges() => {
-                GrantId::of(&[self.client_id.as_bytes(), b"\n", challenge.as_bytes()].concat())
+                // The challenges of one issuer are not used at another one.
+                let parts = [policy.issuer(), &*self.client_id, challenge];
+                GrantId::of(parts.join("\n").as_bytes())
             }
             _ => moment.entropy.grant_id(),
         }

@@ -129,6 +129,8 @@ pub struct ConsentPage {
     pub(crate) ticket: Issued,
     pub(crate) client: Arc<Client>,
     pub(crate) grant: Arc<Grant>,
+    pub(crate) resource_variables: Vec<(String, String)>,
+    pub(crate) domain_trusted: bool,
     pub(crate) hints: Hints,
 }
 
@@ -294,6 +296,19 @@ impl ConsentPage {
     /// Returns the requested resources.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.grant.resources()
+    }
+
+    /// Returns the variables of the requested resources that are of a template, each with its value:
+    /// the tenant that the client asks for. Deny the request if the user does not belong to it.
+    pub fn resource_variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resource_variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Returns whether the client's document is at a domain that the operator
+    /// [trusts](crate::policy::DomainRules::with_trusted), and the answer goes to the origin of that
+    /// document.
+    pub fn domain_trusted(&self) -> bool {
+        self.domain_trusted
     }
 
     /// Returns when the ticket of the page expires.

@@ -126,6 +126,22 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run_authorization(parsed, user, request.source).await
     }
 
+    /// Answers an authorization request that the host has parsed, such as one
+    /// [with resources](AuthorizationRequest::with_resources) of its own or
+    /// [with a document](AuthorizationRequest::with_document). `source` is as in
+    /// [`RequestParts::source`](crate::RequestParts::source).
+    ///
+    /// # Errors
+    /// Those of [`authorize`](Self::authorize).
+    pub async fn authorize_parsed(
+        &self,
+        request: AuthorizationRequest<'_>,
+        source: &str,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        let user = request.user;
+        self.run_authorization(Ok(request), user, source).await
+    }
+
     /// Answers the same request after [`AuthorizationStep::NeedsLogin`], if its user does not sign
     /// in as is needed: because the user turned back, or because the host has no such login. The
     /// response is the redirect to the client with the fitting error, or a page.

@@ -32,6 +32,14 @@ T client_unknown invalid_client 401
 A client_deactivated invalid_client 400
 T client_deactivated invalid_client 401
 R client_deactivated invalid_token 401
+A cimd_denied invalid_client 400
+T cimd_denied invalid_client 401
+V cimd_denied invalid_client 401
+I cimd_denied invalid_client 401
+R cimd_denied invalid_token 401
+A redirect_host_denied invalid_request 400
+G redirect_host_denied invalid_redirect_uri 400
+M redirect_host_denied invalid_redirect_uri 400
 A redirect_uri_missing invalid_request 400
 A redirect_uri_repeated invalid_request 400
 A redirect_uri_mismatch invalid_request 400
@@ -51,8 +59,10 @@ A scope_missing invalid_scope 400
 A scope_malformed invalid_scope 400
 A scope_unknown invalid_scope 400
 A scope_forbidden invalid_scope 400
+T scope_forbidden invalid_scope 400
 A resource_malformed invalid_target 400
 A resource_unknown invalid_target 400
+A resource_tenants_mixed invalid_target 400
 A resource_missing invalid_target 400
 A prompt_contradiction invalid_request 400
 A max_age_malformed invalid_request 400
@@ -367,6 +377,7 @@ fn token_14_every_failed_authentication_has_the_same_description() {
     let failures = [
         Reason::ClientUnknown,
         Reason::ClientDeactivated,
+        Reason::CimdDenied,
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,
         Reason::ClientSecretUnexpected,

@@ -19,7 +19,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
 
 use self::response::{IntrospectionResponse, TokenError, read};
-use crate::router::{RouterError, resource_documents};
+use crate::documents::resource_documents;
+use crate::router::RouterError;
 
 /// The most introspections that run at the same time. Others wait.
 const CONCURRENT_REQUESTS: usize = 64;

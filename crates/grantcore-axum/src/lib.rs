@@ -72,6 +72,7 @@ mod bearer;
 mod body;
 mod cors;
 mod demo;
+mod documents;
 mod endpoints;
 #[cfg(feature = "introspection")]
 mod introspection;

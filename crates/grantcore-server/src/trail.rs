@@ -115,6 +115,16 @@ impl Trail {
         self.0.flush().await;
     }
 
+    /// Returns how many attributed and how many unattributed events wait to be written.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        self.0.queued()
+    }
+
+    /// Returns how many events were lost since the start.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+
     /// Drops entries older than `retention`, and entries beyond `limit`, unattributed ones first. A
     /// call drops a bounded number of each, and returns the greater of the two numbers.
     pub(crate) async fn sweep(

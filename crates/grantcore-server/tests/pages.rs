@@ -198,7 +198,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     let log = std::fs::File::create(directory.path().join("log")).unwrap();
     let mut program = KillOnDrop(
         Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
-            .args(["--listen", "127.0.0.1:0", "--log", "trace"])
+            .args(["--listen", "127.0.0.1:0", "--log", "trace", "--drain", "0s"])
             .current_dir(directory.path())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -26,7 +26,7 @@ impl ClientBuilder {
         epoch: u64,
     ) -> Self {
         (self.origin, self.expires, self.epoch) =
-            (Origin::Dynamic { registration_access_token_digest }, until, epoch);
+            (Origin::Dynamic { issuer: None, registration_access_token_digest }, until, epoch);
         (self.created, self.described) = (now, now);
         self
     }

@@ -222,13 +222,6 @@ macro_rules! authorization_rows {
             cause: "A scope token is not configured on this server.",
             fix: "Ask for the scopes in the metadata document's scopes_supported.",
         }
-        ScopeForbidden "scope_forbidden" {
-            code: InvalidScope,
-            section: "OAuth 2.1 §4.1.2.1",
-            description: "The scope exceeds what the client is registered for.",
-            cause: "A scope token is outside the scope in the client's registration.",
-            fix: "Register the client with this scope, or ask for less.",
-        }
         ResourceMalformed "resource_malformed" {
             code: InvalidTarget,
             section: "RFC 8707 §2",
@@ -242,6 +235,14 @@ macro_rules! authorization_rows {
             description: "The resource is not known to this server.",
             cause: "A resource parameter names something this server does not issue tokens for.",
             fix: "Send the resource exactly as its metadata document spells it.",
+        }
+        ResourceTenantsMixed "resource_tenants_mixed" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The request names two resources of which one grant can have one.",
+            cause: "Two resource parameters are instances of one template, such as two tenants of \
+                one service.",
+            fix: "Send one authorization request for each.",
         }
         ResourceMissing "resource_missing" {
             code: InvalidTarget,

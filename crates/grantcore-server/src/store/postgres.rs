@@ -11,8 +11,10 @@ use grantcore::Timestamp;
 use grantcore_postgres::PostgresStore;
 
 use super::grants::Grants;
+use super::ledger::Kind;
+use super::transport::{self, Transport, TransportError};
 use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
-use crate::config::Address;
+use crate::config::{Address, DatabaseTls};
 use crate::trail::{Entry, Search};
 
 /// Balances, sessions and the trail.
@@ -29,10 +31,22 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_init
 /// The advisory lock that a change of the tables takes: `gcserver` in ASCII.
 const LOCK: i64 = 0x6763_7365_7276_6572;
 
-pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
-    let store = PostgresStore::connect(address.reveal()).await?;
+pub(super) async fn open(address: &Address, tls: &DatabaseTls) -> Result<(Grants, AnyLedger)> {
+    let (url, transport) = transport::postgres(address.reveal())?;
+    let store = match transport {
+        Transport::Tls => {
+            let opened = PostgresStore::connect_with_tls(&url, transport::connector(tls)?).await;
+            opened.map_err(|error| match BackendError::from(error) {
+                error if error.to_string().ends_with("server does not support TLS") => {
+                    TransportError::Unsupported.into()
+                }
+                error => error,
+            })?
+        }
+        Transport::Local | Transport::Plain => PostgresStore::connect(&url).await?,
+    };
     migrate(&mut store.pool().get().await?).await?;
-    Ok((Grants::Postgres(store.clone()), AnyLedger::Postgres(PostgresLedger { store })))
+    Ok((Grants::Postgres(store.clone()), Kind::Postgres(PostgresLedger { store }).into()))
 }
 
 /// Brings the tables to this program's version. A process that starts at the same time waits, and

@@ -21,6 +21,7 @@ use grantcore_sqlite::{SqliteError, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
+use super::ledger::Kind;
 use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
 use crate::trail::{Entry, Search};
 
@@ -78,7 +79,7 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
         let connections =
             Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
         let ledger = SqliteLedger { connections, turn: turn.clone() };
-        Ok::<_, BackendError>((Grants::Sqlite(store.on_tokio(), turn), AnyLedger::Sqlite(ledger)))
+        Ok::<_, BackendError>((Grants::Sqlite(store.on_tokio(), turn), Kind::Sqlite(ledger).into()))
     })
     .await
 }

@@ -3,6 +3,7 @@
 pub(crate) mod databases;
 mod laws;
 mod sessions;
+mod tls;
 mod trail;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,9 @@ async fn backends(databases: &Databases) -> Vec<Backend> {
     let mut backends = Vec::new();
     for (name, database) in &databases.all {
         backends.push(
-            Backend::open(database, 10).await.unwrap_or_else(|error| panic!("{name}: {error}")),
+            Backend::open(database, &DatabaseTls::default(), 10)
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error}")),
         );
     }
     backends
@@ -193,7 +196,7 @@ mod migrations {
     use super::*;
 
     async fn open(directory: &TempDir) -> Result<Backend> {
-        Backend::open(&Database::Sqlite(file(directory)), 10).await
+        Backend::open(&Database::Sqlite(file(directory)), &DatabaseTls::default(), 10).await
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Database;
+use crate::config::{Database, DatabaseTls};
 use crate::store::tests::databases::{Databases, file};
 
 /// 2027-01-15 12:34:00 UTC.
@@ -113,7 +113,7 @@ impl Trail {
 }
 
 async fn trail(database: &Database, waits: bool) -> Trail {
-    Trail::open(&Backend::open(database, 10).await.unwrap(), waits)
+    Trail::open(&Backend::open(database, &DatabaseTls::default(), 10).await.unwrap(), waits)
 }
 
 /// Returns an empty audit log in each database that is available.
