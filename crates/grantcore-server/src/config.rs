@@ -26,6 +26,7 @@ mod network;
 mod operations;
 mod problems;
 mod protect;
+mod provider;
 mod records;
 pub(crate) mod secrets;
 #[cfg(test)]
@@ -44,6 +45,9 @@ pub(crate) use self::network::{AllowedHost, Network};
 pub(crate) use self::operations::{DatabaseTls, Operation};
 pub(crate) use self::problems::{Invalid, Place, Problem};
 pub(crate) use self::protect::{Protect, UpstreamUrl, Upstreams};
+pub(crate) use self::provider::{
+    NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
+};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
@@ -136,10 +140,9 @@ pub(crate) struct Config {
     /// events.
     ///
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
-    /// never tokens. Several servers of one --issuer may share any database except `memory:`; a
-    /// browser is signed in at one of the servers only. Other users of this machine can read a
-    /// command line, so pass a password in the variable or in a file. `env:NAME` is the value of
-    /// the variable NAME.
+    /// never tokens. Several servers of one --issuer may share any database except `memory:`, and a
+    /// browser is signed in at all of them. Other users of this machine can read a command line, so
+    /// pass a password in the variable or in a file. `env:NAME` is the value of the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]
@@ -157,6 +160,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) accounts: AccountsFile,
+
+    #[command(flatten)]
+    pub(crate) provider: ProviderSettings,
 
     #[command(flatten)]
     pub(crate) network: Network,

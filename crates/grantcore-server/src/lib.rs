@@ -20,6 +20,7 @@ mod pages;
 mod payment;
 mod plan;
 mod protect;
+mod provider;
 mod routes;
 mod sessions;
 mod setup;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::audit::AuditPolicy;
-use grantcore::{Client, FromStore, Server};
+use grantcore::{Client, Event, FromStore, Server};
 use grantcore_axum::{Tasks, TrustedProxies};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -53,6 +54,7 @@ use crate::kept::Kept;
 use crate::metrics::{Meter, Metrics};
 use crate::network::connections::Connections;
 use crate::plan::Plan;
+use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
 use crate::signals::{Signal, Signals};
 use crate::stop::Stop;
@@ -73,6 +75,10 @@ pub struct Running {
     issuer: String,
     /// Names and passwords of the demonstration accounts. Empty if an accounts file is used.
     shown: Vec<(String, String)>,
+    /// The name of the identity provider, if users sign in with one.
+    provider: Option<String>,
+    /// Whether there are accounts with a password.
+    has_passwords: bool,
     /// The resources of the file of settings. `None` if they are the demonstration's.
     resources: Option<Vec<String>>,
     /// The protected upstreams: where the calls of which resource go.
@@ -115,10 +121,13 @@ impl Running {
             protected,
             clients,
             accounts,
+            provider,
             documents,
             transport: _,
         } = plan;
         let shown = accounts.shown();
+        let has_passwords = accounts.has_passwords();
+        let provider_name = provider.as_ref().map(|provider| provider.name().to_owned());
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let is_demo = config.declared.is_none();
         let forwards = protected.iter().map(ToString::to_string).collect();
@@ -144,26 +153,23 @@ impl Running {
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let resource_names = setup::resource_names(&config, &issuer);
-        let observed = metrics.clone();
         let app = Arc::new(App {
             oauth: Arc::new(
                 Server::new(policy, backend, FromStore)
-                    .with_observer(move |event| {
-                        app::log_event(event);
-                        if let Some(metrics) = &observed {
-                            metrics.observe(event);
-                        }
-                    })
+                    .with_observer(observer(metrics.clone()))
                     .with_audit_log(trail.clone(), rules),
             ),
             trail: trail.clone(),
             tasks: tasks.clone(),
             accounts,
+            provider,
+            opening_balance: config.balances.opening_balance,
             attempts: Attempts::default(),
             kept: Kept::default(),
             sessions,
             session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
             form_cookie: TokenCookie::form(is_https, issuer.site()),
+            sign_in_cookie: TokenCookie::sign_in(is_https, issuer.site(), ATTEMPT_LIFETIME),
             issuer: issuer.clone(),
             documents,
             resource_names,
@@ -184,6 +190,8 @@ impl Running {
             address,
             issuer,
             shown,
+            provider: provider_name,
+            has_passwords,
             resources: if is_demo { None } else { Some(resources) },
             forwards,
             has_published_client,
@@ -276,6 +284,16 @@ async fn open_backend(
     Ok(backend)
 }
 
+/// Returns what logs each event of the library, and counts it if there are metrics.
+fn observer(metrics: Option<Metrics>) -> impl Fn(&Event) + Send + Sync {
+    move |event| {
+        app::log_event(event);
+        if let Some(metrics) = &metrics {
+            metrics.observe(event);
+        }
+    }
+}
+
 /// Registers the metrics and binds their address, if the settings have one.
 async fn bind_metrics(config: &Config) -> Result<Option<(TcpListener, Metrics)>, StartError> {
     let Some(address) = config.operation.metrics_listen else { return Ok(None) };
@@ -328,8 +346,12 @@ fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =
         running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
-    let users =
-        if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
+    let users = match (&running.provider, running.has_passwords) {
+        (Some(name), false) => format!("a user of {name}"),
+        (Some(name), true) => format!("an account of --accounts, or a user of {name}"),
+        (None, _) if users.is_empty() => "the accounts of --accounts".to_owned(),
+        (None, _) => users.join(", "),
+    };
     let confidential = if running.has_published_client {
         let secret = setup::DEMO_SECRET;
         format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)

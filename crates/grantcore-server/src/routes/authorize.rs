@@ -69,7 +69,8 @@ pub(super) async fn decide(
             let connected = connected_since(app, &page).await;
             with_form_cookie(app, &parts.headers, |csrf| {
                 let address = Kept::address(query);
-                Page(consent_page(&page, address, csrf, connected, app)).into_response()
+                let session = session.as_ref();
+                Page(consent_page(&page, address, csrf, connected, app, session)).into_response()
             })
         }
         // Does not occur: the request was just sent with its document.

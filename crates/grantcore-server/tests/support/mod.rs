@@ -13,6 +13,7 @@ pub mod cases;
 pub mod commands;
 pub mod mcp_upstream;
 pub mod program;
+pub mod provider;
 pub mod publisher;
 
 pub use grantcore_testing_clients::{
