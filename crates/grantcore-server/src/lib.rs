@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::audit::AuditPolicy;
-use grantcore::{Client, FromStore, Server};
+use grantcore::{Client, Event, FromStore, Server};
 use grantcore_axum::{Tasks, TrustedProxies};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -155,16 +155,10 @@ impl Running {
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let resource_names = setup::resource_names(&config, &issuer);
-        let observed = metrics.clone();
         let app = Arc::new(App {
             oauth: Arc::new(
                 Server::new(policy, backend, FromStore)
-                    .with_observer(move |event| {
-                        app::log_event(event);
-                        if let Some(metrics) = &observed {
-                            metrics.observe(event);
-                        }
-                    })
+                    .with_observer(observer(metrics.clone()))
                     .with_audit_log(trail.clone(), rules),
             ),
             trail: trail.clone(),
@@ -291,6 +285,16 @@ async fn open_backend(
         backend.ledger().add_account(subject, config.balances.opening_balance).await?;
     }
     Ok(backend)
+}
+
+/// Returns what logs each event of the library, and counts it if there are metrics.
+fn observer(metrics: Option<Metrics>) -> impl Fn(&Event) + Send + Sync {
+    move |event| {
+        app::log_event(event);
+        if let Some(metrics) = &metrics {
+            metrics.observe(event);
+        }
+    }
 }
 
 /// Registers the metrics and binds their address, if the settings have one.

@@ -124,7 +124,7 @@ fn own_endpoint(path: &str) -> Option<&'static str> {
     Some(match path {
         "/oauth/authorize" | "/oauth/continue" | "/oauth/switch" => "authorization",
         "/oauth/consent" => "consent",
-        "/login" | "/login/stay" | "/logout" => "login",
+        "/login" | "/logout" => "login",
         "/oauth/token" => "token",
         "/oauth/revoke" => "revocation",
         "/oauth/introspect" => "introspection",
@@ -132,6 +132,7 @@ fn own_endpoint(path: &str) -> Option<&'static str> {
         "" | "/" | "/troubleshooting" => "page",
         path if path.starts_with("/oauth/register/") => "management",
         path if path.starts_with("/.well-known/") => "metadata",
+        path if path.starts_with("/login/") => "login",
         path if path.starts_with("/settings/") => "account",
         path if path == "/admin" || path.starts_with("/admin/") => "administration",
         path if path.starts_with("/assets/") => "page",
