@@ -11,6 +11,8 @@
 pub mod accounts;
 pub mod cases;
 pub mod commands;
+pub mod nginx;
+pub mod ports;
 pub mod program;
 pub mod publisher;
 
