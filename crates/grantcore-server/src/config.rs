@@ -127,10 +127,10 @@ pub(crate) struct Config {
     /// events.
     ///
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
-    /// never tokens. Several servers of one --issuer may share any database except `memory:`; a
-    /// browser is signed in at one of the servers only. Other users of this machine can read a
-    /// command line, so pass a password in the variable or in a file. `env:NAME` is the value of
-    /// the variable NAME.
+    /// never tokens. Several servers of one --issuer may share any database except `memory:`. The
+    /// proxy in front must keep a browser at one of them while its user signs in. Other users of
+    /// this machine can read a command line, so pass a password in the variable or in a file.
+    /// `env:NAME` is the value of the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]

@@ -67,7 +67,8 @@ pub enum Via {
     /// By nginx with its default settings. It sends a request to the other replica if it could not
     /// send it to the first, or if it failed there and is no POST.
     Proxy,
-    /// By nginx with `non_idempotent`: a POST that failed is sent to the other replica as well.
+    /// By nginx with `non_idempotent` for the token and the revocation endpoint. It sends a request
+    /// there to the other replica as well if its connection broke.
     RepeatingProxy,
     /// To the address of one process.
     Process(usize),
@@ -260,7 +261,8 @@ impl Site {
         if reply.status == 502 {
             let killed = self.faults.met(Fault::ReplicaKilled, began);
             let is_excused = killed || self.faults.met(Fault::ReplicaRestarted, began);
-            must(via == Via::Proxy && is_excused, || {
+            let is_repeated = via == Via::RepeatingProxy && endpoint != "account";
+            must(is_excused && !is_repeated, || {
                 format!("{what}: 502 without a fault, upstream {upstream}")
             })?;
             self.tally.count(if killed { CUT_OFF_BY_KILL } else { CUT_OFF_BY_RESTART });
@@ -317,18 +319,15 @@ impl Site {
 fn settings(ports: [u16; 2], replicas: [u16; 2]) -> String {
     // A replica that failed is left out for a second only.
     let both = replicas.map(|port| format!("server 127.0.0.1:{port} fail_timeout=1s;")).concat();
-    let server = |port, more| {
+    let [plain, repeating] = ports.map(|port| {
         format!(
-            "server {{
-               listen 127.0.0.1:{port};
-               {more}
-               location / {{ proxy_pass http://replicas; }}
-               location ~ ^/(login|oauth/(authorize|continue|switch))$ {{
-                 proxy_pass http://sign_in;
-               }}
+            "listen 127.0.0.1:{port};
+             location / {{ proxy_pass http://replicas; }}
+             location ~ ^/(login|oauth/(authorize|continue|switch))$ {{
+               proxy_pass http://sign_in;
              }}"
         )
-    };
+    });
     format!(
         "upstream replicas {{ {both} keepalive 32; }}
          upstream sign_in {{ hash $remote_addr; {both} }}
@@ -337,10 +336,13 @@ fn settings(ports: [u16; 2], replicas: [u16; 2]) -> String {
          proxy_set_header Host $http_host;
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
          add_header X-Upstream $upstream_addr always;
-         {}
-         {}",
-        server(ports[0], ""),
-        server(ports[1], "proxy_next_upstream error timeout non_idempotent;"),
+         server {{ {plain} }}
+         server {{ {repeating}
+           location ~ ^/oauth/(token|revoke)$ {{
+             proxy_pass http://replicas;
+             proxy_next_upstream error timeout non_idempotent;
+           }}
+         }}"
     )
 }
 
