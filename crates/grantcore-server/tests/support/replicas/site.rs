@@ -89,6 +89,8 @@ pub struct Reply {
     pub status: u16,
     pub location: Option<String>,
     pub body: String,
+    /// The addresses that nginx tried, separated by commas.
+    upstream: String,
 }
 
 /// Answers of the processes: process, endpoint, and class of the status.
@@ -117,6 +119,11 @@ struct Process {
 }
 
 impl Reply {
+    /// Returns whether nginx sent the request to one replica, and then to the other.
+    pub fn is_passed_on(&self) -> bool {
+        self.upstream.contains(", ")
+    }
+
     /// Returns a text member of a JSON body.
     pub fn member(&self, name: &str) -> Option<String> {
         self.value(name)?.as_str().map(str::to_owned)
@@ -247,8 +254,8 @@ impl Site {
         self.under_way.fetch_add(1, SeqCst);
         let received = received(http, request).await;
         self.under_way.fetch_sub(1, SeqCst);
-        let (reply, upstream) = match received {
-            Ok(received) => received,
+        let reply = match received {
+            Ok(reply) => reply,
             Err(error) => {
                 let is_excused = matches!(via, Via::Process(_))
                     && (self.faults.met(Fault::ReplicaKilled, began)
@@ -258,6 +265,7 @@ impl Site {
                 return Ok(Err(Lost::Down));
             }
         };
+        let upstream = &reply.upstream;
         if reply.status == 502 {
             let killed = self.faults.met(Fault::ReplicaKilled, began);
             let is_excused = killed || self.faults.met(Fault::ReplicaRestarted, began);
@@ -268,7 +276,7 @@ impl Site {
             self.tally.count(if killed { CUT_OFF_BY_KILL } else { CUT_OFF_BY_RESTART });
             return Ok(Err(Lost::Ended));
         }
-        self.count(via, endpoint, &upstream, reply.status);
+        self.count(via, endpoint, &reply);
         if reply.status == 503 {
             let is_excused = self.faults.met(Fault::DatabaseKilled, began);
             must(is_excused, || format!("{what}: 503 without a fault, upstream {upstream}"))?;
@@ -299,17 +307,17 @@ impl Site {
         Err(Violation("a request was never answered".into()))
     }
 
-    /// Counts the answer of a process. `upstream` is nginx's list of the addresses that it tried.
-    fn count(&self, via: Via, endpoint: &'static str, upstream: &str, status: u16) {
-        if upstream.contains(", ") {
+    /// Counts the answer of a process.
+    fn count(&self, via: Via, endpoint: &'static str, reply: &Reply) {
+        if reply.is_passed_on() {
             self.tally.count(PASSED_ON);
         }
-        let last = upstream.rsplit(", ").next().unwrap();
+        let last = reply.upstream.rsplit(", ").next().unwrap();
         let process = match via {
             Via::Process(process) => process,
             _ => (0..2).find(|process| self.address(*process) == last).unwrap(),
         };
-        let class = ["1xx", "2xx", "3xx", "4xx", "5xx"][usize::from(status / 100) - 1];
+        let class = ["1xx", "2xx", "3xx", "4xx", "5xx"][usize::from(reply.status / 100) - 1];
         *lock(&self.answered).entry((process, endpoint, class)).or_default() += 1;
     }
 }
@@ -346,7 +354,7 @@ fn settings(ports: [u16; 2], replicas: [u16; 2]) -> String {
     )
 }
 
-async fn received(http: Client, request: reqwest::Request) -> reqwest::Result<(Reply, String)> {
+async fn received(http: Client, request: reqwest::Request) -> reqwest::Result<Reply> {
     let answer = http.execute(request).await?;
     let status = answer.status().as_u16();
     let header = |name| {
@@ -357,7 +365,7 @@ async fn received(http: Client, request: reqwest::Request) -> reqwest::Result<(R
     };
     let location = header(LOCATION.as_str());
     let upstream = header("x-upstream").unwrap_or_default();
-    Ok((Reply { status, location, body: answer.text().await? }, upstream))
+    Ok(Reply { status, location, body: answer.text().await?, upstream })
 }
 
 /// Returns the endpoint of a path, as the metrics name it.
