@@ -1,8 +1,14 @@
-//! The accounts of the host's users: whether an account is active, and whether it can pay.
+//! The accounts of the host's users: whether an account is active, whether it can pay, and what the
+//! host decides about a grant that is being refreshed.
+
+mod refresh;
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
+
+pub use self::refresh::{GrantChanges, RefreshDecision};
+use crate::grant::Grant;
 
 /// The state of an account, and the epoch that its grants capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +100,52 @@ pub trait Accounts: Send + Sync {
         async { Ok(false) }
     }
 
+    /// Returns what the host decides about this grant, whose refresh token was just presented. It
+    /// is called once for each attempt of a refresh, and for no other request: neither for a code
+    /// nor for a check. The default keeps the grant as it is and reads nothing.
+    ///
+    /// The decision counts only if the request would get tokens. The presented token may be rotated
+    /// already, or stolen; such a request is judged as if there were no decision. It can lessen the
+    /// grant or end it, never widen it. See [`RefreshDecision`].
+    ///
+    /// An error means that the decision is not known. The client then gets a 503 and may send the
+    /// same token again.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use grantcore::Account;
+    /// use grantcore::Accounts;
+    /// use grantcore::account::{GrantChanges, RefreshDecision};
+    /// use grantcore::grant::Grant;
+    ///
+    /// struct Members;
+    /// # impl Members {
+    /// #     async fn role(&self, _: &str) -> Option<&'static str> { Some("viewer") }
+    /// # }
+    ///
+    /// impl Accounts for Members {
+    /// #     type Error = Infallible;
+    /// #     async fn account(&self, _: &str) -> Result<Option<Account>, Infallible> {
+    /// #         Ok(Some(Account::ACTIVE))
+    /// #     }
+    ///     async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, Infallible> {
+    ///         // SELECT role FROM members WHERE id = $1
+    ///         Ok(match self.role(grant.subject().as_str()).await {
+    ///             Some("editor") => RefreshDecision::Keep,
+    ///             Some(_) => GrantChanges::default().with_scope("read".parse().unwrap()).into(),
+    ///             None => RefreshDecision::End("has left the organization".into()),
+    ///         })
+    ///     }
+    /// }
+    /// ```
+    fn refresh_decision(
+        &self,
+        grant: &Grant,
+    ) -> impl Future<Output = Result<RefreshDecision, Self::Error>> + Send {
+        let _ = grant;
+        async { Ok(RefreshDecision::Keep) }
+    }
+
     /// Returns whether this account can pay for one more call. It is called only for requests that
     /// cost something ([`Needs::billed`](crate::Needs::billed)). By default an account can always
     /// pay.
@@ -137,6 +189,10 @@ macro_rules! forward {
 
             async fn raise_epoch(&self, subject: &str) -> Result<bool, A::Error> {
                 (**self).raise_epoch(subject).await
+            }
+
+            async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, A::Error> {
+                (**self).refresh_decision(grant).await
             }
 
             async fn balance(&self, subject: &str) -> Result<Balance, A::Error> {

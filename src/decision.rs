@@ -9,7 +9,7 @@ mod sealed;
 use std::sync::Arc;
 
 pub use self::sealed::{Decision, Settled};
-use crate::account::{Account, Balance};
+use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::{Client, ClientStatus};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
@@ -38,7 +38,7 @@ pub trait Operation: Send + Sync {
     fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_>;
 
     /// Returns the part of a user's grants that must be loaded, if the operation is about several.
-    /// They are listed by [`Store::grants_of`](crate::Store::grants_of), loaded by
+    /// A page is listed by [`Store::grants_of`](crate::Store::grants_of). The grants are loaded by
     /// [`Store::load_grants`](crate::Store::load_grants) and decided on as [`Loaded::list`].
     fn list(&self) -> Option<GrantList<'_>> {
         None
@@ -93,7 +93,10 @@ pub struct Loaded {
     pub caller: Option<Stored<Client>>,
     /// The balance of the grant's account, if it was asked for.
     pub balance: Option<Balance>,
-    /// The user's grants in the order of their ids, each with its client and account, if the
+    /// The host's decision about the grant, if it was asked for. A store leaves it alone:
+    /// [`fill_accounts`](Self::fill_accounts) or the driver sets it.
+    pub refresh_decision: RefreshDecision,
+    /// The user's grants, each with its client and account, if the
     /// [operation](Operation::list) asks for a list. A store leaves it empty.
     pub list: Vec<(GrantId, Self)>,
 }

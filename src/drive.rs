@@ -46,22 +46,26 @@ async fn load<S: Store, A: AccountSource<S>>(
         return Ok(Loaded::default());
     }
     let mut loaded = store.load(keys).await.map_err(FailureCause::Store)?;
-    accounts.complete(keys, &mut loaded).await?;
+    accounts.complete(store, keys, &mut loaded).await?;
     Ok(loaded)
 }
 
-/// Lists grants of a user, and loads each with its client and account.
+/// Lists grants of a user if they are not named, and loads each with its client and account.
 async fn load_list<S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
     list: &GrantList<'_>,
 ) -> Result<Loaded, FailureCause<S::Error>> {
-    let ids = store.grants_of(list.subject, list.after, list.limit).await;
-    let ids = ids.map_err(FailureCause::Store)?;
+    let ids = match *list {
+        GrantList::Page { subject, after, limit } => {
+            store.grants_of(subject, after, limit).await.map_err(FailureCause::Store)?
+        }
+        GrantList::Ids(ids) => ids.to_vec(),
+    };
     let grants = store.load_grants(&ids).await.map_err(FailureCause::Store)?;
     let mut loaded = Loaded { list: ids.into_iter().zip(grants).collect(), ..Loaded::default() };
     for (id, grant) in &mut loaded.list {
-        accounts.complete(&Keys::of_grant(*id), grant).await?;
+        accounts.complete(store, &Keys::of_grant(*id), grant).await?;
     }
     Ok(loaded)
 }

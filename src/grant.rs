@@ -17,11 +17,12 @@ pub(crate) use self::phase::{
     AccessTokenEntry, Active, IssuedCode, PendingConsent, Phase, RedeemedCode, RefreshFamily,
 };
 pub(crate) use self::terms::{Basis, CapturedAccount, Terms};
-pub(crate) use self::transitions::Minted;
+pub(crate) use self::transitions::{Adjustment, Bound, Minted};
 use crate::moment::Timestamp;
 use crate::schema::{self, Schema};
 use crate::value::credential::GrantId;
-use crate::value::scope::Scope;
+use crate::value::properties::Properties;
+use crate::value::scope::{Scope, Subset};
 use crate::value::text::{ClientId, Subject};
 
 /// The record of one authorization: the consent page, the code, the refresh token family, the
@@ -55,6 +56,9 @@ impl<'de> Deserialize<'de> for Grant {
             Phase::Revoked(revoked) if !revoked.is_consistent() => Err(de::Error::custom(
                 "a grant has a denied_consent if and only if its cause is denied",
             )),
+            Phase::Active(active) if !active.is_consistent(&fields.terms) => {
+                Err(de::Error::custom("an active grant has scope and resources left"))
+            }
             _ => Ok(Self(fields)),
         }
     }
@@ -92,6 +96,12 @@ pub enum RevocationCause {
     Administrator,
     /// The host reported a security event, such as a changed password or a lost device.
     SecurityEvent,
+    /// The host ended the grant when it was being refreshed
+    /// ([`Accounts::refresh_decision`](crate::Accounts::refresh_decision)).
+    Host,
+    /// A newer grant of the same user at the same place took its place
+    /// ([`PolicyBuilder::supersede`](crate::policy::PolicyBuilder::supersede)).
+    Superseded,
 }
 
 /// The phase of a grant.
@@ -146,12 +156,29 @@ impl Grant {
         self.0.terms.resources.iter().map(|resource| &**resource)
     }
 
+    /// Returns the scope tokens that are left of the granted scope. No token of the grant has
+    /// another one.
+    pub fn remaining_scope(&self) -> impl Iterator<Item = &str> {
+        self.remaining().0.of(self.scope().tokens())
+    }
+
+    /// Returns the resources that are left of those that the grant is for.
+    pub fn remaining_resources(&self) -> impl Iterator<Item = &str> {
+        self.remaining().1.of(self.resources())
+    }
+
+    /// Returns what the host has bound to the grant.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.0.terms.properties.as_ref()
+    }
+
     /// Returns when the consent page was made.
     pub fn created(&self) -> Timestamp {
         self.0.terms.created
     }
 
-    /// Returns the absolute end, which no refresh moves. Before the approval this is the end of the
+    /// Returns the absolute end. A refresh may bring it nearer and never moves it away. Before the
+    /// approval this is the end of the
     /// consent page.
     pub fn expires(&self) -> Timestamp {
         self.0.expires
@@ -176,6 +203,16 @@ impl Grant {
         self.last_use().after(retention)
     }
 
+    /// Returns what is left of scope and resources. Narrowing begins when the code is redeemed.
+    fn remaining(&self) -> (Subset, Subset) {
+        match &self.0.phase {
+            Phase::Active(active) => (active.remaining().scope, active.remaining().resources),
+            Phase::ConsentPending(_) | Phase::CodeIssued(_) | Phase::Revoked(_) => {
+                (Subset::ALL, Subset::ALL)
+            }
+        }
+    }
+
     pub(crate) fn terms(&self) -> &Arc<Terms> {
         &self.0.terms
     }
@@ -193,6 +230,11 @@ impl Grant {
     /// Returns whether one of the grant's credentials can still be accepted.
     pub(crate) fn is_live(&self, clock: Timestamp) -> bool {
         !matches!(self.0.phase, Phase::Revoked(_)) && self.now(clock) < self.last_use()
+    }
+
+    /// Returns whether the grant is live and before its absolute end.
+    pub(crate) fn is_usable(&self, clock: Timestamp) -> bool {
+        self.is_live(clock) && self.now(clock) < self.0.expires
     }
 
     /// Returns the expiry of the credential that expires last.

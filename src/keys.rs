@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::grant::Grant;
+use crate::grant::{Grant, GrantState};
 use crate::value::credential::GrantId;
 use crate::value::text::ClientId;
 
@@ -27,28 +27,29 @@ pub struct Keys<'a> {
     pub caller: ClientKey<'a>,
     /// Whether the balance of the grant's account is needed.
     pub balance: bool,
+    /// Whether the host's [decision](crate::Accounts::refresh_decision) about the grant is needed. A
+    /// store does not load it: the driver asks the accounts.
+    pub refresh_decision: bool,
     /// Whether a store that [loads accounts](crate::LoadsAccounts) can leave them out, because the
     /// server takes them from elsewhere.
     pub skip_accounts: bool,
 }
 
-/// One page of a user's grants, ascending by their ids.
+/// Several grants of a user that an operation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct GrantList<'a> {
-    /// The user.
-    pub subject: &'a str,
-    /// The grant after which the list begins.
-    pub after: Option<GrantId>,
-    /// The most grants of the page.
-    pub limit: usize,
-}
-
-impl<'a> GrantList<'a> {
-    /// Returns the list of up to `limit` grants of this user after `after`.
-    pub fn new(subject: &'a str, after: Option<GrantId>, limit: usize) -> Self {
-        Self { subject, after, limit }
-    }
+pub enum GrantList<'a> {
+    /// One page of a user's grants, ascending by their ids.
+    Page {
+        /// The user.
+        subject: &'a str,
+        /// The grant after which the page begins.
+        after: Option<GrantId>,
+        /// The most grants of the page.
+        limit: usize,
+    },
+    /// These grants, in this order.
+    Ids(&'a [GrantId]),
 }
 
 /// The client that a request names.
@@ -119,6 +120,7 @@ impl Keys<'_> {
             subject: self.subject.map(|subject| Cow::Owned(subject.into_owned())),
             caller: self.caller.into_owned(),
             balance: self.balance,
+            refresh_decision: self.refresh_decision,
             skip_accounts: self.skip_accounts,
         }
     }
@@ -143,6 +145,14 @@ impl Keys<'_> {
     /// user if there is none.
     pub fn subject_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
         self.subject.as_deref().or_else(|| grant.map(|grant| grant.subject().as_str()))
+    }
+
+    /// Returns whether the host's decision about this grant is needed. It is asked for a grant in
+    /// use, and by its own client only: no other request could get tokens of it.
+    pub(crate) fn is_refresh_of(&self, grant: &Grant) -> bool {
+        self.refresh_decision
+            && grant.state() == GrantState::Active
+            && self.client_id(Some(grant)) == Some(grant.client_id().as_str())
     }
 
     /// Returns the `client_id` of the calling client to load, if there is one.

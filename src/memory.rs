@@ -142,7 +142,7 @@ impl Tables {
         let owner = owner.map(|owner| self.account_of(owner.as_str()));
         let payer = of_grant.filter(|_| keys.balance);
         let balance = payer.map(|grant| self.balance_of(grant.subject().as_str()));
-        Loaded { grant, client, account, owner, caller, balance, list: Vec::new() }
+        Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
     }
 
     fn account_of(&self, subject: &str) -> Account {

@@ -27,6 +27,8 @@
 //! | [`RegistrationRequest`], [`ManagementRequest`] | [`register`](crate::Server::register), [`manage`](crate::Server::manage) |
 //! | [`ConnectionList`] | [`connections`](crate::Server::connections) |
 //! | [`GrantRevocation`] | [`revoke_connection`](crate::Server::revoke_connection), [`revoke_grant`](crate::Server::revoke_grant) |
+//! | [`GrantNarrowing`] | [`narrow_connection`](crate::Server::narrow_connection), [`narrow_grant`](crate::Server::narrow_grant) |
+//! | [`GrantSupersession`] | [`token`](crate::Server::token), after a redemption under [`Supersede`](crate::policy::Supersede) |
 //! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status) |
 //!
 //! Nobody else can implement one: only this crate makes a [`Decision`].
@@ -50,6 +52,8 @@
 //! [`ManagementRequest`]: crate::request::ManagementRequest
 //! [`ConnectionList`]: crate::request::ConnectionList
 //! [`GrantRevocation`]: crate::request::GrantRevocation
+//! [`GrantNarrowing`]: crate::request::GrantNarrowing
+//! [`GrantSupersession`]: crate::request::GrantSupersession
 //! [`ClientRevocation`]: crate::request::ClientRevocation
 //! [`ClientStatusChange`]: crate::request::ClientStatusChange
 //!

@@ -36,6 +36,7 @@ mod registration;
 mod resource;
 mod revocation;
 mod slow_hash;
+mod supersede;
 mod validate;
 
 pub use access::{Audience, CheckRules};
@@ -52,6 +53,7 @@ pub use rates::{RateBucket, RateHit, RateKey, RateRules};
 pub use registration::RegistrationRules;
 pub use resource::{Resource, ScopeInfo};
 pub use revocation::RevocationRules;
+pub use supersede::Supersede;
 
 use std::time::Duration;
 
@@ -128,6 +130,7 @@ pub struct Policy {
     lenient_on_method: bool,
     revoke_previous_access: bool,
     refuse_reused_challenges: bool,
+    supersede: Supersede,
     slow_hash: Option<SlowHash>,
 }
 
@@ -251,6 +254,11 @@ impl Policy {
     /// Returns the rules of the check at a protected resource.
     pub fn check_rules(&self) -> &CheckRules {
         &self.check_rules
+    }
+
+    /// Returns whether tokens of a new consent end older grants.
+    pub fn supersede(&self) -> Supersede {
+        self.supersede
     }
 
     /// Returns whether `error_description` is left out of responses.

@@ -229,6 +229,6 @@ impl Reason {
 
     /// Returns whether a refusal for this reason revokes the grant.
     pub fn revokes(self) -> bool {
-        matches!(self, Self::CodeReused | Self::RefreshReused)
+        matches!(self, Self::CodeReused | Self::RefreshReused | Self::GrantEndedByHost)
     }
 }

@@ -12,10 +12,12 @@ pub(crate) mod consent;
 pub(crate) mod document;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
+pub(crate) mod narrowing;
 pub(crate) mod parameters;
 pub(crate) mod parts;
 pub(crate) mod registration;
 pub(crate) mod revocation;
+pub(crate) mod supersession;
 pub(crate) mod token;
 pub(crate) mod token_form;
 
@@ -26,7 +28,9 @@ pub use self::connection::{ClientRevocation, ConnectionList, GrantRevocation, Re
 pub use self::consent::{Choice, ConsentDecision};
 pub use self::document::{Fetch, FetchedDocument};
 pub use self::introspection::IntrospectionRequest;
+pub use self::narrowing::{GrantNarrowing, Narrowing};
 pub use self::parts::{Authorization, ContentType, RequestParts};
 pub use self::registration::{ManagementRequest, RegistrationRequest};
 pub use self::revocation::RevocationRequest;
+pub use self::supersession::GrantSupersession;
 pub use self::token::TokenRequest;

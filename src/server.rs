@@ -19,6 +19,8 @@ mod connections;
 
 mod revoke_user;
 
+mod supersede;
+
 mod early;
 
 use self::core::Core;

@@ -12,6 +12,7 @@ pub(crate) mod names;
 pub(crate) mod pkce;
 pub(crate) mod prefix;
 pub(crate) mod prompt;
+pub(crate) mod properties;
 pub(crate) mod redirect_uri;
 pub(crate) mod resource;
 pub(crate) mod scope;
@@ -24,6 +25,7 @@ pub use self::credential::{GrantId, GrantIdError};
 pub use self::grant_types::{GrantType, GrantTypes};
 pub use self::names::NameError;
 pub use self::prompt::{RequestDigest, RequestDigestError};
+pub use self::properties::{Properties, PropertiesError};
 pub use self::redirect_uri::{
     EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError,
     RegisteredRedirectUri, VerifiedRedirectUri,

@@ -21,7 +21,7 @@ use grantcore::request::{
     AccessCheck, AuthorizationRequest, ConsentDecision, RegistrationRequest, TokenRequest,
 };
 use grantcore::store::{Commit, Stored, Write};
-use grantcore::value::GrantId;
+use grantcore::value::{GrantId, Properties};
 use grantcore::{
     AlwaysActive, Authorization, AuthorizationStep, Choice, Client, ContentType, MemoryStore,
     Needs, Policy, RequestParts, Timestamp, User,
@@ -110,10 +110,18 @@ impl Bench {
 
     /// A code that waits to be redeemed, as the form that redeems it.
     pub fn redeem_form(&self) -> Form {
+        self.redeem_form_with(None)
+    }
+
+    /// The same, with properties that the host binds to the grant.
+    pub fn redeem_form_with(&self, properties: Option<Properties>) -> Form {
         let form = Self::authorize_form();
         let step = self.run_authorization(&self.authorization(&form), self.entropy());
         let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page") };
-        let decision = ConsentDecision::new(&page.ticket(), ALICE, Choice::Allow).unwrap();
+        let mut decision = ConsentDecision::new(&page.ticket(), ALICE, Choice::Allow).unwrap();
+        if let Some(properties) = properties {
+            decision = decision.with_properties(properties);
+        }
         let location = self.run(&decision, self.entropy()).into_location();
         let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
         let fields =
@@ -124,8 +132,12 @@ impl Bench {
     /// A refresh token that waits to be rotated, as the form that does it; and the access token
     /// beside it, as a header.
     pub fn refresh_form(&self) -> (Form, Form) {
-        let form = self.redeem_form();
-        let body = self.run_token(&self.token(&form), self.entropy());
+        self.refresh_form_of(&self.redeem_form())
+    }
+
+    /// The same, for the code that this form redeems.
+    pub fn refresh_form_of(&self, form: &Form) -> (Form, Form) {
+        let body = self.run_token(&self.token(form), self.entropy());
         let field = |name: &str| {
             body.split(&format!("\"{name}\":\""))
                 .nth(1)
@@ -190,6 +202,12 @@ impl Bench {
 
     pub fn run_check(&self, request: &AccessCheck<'_>, entropy: Entropy) -> bool {
         drive(request, self, AlwaysActive, &self.policy, &|| NOW, entropy).unwrap().outcome.is_ok()
+    }
+
+    /// Checks a call, and returns the size of the properties that the check returns.
+    pub fn check_properties(&self, request: &AccessCheck<'_>, entropy: Entropy) -> usize {
+        let access = self.run(request, entropy);
+        access.properties().map_or(0, |properties| properties.as_str().len())
     }
 
     fn run<O: Operation>(&self, operation: &O, entropy: Entropy) -> O::Response {

@@ -1,7 +1,7 @@
 //! A blocking part as an async one whose futures are ready at once.
 
 use super::traits::{Accounts, AuditLog, LoadsAccounts, Store, StoreAdministration};
-use crate::account::{Account, Balance};
+use crate::account::{Account, Balance, RefreshDecision};
 use crate::audit::AuditError;
 use crate::client::Client;
 use crate::decision::Loaded;
@@ -64,6 +64,10 @@ impl<T: Accounts> crate::Accounts for Ready<T> {
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, T::Error> {
         self.0.raise_epoch(subject)
+    }
+
+    async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, T::Error> {
+        self.0.refresh_decision(grant)
     }
 
     async fn balance(&self, subject: &str) -> Result<Balance, T::Error> {
@@ -130,10 +134,11 @@ impl<S: crate::LoadsAccounts> AccountSource<S> for Ready<FromStore> {
 
     async fn complete(
         &self,
-        _: &Keys<'_>,
-        _: &mut Loaded,
+        store: &S,
+        keys: &Keys<'_>,
+        loaded: &mut Loaded,
     ) -> Result<(), FailureCause<<S as crate::Store>::Error>> {
-        Ok(())
+        FromStore.complete(store, keys, loaded).await
     }
 
     async fn raise_epoch(

@@ -14,6 +14,7 @@ use crate::request::authorization::User;
 use crate::request::connection::RevokedBy;
 use crate::request::consent::Choice;
 use crate::request::document::Fetch;
+use crate::request::narrowing::Narrowing;
 use crate::request::parts::{Authorization, RequestParts};
 use crate::request::token::TokenRequest;
 use crate::response::access::Access;
@@ -269,6 +270,32 @@ where
     /// [`Error`], with the response to send.
     pub fn revoke_connection(&self, subject: &str, grant: GrantId) -> Result<(), Error<S::Error>> {
         block_on(self.0.revoke_connection(subject, grant))
+    }
+
+    /// See [`Server::narrow_connection`](crate::Server::narrow_connection).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn narrow_connection(
+        &self,
+        subject: &str,
+        grant: GrantId,
+        to: &Narrowing,
+    ) -> Result<(), Error<S::Error>> {
+        block_on(self.0.narrow_connection(subject, grant, to))
+    }
+
+    /// See [`Server::narrow_grant`](crate::Server::narrow_grant).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn narrow_grant(
+        &self,
+        grant: GrantId,
+        to: &Narrowing,
+        note: &str,
+    ) -> Result<(), Error<S::Error>> {
+        block_on(self.0.narrow_grant(grant, to, note))
     }
 
     /// See [`Server::revoke_grant`](crate::Server::revoke_grant).

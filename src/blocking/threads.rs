@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use super::traits::{Accounts, LoadsAccounts, Store, StoreAdministration};
-use crate::account::{Account, Balance};
+use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::Client;
 use crate::decision::Loaded;
 use crate::grant::Grant;
@@ -205,6 +205,11 @@ impl<T: Accounts + 'static> crate::Accounts for OnThreads<T> {
     async fn raise_epoch(&self, subject: &str) -> Result<bool, Self::Error> {
         let subject = subject.to_owned();
         self.call(move |accounts| accounts.raise_epoch(&subject)).await
+    }
+
+    async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, Self::Error> {
+        let grant = grant.clone();
+        self.call(move |accounts| accounts.refresh_decision(&grant)).await
     }
 
     async fn balance(&self, subject: &str) -> Result<Balance, Self::Error> {

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::{Ready, block_on};
-use crate::account::{Account, AlwaysActive, Balance};
+use crate::account::{Account, AlwaysActive, Balance, RefreshDecision};
 use crate::audit::{AuditError, MemoryAuditLog};
 use crate::client::Client;
 use crate::decision::Loaded;
@@ -88,6 +88,15 @@ pub trait Accounts: Send + Sync {
     fn raise_epoch(&self, subject: &str) -> Result<bool, Self::Error> {
         let _ = subject;
         Ok(false)
+    }
+
+    /// See [`Accounts::refresh_decision`](crate::Accounts::refresh_decision).
+    ///
+    /// # Errors
+    /// If the decision is not known.
+    fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, Self::Error> {
+        let _ = grant;
+        Ok(RefreshDecision::Keep)
     }
 
     /// See [`Accounts::balance`](crate::Accounts::balance).
@@ -250,6 +259,10 @@ macro_rules! forward {
 
             fn raise_epoch(&self, subject: &str) -> Result<bool, T::Error> {
                 (**self).raise_epoch(subject)
+            }
+
+            fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, T::Error> {
+                (**self).refresh_decision(grant)
             }
 
             fn balance(&self, subject: &str) -> Result<Balance, T::Error> {

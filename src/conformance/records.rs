@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::record::{Stored, Version, Write};
 use crate::value::credential::GrantId;
 use crate::value::pkce::CodeChallenge;
+use crate::value::properties::Properties;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
@@ -94,6 +95,11 @@ impl Draft {
         let redirect_uri = client
             .verify_redirect(Some(CALLBACK), &policy)
             .map_err(|reason| Law::Works.broken(reason.name()))?;
+        let properties = serde_json::json!({ "mark": self.mark, "\u{0}": [1.5, null] });
+        // Larger marks than properties may be are in the other fields.
+        let properties = Properties::of(&properties)
+            .or_else(|_| Properties::parse("{}"))
+            .map_err(|error| Law::Works.broken(error))?;
         let terms = Terms {
             client_id: self.client.clone(),
             client_epoch: u64::MAX,
@@ -105,6 +111,7 @@ impl Draft {
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
             resources: Box::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
+            properties: Some(properties),
         };
         let code_challenge = CodeChallenge::parse(CHALLENGE).ok_or_else(|| {
             Law::Works.broken("the conformance suite's own challenge cannot be parsed")

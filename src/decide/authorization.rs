@@ -308,6 +308,7 @@ impl VerifiedRequest<'_> {
             scope: requested.scope,
             resources: requested.resources,
             created: now,
+            properties: None,
         };
         let pending = PendingConsent {
             ticket_digest: moment.entropy.secret().digest(),

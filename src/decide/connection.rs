@@ -29,7 +29,8 @@ impl Operation for ConnectionList<'_> {
         let ctx = Context::new(self, loaded, policy, moment);
         let connections = loaded.list.iter().filter_map(|(_, own)| Connection::of(own, moment.now));
         // A page that is not full is the last one.
-        let is_full = loaded.list.len() >= self.list.limit;
+        let is_full =
+            matches!(self.list, GrantList::Page { limit, .. } if loaded.list.len() >= limit);
         let next = loaded.list.last().filter(|_| is_full).map(|(id, _)| *id);
         ctx.allow(
             EventKind::ConnectionsListed,

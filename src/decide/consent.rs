@@ -4,7 +4,7 @@ use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
-use crate::grant::{Grant, PendingConsent, Phase, RevocationCause};
+use crate::grant::{Bound, Grant, PendingConsent, Phase, RevocationCause};
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
@@ -41,7 +41,7 @@ impl Operation for ConsentDecision<'_> {
             }
         }
         match (page.grant().phase(), self.choice) {
-            (Phase::ConsentPending(_), choice) => page.answer(choice),
+            (Phase::ConsentPending(_), choice) => page.answer(choice, &self.bound),
             // Lost response: this request has issued the code already (I17).
             (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
                 if issued.code_digest.matches(&moment.entropy.secret().digest()) =>
@@ -111,7 +111,7 @@ struct AnsweredPage<'a> {
 
 impl AnsweredPage<'_> {
     /// Answers a page that has no answer yet.
-    fn answer(&self, choice: Choice<'_>) -> Decision<Redirect> {
+    fn answer(&self, choice: Choice<'_>, bound: &Bound) -> Decision<Redirect> {
         let grant = self.grant();
         let now = grant.now(self.ctx.moment.now);
         if now >= self.consent.expires || !self.ctx.loaded.epochs_match(grant) {
@@ -125,10 +125,14 @@ impl AnsweredPage<'_> {
                 Err(reason) => return self.ctx.refuse(reason),
             },
         };
+        // The host's mistake, not the user's: the page stays open for another decision.
+        if bound.until.is_some_and(|end| end <= now) {
+            return self.ctx.refuse(Reason::ConsentEndPassed);
+        }
         if let Err(reason) = self.check_scope(part.as_ref().unwrap_or(grant.scope())) {
             return self.redirect_error(reason);
         }
-        self.approve(part, now)
+        self.approve(part, bound, now)
     }
 
     fn deny(&self, now: Timestamp) -> Decision<Redirect> {
@@ -139,10 +143,10 @@ impl AnsweredPage<'_> {
     }
 
     /// Issues the code, for a part of the scope or for all of it.
-    fn approve(&self, part: Option<Scope>, now: Timestamp) -> Decision<Redirect> {
+    fn approve(&self, part: Option<Scope>, bound: &Bound, now: Timestamp) -> Decision<Redirect> {
         let policy = self.ctx.policy;
         let code = self.ctx.moment.entropy.secret().digest();
-        let next = self.grant().approved(self.consent, code, part, policy, now);
+        let next = self.grant().approved(self.consent, code, part, bound, policy, now);
         // The code may be redeemed just before it expires, and the tokens may then be used until
         // they expire.
         let last_use = now

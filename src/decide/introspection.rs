@@ -46,7 +46,7 @@ impl Operation for IntrospectionRequest<'_> {
         let ctx = Context::new(self, loaded, policy, moment);
         let decision = match find_active(token, caller, rules, &ctx) {
             Ok(accepted) => {
-                let active = Introspected::active(Arc::clone(accepted.grant), *accepted.entry);
+                let active = Introspected::active(Arc::clone(accepted.grant), accepted.entry);
                 ctx.allow(EventKind::TokenIntrospected, active)
             }
             Err(reason) => ctx

@@ -156,7 +156,8 @@ impl PresentedCode<'_> {
             return Err(Reason::GrantEnded.into());
         }
         self.ctx.check_accounts()?;
-        narrowed_resources(&self.request.resources, self.grant().terms(), self.ctx.policy)
+        let requested = &self.request.resources;
+        narrowed_resources(requested, Subset::ALL, self.grant().terms(), self.ctx.policy)
     }
 
     /// Returns the tokens that this request mints.

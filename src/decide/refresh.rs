@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope};
+use crate::account::RefreshDecision;
 use crate::client::Client;
 use crate::decision::Decision;
 use crate::event::EventKind;
-use crate::grant::{Active, Grant, Minted, Phase, RevocationCause};
+use crate::grant::{Active, Adjustment, Grant, Minted, Phase, RevocationCause};
 use crate::moment::Timestamp;
 use crate::reason::Reason;
 use crate::record::{Stored, Write};
@@ -48,6 +49,9 @@ impl RefreshExchange<'_> {
             Phase::Revoked(revoked) if revoked.cause == RevocationCause::SecurityEvent => {
                 return Err(Reason::RevokedSecurityEvent);
             }
+            Phase::Revoked(revoked) if revoked.cause == RevocationCause::Superseded => {
+                return Err(Reason::GrantSuperseded);
+            }
             Phase::Revoked(_) => return Err(Reason::GrantRevoked),
             Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::RefreshUnknown),
         };
@@ -82,7 +86,7 @@ struct FamilyToken<'a> {
     now: Timestamp,
 }
 
-/// The scope and resources that a refresh asks for, within the grant's.
+/// The scope and resources that a refresh asks for, within what is left of the grant's.
 struct Narrowed {
     scope: Subset,
     resources: Subset,
@@ -99,12 +103,20 @@ struct Rotation {
 impl FamilyToken<'_> {
     /// Replaces the current token by its successor.
     fn rotate(&self) -> Decision<Tokens> {
-        let narrowed = match self.check_request() {
+        let left = self.active.remaining();
+        let narrowed = match self.check_request(left.scope, left.resources) {
             Ok(narrowed) => narrowed,
             Err(fault) => return self.ctx.refuse(fault),
         };
+        let Some(adjustment) = self.adjustment() else { return self.end_by_host() };
         let grant = self.grant();
         let policy = self.ctx.policy;
+        let scope = narrowed.scope.and(adjustment.remaining_scope);
+        // The host's decision leaves something of the grant and nothing of what was asked for. No
+        // token is issued without a scope, so the decision is not applied either (I53).
+        if scope != Subset::ALL && scope.is_empty(grant.scope().len()) {
+            return self.ctx.refuse(Reason::ScopeBeyondGrant);
+        }
         let presented = &self.request.token.current;
         let salt = self.ctx.moment.entropy.salt();
         let refresh = presented.successor(Successor::Refresh, &salt);
@@ -112,20 +124,62 @@ impl FamilyToken<'_> {
         let minted = Minted {
             refresh: refresh.digest(),
             access: access.digest(),
-            scope: narrowed.scope,
+            scope,
             resources: narrowed.resources,
         };
-        let next = grant.rotated(self.active, &minted, salt, policy, self.now);
+        let next = grant.rotated(self.active, &minted, salt, &adjustment, policy, self.now);
         if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
             return self.ctx.prepare(renewal);
         }
-        let expires = self.now.after(policy.lifetimes().access).min(grant.expires());
+        let expires = self.now.after(policy.lifetimes().access).min(adjustment.expires);
         let expires_in = expires.seconds_from(self.now);
-        let tokens = self.tokens(refresh, access, narrowed.scope, expires_in);
+        let tokens = self.tokens(refresh, access, scope, expires_in);
         self.ctx
             .allow(EventKind::TokensRefreshed, tokens)
             .with_detail(self.dropped_scope())
+            .with_detail(self.changed_by_host(&adjustment))
             .writing(Write::grant(Some(self.stored), next))
+    }
+
+    /// Returns what the host's decision changes in the grant, or `None` if it ends the grant: it
+    /// says so, it leaves no scope, or its end is not in the future.
+    fn adjustment(&self) -> Option<Adjustment<'_>> {
+        let grant = self.grant();
+        let left = self.active.remaining().scope;
+        let decision = &self.ctx.loaded.refresh_decision;
+        if let RefreshDecision::End(_) = decision {
+            return None;
+        }
+        let mut adjustment =
+            Adjustment { remaining_scope: left, properties: None, expires: grant.expires() };
+        let Some(changes) = decision.changes() else { return Some(adjustment) };
+        if let Some(scope) = changes.scope() {
+            let length = grant.scope().len();
+            let kept = left.and(grant.scope().common(scope));
+            if kept.is_empty(length) {
+                return None;
+            }
+            adjustment.remaining_scope = if kept.covers(left, length) { left } else { kept };
+        }
+        if let Some(end) = changes.end() {
+            if end <= self.now {
+                return None;
+            }
+            adjustment.expires = end.min(grant.expires());
+        }
+        adjustment.properties =
+            changes.properties().filter(|properties| Some(*properties) != grant.properties());
+        Some(adjustment)
+    }
+
+    /// Ends the grant by the decision of the host. Call it only for a request that would otherwise
+    /// get tokens: nobody else can make the host's decision count (I53).
+    fn end_by_host(&self) -> Decision<Tokens> {
+        let revoked = self.grant().revoked(RevocationCause::Host, self.now);
+        self.ctx
+            .refuse(Reason::GrantEndedByHost)
+            .with_note(self.ctx.loaded.refresh_decision.note())
+            .writing(Write::grant(Some(self.stored), revoked))
     }
 
     /// Returns the rotation that made the current token from the presented one, if its tokens may
@@ -156,10 +210,14 @@ impl FamilyToken<'_> {
     }
 
     /// Returns the tokens of that rotation again. They are derived anew; their scope and lifetime
-    /// come from the record.
+    /// come from the record. What was taken away from the grant since then changes neither this
+    /// answer nor whether it is given: the same token has one successor (I11).
     fn answer_again(&self, rotation: Rotation) -> Decision<Tokens> {
-        if let Err(fault) = self.check_request() {
+        if let Err(fault) = self.check_request(Subset::ALL, Subset::ALL) {
             return self.ctx.refuse(fault);
+        }
+        if self.adjustment().is_none() {
+            return self.end_by_host();
         }
         let presented = &self.request.token.current;
         let access = presented.successor(Successor::Access, &rotation.salt);
@@ -196,9 +254,10 @@ impl FamilyToken<'_> {
         self.ctx.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
     }
 
-    /// Checks idle time, accounts, scope and resources. Call it only once the token is known to be
+    /// Checks idle time, accounts, and that scope and resources are within these parts of the
+    /// grant's. Call it only once the token is known to be
     /// no replay: otherwise a thief could hide a replay behind a bad scope.
-    fn check_request(&self) -> Result<Narrowed, Fault> {
+    fn check_request(&self, scope: Subset, resources: Subset) -> Result<Narrowed, Fault> {
         if self.now >= self.active.refresh_family().idle_expires {
             return Err(Reason::RefreshIdleExpired.into());
         }
@@ -206,8 +265,8 @@ impl FamilyToken<'_> {
         let terms = self.grant().terms();
         let policy = self.ctx.policy;
         Ok(Narrowed {
-            scope: narrowed_scope(self.request.scope.as_deref(), terms, policy)?,
-            resources: narrowed_resources(&self.request.resources, terms, policy)?,
+            scope: narrowed_scope(self.request.scope.as_deref(), scope, terms, policy)?,
+            resources: narrowed_resources(&self.request.resources, resources, terms, policy)?,
         })
     }
 
@@ -215,6 +274,23 @@ impl FamilyToken<'_> {
     fn dropped_scope(&self) -> Option<String> {
         let requested = self.request.scope.as_deref();
         dropped_from_refresh(requested, self.grant().terms(), self.ctx.policy)
+    }
+
+    /// Returns the event's detail about what the host's decision changes. The values are not in it
+    /// (HOST-08).
+    fn changed_by_host(&self, adjustment: &Adjustment<'_>) -> Option<String> {
+        let is_narrowed = adjustment.remaining_scope != self.active.remaining().scope;
+        let changed = [
+            ("scope", is_narrowed),
+            ("properties", adjustment.properties.is_some()),
+            ("end", adjustment.expires != self.grant().expires()),
+        ];
+        let changed: Vec<_> = changed
+            .into_iter()
+            .filter(|(_, is_changed)| *is_changed)
+            .map(|(name, _)| name)
+            .collect();
+        (!changed.is_empty()).then(|| format!("changed_by_host: {}.", changed.join(", ")))
     }
 
     fn tokens(&self, refresh: Secret, access: Secret, scope: Subset, expires_in: u64) -> Tokens {

@@ -96,42 +96,45 @@ fn known_resources(policy: &Policy) -> String {
     format!("Known: {}.", listed(policy.resources().iter().map(Resource::identifier)))
 }
 
-/// Returns the part of the grant's scope that a refresh requests; all of it if the request names
-/// none (OAuth 2.1 §4.3.1).
+/// Returns the part of what is left of the grant's scope that a refresh requests; all of it if the
+/// request names none (OAuth 2.1 §4.3.1).
 pub(super) fn narrowed_scope(
     requested: Option<&str>,
+    left: Subset,
     terms: &Terms,
     policy: &Policy,
 ) -> Result<Subset, Fault> {
-    let Some(requested) = requested else { return Ok(Subset::ALL) };
+    let Some(requested) = requested else { return Ok(left) };
     let is_granted = |token: &&str| terms.scope.contains(token);
     let kept = tokens(requested).filter(|token| is_granted(token) || !is_dropped(token, policy));
     match terms.scope.subset(kept) {
         // Every token was dropped, so the request names none.
-        Some(Subset::NONE) => Ok(Subset::ALL),
-        Some(subset) => Ok(subset),
-        None => {
-            let beyond = tokens(requested).filter(|token| !is_granted(token));
+        Some(Subset::NONE) => Ok(left),
+        Some(subset) if left.covers(subset, terms.scope.len()) => Ok(subset),
+        Some(_) | None => {
+            let is_left = |token: &str| left.of(terms.scope.tokens()).any(|own| own == token);
+            let beyond = tokens(requested).filter(|token| !is_left(token));
             Err(Reason::ScopeBeyondGrant.hint(format!("Beyond the grant: {}.", listed(beyond))))
         }
     }
 }
 
-/// Returns the part of the grant's resources that a token request names; all of them if it names
-/// none (RFC 8707 §2.2).
+/// Returns the part of what is left of the grant's resources that a token request names; all of it
+/// if the request names none (RFC 8707 §2.2).
 pub(super) fn narrowed_resources(
     requested: &[Cow<'_, str>],
+    left: Subset,
     terms: &Terms,
     policy: &Policy,
 ) -> Result<Subset, Fault> {
     if requested.is_empty() {
-        return Ok(Subset::ALL);
+        return Ok(left);
     }
     let mut subset = Subset::NONE;
     for indicator in requested {
         let mut granted = terms.resources.iter();
         let position = granted.position(|granted| policy.is_same_resource(granted, indicator));
-        let Some(position) = position else {
+        let Some(position) = position.filter(|position| left.has(*position)) else {
             return Err(Reason::ResourceBeyondGrant.received(indicator));
         };
         subset = subset.with(position);

@@ -19,6 +19,7 @@ impl Operation for TokenRequest<'_> {
         Keys {
             grant: self.grant(),
             client: ClientKey::named(&*self.credentials.id),
+            refresh_decision: matches!(self.exchange, Exchange::Refresh(Ok(_))),
             ..Keys::default()
         }
     }

@@ -136,7 +136,11 @@ impl<T> Decision<T> {
     /// Records in the event what was noticed in a request that is allowed.
     pub(crate) fn with_detail(mut self, detail: Option<String>) -> Self {
         if let Some(detail) = detail {
-            self.settled.event.detail = Some(detail.into());
+            let event = &mut self.settled.event;
+            event.detail = Some(match event.detail.take() {
+                None => detail.into(),
+                Some(earlier) => format!("{earlier} {detail}").into(),
+            });
         }
         self
     }

@@ -19,6 +19,10 @@ named_enum! {
         RefreshReplayedInWindow = "refresh_replayed_in_window",
         /// A grant was ended by its client, its user or an administrator.
         GrantRevoked = "grant_revoked",
+        /// The user or an administrator took scope or resources away from a grant.
+        GrantNarrowed = "grant_narrowed",
+        /// A grant was to be narrowed, and had no more than what it was to keep.
+        NothingNarrowed = "nothing_narrowed",
         /// A client revoked an access token.
         TokenRevoked = "token_revoked",
         /// A client revoked a text that is not a valid token, or not one of its own.

@@ -48,8 +48,20 @@ pub(crate) struct IssuedCode {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Active {
     pub(crate) issued_from: Issuance,
+    /// What is left of what was granted, or `None` while nothing was taken away. It only ever
+    /// shrinks, and every token is limited to it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) remaining: Option<Remaining>,
     /// In the order of issue. The entries that have expired are dropped at the next refresh.
     pub(crate) access_tokens: Vec<AccessTokenEntry>,
+}
+
+/// The parts of the grant's scope and resources that are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Remaining {
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
 }
 
 /// What the tokens were issued from, with the facts that only such tokens have.
@@ -139,6 +151,29 @@ impl Active {
         &self.code().refresh_family
     }
 
+    /// Returns the part of the access token's scope and resources that is left.
+    pub(crate) fn limited(&self, entry: &AccessTokenEntry) -> AccessTokenEntry {
+        let Some(left) = self.remaining else { return *entry };
+        AccessTokenEntry {
+            scope: entry.scope.and(left.scope),
+            resources: entry.resources.and(left.resources),
+            ..*entry
+        }
+    }
+
+    /// Returns what is left of scope and resources.
+    pub(crate) fn remaining(&self) -> Remaining {
+        self.remaining.unwrap_or(Remaining::ALL)
+    }
+
+    /// Returns whether some scope and some resource is left.
+    pub(super) fn is_consistent(&self, terms: &Terms) -> bool {
+        self.remaining.is_none_or(|left| {
+            !left.scope.is_empty(terms.scope.len())
+                && !left.resources.is_empty(terms.resources.len())
+        })
+    }
+
     /// Returns the access token of this digest. Every entry is compared, in constant time, so that
     /// the time does not depend on which entry matches.
     pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessTokenEntry> {
@@ -154,8 +189,20 @@ impl Active {
     }
 }
 
+impl Remaining {
+    const ALL: Self = Self { scope: Subset::ALL, resources: Subset::ALL };
+
+    /// Returns what is left of both, or `None` if that is everything.
+    pub(super) fn and(self, scope: Subset, resources: Subset) -> Option<Self> {
+        let scope = self.scope.and(scope);
+        let resources = self.resources.and(resources);
+        Some(Self { scope, resources }).filter(|left| *left != Self::ALL)
+    }
+}
+
 impl AccessTokenEntry {
-    /// Returns whether the token is for this resource.
+    /// Returns whether the token is for this resource. Call it on what is
+    /// [left](Active::limited) of the token.
     pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }

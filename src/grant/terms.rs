@@ -1,8 +1,9 @@
-//! What was granted, to whom, and on what basis. Fixed at the consent.
+//! What was granted, to whom, and on what basis. Fixed at the consent, except for the properties.
 
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Timestamp;
+use crate::value::properties::Properties;
 use crate::value::redirect_uri::{self, VerifiedRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::text::{ClientId, Subject};
@@ -20,6 +21,10 @@ pub(crate) struct Terms {
     pub(crate) resources: Box<[Box<str>]>,
     /// When the consent page was made.
     pub(crate) created: Timestamp,
+    /// What the host has bound to the grant, at the consent or at a refresh. `None` differs from an
+    /// empty object.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) properties: Option<Properties>,
 }
 
 /// On what basis the client has access, with the facts that only this basis has.
@@ -60,6 +65,31 @@ impl Terms {
     pub(crate) fn redirect_uri(&self) -> &VerifiedRedirectUri {
         let Basis::Consent { redirect_uri, .. } = &self.basis;
         redirect_uri
+    }
+
+    /// Returns whether both grants are at one place: those of one client for one user, whose code
+    /// went to the same `https` URI on a host of the client's, for the same resources and with the
+    /// same properties.
+    ///
+    /// A grant on the user's own device is at no place. All installations of an application share
+    /// its `client_id` and its redirect URI, and no request names the installation.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        let covers = |own: &Self, other: &Self| {
+            other.resources.iter().all(|resource| own.resources.contains(resource))
+        };
+        self.has_place()
+            && self.client_id == other.client_id
+            && self.account().subject == other.account().subject
+            && self.redirect_uri() == other.redirect_uri()
+            && covers(self, other)
+            && covers(other, self)
+            && self.properties == other.properties
+    }
+
+    /// Returns whether the code went to a host of the client's, and not to the user's own device.
+    pub(crate) fn has_place(&self) -> bool {
+        let uri = self.redirect_uri();
+        !uri.is_loopback() && !uri.is_private_use()
     }
 
     /// Returns whether the authorization request had a `redirect_uri`.

@@ -11,6 +11,7 @@ use super::{
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::GrantId;
+use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
 
@@ -22,6 +23,24 @@ pub(crate) struct Minted {
     pub(crate) scope: Subset,
     /// The part of the grant's resources that the access token is for.
     pub(crate) resources: Subset,
+}
+
+/// What the host adds to a grant when its user consents.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bound {
+    pub(crate) properties: Option<Properties>,
+    /// The end of the grant. It ends earlier if its lifetime does.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// What a refresh changes in a grant besides the rotation, by the decision of the host.
+pub(crate) struct Adjustment<'a> {
+    /// What is left of the scope, within what was left before.
+    pub(crate) remaining_scope: Subset,
+    /// The new properties, or `None` if they stay.
+    pub(crate) properties: Option<&'a Properties>,
+    /// The new end, which is not later than the present one.
+    pub(crate) expires: Timestamp,
 }
 
 impl Grant {
@@ -43,23 +62,29 @@ impl Grant {
     }
 
     /// Issues an authorization code, for the operation *approve*. `scope` is the part of the
-    /// requested scope that the user allowed, or `None` for all of it. The absolute lifetime of the
-    /// grant begins here.
+    /// requested scope that the user allowed, or `None` for all of it; `bound` is what the host adds.
+    /// The absolute lifetime of the grant begins here.
     pub(crate) fn approved(
         &self,
         consent: &PendingConsent,
         code_digest: Digest,
         scope: Option<Scope>,
+        bound: &Bound,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let terms = match scope {
-            None => Arc::clone(&self.0.terms),
-            Some(scope) => Arc::new(Terms { scope, ..(*self.0.terms).clone() }),
+        let terms = if scope.is_none() && bound.properties.is_none() {
+            Arc::clone(&self.0.terms)
+        } else {
+            let mut terms = (*self.0.terms).clone();
+            terms.properties.clone_from(&bound.properties);
+            terms.scope = scope.unwrap_or(terms.scope);
+            Arc::new(terms)
         };
         let lifetimes = policy.lifetimes();
-        let expires =
+        let longest =
             lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+        let expires = bound.until.map_or(longest, |until| until.min(longest));
         let issued = IssuedCode {
             consent: consent.clone(),
             code_digest,
@@ -91,9 +116,12 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let access_token = self.access_token(minted, policy, now);
-        let idle_expires =
-            if gets_refresh_token { self.idle_expires(policy, now) } else { access_token.expires };
+        let access_token = access_token(minted, self.0.expires, policy, now);
+        let idle_expires = if gets_refresh_token {
+            idle_expires(self.0.expires, policy, now)
+        } else {
+            access_token.expires
+        };
         let replay_window = (!policy.replay_window().is_zero())
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
@@ -108,21 +136,26 @@ impl Grant {
                 replay_window,
             },
         };
-        let active =
-            Active { issued_from: Issuance::Code(code), access_tokens: vec![access_token] };
+        let active = Active {
+            issued_from: Issuance::Code(code),
+            remaining: None,
+            access_tokens: vec![access_token],
+        };
         self.next(now, Phase::Active(active))
     }
 
-    /// Makes the successor the current refresh token, drops expired access tokens and adds the new
-    /// one, for the operation *refresh*.
+    /// Makes the successor the current refresh token, drops expired access tokens, adds the new one
+    /// and makes the host's adjustment, for the operation *refresh*.
     pub(crate) fn rotated(
         &self,
         active: &Active,
         minted: &Minted,
         salt: Salt,
+        adjustment: &Adjustment<'_>,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
+        let expires = adjustment.expires.min(self.0.expires);
         let mut access_tokens = Vec::with_capacity(active.access_tokens.len() + 1);
         if !policy.revokes_previous_access() {
             access_tokens.extend(active.access_tokens.iter().filter(|entry| now < entry.expires));
@@ -131,7 +164,7 @@ impl Grant {
         // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
-        access_tokens.push(self.access_token(minted, policy, now));
+        access_tokens.push(access_token(minted, expires, policy, now));
         let previous = active.refresh_family();
         let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
@@ -144,12 +177,40 @@ impl Grant {
         let refresh_family = RefreshFamily {
             family_digest: previous.family_digest,
             current_digest: minted.refresh,
-            idle_expires: self.idle_expires(policy, now),
+            idle_expires: idle_expires(expires, policy, now),
             rotated: now,
             replay_window,
         };
-        let issued_from = Issuance::Code(RedeemedCode { refresh_family, ..*active.code() });
-        self.next(now, Phase::Active(Active { issued_from, access_tokens }))
+        let next = Active {
+            issued_from: Issuance::Code(RedeemedCode { refresh_family, ..*active.code() }),
+            remaining: active.remaining().and(adjustment.remaining_scope, Subset::ALL),
+            access_tokens,
+        };
+        let terms = match adjustment.properties {
+            None => Arc::clone(&self.0.terms),
+            Some(properties) => {
+                let properties = Some(properties.clone());
+                Arc::new(Terms { properties, ..(*self.0.terms).clone() })
+            }
+        };
+        Self(Fields { terms, expires, ..self.next(now, Phase::Active(next)).0 })
+    }
+
+    /// Takes everything away that is not in these subsets, for the operation *narrow*. Nothing can
+    /// be added: the subsets of before stay limits.
+    pub(crate) fn narrowed(
+        &self,
+        active: &Active,
+        scope: Subset,
+        resources: Subset,
+        now: Timestamp,
+    ) -> Self {
+        let next = Active {
+            issued_from: active.issued_from.clone(),
+            remaining: active.remaining().and(scope, resources),
+            access_tokens: active.access_tokens.clone(),
+        };
+        self.next(now, Phase::Active(next))
     }
 
     /// Ends every credential of the grant, for the operation *revoke*.
@@ -172,6 +233,7 @@ impl Grant {
         let next = Active {
             issued_from: active.issued_from.clone(),
             access_tokens: others.copied().collect(),
+            remaining: active.remaining,
         };
         self.next(now, Phase::Active(next))
     }
@@ -193,26 +255,9 @@ impl Grant {
         let code_challenge = consent.code_challenge;
         let issued_from =
             Issuance::Code(RedeemedCode { digest, code_challenge, redeemed, refresh_family });
-        let phase = Phase::Active(Active { issued_from, access_tokens: Vec::new() });
+        let phase =
+            Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
         Self(Fields { expires: until, phase, ..self.0 })
-    }
-
-    /// Returns the entry of the new access token. It does not outlive the grant.
-    fn access_token(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> AccessTokenEntry {
-        let expires = now.after(policy.lifetimes().access).min(self.0.expires);
-        AccessTokenEntry {
-            digest: minted.access,
-            issued: now,
-            expires,
-            scope: minted.scope,
-            resources: minted.resources,
-        }
-    }
-
-    /// Returns the idle expiry of a refresh token that is issued now. It does not outlive the
-    /// grant.
-    fn idle_expires(&self, policy: &Policy, now: Timestamp) -> Timestamp {
-        now.after(policy.lifetimes().refresh_idle).min(self.0.expires)
     }
 
     /// Returns this grant in another phase, with `now` as the latest time at which it was written.
@@ -226,4 +271,27 @@ impl Grant {
             phase,
         })
     }
+}
+
+/// Returns the entry of an access token that is issued now. It does not outlive the grant, which
+/// ends at `end`.
+fn access_token(
+    minted: &Minted,
+    end: Timestamp,
+    policy: &Policy,
+    now: Timestamp,
+) -> AccessTokenEntry {
+    AccessTokenEntry {
+        digest: minted.access,
+        issued: now,
+        expires: now.after(policy.lifetimes().access).min(end),
+        scope: minted.scope,
+        resources: minted.resources,
+    }
+}
+
+/// Returns the idle expiry of a refresh token that is issued now. It does not outlive the grant,
+/// which ends at `end`.
+fn idle_expires(end: Timestamp, policy: &Policy, now: Timestamp) -> Timestamp {
+    now.after(policy.lifetimes().refresh_idle).min(end)
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError, RateRules,
-    TokenRedirectUri,
+    Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -97,6 +97,7 @@ impl PolicyBuilder {
             lenient_on_method: false,
             revoke_previous_access: false,
             refuse_reused_challenges: false,
+            supersede: Supersede::default(),
             slow_hash: None,
         };
         Self {

@@ -274,6 +274,17 @@ pub enum PolicyError {
          leave introspection() out."
     )]
     IntrospectionMethods,
+    /// The properties of a grant are to be a member of the introspection response that the protocol
+    /// uses.
+    #[error(
+        "introspection member '{}' is refused: the protocol uses this name, or it is empty (RFC 7662 \
+         §2.2). Pass another to IntrospectionRules::with_properties().",
+        log_text(member)
+    )]
+    IntrospectionMember {
+        /// The name as it was given.
+        member: String,
+    },
     /// A lifetime is not a whole number of seconds, is zero, or is too long to count.
     #[error(
         "lifetime {lifetime} {value:?} is refused: a lifetime is a whole number of seconds, from one \

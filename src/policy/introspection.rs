@@ -14,7 +14,32 @@
 pub struct IntrospectionRules {
     /// Each caller's `client_id`, with a resource that it can ask about.
     pub(super) callers: Vec<(String, String)>,
+    /// The member of the response that has the properties of the grant.
+    pub(super) properties: Option<String>,
 }
+
+/// Members of the response that this crate writes or that are registered for it (RFC 7662 §2.2;
+/// RFC 9449 §6.2; RFC 9470 §6.2; RFC 8693 §4; RFC 9396 §9.2).
+const RESERVED: [&str; 18] = [
+    "active",
+    "scope",
+    "client_id",
+    "username",
+    "token_type",
+    "exp",
+    "iat",
+    "nbf",
+    "sub",
+    "aud",
+    "iss",
+    "jti",
+    "cnf",
+    "auth_time",
+    "acr",
+    "act",
+    "may_act",
+    "authorization_details",
+];
 
 impl IntrospectionRules {
     /// Lets this client ask about tokens for this resource of the policy. Default: no client can,
@@ -29,6 +54,28 @@ impl IntrospectionRules {
     ) -> Self {
         self.callers.push((client_id.into(), resource.into()));
         self
+    }
+
+    /// Shows the properties of a grant ([`ConsentDecision::with_properties`]) as this member of the
+    /// response. Default: they are not shown. The name must not be one of the protocol's.
+    ///
+    /// Every resource server that may introspect then reads all of them (RFC 7662 §5): bind nothing
+    /// to a grant that one of them must not know.
+    ///
+    /// [`ConsentDecision::with_properties`]: crate::request::ConsentDecision::with_properties
+    pub fn with_properties(mut self, member: impl Into<String>) -> Self {
+        self.properties = Some(member.into());
+        self
+    }
+
+    /// Returns the name of the member that has the properties of the grant.
+    pub(crate) fn properties(&self) -> Option<&str> {
+        self.properties.as_deref()
+    }
+
+    /// Returns whether the member of the properties has a name that the protocol uses, or none.
+    pub(super) fn is_reserved(member: &str) -> bool {
+        member.is_empty() || RESERVED.contains(&member)
     }
 
     /// Returns the identifiers of the resources that a client can ask about.

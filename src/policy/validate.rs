@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use self::urls::{check_endpoints, check_issuer};
 use super::builder::NamedEndpoints;
-use super::{Lifetimes, Limits, Policy, PolicyError};
+use super::{IntrospectionRules, Lifetimes, Limits, Policy, PolicyError};
 use crate::reason::ErrorCode;
 use crate::value::redirect_uri::LoopbackPorts;
 use crate::value::resource;
@@ -211,6 +211,9 @@ fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
     }
     if rules.callers.is_empty() {
         return Err(PolicyError::IntrospectionCallers);
+    }
+    if let Some(member) = rules.properties().filter(|name| IntrospectionRules::is_reserved(name)) {
+        return Err(PolicyError::IntrospectionMember { member: member.to_owned() });
     }
     match rules.callers.iter().find(|(_, resource)| policy.resource(resource).is_none()) {
         Some((client_id, resource)) => Err(PolicyError::IntrospectionResource {

@@ -17,7 +17,7 @@ impl<'a> ConnectionList<'a> {
     /// and pending consents are not connections, so the list can have fewer entries than `limit`
     /// although more grants follow.
     pub fn new(subject: &'a str, after: Option<GrantId>, limit: usize) -> Self {
-        Self { list: GrantList::new(subject, after, limit) }
+        Self { list: GrantList::Page { subject, after, limit } }
     }
 }
 

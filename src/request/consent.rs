@@ -2,17 +2,47 @@
 
 use std::fmt;
 
+use crate::grant::Bound;
+use crate::moment::Timestamp;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::authorization::User;
 use crate::value::credential::{Credential, Kind};
+use crate::value::properties::Properties;
 
 /// A decision on a consent page: the ticket of the page, the user who submitted it, and the choice.
 /// Everything else is in the grant's record, so that no form field can change it.
+///
+/// [`Server::consent`](crate::Server::consent) makes and runs one. A host that binds properties to
+/// the grant, or gives it an end, makes it itself and passes it to
+/// [`Server::run`](crate::Server::run):
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let (alice, page) = (example::alice(), example::page(&server).await);
+/// # let (ticket, a_year) = (page.ticket(), std::time::Duration::from_secs(365 * 24 * 3600));
+/// use grantcore::Choice;
+/// use grantcore::request::ConsentDecision;
+/// use grantcore::value::Properties;
+///
+/// // POST of the consent page. The organization comes from the host's own records: what a form
+/// // names is looked up, and checked to be one of alice's.
+/// let decision = ConsentDecision::new(&ticket, alice, Choice::Allow)?
+///     .with_properties(Properties::parse(r#"{"org":"acme"}"#)?)
+///     .until(server.now().after(a_year));
+/// let redirect = server.run(decision).await?;
+/// assert_eq!(redirect.reply().status, 303); // To the client, with the code.
+/// # Ok(())
+/// # }
+/// ```
 pub struct ConsentDecision<'a> {
     pub(crate) ticket: Credential,
     pub(crate) user: User<'a>,
     pub(crate) choice: Choice<'a>,
+    pub(crate) bound: Bound,
 }
 
 /// The choice of the user.
@@ -48,7 +78,27 @@ impl<'a> ConsentDecision<'a> {
     pub fn new(ticket: &str, user: User<'a>, choice: Choice<'a>) -> Result<Self, Refusal> {
         let ticket = Credential::parse(Kind::Ticket, ticket)
             .ok_or_else(|| Refusal::plain(Reason::TicketMissing, Endpoint::Authorization))?;
-        Ok(Self { ticket, user, choice })
+        Ok(Self { ticket, user, choice, bound: Bound::default() })
+    }
+
+    /// Binds these properties to the grant. Each check of its tokens returns them
+    /// ([`Access::properties`](crate::Access::properties)). Default: none. A denial ignores them.
+    ///
+    /// They are what the host says about the grant, and not what the client or the browser says:
+    /// copy nothing from a request that the host has not checked.
+    #[must_use = "the decision with the properties is the one returned"]
+    pub fn with_properties(mut self, properties: Properties) -> Self {
+        self.bound.properties = Some(properties);
+        self
+    }
+
+    /// Ends the grant at this time, if it does not end earlier by its
+    /// [lifetime](crate::policy::Lifetimes). No refresh and no later policy moves this end. Default:
+    /// none. A denial ignores it, and a time that is not in the future is refused.
+    #[must_use = "the decision with the end is the one returned"]
+    pub fn until(mut self, end: Timestamp) -> Self {
+        self.bound.until = Some(end);
+        self
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::grant::{AccessTokenEntry, Grant};
 use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
+use crate::value::properties::Properties;
 use crate::value::text::{ClientId, Subject};
 
 /// A call that a protected resource may serve.
@@ -29,6 +30,7 @@ use crate::value::text::{ClientId, Subject};
 #[derive(Clone, Debug)]
 pub struct Access {
     pub(crate) grant: Arc<Grant>,
+    /// What is left of the access token.
     pub(crate) token: AccessTokenEntry,
     pub(crate) correlation: CorrelationId,
     pub(crate) warning: Option<Warning>,
@@ -61,12 +63,20 @@ impl Access {
         self.grant.id()
     }
 
-    /// Returns the scope tokens of the access token.
+    /// Returns what the host has bound to the grant
+    /// ([`ConsentDecision::with_properties`](crate::request::ConsentDecision::with_properties)), or
+    /// `None` if it has bound nothing.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.grant.properties()
+    }
+
+    /// Returns the scope tokens of the access token, without those that were taken away from the
+    /// grant.
     pub fn scope(&self) -> impl Iterator<Item = &str> {
         self.token.scope.of(self.grant.scope().tokens())
     }
 
-    /// Returns the resources that the access token is for.
+    /// Returns the resources that the access token is for, without those that were taken away.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.token.resources.of(self.grant.resources())
     }

@@ -8,7 +8,7 @@ use crate::client::{Client, Registration};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
-use crate::value::credential::Issued;
+use crate::value::credential::{GrantId, Issued};
 use crate::value::prompt::{PromptWords, RequestDigest};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::uri::{Uri, is_page};
@@ -215,6 +215,13 @@ impl ConsentPage {
     /// distrust a client that is minutes old.
     pub fn registered(&self) -> Timestamp {
         self.client.created()
+    }
+
+    /// Returns the id of the grant that an approval makes. It identifies the flow in the audit log,
+    /// and is the id of [`Access`](crate::Access) and
+    /// [`Connection`](crate::response::Connection).
+    pub fn grant_id(&self) -> GrantId {
+        self.grant.id()
     }
 
     /// Returns the user that the page is for.

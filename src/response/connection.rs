@@ -9,6 +9,7 @@ use crate::grant::{Active, Grant, Phase};
 use crate::moment::Timestamp;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
+use crate::value::properties::Properties;
 use crate::value::text::ClientId;
 
 /// A connected application of a user: a grant that has working tokens, or can get new ones.
@@ -57,7 +58,7 @@ impl Connection {
         if is_over || matches!(served, Err(Reason::ClientUnknown)) {
             return None;
         }
-        let access_expires = works_until(active, now);
+        let access_expires = works_until(active, now).map(|expires| expires.min(grant.expires()));
         let is_active =
             access_expires.is_some() && served.is_ok() && loaded.check_accounts().is_ok();
         Some(Self {
@@ -92,14 +93,14 @@ impl Connection {
         &self.client
     }
 
-    /// Returns the granted scope tokens.
+    /// Returns the granted scope tokens, without those that were taken away.
     pub fn scope(&self) -> impl Iterator<Item = &str> {
-        self.grant.scope().tokens()
+        self.grant.remaining_scope()
     }
 
-    /// Returns the granted resources.
+    /// Returns the granted resources, without those that were taken away.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
-        self.grant.resources()
+        self.grant.remaining_resources()
     }
 
     /// Returns host and port that the code was sent to, or the scheme of a private-use URI. It
@@ -141,8 +142,13 @@ impl Connection {
         self.access_expires
     }
 
-    /// Returns when the connection ends: at the end of its absolute lifetime, or earlier if the
-    /// application does not refresh its tokens.
+    /// Returns what the host has bound to the grant, or `None` if it has bound nothing.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.grant.properties()
+    }
+
+    /// Returns when the connection ends: at the end of its absolute lifetime or of the time that
+    /// the consent gave it, or earlier if the application does not refresh its tokens.
     pub fn expires(&self) -> Timestamp {
         self.expires
     }

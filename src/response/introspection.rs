@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::ser::{self, SerializeMap as _};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::reply::Reply;
 use super::token::ScopeText;
 use crate::grant::{AccessTokenEntry, Grant};
-use crate::policy::Policy;
+use crate::policy::{IntrospectionRules, Policy};
+use crate::value::properties::Properties;
 
 /// The state of a token for one resource server. All details of an active token are disclosed, and
 /// none of an inactive one (RFC 7662 §4).
@@ -22,7 +25,9 @@ struct InactiveToken {
 #[derive(Serialize)]
 struct ActiveToken<'a> {
     active: bool,
-    scope: ScopeText<'a>,
+    /// Absent if nothing of the scope is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopeText<'a>>,
     client_id: &'a str,
     token_type: &'a str,
     exp: u64,
@@ -30,6 +35,24 @@ struct ActiveToken<'a> {
     sub: &'a str,
     aud: Audience<'a>,
     iss: &'a str,
+    #[serde(flatten)]
+    properties: Option<PropertiesMember<'a>>,
+}
+
+/// The properties of the grant, under the name that the policy gives them.
+struct PropertiesMember<'a> {
+    name: &'a str,
+    properties: &'a Properties,
+}
+
+impl Serialize for PropertiesMember<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let object: &RawValue =
+            serde_json::from_str(self.properties.as_str()).map_err(ser::Error::custom)?;
+        let mut members = serializer.serialize_map(Some(1))?;
+        members.serialize_entry(self.name, object)?;
+        members.end()
+    }
 }
 
 /// One resource as a string, or several as an array (RFC 7519 §4.1.3).
@@ -57,9 +80,12 @@ impl Introspected {
         let Some((grant, token)) = &self.0 else {
             return Reply::json(200, &InactiveToken { active: false });
         };
+        let scope = ScopeText { granted: grant.scope(), subset: token.scope };
+        let name = policy.introspection().and_then(IntrospectionRules::properties);
+        let properties = name.zip(grant.properties());
         let body = ActiveToken {
             active: true,
-            scope: ScopeText { granted: grant.scope(), subset: token.scope },
+            scope: (!token.scope.is_empty(grant.scope().len())).then_some(scope),
             client_id: grant.client_id().as_str(),
             token_type: "Bearer",
             exp: token.expires.unix_seconds(),
@@ -67,6 +93,7 @@ impl Introspected {
             sub: grant.subject().as_str(),
             aud: audience(token.resources.of(grant.resources()).collect()),
             iss: policy.issuer(),
+            properties: properties.map(|(name, properties)| PropertiesMember { name, properties }),
         };
         Reply::json(200, &body)
     }

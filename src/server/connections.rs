@@ -6,6 +6,7 @@ use crate::audit::AuditLog;
 use crate::client::ClientStatus;
 use crate::request::client_status::ClientStatusChange;
 use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation, RevokedBy};
+use crate::request::narrowing::{GrantNarrowing, Narrowing};
 use crate::response::connection::Connections;
 use crate::store::{AccountSource, Store};
 use crate::value::credential::GrantId;
@@ -102,6 +103,53 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         grant: GrantId,
     ) -> Result<(), Error<S::Error>> {
         self.run(GrantRevocation::by_user(grant, subject)).await
+    }
+
+    /// Takes scope or resources away from one of a user's connections, at once and for good: the
+    /// next check refuses what is gone, and no refresh brings it back. Another user's connection is
+    /// refused as unknown, like one that has ended.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// # let (checked, text) = ("notes", server.connections("alice", None, 1).await?.entries[0].grant_id().to_string());
+    /// use grantcore::request::Narrowing;
+    ///
+    /// // POST /settings/apps/{grant}, by the user who is signed in
+    /// let to = Narrowing::default().with_scope(checked.parse()?);
+    /// server.narrow_connection("alice", text.parse()?, &to).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown connection, for more than was granted, and if nothing would
+    /// be left; [`Error::Failed`] if the store failed.
+    pub async fn narrow_connection(
+        &self,
+        subject: &str,
+        grant: GrantId,
+        to: &Narrowing,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(GrantNarrowing::by_user(grant, subject, to)).await
+    }
+
+    /// Takes scope or resources away from one grant of any user, as
+    /// [`narrow_connection`](Self::narrow_connection) does. The note is for the audit log. The host
+    /// checks that its caller may do so.
+    ///
+    /// # Errors
+    /// Those of [`narrow_connection`](Self::narrow_connection).
+    pub async fn narrow_grant(
+        &self,
+        grant: GrantId,
+        to: &Narrowing,
+        note: &str,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(GrantNarrowing::by_administrator(grant, note, to)).await
     }
 
     /// Revokes one grant of any user. The host checks that its caller may do so. A grant that does

@@ -1,5 +1,6 @@
 //! The endpoints of the code flow, and the check at resources: one call each.
 
+use super::supersede::superseding;
 use super::watch::Limit;
 use super::{Error, Server};
 use crate::audit::AuditLog;
@@ -14,7 +15,6 @@ use crate::response::access::Access;
 use crate::response::authorization::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
-use crate::response::token::Tokens;
 use crate::store::{AccountSource, Store};
 use crate::throttle::Admitted;
 
@@ -178,6 +178,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # Errors
     /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
     /// failed.
+    ///
+    /// A host that binds properties to the grant, or gives it an end, runs a
+    /// [`ConsentDecision`](crate::request::ConsentDecision) instead.
     pub async fn consent(
         &self,
         ticket: &str,
@@ -234,7 +237,11 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         }
         let admitted = Admitted { request: &parsed, source, at: now };
         let limit = Limit::Token(&admitted);
-        self.decide(Ok(&parsed), limit, source).await.map(Tokens::reply)
+        let tokens = self.decide(Ok(&parsed), limit, source).await?;
+        if let Some(grant) = superseding(&parsed, &tokens, &core.policy) {
+            self.supersede(grant).await;
+        }
+        Ok(tokens.reply())
     }
 
     /// Records the refusal of a token request by a limit that the host keeps itself (see

@@ -13,7 +13,8 @@ use crate::value::text::Subject;
 /// An implementation promises that [`load`](Store::load) and [`load_grants`](Store::load_grants)
 /// fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
 /// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
-/// [`Loaded::fill_accounts`] does so where no join is possible.
+/// [`Loaded::fill_accounts`] does so where no join is possible. A server asks for
+/// [`Accounts::refresh_decision`] itself.
 ///
 /// ```
 /// # use grantcore::{LoadsAccounts, MemoryStore, Policy, Server};
@@ -45,10 +46,12 @@ pub trait AccountSource<S: Store>: Send + Sync + Sealed<S> {
     #[doc(hidden)]
     const IN_STORE: bool;
 
-    /// Loads the accounts that the store did not load.
+    /// Loads the accounts that the store did not load, and the host's decision about a grant that
+    /// is being refreshed.
     #[doc(hidden)]
     fn complete(
         &self,
+        store: &S,
         keys: &Keys<'_>,
         loaded: &mut Loaded,
     ) -> impl Future<Output = Result<(), FailureCause<S::Error>>> + Send;
@@ -78,10 +81,12 @@ impl<S: LoadsAccounts> AccountSource<S> for FromStore {
 
     async fn complete(
         &self,
-        _: &Keys<'_>,
-        _: &mut Loaded,
+        store: &S,
+        keys: &Keys<'_>,
+        loaded: &mut Loaded,
     ) -> Result<(), FailureCause<<S as Store>::Error>> {
-        Ok(())
+        let filled = loaded.fill_refresh_decision(keys, store).await;
+        filled.map_err(|error| FailureCause::Accounts(error.into()))
     }
 
     async fn raise_epoch(
@@ -100,6 +105,7 @@ impl<S: Store, A: Accounts> AccountSource<S> for A {
 
     async fn complete(
         &self,
+        _: &S,
         keys: &Keys<'_>,
         loaded: &mut Loaded,
     ) -> Result<(), FailureCause<S::Error>> {
@@ -115,7 +121,8 @@ impl<S: Store, A: Accounts> AccountSource<S> for A {
 
 impl Loaded {
     /// Replaces the loaded accounts with those of `accounts`: the account of the user, that of the
-    /// client's owner and, where the keys ask for it, the balance of the grant's account.
+    /// client's owner and, where the keys ask for them, the balance of the grant's account and the
+    /// decision about the grant.
     ///
     /// # Errors
     /// The first error of `accounts`. The loaded accounts are then unchanged.
@@ -138,9 +145,24 @@ impl Loaded {
             Some(grant) => Some(accounts.balance(grant.subject().as_str()).await?),
             None => None,
         };
+        self.fill_refresh_decision(keys, accounts).await?;
         self.account = account;
         self.owner = owner;
         self.balance = balance;
+        Ok(())
+    }
+
+    /// Asks for the host's decision about the grant, where the keys ask for it.
+    async fn fill_refresh_decision<A: Accounts>(
+        &mut self,
+        keys: &Keys<'_>,
+        accounts: &A,
+    ) -> Result<(), A::Error> {
+        if let Some(stored) =
+            self.grant.as_ref().filter(|stored| keys.is_refresh_of(&stored.record))
+        {
+            self.refresh_decision = accounts.refresh_decision(&stored.record).await?;
+        }
         Ok(())
     }
 }

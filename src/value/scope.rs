@@ -83,6 +83,17 @@ impl Scope {
         &self.0
     }
 
+    /// Returns the number of tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.tokens().count()
+    }
+
+    /// Returns the subset of the tokens that `other` has as well.
+    pub(crate) fn common(&self, other: &Scope) -> Subset {
+        let shared = self.tokens().enumerate().filter(|(_, token)| other.contains(token));
+        shared.fold(Subset::NONE, |subset, (position, _)| subset.with(position))
+    }
+
     /// Returns the subset of these tokens, or `None` if the set lacks one of them.
     pub(crate) fn subset<'a>(&self, mut tokens: impl Iterator<Item = &'a str>) -> Option<Subset> {
         tokens.try_fold(Subset::NONE, |bits, token| {
@@ -152,6 +163,27 @@ impl Subset {
 
     pub(crate) fn has(self, position: usize) -> bool {
         self.0 & Self::NONE.with(position).0 != 0
+    }
+
+    /// Returns the members that are in both subsets.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Returns whether none of the first `length` members is in the subset.
+    pub(crate) fn is_empty(self, length: usize) -> bool {
+        self.0 & Self::first(length).0 == 0
+    }
+
+    /// Returns whether each of the first `length` members that is in `other` is in this subset.
+    pub(crate) fn covers(self, other: Self, length: usize) -> bool {
+        other.0 & !self.0 & Self::first(length).0 == 0
+    }
+
+    /// Returns the subset of the first `length` members.
+    fn first(length: usize) -> Self {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        Self(1_u64.checked_shl(length).map_or(u64::MAX, |above| above - 1))
     }
 
     /// Returns the members of the list that are in the subset.

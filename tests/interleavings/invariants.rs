@@ -30,11 +30,11 @@ pub enum Verdict {
 use Verdict::Silent;
 
 /// Returns the verdict of an invariant that applies to the move.
-fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
+pub fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
     if holds { Verdict::Holds } else { Verdict::Broken(what()) }
 }
 
-type Judge = fn(&Seen<'_>) -> Verdict;
+pub type Judge = fn(&Seen<'_>) -> Verdict;
 
 pub const INVARIANTS: [(&str, Judge); 13] = [
     ("I3", i3),
@@ -190,7 +190,9 @@ fn i12(seen: &Seen<'_>) -> Verdict {
     };
     match place {
         Place::InWindow => {
-            must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_))), fault)
+            let is_answered =
+                decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_)));
+            must(is_answered || decided.is_ended_by_host(), fault)
         }
         Place::Crowded => {
             must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), fault)
@@ -222,7 +224,8 @@ fn i14(seen: &Seen<'_>) -> Verdict {
     // A client that has tokens does not present its code again.
     let thief =
         redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
-    let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke);
+    let ends = |ask| matches!(ask, Ask::Judge(judgment) if judgment.ends());
+    let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke || ends(actor.ask));
     let honest = !thief && !revokes && !seen.after.actors.iter().any(|actor| actor.began_outside);
     let wrote = seen.before.record != seen.after.record;
     if seen.world.window == 0 || !tokens || !honest || !wrote {
@@ -240,7 +243,11 @@ fn i17(seen: &Seen<'_>) -> Verdict {
     let fault =
         || format!("{:?} wrote {:?} and got {:?}", decided.by, decided.wrote, decided.answer);
     if let Some(own) = history.iter().position(|entry| {
-        entry.by == decided.by && entry.wrote != GrantState::Revoked(RevocationCause::Replay)
+        let is_end = matches!(
+            entry.wrote,
+            GrantState::Revoked(RevocationCause::Replay | RevocationCause::Host)
+        );
+        entry.by == decided.by && !is_end
     }) {
         let succeeds = match decided.ask {
             Ask::Deny => decided.answer == Some(Answer::No(Reason::AccessDenied)),
@@ -250,6 +257,7 @@ fn i17(seen: &Seen<'_>) -> Verdict {
             !replays
                 && (own + 1 < history.len()
                     || seen.has_ended(decided)
+                    || decided.is_ended_by_host()
                     || decided.wrote.is_none() && succeeds),
             fault,
         );
@@ -344,7 +352,7 @@ impl Seen<'_> {
 
     /// Returns whether the move changed nothing that credentials are judged by, and no response
     /// left.
-    fn changes_nothing(&self) -> bool {
+    pub fn changes_nothing(&self) -> bool {
         match self.taken {
             Move::ReadGrant { .. } | Move::ReadStanding { .. } => true,
             Move::Decide(_) => self.before.record == self.after.record,
@@ -352,7 +360,7 @@ impl Seen<'_> {
         }
     }
 
-    fn decided(&self) -> Option<&Decided> {
+    pub fn decided(&self) -> Option<&Decided> {
         match self.taken {
             Move::Decide(decided) => Some(decided),
             _ => None,
@@ -398,7 +406,7 @@ impl Seen<'_> {
         let history = self.history(decided);
         let now = self.record_time(decided);
         let within = |entry: &Entry| now < entry.at + self.world.window;
-        let mut rotations = history.iter().rev().filter(|entry| entry.wrote == GrantState::Active);
+        let mut rotations = history.iter().rev().filter(|entry| entry.issues);
         let last = rotations.next();
         let before = rotations.next();
         let is_ours = |entry: &&Entry| entry.rotated == decided.presented;

@@ -10,7 +10,8 @@
 //! - [`state`], [`world`]: the state, and its constant surroundings
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
-//! - [`invariants`]: the predicates, one for each invariant
+//! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
+//! - [`supersession`]: a model of its own, of several grants of one user
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
 #![allow(
@@ -22,12 +23,14 @@
     reason = "a test may fail loudly"
 )]
 
+mod host_invariants;
 mod invariants;
 mod request;
 mod scenario;
 mod search;
 mod state;
 mod step;
+mod supersession;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
@@ -114,6 +117,8 @@ hold! {
     i18_nothing_leaves_revoked_denied_expired "I18"
     i19_a_check_after_a_revocation_says_inactive "I19"
     i20_tokens_that_leave_after_a_revocation_are_dead "I20"
+    i52_what_is_left_never_grows "I52"
+    i53_the_host_decides_only_what_would_be_answered "I53"
 }
 
 /// An exploration that reaches fewer states proves less.
@@ -144,7 +149,8 @@ fn every_outcome_is_met() {
     let answers = "ok access_denied consent_used consent_nonce_expired code_expired code_reused \
                    refresh_reused refresh_superseded grant_revoked grant_ended token_revoked \
                    contended storage_unavailable pkce_mismatch code_client_mismatch \
-                   token_redirect_uri_mismatch refresh_client_mismatch refresh_forged";
+                   token_redirect_uri_mismatch refresh_client_mismatch refresh_forged \
+                   grant_ended_by_host connection_unknown scope_insufficient";
     let missing: Vec<_> = commits
         .split(' ')
         .chain(answers.split_whitespace())

@@ -7,24 +7,28 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use grantcore::account::{GrantChanges, RefreshDecision};
 use grantcore::grant::Grant;
 use grantcore::moment::{Entropy, Moment};
 use grantcore::operation::{Decision, Loaded, Operation};
 use grantcore::reason::Endpoint;
 use grantcore::request::{
-    AccessCheck, AuthorizationRequest, ConsentDecision, RevocationRequest, TokenRequest,
+    AccessCheck, AuthorizationRequest, ConsentDecision, GrantNarrowing, Narrowing,
+    RevocationRequest, TokenRequest,
 };
 use grantcore::response::{Redirect, Revoked, Tokens};
 use grantcore::store::{Change, Commit, Keys};
+use grantcore::value::GrantId;
 use grantcore::{
     Access, Authorization, AuthorizationStep, Choice, ContentType, Needs, Policy, Refusal,
-    RequestParts,
+    RequestParts, Timestamp,
 };
 
 use crate::support::params::Params;
-use crate::support::{ALICE, Granted, needs, param, policy};
+use crate::support::{ALICE, Granted, T, needs, param, policy};
 
-/// The kind of a request. The last two are the host's own, and raise an epoch in one step.
+/// The kind of a request. The last three are the host's own, and change in one step what requests
+/// read beside the grant: an epoch, or what the host decides about a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     Authorize,
@@ -35,17 +39,59 @@ pub enum Ask {
     /// A refresh with the first refresh token, whether or not it was rotated.
     Revoke,
     Check,
+    /// A check of a call that needs the scope token `write`.
+    CheckWrite,
+    /// The user takes everything away but the scope token `read`.
+    Narrow,
     RaiseClient,
     RaiseAccount,
+    Judge(Judgment),
+}
+
+/// What the host decides about the grant when it is refreshed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Judgment {
+    #[default]
+    Keep,
+    /// Takes everything away but the scope token `read`.
+    Read,
+    /// Leaves nothing of the scope.
+    Nothing,
+    /// Names an end that is not in the future.
+    Past,
+    End,
+}
+
+impl Judgment {
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Nothing | Self::Past | Self::End)
+    }
+
+    pub fn decision(self) -> RefreshDecision {
+        let scope = |text: &str| text.parse().expect("a scope");
+        match self {
+            Self::Keep => RefreshDecision::Keep,
+            Self::Read => GrantChanges::default().with_scope(scope("read admin")).into(),
+            Self::Nothing => GrantChanges::default().with_scope(scope("admin")).into(),
+            Self::Past => {
+                GrantChanges::default().until(Timestamp::from_unix_seconds(T - 100)).into()
+            }
+            Self::End => RefreshDecision::End("has left".into()),
+        }
+    }
 }
 
 /// The flaw of a token request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flaw {
     None,
+    /// No flaw: a refresh that asks for the scope token `write` alone.
+    AsksToWrite,
     Verifier,
     Client,
     Redirect,
+    /// A scope token that was not granted.
+    Scope,
     /// A family secret that is not the grant's, as in a forged refresh token.
     Family,
 }
@@ -90,6 +136,9 @@ impl fmt::Display for Ask {
             Self::Refresh(_, flaw) => ("refresh", *flaw),
             Self::Revoke => ("revoke", Flaw::None),
             Self::Check => ("check", Flaw::None),
+            Self::CheckWrite => ("check of a call that writes", Flaw::None),
+            Self::Narrow => ("narrow to read", Flaw::None),
+            Self::Judge(judgment) => return write!(f, "the host decides {judgment:?}"),
             Self::RaiseClient => ("raise the client's epoch", Flaw::None),
             Self::RaiseAccount => ("raise the account's epoch", Flaw::None),
         };
@@ -104,25 +153,33 @@ impl Ask {
             Self::Approve | Self::Deny => Some(Kind::Ticket),
             Self::Redeem(_) => Some(Kind::Code),
             Self::Refresh(..) | Self::Revoke => Some(Kind::Refresh),
-            Self::Check => Some(Kind::Access),
-            Self::Authorize | Self::RaiseClient | Self::RaiseAccount => None,
+            Self::Check | Self::CheckWrite => Some(Kind::Access),
+            Self::Authorize
+            | Self::Narrow
+            | Self::RaiseClient
+            | Self::RaiseAccount
+            | Self::Judge(_) => None,
         }
     }
 
     pub fn is_flawed(self) -> bool {
-        matches!(self, Self::Redeem(flaw) | Self::Refresh(_, flaw) if flaw != Flaw::None)
+        let has_flaw = |flaw| !matches!(flaw, Flaw::None | Flaw::AsksToWrite);
+        matches!(self, Self::Redeem(flaw) | Self::Refresh(_, flaw) if has_flaw(flaw))
     }
 
-    pub fn raises(self) -> bool {
-        matches!(self, Self::RaiseClient | Self::RaiseAccount)
+    /// Returns whether it changes in one step what requests read beside the grant.
+    pub fn is_of_host(self) -> bool {
+        matches!(self, Self::RaiseClient | Self::RaiseAccount | Self::Judge(_))
     }
 
     /// Returns the bytes of the request: a query, a form, a header or a ticket.
     pub fn bytes(self, presented: &str) -> String {
         let form = |params: Params, flaw| match flaw {
             Flaw::None => params.encode(),
+            Flaw::AsksToWrite => params.set("scope", "write").encode(),
             Flaw::Verifier => params.set("code_verifier", &"v".repeat(43)).encode(),
             Flaw::Client => params.set("client_id", "other").encode(),
+            Flaw::Scope => params.set("scope", "admin").encode(),
             Flaw::Redirect => params.set("redirect_uri", "https://app.example/elsewhere").encode(),
             Flaw::Family => params.set("refresh_token", &forged(presented)).encode(),
         };
@@ -133,10 +190,13 @@ impl Ask {
             Self::Revoke => {
                 Params::refresh("").without("refresh_token").and("token", presented).encode()
             }
-            Self::Check => format!("Bearer {presented}"),
-            Self::Approve | Self::Deny | Self::RaiseClient | Self::RaiseAccount => {
-                presented.to_owned()
-            }
+            Self::Check | Self::CheckWrite => format!("Bearer {presented}"),
+            Self::Approve
+            | Self::Deny
+            | Self::Narrow
+            | Self::RaiseClient
+            | Self::RaiseAccount
+            | Self::Judge(_) => presented.to_owned(),
         }
     }
 
@@ -169,11 +229,18 @@ impl Ask {
                 Box::new(TokenRequest::parse(&post, policy).expect("a form"))
             }
             Self::Revoke => Box::new(RevocationRequest::parse(&post, policy).expect("a form")),
-            Self::Check => Box::new(
-                AccessCheck::parse(&Authorization::One(bytes.as_bytes()), &NEEDS)
-                    .expect("a header"),
-            ),
-            Self::RaiseClient | Self::RaiseAccount => unreachable!("no request"),
+            Self::Check | Self::CheckWrite => {
+                let needs = if self == Self::Check { &NEEDS } else { &NEEDS_WRITE };
+                let header = Authorization::One(bytes.as_bytes());
+                Box::new(AccessCheck::parse(&header, needs).expect("a header"))
+            }
+            // The only grant id of the model.
+            Self::Narrow => Box::new(GrantNarrowing::by_user(
+                GrantId::from_bytes([u8::MAX; 16]),
+                "alice",
+                &TO_READ,
+            )),
+            Self::RaiseClient | Self::RaiseAccount | Self::Judge(_) => unreachable!("no request"),
         }
     }
 }
@@ -181,6 +248,14 @@ impl Ask {
 /// What the call of the model needs. Its resource is the same under every policy of the model.
 static NEEDS: LazyLock<Needs> =
     LazyLock::new(|| needs(&policy().build().expect("the policy of the tests"), 0, ""));
+
+/// What a call of the model needs that writes.
+static NEEDS_WRITE: LazyLock<Needs> =
+    LazyLock::new(|| needs(&policy().build().expect("the policy of the tests"), 0, "write"));
+
+/// What the user narrows the grant to.
+static TO_READ: LazyLock<Narrowing> =
+    LazyLock::new(|| Narrowing::default().with_scope("read".parse().expect("a scope")));
 
 /// The same refresh token with another letter in the middle of its family secret.
 fn forged(token: &str) -> String {
@@ -281,6 +356,12 @@ impl Disclosing for Tokens {
 }
 
 impl Disclosing for Revoked {
+    fn credentials(self) -> Vec<(Kind, String)> {
+        Vec::new()
+    }
+}
+
+impl Disclosing for () {
     fn credentials(self) -> Vec<(Kind, String)> {
         Vec::new()
     }

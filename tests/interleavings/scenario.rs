@@ -1,9 +1,10 @@
 //! The table of explorations: which requests race.
 
 use crate::request::Ask::{
-    self, Approve, Authorize, Check, Deny, RaiseAccount, RaiseClient, Revoke,
+    self, Approve, Authorize, Check, CheckWrite, Deny, Judge, Narrow, RaiseAccount, RaiseClient,
+    Revoke,
 };
-use crate::request::{Flaw, Which};
+use crate::request::{Flaw, Judgment, Which};
 
 /// One row: the preparation, the racing requests, and the faults.
 pub struct Scenario {
@@ -23,6 +24,9 @@ pub struct Scenario {
 const REDEEM: Ask = Ask::Redeem(Flaw::None);
 const FIRST: Ask = Ask::Refresh(Which::First, Flaw::None);
 const NEWEST: Ask = Ask::Refresh(Which::Newest, Flaw::None);
+
+/// A refresh with the first token that asks for the scope token `write` alone.
+const WRITE: Ask = Ask::Refresh(Which::First, Flaw::AsksToWrite);
 
 const PAGE: &[Ask] = &[Authorize];
 const CODE: &[Ask] = &[Authorize, Approve];
@@ -190,5 +194,100 @@ pub static SCENARIOS: &[Scenario] = &[
         &[],
         &[Authorize, RaiseAccount, Approve, REDEEM],
         &[(0, 1_800), (30, 1_800)],
+    ),
+    // The user narrows the grant, and the host decides about it when it is refreshed.
+    race(
+        "refresh || narrow || check",
+        TOKENS,
+        &[FIRST, Narrow, CheckWrite],
+        &[(0, 3_400), (30, 3_100)],
+    )
+    .faults(1),
+    race(
+        "refresh || the same refresh || narrow",
+        TOKENS,
+        &[FIRST, FIRST, Narrow],
+        &[(0, 11_000), (30, 6_900)],
+    )
+    .faults(1),
+    race(
+        "refresh to write || the same refresh || narrow",
+        TOKENS,
+        &[WRITE, WRITE, Narrow],
+        &[(0, 9_000), (30, 5_300)],
+    )
+    .faults(1),
+    race(
+        "refresh to write || the same refresh || the host narrows",
+        TOKENS,
+        &[WRITE, WRITE, Judge(Judgment::Read)],
+        &[(0, 2_800), (30, 2_200)],
+    )
+    .faults(1),
+    race("redeem || narrow", CODE, &[REDEEM, Narrow, CheckWrite], &[(0, 490), (30, 490)]).faults(1),
+    race(
+        "refresh || the host narrows || narrow",
+        TOKENS,
+        &[FIRST, Judge(Judgment::Read), Narrow],
+        &[(0, 2_700), (30, 2_600)],
+    )
+    .faults(1),
+    race(
+        "refresh || the host narrows || check",
+        TOKENS,
+        &[FIRST, Judge(Judgment::Read), CheckWrite],
+        &[(0, 4_200), (30, 2_600)],
+    ),
+    race(
+        "refresh || the host ends || check",
+        TOKENS,
+        &[FIRST, Judge(Judgment::End), Check],
+        &[(0, 4_500), (30, 4_000)],
+    ),
+    race(
+        "refresh || the same refresh || the host ends",
+        TOKENS,
+        &[FIRST, FIRST, Judge(Judgment::End)],
+        &[(0, 15_000), (30, 17_000)],
+    )
+    .clock(&[30], 1)
+    .faults(1),
+    race(
+        "refresh || old token || the host ends",
+        ROTATED,
+        &[FIRST, NEWEST, Judge(Judgment::End)],
+        &[(0, 11_000), (30, 13_000)],
+    )
+    .clock(&[30], 1)
+    .faults(1),
+    race(
+        "refresh || the host leaves nothing",
+        TOKENS,
+        &[FIRST, Judge(Judgment::Nothing)],
+        &[(0, 480), (30, 440)],
+    ),
+    race(
+        "refresh || the host names a past end",
+        TOKENS,
+        &[FIRST, Judge(Judgment::Past)],
+        &[(0, 480), (30, 440)],
+    ),
+    race(
+        "a forged refresh || the host ends",
+        TOKENS,
+        &[Ask::Refresh(Which::First, Flaw::Family), Judge(Judgment::End)],
+        &[(0, 21), (30, 21)],
+    ),
+    race(
+        "a refresh beyond the grant || the host ends",
+        TOKENS,
+        &[Ask::Refresh(Which::First, Flaw::Scope), Judge(Judgment::End)],
+        &[(0, 21), (30, 21)],
+    ),
+    race(
+        "another client's refresh || the host ends",
+        TOKENS,
+        &[Ask::Refresh(Which::First, Flaw::Client), Judge(Judgment::End)],
+        &[(0, 21), (30, 21)],
     ),
 ];

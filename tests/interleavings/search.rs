@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use crate::host_invariants::OF_HOST;
 use crate::invariants::{INVARIANTS, Seen, Verdict};
 use crate::scenario::Scenario;
 use crate::state::{Answer, State, Step};
@@ -45,8 +46,8 @@ struct Node {
 
 /// Explores a scenario, and checks every invariant at every move.
 pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report {
-    let raises = scenario.racers.iter().any(|ask| ask.raises());
-    let world = World::new(window, scenario.clock.0, raises);
+    let is_host_active = scenario.racers.iter().any(|ask| ask.is_of_host());
+    let world = World::new(window, scenario.clock.0, is_host_active);
     let start = Arc::new(prepare(&world, scenario));
     let mut report = Report {
         scenario,
@@ -67,7 +68,7 @@ pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report
             report.moves += 1;
             report.note_outcome(&taken);
             let seen = Seen { world: &world, before: &before, taken: &taken, after: &after };
-            for (name, judge) in INVARIANTS {
+            for (name, judge) in INVARIANTS.into_iter().chain(OF_HOST) {
                 match judge(&seen) {
                     Verdict::Silent => {}
                     Verdict::Holds => *report.judged.entry(name).or_default() += 1,

@@ -12,12 +12,14 @@ use grantcore::grant::{Grant, GrantState};
 use grantcore::reason::{Endpoint, ErrorCode};
 use grantcore::store::{Change, Stored, Version};
 
-use crate::request::{Ask, Credential, Flaw, Kind, Which};
+use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub record: Option<Record>,
     pub epochs: Epochs,
+    /// What the host decides about a refresh now.
+    pub judgment: Judgment,
     /// The server's clock, in seconds since the beginning.
     pub clock: i64,
     pub actors: Vec<Actor>,
@@ -57,6 +59,11 @@ pub struct Entry {
     pub wrote: GrantState,
     /// The refresh token that the write used for the first time.
     pub rotated: Option<Credential>,
+    /// Whether the write took scope away: that of the user, or one that applied the host's
+    /// decision.
+    pub narrows: bool,
+    /// Whether the write issued tokens.
+    pub issues: bool,
     /// The epochs that its request had read.
     pub epochs: Epochs,
 }
@@ -107,6 +114,7 @@ pub struct Basis {
     pub grant: Option<Record>,
     pub now: i64,
     pub epochs: Epochs,
+    pub judgment: Judgment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -172,7 +180,7 @@ impl Actor {
     }
 
     pub fn refreshes(&self) -> bool {
-        matches!(self.ask, Ask::Refresh(_, Flaw::None))
+        matches!(self.ask, Ask::Refresh(_, Flaw::None | Flaw::AsksToWrite))
     }
 
     pub fn answers(&self) -> impl Iterator<Item = &Answer> {
@@ -185,6 +193,7 @@ impl State {
         Self {
             record: None,
             epochs: Epochs::default(),
+            judgment: Judgment::Keep,
             clock: 0,
             actors: actors.iter().copied().map(Actor::new).collect(),
             pending: Vec::new(),

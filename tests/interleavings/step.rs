@@ -10,7 +10,7 @@ use grantcore::Reason;
 use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::store::{Change, Version};
 
-use crate::request::{Ask, Credential};
+use crate::request::{Ask, Credential, Judgment};
 use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};
 use crate::world::{Question, World};
 
@@ -71,6 +71,7 @@ pub struct Decided {
     pub ask: Ask,
     pub presented: Option<Credential>,
     pub basis: Basis,
+    pub attempt: u8,
     pub is_retry: bool,
     pub wrote: Option<GrantState>,
     pub outcome: CommitOutcome,
@@ -102,7 +103,7 @@ pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
 pub fn steps_of(world: &World, state: &State, index: usize) -> Vec<(Move, State)> {
     let actor = &state.actors[index];
     match &actor.step {
-        Step::Ready if actor.ask.raises() => vec![raise(state, index)],
+        Step::Ready if actor.ask.is_of_host() => vec![raise(state, index)],
         Step::Ready => read_grant(world, state, index).into_iter().collect(),
         Step::HasGrant { .. } => vec![read_epochs(state, index)],
         Step::Loaded(basis) => decide(world, state, index, basis),
@@ -116,6 +117,7 @@ fn raise(state: &State, index: usize) -> (Move, State) {
     let ask = after.actors[index].ask;
     match ask {
         Ask::RaiseClient => after.epochs.client += 1,
+        Ask::Judge(judgment) => after.judgment = judgment,
         _ => after.epochs.account += 1,
     }
     after.actors[index].step = Step::Over;
@@ -136,7 +138,7 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         actor.began_revoked = ask == Ask::Check && state.is_revocation_acknowledged();
         actor.began_outside |= world.window > 0 && is_outside(state, actor.presented, world.window);
     }
-    let nothing = Basis { grant: None, now, epochs: state.epochs };
+    let nothing = Basis { grant: None, now, epochs: state.epochs, judgment: state.judgment };
     let question =
         Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
     let grant = world.load_grant(&question, state.record.as_ref());
@@ -147,8 +149,8 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         now,
         version: grant.as_ref().map(Record::version),
     };
-    // If no epoch is ever raised, the time at which client and account are read does not matter.
-    actor.step = if world.raises {
+    // If the host changes nothing, the time at which client and account are read does not matter.
+    actor.step = if world.is_host_active {
         Step::HasGrant { grant, now }
     } else {
         Step::Loaded(Basis { grant, ..question.basis })
@@ -168,7 +170,12 @@ fn read_epochs(state: &State, index: usize) -> (Move, State) {
     let mut after = state.clone();
     let actor = &mut after.actors[index];
     if let Step::HasGrant { grant, now } = &actor.step {
-        actor.step = Step::Loaded(Basis { grant: grant.clone(), now: *now, epochs: state.epochs });
+        actor.step = Step::Loaded(Basis {
+            grant: grant.clone(),
+            now: *now,
+            epochs: state.epochs,
+            judgment: state.judgment,
+        });
     }
     (Move::ReadStanding { by: state.name(index) }, after)
 }
@@ -207,6 +214,7 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
             ask,
             presented,
             basis: basis.clone(),
+            attempt,
             is_retry: attempt > 0,
             wrote,
             outcome,
@@ -264,9 +272,20 @@ fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> E
     let rotated = actor
         .presented
         .filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
+    let is_active = reached == GrantState::Active;
+    let refreshes = matches!(actor.ask, Ask::Refresh(..));
+    let narrows = actor.ask == Ask::Narrow || refreshes && basis.judgment == Judgment::Read;
     let before = state.history_of(write.seen()).last();
     let at = before.map_or(basis.now, |before| before.at.max(basis.now));
-    Entry { by: state.name(index), at, wrote: reached, rotated, epochs: basis.epochs }
+    Entry {
+        by: state.name(index),
+        at,
+        wrote: reached,
+        rotated,
+        narrows: is_active && narrows,
+        issues: is_active && (refreshes || actor.redeems()),
+        epochs: basis.epochs,
+    }
 }
 
 /// The response leaves, and arrives or is lost. A client without a response may send the same
@@ -274,7 +293,8 @@ fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> E
 fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
     let mut next = Vec::new();
     let by = state.name(index);
-    let can_be_lost = state.faults > 0 && state.actors[index].ask != Ask::Check;
+    let is_check = matches!(state.actors[index].ask, Ask::Check | Ask::CheckWrite);
+    let can_be_lost = state.faults > 0 && !is_check;
     for arrives in [true, false].into_iter().filter(|arrives| *arrives || can_be_lost) {
         let mut after = state.clone();
         let actor = &mut after.actors[index];
@@ -297,6 +317,11 @@ fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
 }
 
 impl Decided {
+    /// Returns whether the decision ends the grant by the host.
+    pub fn is_ended_by_host(&self) -> bool {
+        self.wrote == Some(GrantState::Revoked(RevocationCause::Host))
+    }
+
     /// Returns whether the decision is a replay that revokes.
     pub fn replays(&self) -> bool {
         self.wrote == Some(GrantState::Revoked(RevocationCause::Replay))

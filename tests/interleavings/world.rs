@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::account::RefreshDecision;
 use grantcore::grant::{Grant, GrantState};
 use grantcore::moment::Moment;
 use grantcore::operation::Loaded;
@@ -14,7 +15,7 @@ use grantcore::store::{Change, Commit, Keys, Stored, Version};
 use grantcore::value::GrantId;
 use grantcore::{Account, Client, Policy, Timestamp};
 
-use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
+use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which, entropy, entropy_of_page};
 use crate::search::Map;
 use crate::state::{Answer, Basis, Name, Record, State};
 use crate::support::{T, app, policy};
@@ -22,8 +23,9 @@ use crate::support::{T, app, policy};
 pub struct World {
     pub window: i64,
     pub ticks: &'static [i64],
-    /// Whether an epoch is raised, so that the time at which client and account are read matters.
-    pub raises: bool,
+    /// Whether the host changes an epoch or its mind, so that the time at which they are read
+    /// matters.
+    pub is_host_active: bool,
     policy: Policy,
     other: Arc<Client>,
     texts: RefCell<Vec<(Credential, String)>>,
@@ -55,7 +57,12 @@ impl Question {
     /// Returns the model's own question: the response to this credential now.
     fn probe(ask: Ask, presented: Credential, state: &State) -> Self {
         let by = Name { actor: PROBE, retried: false };
-        let basis = Basis { grant: state.record.clone(), now: state.clock, epochs: state.epochs };
+        let basis = Basis {
+            grant: state.record.clone(),
+            now: state.clock,
+            epochs: state.epochs,
+            judgment: Judgment::Keep,
+        };
         Self { ask, presented: Some(presented), by, attempt: 0, basis }
     }
 
@@ -71,11 +78,11 @@ impl Question {
 }
 
 impl World {
-    pub fn new(window: u64, ticks: &'static [i64], raises: bool) -> Self {
+    pub fn new(window: u64, ticks: &'static [i64], is_host_active: bool) -> Self {
         Self {
             window: window.try_into().expect("a short window"),
             ticks,
-            raises,
+            is_host_active,
             policy: policy()
                 .replay_window(Duration::from_secs(window))
                 .revocation(RevocationRules::default())
@@ -156,12 +163,20 @@ impl World {
         let client = client.map(|record| Stored { record, version: Version::FIRST });
         let account = Some(Account { suspended: false, epoch: basis.epochs.account });
         let grant = basis.grant.clone().map(|Record(stored)| stored);
-        Loaded { grant, client, account, ..Loaded::default() }
+        let asked = keys.refresh_decision;
+        let refresh_decision =
+            if asked { basis.judgment.decision() } else { RefreshDecision::Keep };
+        Loaded { grant, client, account, refresh_decision, ..Loaded::default() }
     }
 
     /// Returns whether the resource check accepts this access token in this state.
     pub fn validates(&self, state: &State, token: Credential) -> bool {
         matches!(self.decide(Question::probe(Ask::Check, token, state)).done, Answer::Yes(_))
+    }
+
+    /// Returns whether the resource check accepts this access token for a call that writes.
+    pub fn writes(&self, state: &State, token: Credential) -> bool {
+        matches!(self.decide(Question::probe(Ask::CheckWrite, token, state)).done, Answer::Yes(_))
     }
 
     /// Returns whether a refresh with this token would advance the grant in this state.

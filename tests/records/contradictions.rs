@@ -31,6 +31,34 @@ fn i31_a_denial_has_its_page_and_no_other_revocation_has_one() {
     assert_refused("grant-revoked-user", &revoked("denied_consent"), page, error);
 }
 
+#[test]
+fn i31_an_active_grant_has_something_left() {
+    let error = "an active grant has scope and resources left";
+    let at = "/phase/active/remaining";
+    for (scope, resources) in [
+        (json!([]), json!("all")),
+        (json!("all"), json!([])),
+        // A position that nothing has is none.
+        (json!([2, 63]), json!("all")),
+        (json!([0]), json!([1])),
+    ] {
+        let left = json!({ "scope": scope, "resources": resources });
+        assert_refused("grant-active", at, left, error);
+    }
+}
+
+#[test]
+fn i31_properties_of_a_record_are_one_object() {
+    for text in ["", "[]", "{} {}", "{\"a\":1,\"a\":2}"] {
+        let error = "the properties";
+        let error = if text.contains(':') { "an object of the properties" } else { error };
+        assert_refused("grant-active-with-properties", "/terms/properties", json!(text), error);
+    }
+    let (record, mut value) = golden("grant-active-with-properties");
+    *value.pointer_mut("/terms/properties").unwrap() = json!({ "org": "acme" });
+    assert!(record.read(&value.to_string()).is_err());
+}
+
 /// The subject of a grant and the epoch that ends it are one value.
 #[test]
 fn i31_no_grant_has_a_subject_without_its_epoch() {

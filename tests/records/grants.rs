@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use grantcore::grant::Grant;
-use grantcore::policy::{Lifetimes, PolicyBuilder, RevocationRules};
+use grantcore::account::{GrantChanges, RefreshDecision};
+use grantcore::grant::{Grant, GrantState};
+use grantcore::policy::{Lifetimes, PolicyBuilder, RevocationRules, Supersede};
+use grantcore::request::{ConsentDecision, Narrowing};
 use grantcore::value::GrantTypes;
 use grantcore::{Choice, Client, Reason, RevokedBy};
 
+use crate::support::host::{at, properties};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{Answered, CALLBACK, Granted, MCP, World, param, policy};
@@ -100,6 +103,19 @@ fn in_use() -> Vec<(&'static str, Grant)> {
         ("grant-active-without-refresh", without_refresh()),
         ("grant-active-several-tokens", several_tokens()),
         (
+            "grant-active-with-properties",
+            active_with(policy(), |decision| {
+                let text = "{ \"org\": \"acme\", \"n\": 1.50, \"é\": \"\\u00e9\\n\" }";
+                decision.with_properties(properties(text)).until(at(1_000_000))
+            }),
+        ),
+        (
+            "grant-active-with-empty-properties",
+            active_with(policy(), |decision| decision.with_properties(properties("{}"))),
+        ),
+        ("grant-active-narrowed", narrowed()),
+        ("grant-active-judged", judged()),
+        (
             "grant-active-without-tokens",
             active(policy().revocation(RevocationRules::default()), |world, first| {
                 revoke(world, &first.access);
@@ -150,6 +166,15 @@ fn over() -> Vec<(&'static str, Grant)> {
             }),
         ),
         (
+            "grant-revoked-host",
+            active(policy(), |world, first| {
+                world.store.judge(RefreshDecision::End("left the company".into()));
+                world.at(30);
+                assert_eq!(world.token(&Params::refresh(first.refresh())).status, 400);
+            }),
+        ),
+        ("grant-revoked-superseded", superseded()),
+        (
             "grant-revoked-security-event",
             active(policy(), |world, _| {
                 world
@@ -159,6 +184,54 @@ fn over() -> Vec<(&'static str, Grant)> {
             }),
         ),
     ]
+}
+
+/// Redeems tokens of a consent to which the host adds something, and returns the grant.
+fn active_with(
+    policy: PolicyBuilder,
+    add: fn(ConsentDecision<'static>) -> ConsentDecision<'static>,
+) -> Grant {
+    after(policy, |world| drop(world.tokens_bound(add)))
+}
+
+/// Returns a grant that was ended by a newer one at the same place.
+fn superseded() -> Grant {
+    let world = World::with(policy().supersede(Supersede::SamePlace));
+    world.tokens();
+    let older = only(&world).id();
+    world.at(10);
+    world.tokens();
+    let mut grants = world.grants().into_iter();
+    let ended = grants.find(|own| own.record.id() == older).unwrap();
+    assert!(matches!(ended.record.state(), GrantState::Revoked(_)));
+    Grant::clone(&ended.record)
+}
+
+/// Returns a grant from which its user took scope and a resource away.
+fn narrowed() -> Grant {
+    let policy = policy().resource(NOTES, "read admin").default_resource(MCP);
+    after(policy, |world| {
+        let params = Params::authorize().set("scope", "read write admin");
+        let code = world.code(&params.and("resource", MCP).and("resource", NOTES));
+        let first = Granted::of(&world.token(&Params::redeem(&code)));
+        let to = Narrowing::default().with_scope("admin read".parse().unwrap());
+        let to = to.with_resources([NOTES]);
+        world.at(30);
+        world.server.narrow_connection("alice", only(world).id(), &to).unwrap();
+        world.at(60);
+        world.refreshed(first.refresh());
+    })
+}
+
+/// Returns a grant that the host has lessened when it was refreshed.
+fn judged() -> Grant {
+    active(policy(), |world, first| {
+        let changes = GrantChanges::default().with_scope("read".parse().unwrap());
+        let changes = changes.with_properties(properties("{\"plan\":\"free\"}"));
+        world.store.judge(changes.until(at(5_000)));
+        world.at(40);
+        world.refreshed(first.refresh());
+    })
 }
 
 /// Returns a grant of a client that is registered for the code grant alone.

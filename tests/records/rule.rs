@@ -115,6 +115,8 @@ fn i31_a_record_without_one_of_its_fields_is_refused() {
 fn i31_only_optional_fields_may_be_null() {
     let may_be = [
         "state",
+        "properties",
+        "remaining",
         "replay_window",
         "salt",
         "scope",

@@ -5,17 +5,23 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use grantcore::account::GrantChanges;
 use grantcore::client::ClientStatus;
 use grantcore::policy::{Lifetimes, Limits, PolicyBuilder, RegistrationRules, RevocationRules};
+use grantcore::request::{ConsentDecision, Narrowing};
+use grantcore::value::Properties;
 use grantcore::{Choice, RevokedBy};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::Record;
 use crate::support::clients::{metadata, with};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Answered, Granted, MCP, Outcome, World, json, param, policy, property};
+use crate::support::{
+    ALICE, Answered, Granted, MCP, Outcome, World, host, json as body, param, policy, property,
+};
 
 const NOTES: &str = "https://notes.example/";
 const SCOPES: [&str; 5] = ["read", "write", "read write", "admin read", "read write admin"];
@@ -31,6 +37,8 @@ enum Step {
     Refresh { ago: usize, scope: Option<usize>, resources: Option<usize> },
     Revoke { ago: usize, refresh: bool },
     End { ago: usize, by: usize },
+    Narrow { ago: usize, scope: usize },
+    Judge { scope: Option<usize>, properties: Option<String> },
     Register { name: String, confidential: bool },
     SetStatus { ago: usize, active: bool },
     Delete { ago: usize },
@@ -57,6 +65,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(ago, scope, resources)| Step::Refresh { ago, scope, resources }),
         1 => (ago(), any::<bool>()).prop_map(|(ago, refresh)| Step::Revoke { ago, refresh }),
         1 => (ago(), 0..3_usize).prop_map(|(ago, by)| Step::End { ago, by }),
+        1 => (ago(), 0..SCOPES.len()).prop_map(|(ago, scope)| Step::Narrow { ago, scope }),
+        1 => (some(SCOPES.len()), proptest::option::of(text()))
+            .prop_map(|(scope, properties)| Step::Judge { scope, properties }),
         1 => (text(), any::<bool>())
             .prop_map(|(name, confidential)| Step::Register { name, confidential }),
         1 => (ago(), any::<bool>()).prop_map(|(ago, active)| Step::SetStatus { ago, active }),
@@ -151,6 +162,8 @@ impl Walk {
                 }
             }
             Step::End { ago: when, by } => self.end(when, by),
+            Step::Narrow { ago: when, scope } => self.narrow(when, SCOPES[scope]),
+            Step::Judge { scope, properties } => self.judge(scope, properties),
             Step::At(seconds) => self.world.at(seconds),
             Step::Register { .. } | Step::SetStatus { .. } | Step::Delete { .. } => {
                 self.change_clients(step);
@@ -177,9 +190,16 @@ impl Walk {
             _ => Choice::Allow,
         };
         let place = self.codes.len() - 1 - when;
+        let decision = ConsentDecision::new(&ticket, ALICE, choice).unwrap();
+        let decision = match place % 3 {
+            0 => decision,
+            1 => decision.with_properties(Properties::of(&json!({ "place": place })).unwrap()),
+            _ => decision.until(host::at(30_000_000)),
+        };
         if let Some(code) = self
             .world
-            .decide(&ticket, choice)
+            .server
+            .run(decision)
             .ok()
             .and_then(|redirect| param(&redirect.into_location(), "code"))
         {
@@ -208,6 +228,26 @@ impl Walk {
         assert!(ended.is_ok());
     }
 
+    /// Takes scope away. More than was granted is refused, as for a grant that is not in use.
+    fn narrow(&self, when: usize, scope: &str) {
+        let ids: Vec<_> = self.world.grants().iter().map(|stored| stored.record.id()).collect();
+        let Some(id) = ago(&ids, when) else { return };
+        let to = Narrowing::default().with_scope(scope.parse().unwrap());
+        let _unless_it_is_refused = self.world.server.narrow_connection("alice", id, &to).outcome();
+    }
+
+    /// Sets what the host decides about the next refreshes.
+    fn judge(&self, scope: Option<usize>, properties: Option<String>) {
+        let mut changes = GrantChanges::default();
+        if let Some(scope) = scope {
+            changes = changes.with_scope(SCOPES[scope].parse().unwrap());
+        }
+        if let Some(text) = properties {
+            changes = changes.with_properties(Properties::of(&json!({ "text": text })).unwrap());
+        }
+        self.world.store.judge(changes);
+    }
+
     fn change_clients(&mut self, step: Step) {
         match step {
             Step::Register { name, confidential } => {
@@ -218,7 +258,7 @@ impl Walk {
                     method,
                 ));
                 if reply.status == 201 {
-                    let registered = json(&reply);
+                    let registered = body(&reply);
                     let text = |name: &str| registered[name].as_str().unwrap().to_owned();
                     self.clients.push((text("client_id"), text("registration_access_token")));
                 }
@@ -284,6 +324,7 @@ fn i31_decoding_an_encoded_record_gives_the_record() {
         "Revoked(Denied)",
         "Revoked(Replay)",
         "Revoked(Client)",
+        "Revoked(Host)",
         "Revoked(User)",
         "Revoked(Administrator)",
         "Revoked(SecurityEvent)",

@@ -346,6 +346,8 @@ fn code_13_a_late_replay_is_recognized() {
     }
 }
 
+/// Keycloak, CVE-2026-16103: the lock of an account was checked when a flow began, and not when its
+/// tokens were fetched.
 #[test]
 fn code_14_a_client_account_or_grant_that_ends_invalidates_the_code() {
     type Case = (fn(&World), Reason);

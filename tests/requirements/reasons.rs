@@ -66,6 +66,7 @@ A consent_ticket_unknown invalid_request 400
 A consent_session_mismatch invalid_request 400
 A consent_nonce_expired consent_expired 400
 A consent_used consent_used 400
+A consent_end_passed invalid_request 400
 A consent_scope invalid_scope 400
 A content_type invalid_request 400
 T content_type invalid_request 400
@@ -102,6 +103,8 @@ T refresh_reused invalid_grant 400
 T refresh_superseded invalid_grant 400
 T grant_revoked invalid_grant 400
 T grant_ended invalid_grant 400
+T grant_ended_by_host invalid_grant 400
+T grant_superseded invalid_grant 400
 T scope_beyond_grant invalid_scope 400
 T resource_beyond_grant invalid_target 400
 V revocation_off access_denied 403
@@ -171,6 +174,8 @@ I introspection_token_missing invalid_request 400
 R account_forbidden access_denied 403
 R insufficient_balance insufficient_balance 402
 O connection_unknown invalid_request 404
+O narrowing_beyond_grant invalid_request 400
+O narrowing_empty invalid_request 400
 V method_not_allowed invalid_request 405
 I method_not_allowed invalid_request 405
 V request_too_large invalid_request 413
@@ -376,7 +381,7 @@ fn token_14_every_failed_authentication_has_the_same_description() {
 }
 
 #[test]
-fn code_05_and_refresh_03_are_the_only_reasons_that_revoke() {
+fn code_05_refresh_03_and_host_12_are_the_only_reasons_that_revoke() {
     let revoking: Vec<_> = Reason::ALL.iter().filter(|reason| reason.revokes()).collect();
-    assert_eq!(revoking, [&Reason::CodeReused, &Reason::RefreshReused]);
+    assert_eq!(revoking, [&Reason::CodeReused, &Reason::RefreshReused, &Reason::GrantEndedByHost]);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use grantcore::account::RefreshDecision;
 use grantcore::reason::Endpoint;
 use grantcore::value::{GrantTypes, Scope};
 use grantcore::{
@@ -113,6 +114,9 @@ const REFRESH: &[(Reason, Interference)] = &[
     }),
     (Reason::GrantRevoked, |world, refresh| {
         after(|| drop([world.token(&refresh), world.token(&refresh)]), refresh.clone())
+    }),
+    (Reason::GrantEndedByHost, |world, refresh| {
+        after(|| world.store.judge(RefreshDecision::End("gone".into())), refresh)
     }),
     (Reason::GrantEnded, |world, refresh| after(|| world.put(app().with_grants_ended()), refresh)),
     (Reason::ClientDeactivated, |world, refresh| after(|| world.put(app().deactivated()), refresh)),

@@ -1,12 +1,14 @@
 //! Requests that cause the reasons of introspection, of connected apps and of the audit log.
 
 use grantcore::account::Balance;
-use grantcore::policy::{CheckRules, IntrospectionRules};
+use grantcore::policy::{CheckRules, IntrospectionRules, Supersede};
 use grantcore::reason::Endpoint;
+use grantcore::request::Narrowing;
 use grantcore::value::Subject;
 use grantcore::{Authorization, Reason, RevokedBy};
 
 use crate::reasons_reached::{Provoke, Refused};
+use crate::support::host::{allow, at};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{Answered, MCP, Outcome, SECRET, World, needs, policy};
@@ -22,6 +24,22 @@ pub(crate) const RUNNING: &[(Reason, Provoke)] = &[
         let grant = world.grants()[0].record.id();
         let refusal = world.server.revoke_connection("bob", grant).outcome().unwrap_err();
         (world, Refused::By(refusal))
+    }),
+    (Reason::NarrowingBeyondGrant, || narrowed("admin")),
+    (Reason::NarrowingEmpty, || narrowed("write")),
+    (Reason::ConsentEndPassed, || {
+        let world = World::new();
+        let ticket = world.page(&Params::authorize()).ticket();
+        let refusal = world.server.run(allow(&ticket).until(at(0))).outcome().unwrap_err();
+        (world, Refused::By(refusal))
+    }),
+    (Reason::GrantSuperseded, || {
+        let world = World::with(policy().supersede(Supersede::SamePlace));
+        let older = world.tokens();
+        world.at(1);
+        world.tokens();
+        drop(world.token(&Params::refresh(older.refresh())));
+        (world, Refused::At(Endpoint::Token))
     }),
     (Reason::AccountForbidden, || {
         let world = World::with(
@@ -53,6 +71,19 @@ pub(crate) const RUNNING: &[(Reason, Provoke)] = &[
         (world, Refused::At(Endpoint::Token))
     }),
 ];
+
+/// Narrows a grant of which `read` is left.
+fn narrowed(scope: &str) -> (World, Refused) {
+    let world = World::new();
+    world.tokens();
+    let narrow = |scope: &str| {
+        let to = Narrowing::default().with_scope(scope.parse().unwrap());
+        world.server.narrow_connection("alice", world.only_grant().id(), &to).outcome()
+    };
+    narrow("read").unwrap();
+    let refusal = narrow(scope).unwrap_err();
+    (world, Refused::By(refusal))
+}
 
 fn introspected(caller: &str) -> World {
     World::with(

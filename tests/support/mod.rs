@@ -10,6 +10,7 @@
 )]
 
 pub mod clients;
+pub mod host;
 pub mod params;
 pub mod property;
 pub mod refused;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use grantcore::account::Balance;
+use grantcore::account::{Balance, RefreshDecision};
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
@@ -50,6 +50,11 @@ pub struct TestStore {
     /// Whether reads of clients, grants and accounts fail.
     pub broken_reads: Mutex<bool>,
     broken_balances: Mutex<bool>,
+    /// What the host decides about a refresh.
+    decision: Mutex<RefreshDecision>,
+    broken_decisions: Mutex<bool>,
+    /// How often the host was asked about a refresh.
+    pub judged: AtomicUsize,
     /// The grant that cannot be read.
     broken_grant: Mutex<Option<GrantId>>,
     pub commits: AtomicUsize,
@@ -78,6 +83,15 @@ impl TestStore {
 
     pub fn break_balances(&self, broken: bool) {
         *self.broken_balances.lock().unwrap() = broken;
+    }
+
+    /// Sets what the host decides about a refresh.
+    pub fn judge(&self, decision: impl Into<RefreshDecision>) {
+        *self.decision.lock().unwrap() = decision.into();
+    }
+
+    pub fn break_decisions(&self, broken: bool) {
+        *self.broken_decisions.lock().unwrap() = broken;
     }
 
     pub fn suspend(&self, subject: &str, suspended: bool) {
@@ -186,6 +200,14 @@ impl Accounts for TestStore {
     fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {
         self.called("account");
         self.read(self.inner.account(subject))
+    }
+
+    fn refresh_decision(&self, _: &Grant) -> Result<RefreshDecision, Broken> {
+        self.judged.fetch_add(1, Ordering::SeqCst);
+        if *self.broken_decisions.lock().unwrap() {
+            return Err(Broken);
+        }
+        Ok(self.decision.lock().unwrap().clone())
     }
 
     fn balance(&self, subject: &str) -> Result<Balance, Broken> {

@@ -24,6 +24,7 @@ mod issuer;
 mod load;
 mod network;
 mod problems;
+mod protect;
 mod records;
 pub(crate) mod secrets;
 #[cfg(test)]
@@ -39,7 +40,8 @@ pub(crate) use self::declared::{
 pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
-pub(crate) use self::problems::{Invalid, Problem};
+pub(crate) use self::problems::{Invalid, Place, Problem};
+pub(crate) use self::protect::{Protect, UpstreamUrl, Upstreams};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
@@ -64,6 +66,9 @@ Examples:
     GRANTCORE_DATABASE=postgres://auth:PASSWORD@db.internal/auth \\
         grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts \\
         --trusted-proxies 10.0.0.7 --listen 10.0.0.8:8080
+
+  OAuth in front of an MCP server that has none:
+    grantcore-server --protect /notes=http://127.0.0.1:3000/mcp
 
   Under a path of a host that serves other things too:
     grantcore-server --issuer https://example.com/auth --accounts /etc/grantcore/accounts \\
@@ -148,6 +153,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) network: Network,
+
+    #[command(flatten)]
+    pub(crate) upstreams: Upstreams,
 
     #[command(flatten)]
     pub(crate) clients: Clients,
@@ -318,6 +326,13 @@ impl From<RateKey> for grantcore::policy::RateKey {
 }
 
 impl Config {
+    /// Returns the protected upstreams of the flag, and those of the file with their places.
+    pub(crate) fn protected(&self) -> impl Iterator<Item = (Option<Place>, &Protect)> {
+        let flags = self.upstreams.protect.iter().map(|own| (None, own));
+        let tables = self.declared.iter().flat_map(|declared| &declared.protect);
+        flags.chain(tables.map(|own| (Some(own.place), &own.value)))
+    }
+
     /// Returns the configured issuer, or the address `bound` of the listening socket.
     ///
     /// Fails if no issuer is configured and other machines can reach `bound`: plain HTTP would

@@ -6,7 +6,7 @@
 //! beside serving), `routes.rs` (all addresses), `routes/authorize.rs` (login and consent between
 //! the library's calls), `routes/api.rs` (the token endpoint and the API), `routes/clients.rs` and
 //! `documents.rs` (clients that the operator did not register), `store.rs` (the databases),
-//! `trail.rs` (the audit log).
+//! `trail.rs` (the audit log), `protect.rs` (upstreams that it puts OAuth in front of).
 
 mod accounts;
 mod app;
@@ -18,6 +18,7 @@ mod network;
 mod pages;
 mod payment;
 mod plan;
+mod protect;
 mod routes;
 mod sessions;
 mod setup;
@@ -70,6 +71,8 @@ pub struct Running {
     shown: Vec<(String, String)>,
     /// The resources of the file of settings. `None` if they are the demonstration's.
     resources: Option<Vec<String>>,
+    /// The protected upstreams: where the calls of which resource go.
+    forwards: Vec<String>,
     /// Whether the client with the published secret exists.
     has_published_client: bool,
     /// Whether client documents are fetched from this machine too.
@@ -96,7 +99,7 @@ impl Running {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr()?;
         let plan = Plan::of(&config, address)?;
-        let Plan { issuer, policy, builtins, clients, accounts, documents } = plan;
+        let Plan { issuer, policy, builtins, protected, clients, accounts, documents } = plan;
         let shown = accounts.shown();
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
@@ -104,6 +107,7 @@ impl Running {
             format!("the database cannot be opened: {error} (--database {})", config.database)
         })?;
         let is_demo = config.declared.is_none();
+        let forwards = protected.iter().map(ToString::to_string).collect();
         for client in clients {
             if is_demo {
                 backend.add_client(client).await?;
@@ -152,7 +156,7 @@ impl Running {
             resource_names,
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
-        let router = routes::router(&app, &builtins, &config.network, &stop)?;
+        let router = routes::router(&app, &builtins, protected, &config, &stop)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
         let connections = Connections::new(&config.network, proxies, network::most_files());
         let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
@@ -164,6 +168,7 @@ impl Running {
             issuer,
             shown,
             resources: if is_demo { None } else { Some(resources) },
+            forwards,
             has_published_client,
             is_exposed,
             trail,
@@ -299,11 +304,13 @@ fn welcome(running: &Running) {
             setup::PUBLIC_CLIENT,
         ),
     };
+    let forwards = running.forwards.iter().map(|own| format!("\n  Protected upstream   {own}"));
+    let forwards = forwards.collect::<String>();
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}
 
-{places}
+{places}{forwards}
 
 Stop with Ctrl-C. Settings: --help",
     );

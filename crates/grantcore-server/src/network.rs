@@ -3,7 +3,7 @@
 //!
 //! All of this happens before a route is chosen. It does not depend on what a request is for.
 
-mod activity;
+pub(crate) mod activity;
 pub(crate) mod connections;
 pub(crate) mod hosts;
 mod serve;

@@ -10,6 +10,7 @@ use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
+use crate::protect::Upstream;
 use crate::setup;
 
 /// A server that can be started.
@@ -19,6 +20,8 @@ pub(crate) struct Plan {
     /// The resources that this server serves itself: the kind of each, with its identifier and the
     /// scope that it requires.
     pub(crate) builtins: Vec<(Builtin, String, String)>,
+    /// The upstreams that this server puts OAuth in front of.
+    pub(crate) protected: Vec<Upstream>,
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Accounts,
     pub(crate) documents: DocumentFetcher,
@@ -46,9 +49,26 @@ impl Plan {
                 problems.0.push(Problem::new(text));
             }
         }
+        let mut refuse = |place, text| {
+            let file = config.file.as_ref().zip(place);
+            problems.0.push(match file {
+                Some((file, place)) => Problem::of(file, Some(place), text),
+                None => Problem::new(text),
+            });
+        };
+        for (place, text) in setup::protected::problems(config, &issuer, &builtins) {
+            refuse(place, text);
+        }
+        let mut protected = Vec::new();
+        for (place, own) in config.protected() {
+            match Upstream::new(own, &issuer) {
+                Ok(upstream) => protected.push(upstream),
+                Err(why) => refuse(place, format!("protect `{}`: {why}", own.path.as_str())),
+            }
+        }
         match (accounts, policy, documents) {
             (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
-                Ok(Self { issuer, policy, builtins, clients, accounts, documents })
+                Ok(Self { issuer, policy, builtins, protected, clients, accounts, documents })
             }
             _ => Err(Invalid(problems.0)),
         }

@@ -28,8 +28,9 @@ use tower_http::timeout::TimeoutLayer;
 
 use self::guard::{Billed, Guarded};
 use crate::app::App;
-use crate::config::{Builtin, Network};
+use crate::config::{Builtin, Config};
 use crate::network::hosts::{self, Hosts};
+use crate::protect::{self, Upstream};
 use crate::site::{self, Site};
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
@@ -39,13 +40,15 @@ use crate::{mcp, pages, telemetry};
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Builds the router of the whole server. `builtins` are the resources that it serves itself, with
-/// the scope that each requires.
+/// the scope that each requires. `protected` are the upstreams that it puts OAuth in front of.
 pub(crate) fn router(
     app: &Arc<App>,
     builtins: &[(Builtin, String, String)],
-    network: &Network,
+    protected: Vec<Upstream>,
+    config: &Config,
     stop: &CancellationToken,
 ) -> Result<Router, RouterError> {
+    let network = &config.network;
     let site = app.issuer.site();
     // Pages have no cross-origin access and no frames.
     let pages = Router::new()
@@ -106,21 +109,28 @@ pub(crate) fn router(
     // the server.
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
-    let hosts = Hosts::new(&app.issuer, &network.allowed_hosts);
+    let bounded =
+        |router: Router| router.layer(timeout).layer(middleware::map_response(readable_timeout));
+    // A resource may have a host of its own.
+    let hosts = protected.iter().filter_map(Upstream::host);
+    let hosts: Vec<_> = network.allowed_hosts.iter().cloned().chain(hosts).collect();
+    let hosts = Hosts::new(&app.issuer, &hosts);
     let proxies = TrustedProxies::new(network.trusted_proxies.iter().copied());
-    let missing = missing::fallback(app, resources.clone());
+    // Their calls have time-outs of their own.
+    let protected = protect::router(app, protected, config.upstreams.max_upstream_calls, stop);
+    let missing = missing::fallback(app, bounded(resources.clone()).merge(protected.clone()));
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
-    Ok(mounted(site, pages.layer(written))
+    let own = mounted(site, pages.layer(written))
         .with_state(Arc::clone(app))
         .merge(programs)
         .merge(endpoints_that_are_off(app))
         .merge(documents)
-        .merge(resources)
+        .merge(resources);
+    Ok(bounded(own)
+        .merge(protected)
         .fallback_service(missing)
         .layer(middleware::from_fn_with_state(hosts, hosts::admit))
         .layer(middleware::from_fn_with_state(site.clone(), site::finish))
-        .layer(timeout)
-        .layer(middleware::map_response(readable_timeout))
         .layer(telemetry::http())
         .layer(proxies)
         .merge(health::router(app)))

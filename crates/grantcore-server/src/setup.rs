@@ -4,6 +4,7 @@
 //! below. With a file, they are the file's (`declared.rs`).
 
 mod declared;
+pub(crate) mod protected;
 
 use std::collections::BTreeMap;
 
@@ -37,12 +38,15 @@ pub(crate) type ResourceNames = BTreeMap<String, String>;
 /// Returns the names that the file of settings gives to resources, or those of the demonstration.
 pub(crate) fn resource_names(config: &Config, issuer: &Issuer) -> ResourceNames {
     let base = issuer.as_str();
-    match &config.declared {
+    let mut names: ResourceNames = match &config.declared {
         Some(declared) => declared::resource_names(declared).collect(),
         None => [("/mcp", "your notes"), ("/api", "your profile")]
             .map(|(path, name)| (format!("{base}{path}"), name.to_owned()))
             .into(),
-    }
+    };
+    let protected = config.protected();
+    names.extend(protected.filter_map(|(_, own)| Some((own.resource(issuer), own.name.clone()?))));
+    names
 }
 
 /// Builds the policy of the settings.
@@ -71,6 +75,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         Some(declared) => declared::apply(policy, declared, rates),
         None => demonstration(policy.rate_rules(rates), issuer),
     };
+    let policy = protected::apply(policy, config, issuer);
     let policy = config.authorization.apply(policy);
     client_rules(policy, &config.clients).build()
 }

@@ -24,7 +24,7 @@ use grantcore_testing_clients::{Arguments, Program, Script, call, connect_rmcp, 
 use rmcp::transport::auth::AuthError;
 use serde_json::{Value, json};
 use support::publisher::Publisher;
-use support::{Browser, param};
+use support::{Browser, mcp_upstream, param};
 
 /// The access lifetime: short enough to wait for, long enough for the calls of a slow machine.
 const LIFETIME: Duration = Duration::from_secs(5);
@@ -240,5 +240,41 @@ async fn the_same_program_may_register_twice() {
     assert_ne!(first_id, second_id);
     check_identity(&call(&first, "whoami").await, &first_id);
     check_identity(&call(&second, "whoami").await, &second_id);
+    server.stop().await.unwrap();
+}
+
+/// Checks what an upstream without OAuth knows of the caller.
+fn check_forwarded(text: &str, client: &str) {
+    check_identity(text, client);
+    let seen: Value = serde_json::from_str(text).unwrap();
+    assert!(seen["scope"].as_str().unwrap().split(' ').any(|scope| scope == "notes"), "{text}");
+    let headers = seen["headers"].as_array().unwrap();
+    for name in ["authorization", "cookie", "origin"] {
+        assert!(!headers.contains(&json!(name)), "{name}: {text}");
+    }
+}
+
+/// Every client calls a tool of an MCP server that has no OAuth, behind this server.
+#[tokio::test]
+async fn protect_every_client_connects_to_an_upstream_without_oauth() {
+    let flag = format!("/notes=http://{}/mcp", mcp_upstream::start().await);
+    let (server, _) = start_with(&["--protect", &flag]).await;
+    let resource = format!("{}/notes", server.issuer());
+
+    let (service, client) = connect_rmcp(&resource, &Browser::new("alice")).await;
+    let tools = service.list_all_tools().await.unwrap();
+    assert_eq!(tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), ["whoami"]);
+    check_forwarded(&call(&service, "whoami").await, &client);
+    service.cancel().await.unwrap();
+
+    for program in [Program::Sdk1, Program::Sdk2, Program::Remote, Program::Python] {
+        let arguments =
+            Arguments { resource: &resource, tool: "whoami", waits: false, document: None };
+        let Some(mut script) = Script::start(program, &arguments) else { continue };
+        let client = script.authorize(&Browser::new("alice"), "allow").await;
+        assert_eq!(script.step("tools").await, "whoami", "{program:?}");
+        check_forwarded(&script.step("call").await, &client);
+        script.end().await;
+    }
     server.stop().await.unwrap();
 }

@@ -146,8 +146,11 @@ fn check_config_prints_what_would_run_and_writes_nothing() {
     assert!(checked.is_success, "{}", checked.errors);
     assert_eq!(files(directory.path()), ["c.toml"]);
     // Without a file it is the demonstration.
-    let checked = run(directory.path(), &["check-config"]);
+    let protect = [("GRANTCORE_PROTECT", "/x=http://192.0.2.1:3000")];
+    let checked = run_with(directory.path(), &["check-config"], &protect, "");
     assert!(checked.output.contains("  demo-public  public"), "{}", checked.output);
+    assert!(checked.output.contains("8080/x -> http://192.0.2.1:3000/  x\n"), "{}", checked.output);
+    assert!(checked.errors.contains("its calls are not encrypted"), "{}", checked.errors);
 }
 
 #[test]
@@ -170,11 +173,13 @@ fn check_config_reports_every_error_at_once() {
          replay_window = '2h'\n[[resources]]\nurl = 'https://api.example'\n\
          [[clients]]\nid = 'a'\n[[clients]]\nid = 'b'\nsecret_file = 'none'\n\
          [[clients]]\nid = 'c'\nsecret = 'hunter2'\n[[clients]]\nid = 'd'\nauth_method = 'none'\n\
-         secret_digest = 'sha256:00'\n[[clients]]\nid = 'e'\nredirect_uris = ['http://a.example']",
+         secret_digest = 'sha256:00'\n[[clients]]\nid = 'e'\nredirect_uris = ['http://a.example']\n\
+         [[protect]]\npath = '/login'\nupstream = 'http://a.example'\n\
+         [[protect]]\npath = '/x'\nupstream = 'https://a.example'\nca_file = 'none'",
     );
     let checked = run(directory.path(), &["check-config", "--config", "c.toml"]);
     for part in [
-        "the settings have 8 problems\n",
+        "the settings have 10 problems\n",
         "--accounts none: No such file",
         "replay_window 7200s is refused",
         "c.toml:7:1: client `a`: redirect_uris is empty",
@@ -182,6 +187,8 @@ fn check_config_reports_every_error_at_once() {
         "c.toml:12:1: client `c`: secret: must be env:NAME",
         "c.toml:15:1: client `d`: secret_digest: must be sha256:",
         "c.toml:19:1: client `e`: redirect URI 'http://a.example' is refused",
+        "c.toml:22:1: protect `/login`: this server itself answers at /login",
+        "c.toml:25:1: protect `/x`: ca_file: ",
     ] {
         assert!(checked.errors.contains(part), "{part}: {}", checked.errors);
     }
@@ -288,6 +295,8 @@ fn the_documented_file_and_commands_work() {
         "issuer     https://auth.example.com\n",
         "accounts   2 in ",
         "https://mcp.example.com/mcp  (your notes)  notes:read notes:write\n",
+        "  https://auth.example.com/calendar  (your calendar)  calendar\n",
+        "  https://auth.example.com/calendar -> http://127.0.0.1:3000/mcp  calendar\n",
         "  files-server  client_secret_basic",
     ] {
         assert!(checked.output.contains(part), "{part}: {}", checked.output);

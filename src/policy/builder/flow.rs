@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::PolicyBuilder;
-use crate::policy::{CheckRules, ErrorDelivery, Lifetimes, Limits, RateRules, TokenRedirectUri};
+use crate::policy::{
+    CheckRules, ErrorDelivery, Lifetimes, Limits, RateRules, Supersede, TokenRedirectUri,
+};
 
 /// # Lifetimes and rotation
 ///
@@ -125,6 +127,18 @@ impl PolicyBuilder {
     /// [`TokenRedirectUri::RequiredIfSent`].
     pub fn token_redirect_uri(mut self, rule: TokenRedirectUri) -> Self {
         self.policy.token_redirect_uri = rule;
+        self
+    }
+
+    /// Sets whether tokens of a new consent end the user's older grants of the same application.
+    /// Default: [`Supersede::Never`].
+    ///
+    /// With [`Supersede::SamePlace`], each redemption lists the user's grants and makes one write for
+    /// each that it ends, before its response leaves. Whoever gets a user to connect an application
+    /// again, at a redirect URI of that application, ends the earlier connection there. Grants that
+    /// differ in their properties stay, so bind what tells two accounts of the application apart.
+    pub fn supersede(mut self, supersede: Supersede) -> Self {
+        self.policy.supersede = supersede;
         self
     }
 

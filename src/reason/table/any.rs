@@ -159,6 +159,22 @@ macro_rules! any_rows {
                 exists.",
             fix: "Reload the page of connected apps.",
         }
+        NarrowingBeyondGrant "narrowing_beyond_grant" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §1.4.1",
+            description: "The connection does not have what is to be kept.",
+            cause: "A connection was to be limited to a scope token or a resource that was never \
+                granted. Nothing was changed.",
+            fix: "Name what the connection has: Connection::scope() and Connection::resources().",
+        }
+        NarrowingEmpty "narrowing_empty" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §1.4.1",
+            description: "Nothing would be left of the connection.",
+            cause: "A connection was to be limited to a scope or to resources of which nothing is \
+                left. Nothing was changed.",
+            fix: "Revoke the connection instead.",
+        }
     }
 
     } };

@@ -326,6 +326,14 @@ macro_rules! authorization_rows {
                 another.",
             fix: "Start again from the application if it did not receive its response.",
         }
+        ConsentEndPassed "consent_end_passed" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §4.3.3",
+            description: "The decision ends the access before it begins.",
+            cause: "The host called ConsentDecision::until() with a time that is not in the future. \
+                Nothing was written, and the page can be answered again.",
+            fix: "Pass a time in the future, by the server's clock.",
+        }
         ConsentScope "consent_scope" {
             code: InvalidScope,
             section: "OAuth 2.1 §1.4.1",

@@ -202,11 +202,27 @@ macro_rules! token_rows {
                 changed password.",
             fix: "Authorize again from the consent screen.",
         }
+        GrantEndedByHost "grant_ended_by_host" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.3",
+            description: "The service ended the connection. Authorize again.",
+            cause: "The host decided at this refresh that the grant is over: it said so, it left \
+                nothing of the scope, or it named an end that has passed. The grant is revoked.",
+            fix: "Authorize again. The note of the audit event is the reason that the host gave.",
+        }
+        GrantSuperseded "grant_superseded" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.3",
+            description: "The connection was replaced by a newer one. Use the newest.",
+            cause: "The same user connected the same application again, at the same redirect URI, \
+                and the policy ends the older grant then.",
+            fix: "Let the application use the tokens of its newest authorization.",
+        }
         ScopeBeyondGrant "scope_beyond_grant" {
             code: InvalidScope,
             section: "OAuth 2.1 §4.3.1",
             description: "The scope exceeds the scope of the grant.",
-            cause: "A refresh asked for more than the user granted.",
+            cause: "A refresh asked for more than the user granted, or than is left of it.",
             fix: "Leave scope out, or authorize again for more.",
         }
         ResourceBeyondGrant "resource_beyond_grant" {

@@ -44,13 +44,21 @@ fn report(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
     }
     writeln!(text, "\nresources")?;
     let declared = config.declared.iter().flat_map(|declared| &declared.resources);
-    let names: Vec<_> = declared.map(|own| (&own.value.url, &own.value.name)).collect();
+    let declared = declared.map(|own| (own.value.url.clone(), &own.value.name));
+    let protected = config.protected().map(|(_, own)| (own.resource(&plan.issuer), &own.name));
+    let names: Vec<_> = declared.chain(protected).collect();
     for resource in policy.resources() {
         let scopes = resource.scopes().collect::<Vec<_>>().join(" ");
         let own = names.iter().find(|(url, _)| *url == resource.identifier());
         let name = own.and_then(|(_, name)| name.as_deref());
         let name = name.map(|name| format!("  ({name})")).unwrap_or_default();
         writeln!(text, "  {}{name}  {scopes}", resource.identifier())?;
+    }
+    if !plan.protected.is_empty() {
+        writeln!(text, "\nprotected upstreams")?;
+    }
+    for upstream in &plan.protected {
+        writeln!(text, "  {upstream}  {}", upstream.required_scope())?;
     }
     writeln!(text, "\nclients")?;
     for client in &plan.clients {
@@ -80,6 +88,13 @@ fn warnings(config: &Config, plan: &Plan) -> Vec<String> {
         warnings.push(
             "allow_loopback_documents: client documents are fetched from this machine".into(),
         );
+    }
+    for (_, protect) in config.protected().filter(|(_, own)| own.upstream.is_in_the_clear()) {
+        warnings.push(format!(
+            "protect `{}`: its calls are not encrypted between this server and {}",
+            protect.path.as_str(),
+            protect.upstream.url(),
+        ));
     }
     if plan.issuer.is_https() && config.network.trusted_proxies.is_empty() {
         warnings

@@ -11,6 +11,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::Protect;
 use super::problems::{Place, Problems, similar};
 
 /// Everything that the file declares.
@@ -19,6 +20,7 @@ pub(crate) struct Declared {
     pub(crate) scopes: Vec<Entry<Scope>>,
     pub(crate) resources: Vec<Entry<Resource>>,
     pub(crate) clients: Vec<Entry<DeclaredClient>>,
+    pub(crate) protect: Vec<Entry<Protect>>,
 }
 
 /// A table of the file, with the place of its header.
@@ -220,14 +222,19 @@ impl Declared {
                 problems.at(place, format!("the client `{id}` is declared twice"));
             }
         }
-        let default = self.resources.iter().filter(|own| own.value.default).nth(1);
-        if let Some(second) = default {
-            problems.at(second.place, "another resource is the default already".to_owned());
+        let defaults = self.resources.iter().map(|own| (own.place, own.value.default));
+        let defaults =
+            defaults.chain(self.protect.iter().map(|own| (own.place, own.value.default)));
+        if let Some((second, _)) = defaults.filter(|(_, is_default)| *is_default).nth(1) {
+            problems.at(second, "another resource is the default already".to_owned());
         }
         let used = self.scopes.iter().flat_map(|own| &own.value.includes);
         let used = used.chain(self.resources.iter().flat_map(|own| &own.value.scopes));
         let used =
             used.chain(self.clients.iter().flat_map(|own| own.value.scopes.iter().flatten()));
+        let protect = self.protect.iter().map(|own| &own.value);
+        let used =
+            used.chain(protect.flat_map(|own| own.scopes.iter().chain(&own.optional_scopes)));
         for name in used {
             check_name("scope", name, &scopes, problems);
         }

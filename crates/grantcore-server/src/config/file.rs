@@ -2,8 +2,8 @@
 //!
 //! The key of a setting is its flag with `_` for `-`, so that the command line is the only list of
 //! settings. A value of the file becomes the default of its flag: the flag and its variable take
-//! precedence, and the same parser checks all three. The tables of scopes, resources and clients
-//! are in `declared.rs`.
+//! precedence, and the same parser checks all three. The tables of scopes, resources, clients and
+//! protected upstreams are in `declared.rs`.
 //!
 //! Relative paths of the file are relative to its directory.
 //!
@@ -86,6 +86,10 @@ impl File {
             let own = &mut client.value.secret_file;
             *own = own.take().map(|path| directory.join(path));
         }
+        for protect in &mut file.declared.protect {
+            let own = &mut protect.value.ca_file;
+            *own = own.take().map(|path| directory.join(path));
+        }
         // The names of a table that cannot be read are not known.
         if !problems.has_tables() {
             file.declared.check(&mut problems);
@@ -138,6 +142,10 @@ impl File {
             "scopes" => self.declared.scopes = entries(name, value, problems),
             "resources" => self.declared.resources = entries(name, value, problems),
             "clients" => self.declared.clients = entries(name, value, problems),
+            // A list of strings is the flag's value.
+            "protect" if has_tables(value.get_ref()) => {
+                self.declared.protect = entries(name, value, problems);
+            }
             _ => self.take_setting(key, &value, directory, problems),
         }
     }
@@ -250,6 +258,15 @@ fn check(command: Command, flag: &str, arg: &Arg, values: &[String]) -> Result<(
             let text = text.split("\n\nFor more").next().unwrap_or(text);
             Err(text.split_whitespace().collect::<Vec<_>>().join(" "))
         }
+    }
+}
+
+/// Returns whether the value is a table, or an array with one.
+fn has_tables(value: &DeValue<'_>) -> bool {
+    let is_table = |value: &DeValue<'_>| matches!(value, DeValue::Table(_));
+    match value {
+        DeValue::Array(values) => values.iter().any(|value| is_table(value.get_ref())),
+        value => is_table(value),
     }
 }
 

@@ -13,7 +13,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 46] = [
+const VALUES: [(&str, &str, &str); 48] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
     ("database", "memory:", r#""memory:""#),
@@ -26,6 +26,8 @@ const VALUES: [(&str, &str, &str); 46] = [
     ("idle-timeout", "13s", r#""13s""#),
     ("max-connections", "14", "14"),
     ("max-connections-per-source", "15", "1_5"),
+    ("protect", "/a=http://b/c,/d=https://e", r#"["/a=http://b/c", "/d=https://e"]"#),
+    ("max-upstream-calls", "16", "16"),
     ("registration", "off", "false"),
     ("registration-token", "0123456789abcdefghijkl", r#""0123456789abcdefghijkl""#),
     ("registration-token-file", "FILE", r#""FILE""#),
@@ -229,6 +231,31 @@ fn problems_have_their_line_their_column_and_a_suggestion() {
         ("[[clients]]\nid = 'a'\nintrospects = ['b']", "3:16: the resource `b` is not declared"),
         ("[[clients]]\nid = 'a'\n[[clients]]\nid = 'a'", "3:1: the client `a` is declared twice"),
         ("[[clients]]\nid = 'a'\nsecret = 12345678", "3:10: [[clients]]: must be a string"),
+        ("protect = [1.5]", "1:11: protect: must be a list of strings"),
+        (
+            "protect = ['/a']",
+            "1:11: protect: invalid value '/a' for '--protect </PATH=URL,...>': write it like /notes=http://127.0.0.1:3000/mcp",
+        ),
+        (
+            "[[protect]]\npath = '/a'\nupstream = 'http://b'\nscopes = ['c']",
+            "4:11: the scope `c` is not declared",
+        ),
+        (
+            "[[protect]]\npath = '/a/'\nupstream = 'http://b'",
+            "2:8: [[protect]]: the path must have segments like /notes or /a/b, of letters, digits, `-`, `_`, `.` and `~`, and no .well-known",
+        ),
+        (
+            "[[protect]]\npath = '/a'\nupstream = 'ftp://b'",
+            "3:12: [[protect]]: the upstream must be an http or https URL",
+        ),
+        (
+            "[[protect]]\npath = '/a'\nupstream = 'http://b'\nidle_timeout = '0s'",
+            "4:16: [[protect]]: must be at least 1s",
+        ),
+        (
+            "[[protect]]\npath = '/a'\nupstream = 'http://b'\nmax_bodies = 1",
+            "4:1: unknown key `max_bodies` in [[protect]]; did you mean `max_body`?",
+        ),
         (
             "database = 'env:GRANTCORE_NO_SUCH'",
             "1:12: database: invalid value for '--database <URL>': the environment variable GRANTCORE_NO_SUCH is not set",
@@ -260,6 +287,8 @@ fn a_problem_shows_no_secret() {
         "[[clients]]\nid = 'a'\nsecret = 'hunter2",
         "[[clients]]\nid = 'a'\nsecret = {a = 'hunter2'}",
         "[[clients]]\nid = 'a'\npassword = 'hunter2'",
+        "[[protect]]\npath = '/a'\nupstream = 'http://u:hunter2@b'",
+        "[[protect]]\npath = '/a'\nupstream = 'http://b?hunter2'",
     ] {
         let shown = problems(text).join("\n");
         assert!(!shown.is_empty() && !shown.contains("hunter2"), "{shown}");

@@ -27,6 +27,11 @@ impl Issuer {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Returns the scheme, the host and the port, without the path.
+    pub(crate) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// Returns whether the issuer is https, so that cookies can be `Secure`.
     pub(crate) fn is_https(&self) -> bool {
         self.url.scheme() == "https"
@@ -71,7 +76,7 @@ impl Issuer {
 
 /// Returns whether a path segment has only one spelling. Proxies, browsers and clients, which
 /// compare the issuer byte for byte, must agree on it.
-fn is_plain(segment: &str) -> bool {
+pub(super) fn is_plain(segment: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     !segment.is_empty() && segment != ".well-known" && segment.bytes().all(plain)

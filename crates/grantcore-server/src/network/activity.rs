@@ -31,6 +31,9 @@ struct State {
     /// The start of the phase. While the client receives a response, the time of the latest byte
     /// that it received.
     since: Instant,
+    /// How long the response may be silent. It counts if it is longer than the time-out of a
+    /// request.
+    silence: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,7 @@ enum Phase {
 
 impl Activity {
     pub(super) fn new(times: Times) -> Self {
-        let state = State { phase: Phase::Head, since: Instant::now() };
+        let state = State { phase: Phase::Head, since: Instant::now(), silence: Duration::ZERO };
         Self { times, state: Mutex::new(state), evicted: Notify::new() }
     }
 
@@ -84,6 +87,12 @@ impl Activity {
         self.lock().enter(Phase::Busy)
     }
 
+    /// Allows the response to the request that is under way to be silent for this long: the time is
+    /// that of an upstream, and not of the client.
+    pub(crate) fn allow_silence(&self, silence: Duration) {
+        self.lock().silence = silence;
+    }
+
     /// Records that bytes were received. On an idle connection they are the start of a head.
     pub(crate) fn received(&self) {
         let mut state = self.lock();
@@ -104,11 +113,13 @@ impl Activity {
     /// of a request covers its own time-out and the time that the client has to receive the
     /// response.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let State { phase, since } = *self.lock();
+        let State { phase, since, silence } = *self.lock();
+        let request = self.times.request;
         match phase {
             Phase::Head => Some(since + self.times.header),
             Phase::Idle => Some(since + self.times.idle),
-            Phase::Body | Phase::Busy => Some(since + self.times.request + self.times.idle),
+            Phase::Body => Some(since + request + self.times.idle),
+            Phase::Busy => Some(since + request.max(silence) + self.times.idle),
             Phase::Evicted => None,
         }
     }
@@ -116,7 +127,7 @@ impl Activity {
     /// Returns the time since which the connection waits for its client, or `None` if it does not
     /// wait.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
-        let State { phase, since } = *self.lock();
+        let State { phase, since, .. } = *self.lock();
         matches!(phase, Phase::Head | Phase::Body | Phase::Idle).then_some(since)
     }
 
@@ -151,7 +162,10 @@ impl State {
     fn enter(&mut self, phase: Phase) -> bool {
         let is_open = self.phase != Phase::Evicted;
         if is_open {
-            *self = Self { phase, since: Instant::now() };
+            // The silence is that of one request.
+            let is_same = phase == Phase::Busy;
+            let silence = if is_same { self.silence } else { Duration::ZERO };
+            *self = Self { phase, since: Instant::now(), silence };
         }
         is_open
     }
@@ -165,5 +179,27 @@ pub(crate) struct UnderWay(Arc<Activity>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.lock().enter(Phase::Idle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The time of an upstream is not that of the client, and is that of one request.
+    #[tokio::test(start_paused = true)]
+    async fn a_response_may_be_silent_for_as_long_as_its_upstream() {
+        let [header, idle, request, silence] = [1, 2, 3, 10].map(Duration::from_secs);
+        let activity = Arc::new(Activity::new(Times { header, idle, request }));
+        let now = Instant::now();
+        let under_way = activity.begin(true).unwrap();
+        activity.allow_silence(silence);
+        assert_eq!(activity.deadline(), Some(now + request + idle), "the client's body");
+        assert!(activity.body_ended());
+        assert_eq!(activity.deadline(), Some(now + silence + idle));
+        drop(under_way);
+        assert_eq!(activity.deadline(), Some(now + idle));
+        let _next = activity.begin(false).unwrap();
+        assert_eq!(activity.deadline(), Some(now + request + idle), "another request");
     }
 }

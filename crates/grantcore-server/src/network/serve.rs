@@ -127,6 +127,7 @@ async fn answer(
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Local(local));
+    request.extensions_mut().insert(Arc::clone(activity));
     let response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -14,6 +14,7 @@ mod addresses;
 mod connections;
 mod mounted;
 mod nginx;
+mod protect;
 
 use grantcore_server::Running;
 use reqwest::Response;

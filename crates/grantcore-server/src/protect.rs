@@ -1,0 +1,353 @@
+//! Protected upstreams: OAuth in front of HTTP servers that have none. A call with an access token
+//! for the resource of a path is forwarded to the upstream, as a stream in both directions.
+//!
+//! - `headers.rs` says which headers pass, and which this server sets.
+//! - `path.rs` maps paths and redirects.
+//! - `body.rs` has the limits and time-outs of bodies.
+//! - `client.rs` is the client of upstreams, with TLS.
+//!
+//! Never here: the check of access tokens, which is the layer `RequireToken`, and the settings
+//! (`config/protect.rs`).
+//!
+//! A call is sent once, on a connection of its own. It is never repeated: an upstream that failed
+//! may have done the work. A caller that hangs up closes the connection to the upstream.
+
+mod body;
+mod client;
+mod headers;
+mod path;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use grantcore_axum::{Caller, RequireToken, cors};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use self::body::{Download, Fault, Progress, Upload};
+use self::client::{Client, ClientError};
+use self::path::Mapping;
+use crate::app::App;
+use crate::config::{AllowedHost, Issuer, Protect, UpstreamUrl};
+use crate::network::activity::Activity;
+
+/// The methods that are forwarded. `OPTIONS` is a preflight, which this server answers itself.
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// A protected upstream.
+pub(crate) struct Upstream {
+    url: UpstreamUrl,
+    mapping: Mapping,
+    client: Client,
+    resource: String,
+    required_scope: String,
+    max_body: u64,
+    max_calls: usize,
+    response_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Upstream {
+    /// Returns the upstream of these settings. No connection is made.
+    pub(crate) fn new(protect: &Protect, issuer: &Issuer) -> Result<Self, ClientError> {
+        let resource = protect.resource(issuer);
+        let ca_file = protect.ca_file.as_deref();
+        Ok(Self {
+            mapping: Mapping::new(protect.path.as_str(), protect.upstream.url(), &resource),
+            client: client::client(&protect.upstream, ca_file, protect.connect_timeout)?,
+            url: protect.upstream.clone(),
+            resource,
+            required_scope: protect.required_scope(),
+            max_body: protect.max_body,
+            max_calls: protect.max_calls.get(),
+            response_timeout: protect.response_timeout,
+            idle_timeout: protect.idle_timeout,
+        })
+    }
+
+    /// Returns the scope that every call needs.
+    pub(crate) fn required_scope(&self) -> &str {
+        &self.required_scope
+    }
+
+    /// Returns the host of the resource, which requests have as `Host`.
+    pub(crate) fn host(&self) -> Option<AllowedHost> {
+        let url = url::Url::parse(&self.resource).ok()?;
+        url.host_str()?.parse().ok()
+    }
+}
+
+/// Shows where the calls of which resource go.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.resource, self.url.url())
+    }
+}
+
+/// Returns the routes of all protected paths, each behind the check of its access tokens.
+pub(crate) fn router(
+    app: &Arc<App>,
+    upstreams: Vec<Upstream>,
+    max_calls: NonZeroUsize,
+    stop: &CancellationToken,
+) -> Router {
+    let all_places = Arc::new(Semaphore::new(max_calls.get().min(Semaphore::MAX_PERMITS)));
+    let mut router = Router::new();
+    for upstream in upstreams {
+        #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
+        let needs = app
+            .oauth
+            .policy()
+            .needs(&upstream.resource, &upstream.required_scope)
+            .expect("a known resource");
+        let check = RequireToken::new(Arc::clone(&app.oauth), needs);
+        let path = upstream.mapping.path().to_owned();
+        let own_places = Semaphore::new(upstream.max_calls.min(Semaphore::MAX_PERMITS));
+        let places = [Arc::clone(&all_places), Arc::new(own_places)];
+        let state = Arc::new(Forwarding { upstream, places, stop: stop.clone() });
+        let route = any(forward).with_state(state).layer(check);
+        for below in ["", "/", "/{*rest}"] {
+            router = router.route(&format!("{path}{below}"), route.clone());
+        }
+    }
+    // Without a route, `route_layer` panics, and `layer` would be on the fallback too.
+    if router.has_routes() { router.route_layer(cors()) } else { router }
+}
+
+/// What the calls of one path share.
+struct Forwarding {
+    upstream: Upstream,
+    /// The calls that may be under way at all upstreams, and at this one.
+    places: [Arc<Semaphore>; 2],
+    stop: CancellationToken,
+}
+
+/// Forwards a call whose access token was accepted.
+async fn forward(
+    State(state): State<Arc<Forwarding>>,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    match state.forward(&caller, request).await {
+        Ok(response) => response,
+        Err(failure) => failure.response(&state.upstream),
+    }
+}
+
+impl Forwarding {
+    async fn forward(&self, caller: &Caller, request: Request) -> Result<Response, Failure> {
+        let Self { upstream, .. } = self;
+        let (parts, body) = request.into_parts();
+        if !METHODS.contains(&parts.method) {
+            return Err(Failure::Method);
+        }
+        if headers::is_websocket(&parts.headers) {
+            return Err(Failure::WebSocket);
+        }
+        let target = upstream.mapping.target(&parts.uri).ok_or(Failure::Path)?;
+        let is_empty = body.is_end_stream();
+        // RFC 9110 §9.3.1: such a body may be a request in hiding.
+        if !is_empty && matches!(parts.method, Method::GET | Method::HEAD) {
+            return Err(Failure::Content);
+        }
+        if body.size_hint().lower() > upstream.max_body {
+            return Err(Failure::TooLarge);
+        }
+        let permits = self.places()?;
+        if let Some(activity) = parts.extensions.get::<Arc<Activity>>() {
+            activity.allow_silence(upstream.response_timeout.max(upstream.idle_timeout));
+        }
+        let progress = Arc::new(Progress::default());
+        let mut sent =
+            Request::new(Body::new(Upload::new(body, upstream.max_body, Arc::clone(&progress))));
+        *sent.method_mut() = parts.method.clone();
+        *sent.uri_mut() = target.clone();
+        *sent.headers_mut() = headers::to_upstream(&parts.headers, caller, parts.version);
+        if is_empty && parts.headers.contains_key(header::CONTENT_LENGTH) {
+            // The client sends no length of an empty body, and some servers ask for one.
+            sent.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let response = self.head(sent, &progress).await?;
+        self.respond(&parts.method, &target, response, permits)
+    }
+
+    /// Returns the places of one call, or the failure if all are taken.
+    fn places(&self) -> Result<Vec<OwnedSemaphorePermit>, Failure> {
+        let places = self.places.iter().map(|places| Arc::clone(places).try_acquire_owned());
+        places.collect::<Result<_, _>>().map_err(|_| Failure::Busy)
+    }
+
+    /// Sends a call, and returns its response when the head is there. The time-out counts from the
+    /// latest part of the body.
+    async fn head(
+        &self,
+        request: Request,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, Failure> {
+        let sending = self.upstream.client.request(request);
+        tokio::pin!(sending);
+        loop {
+            let deadline = progress.latest() + self.upstream.response_timeout;
+            tokio::select! {
+                biased;
+                response = &mut sending => return response.map_err(|error| {
+                    match progress.fault() {
+                        Some(Fault::TooLarge) => Failure::TooLarge,
+                        Some(Fault::Incomplete) => Failure::Incomplete,
+                        None if client::is_timeout(&error) => Failure::Timeout,
+                        None => Failure::Unreachable(client::causes(&error)),
+                    }
+                }),
+                () = tokio::time::sleep_until(deadline) => {
+                    if progress.latest() + self.upstream.response_timeout <= deadline {
+                        let waits = progress.waits_for_caller();
+                        return Err(if waits { Failure::SlowCaller } else { Failure::Timeout });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the response for the caller.
+    fn respond(
+        &self,
+        method: &Method,
+        target: &Uri,
+        response: Response<Incoming>,
+        permits: Vec<OwnedSemaphorePermit>,
+    ) -> Result<Response, Failure> {
+        let (parts, body) = response.into_parts();
+        match parts.status {
+            // A challenge of the upstream would send the caller's client away from this server.
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                return Err(Failure::AsksForCredentials);
+            }
+            status if status.is_informational() => return Err(Failure::Upgraded),
+            _ => {}
+        }
+        let is_stream = headers::is_event_stream(&parts.headers);
+        let mut own = headers::to_caller(&parts.headers);
+        if let Some(location) = parts.headers.get(header::LOCATION) {
+            own.remove(header::LOCATION);
+            match self.upstream.mapping.location(target, location) {
+                Some(location) => _ = own.insert(header::LOCATION, location),
+                None if parts.status.is_redirection() => return Err(Failure::Redirect),
+                None => {}
+            }
+        }
+        // A stream that a client listens on has no end, so a stop of this server would wait for it.
+        let stop = (is_stream && *method == Method::GET).then(|| self.stop.clone());
+        let upstream = self.upstream.to_string();
+        let body = Download::new(body, self.upstream.idle_timeout, stop, permits, upstream);
+        let mut response = Response::new(Body::new(body));
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = own;
+        Ok(response)
+    }
+}
+
+/// Why a call was not forwarded, or has no response of the upstream.
+#[derive(Debug)]
+enum Failure {
+    Method,
+    WebSocket,
+    Content,
+    Path,
+    TooLarge,
+    Incomplete,
+    SlowCaller,
+    Busy,
+    Unreachable(String),
+    Timeout,
+    AsksForCredentials,
+    Upgraded,
+    Redirect,
+}
+
+impl Failure {
+    /// Returns the status, the word for programs, and the sentence for people.
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        const BAD: (StatusCode, &str) = (StatusCode::BAD_GATEWAY, "bad_gateway");
+        let ((status, code), text) = match self {
+            Self::Method => (
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+                "The method is not forwarded.",
+            ),
+            Self::WebSocket => (
+                (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
+                "WebSocket connections are not forwarded.",
+            ),
+            Self::Content => (
+                (StatusCode::BAD_REQUEST, "invalid_request"),
+                "A GET or HEAD request must have no body.",
+            ),
+            Self::Path => (
+                (StatusCode::BAD_REQUEST, "invalid_request"),
+                "The path must have no dot segment, no empty segment, and no encoded slash, \
+                 backslash, percent sign or control character.",
+            ),
+            Self::TooLarge => (
+                (StatusCode::PAYLOAD_TOO_LARGE, "content_too_large"),
+                "The body of the request is too large.",
+            ),
+            Self::Incomplete => (
+                (StatusCode::BAD_REQUEST, "invalid_request"),
+                "The body of the request is incomplete.",
+            ),
+            Self::SlowCaller => (
+                (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+                "The body of the request did not arrive in time.",
+            ),
+            Self::Busy => (
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+                "Too many calls are under way. Try again later.",
+            ),
+            Self::Unreachable(_) => (BAD, "The server behind this address does not respond."),
+            Self::Timeout => (
+                (StatusCode::GATEWAY_TIMEOUT, "gateway_timeout"),
+                "The server behind this address did not respond in time.",
+            ),
+            Self::AsksForCredentials => {
+                (BAD, "The server behind this address asks for credentials of its own.")
+            }
+            Self::Upgraded => (BAD, "The server behind this address changed the protocol."),
+            Self::Redirect => (BAD, "The server behind this address redirects to another place."),
+        };
+        (status, code, text)
+    }
+
+    /// Returns the response, and logs what the operator must correct.
+    fn response(&self, upstream: &Upstream) -> Response {
+        let (status, error, error_description) = self.parts();
+        let cause = match self {
+            Self::Unreachable(cause) => cause,
+            _ => error_description,
+        };
+        if status.is_server_error() && !matches!(self, Self::WebSocket) {
+            let status = status.as_u16();
+            tracing::warn!(%upstream, status, cause, "a call has no response of its upstream");
+        }
+        let body = serde_json::json!({ "error": error, "error_description": error_description });
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self {
+            Self::Method => {
+                let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
+                headers.insert(header::ALLOW, methods);
+            }
+            Self::Busy => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            _ => {}
+        }
+        (status, headers, axum::Json(body)).into_response()
+    }
+}
