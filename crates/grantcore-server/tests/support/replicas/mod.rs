@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use self::client::{Client, Step};
 use self::ending::Ending;
 use self::faults::Fault;
-use self::site::{Checked, PASSED_ON, Site, USERS, Violation, user};
+use self::site::{Checked, PASSED_ON, PROCESSES, Site, USERS, Violation, user};
 use crate::load::report::Report;
 use crate::load::{lock, number};
 use crate::support::{Browser, authorization_url};
@@ -193,6 +193,12 @@ impl Run {
         let wanted = Step::names().chain(Ending::names()).chain([PASSED_ON]);
         for name in wanted.filter(|name| !counts.contains_key(name)) {
             self.violation(format!("there were no {name}"));
+        }
+        for process in 0..PROCESSES {
+            let answered = lock(&self.site.answered);
+            if !answered.keys().any(|(own, ..)| *own == process) {
+                self.violation(format!("process {process} answered no request"));
+            }
         }
     }
 

@@ -26,7 +26,8 @@ use crate::support::ports::lasting_port;
 use crate::support::program::Program;
 use crate::support::{accounts, plain_client};
 
-/// The process with the short-lived access tokens.
+/// The number of processes: both replicas, and the process with the short-lived access tokens.
+pub const PROCESSES: usize = 3;
 pub const SHORT: usize = 2;
 /// How many users there are. Each has a page of connected apps that lists all of its clients.
 pub const USERS: usize = 32;
@@ -100,7 +101,7 @@ pub struct Site {
     _nginx: Nginx,
     /// The ports of nginx: with its default settings, and with `non_idempotent`.
     ports: [u16; 2],
-    processes: [Process; 3],
+    processes: [Process; PROCESSES],
     database: Mutex<Postgres>,
     accounts: NamedTempFile,
     directory: PathBuf,
@@ -146,7 +147,7 @@ impl Site {
         let users: Vec<String> = (0..USERS).map(user).collect();
         let lines: Vec<_> = users.iter().map(|name| (name.as_str(), name.as_str(), "")).collect();
         let processes =
-            [(); 3].map(|()| Process { port: lasting_port(), program: Mutex::new(None) });
+            [(); PROCESSES].map(|()| Process { port: lasting_port(), program: Mutex::new(None) });
         let ports = [lasting_port(), lasting_port()];
         let settings = settings(ports, [processes[0].port, processes[1].port]);
         let site = Self {
@@ -163,7 +164,7 @@ impl Site {
             faults: Faults::default(),
             under_way: AtomicUsize::new(0),
         };
-        for process in 0..site.processes.len() {
+        for process in 0..PROCESSES {
             site.start_process(process);
         }
         site
