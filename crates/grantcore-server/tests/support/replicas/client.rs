@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::ending::Ending;
-use super::site::{Checked, Reply, SHORT, Site, Story, Via, Violation, must};
+use super::site::{Reply, SHORT, Site, Via};
+use super::story::{Checked, Story, Violation, must};
 use crate::load::random::Random;
 
 /// The tokens of one token response.

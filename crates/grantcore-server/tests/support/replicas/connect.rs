@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::client::{Client, pair};
 use super::ending::Ending;
-use super::site::{Checked, SHORT, Site, Story, USERS, Via, Violation, must};
+use super::site::{SHORT, Site, USERS, Via};
+use super::story::{Checked, Story, Violation, must};
 use crate::load::random::Random;
 use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param};
 
@@ -38,7 +39,7 @@ impl Client {
         let url = url.replace("demo-public", &id);
         let code = param(&browsers[user].authorize(&url, "allow").await, "code").unwrap();
 
-        let via = if number % 4 == 0 { Via::Process(SHORT) } else { Via::Proxy };
+        let via = if number.is_multiple_of(4) { Via::Process(SHORT) } else { Via::Proxy };
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", &id),

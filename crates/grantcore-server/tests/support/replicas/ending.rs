@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tokio::time::sleep;
 
 use super::client::{Client, Step};
-use super::site::{Checked, Lost, PAUSE, Reply, Site, Story, Via, Violation, must};
+use super::site::{Lost, PAUSE, Reply, Site, Via};
+use super::story::{Checked, Story, Violation, must};
 use crate::support::{Browser, form};
 
 /// How a connection ends.

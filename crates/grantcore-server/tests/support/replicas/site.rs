@@ -19,6 +19,8 @@ use tempfile::NamedTempFile;
 use tokio::time::sleep;
 
 use super::faults::{Fault, Faults};
+use super::proxy::settings;
+use super::story::{Checked, Story, Violation, must};
 use crate::load::lock;
 use crate::load::report::Tally;
 use crate::support::nginx::Nginx;
@@ -55,12 +57,6 @@ const CUT_OFF_BY_RESTART: &str = "requests lost: 502, a replica was restarted";
 pub const UNAVAILABLE: &str = "requests lost: 503, the database was killed";
 const DOWN: &str = "requests lost: no process at its own address";
 pub const PASSED_ON: &str = "requests that nginx passed on to the other replica";
-
-/// What has a message for the report: a condition that does not hold.
-#[derive(Debug)]
-pub struct Violation(pub String);
-
-pub type Checked<T> = Result<T, Violation>;
 
 /// The way of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,38 +319,6 @@ impl Site {
     }
 }
 
-/// Returns the settings of nginx. Both servers are in front of both replicas. A browser stays at
-/// one replica while its user signs in, because a request waits there meanwhile.
-fn settings(ports: [u16; 2], replicas: [u16; 2]) -> String {
-    // A replica that failed is left out for a second only.
-    let both = replicas.map(|port| format!("server 127.0.0.1:{port} fail_timeout=1s;")).concat();
-    let [plain, repeating] = ports.map(|port| {
-        format!(
-            "listen 127.0.0.1:{port};
-             location / {{ proxy_pass http://replicas; }}
-             location ~ ^/(login|oauth/(authorize|continue|switch))$ {{
-               proxy_pass http://sign_in;
-             }}"
-        )
-    });
-    format!(
-        "upstream replicas {{ {both} keepalive 32; }}
-         upstream sign_in {{ hash $remote_addr; {both} }}
-         proxy_http_version 1.1;
-         proxy_set_header Connection \"\";
-         proxy_set_header Host $http_host;
-         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-         add_header X-Upstream $upstream_addr always;
-         server {{ {plain} }}
-         server {{ {repeating}
-           location ~ ^/oauth/(token|revoke)$ {{
-             proxy_pass http://replicas;
-             proxy_next_upstream error timeout non_idempotent;
-           }}
-         }}"
-    )
-}
-
 async fn received(http: Client, request: reqwest::Request) -> reqwest::Result<Reply> {
     let answer = http.execute(request).await?;
     let status = answer.status().as_u16();
@@ -385,32 +349,4 @@ fn endpoint(path: &str) -> &'static str {
 /// Returns the name of a user, which is the password as well.
 pub fn user(number: usize) -> String {
     format!("user{number}")
-}
-
-/// The steps of a client and their responses, to explain a violation.
-#[derive(Default)]
-pub struct Story(Vec<(String, usize)>);
-
-impl Story {
-    pub fn note(&mut self, what: impl Into<String>) {
-        let what = what.into();
-        match self.0.last_mut() {
-            Some((last, times)) if *last == what => *times += 1,
-            _ => self.0.push((what, 1)),
-        }
-    }
-
-    /// Returns the latest steps.
-    pub fn latest(&self) -> String {
-        let latest = &self.0[self.0.len().saturating_sub(40)..];
-        let words = latest.iter().map(|(what, times)| match times {
-            1 => what.clone(),
-            _ => format!("{what} ({times} times)"),
-        });
-        words.collect::<Vec<_>>().join("; ")
-    }
-}
-
-pub fn must(holds: bool, else_what: impl FnOnce() -> String) -> Checked<()> {
-    if holds { Ok(()) } else { Err(Violation(else_what())) }
 }
