@@ -6,6 +6,8 @@
 
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Version};
+use grantcore::Access;
+use grantcore::value::Properties;
 use grantcore_axum::Caller;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -90,8 +92,8 @@ pub(super) fn to_upstream(received: &HeaderMap, caller: &Caller, version: Versio
     let scope = caller.scope().collect::<Vec<_>>().join(" ");
     #[expect(clippy::expect_used, reason = "scope tokens are visible ASCII (OAuth 2.1 §1.4.1)")]
     headers.insert(SCOPE, HeaderValue::try_from(scope).expect("visible ASCII"));
-    // The place of the properties of a grant: `Access::properties`.
-    set_properties(&mut headers, None);
+    let properties = caller.access().and_then(Access::properties);
+    set_properties(&mut headers, properties.map(Properties::as_str));
     // RFC 9110 §7.6.3.
     let via = if version == Version::HTTP_10 { "1.0 grantcore" } else { "1.1 grantcore" };
     headers.append(header::VIA, HeaderValue::from_static(via));
