@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 mod builder;
+mod consent;
 mod description;
 mod error;
 mod kind;
@@ -13,6 +14,7 @@ mod life;
 mod restrictions;
 
 pub use builder::ClientBuilder;
+pub use consent::ConsentMode;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
 pub use kind::{Authentication, StoredSecret};
@@ -59,6 +61,7 @@ impl<'de> Deserialize<'de> for Client {
             // The operator states the method of such a client in its kind.
             return Err(de::Error::custom("an operator's client has no restricted auth_method"));
         }
+        fields.check_consent().map_err(de::Error::custom)?;
         Ok(Self(fields))
     }
 }
@@ -79,10 +82,15 @@ struct Fields {
     #[serde(deserialize_with = "Option::deserialize")]
     owner: Option<Subject>,
     trusted: bool,
+    /// `None` if the policy decides.
+    #[serde(deserialize_with = "Option::deserialize")]
+    consent: Option<ConsentMode>,
     status: ClientStatus,
     /// Captured by each grant. Once the client has another epoch, those grants are ended.
     epoch: u64,
     created: Timestamp,
+    /// When the client last described itself anew. The Unix epoch for a client of the operator.
+    described: Timestamp,
     /// When the client expires unless it is used before.
     expires: Timestamp,
 }

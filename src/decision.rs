@@ -91,6 +91,8 @@ pub struct Loaded {
     pub owner: Option<Account>,
     /// The client that introspects a token, which may be of another client's grant.
     pub caller: Option<Stored<Client>>,
+    /// The earlier grant of [`Keys::remembered_id`]. A store leaves it empty.
+    pub remembered: Option<Stored<Grant>>,
     /// The balance of the grant's account, if it was asked for.
     pub balance: Option<Balance>,
     /// The host's decision about the grant, if it was asked for. A store leaves it alone:
@@ -129,6 +131,11 @@ impl Loaded {
     /// Returns the record of the client of this id, if it was loaded.
     pub(crate) fn client_of(&self, client_id: &str) -> Option<&Stored<Client>> {
         with_id(self.client.as_ref(), client_id)
+    }
+
+    /// Returns the record of the grant of this id, if it was loaded as the earlier grant.
+    pub(crate) fn remembered(&self, id: GrantId) -> Option<&Grant> {
+        self.remembered.as_ref().map(|stored| &*stored.record).filter(|grant| grant.id() == id)
     }
 
     /// Returns the client of this id if it exists, is active and has not expired.

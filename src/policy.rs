@@ -24,6 +24,7 @@ mod access;
 mod auth_methods;
 mod authorization;
 mod builder;
+mod consent;
 mod document;
 mod endpoints;
 mod error;
@@ -43,6 +44,7 @@ pub use access::{Audience, CheckRules};
 pub use auth_methods::AuthMethods;
 pub use authorization::{ErrorDelivery, TokenRedirectUri};
 pub use builder::PolicyBuilder;
+pub use consent::{ConsentRules, Remember};
 pub use document::DocumentRules;
 pub use endpoints::EndpointUrl;
 pub use error::PolicyError;
@@ -125,6 +127,9 @@ pub struct Policy {
     redirect_rules: RedirectRules,
     error_delivery: ErrorDelivery,
     token_redirect_uri: TokenRedirectUri,
+    /// The classes of logins that the host tells apart.
+    acr_values: Vec<String>,
+    consent_rules: ConsentRules,
     terse_errors: bool,
     troubleshooting_url: Option<String>,
     lenient_on_method: bool,
@@ -249,6 +254,16 @@ impl Policy {
     /// Returns the rules for redirect URIs.
     pub fn redirect_rules(&self) -> &RedirectRules {
         &self.redirect_rules
+    }
+
+    /// Returns the rules of consent.
+    pub fn consent_rules(&self) -> &ConsentRules {
+        &self.consent_rules
+    }
+
+    /// Returns the classes of logins (`acr`) that are declared.
+    pub fn acr_values(&self) -> impl Iterator<Item = &str> {
+        self.acr_values.iter().map(String::as_str)
     }
 
     /// Returns the rules of the check at a protected resource.

@@ -47,6 +47,12 @@ named_enum! {
         LoginRequired = "login_required",
         /// OIDC Core §3.1.2.6.
         ConsentRequired = "consent_required",
+        /// OIDC Core §3.1.2.6.
+        InteractionRequired = "interaction_required",
+        /// OIDC Core §3.1.2.6.
+        AccountSelectionRequired = "account_selection_required",
+        /// RFC 9470 §5.
+        UnmetAuthenticationRequirements = "unmet_authentication_requirements",
         /// RFC 9101 §7.
         RequestNotSupported = "request_not_supported",
         /// RFC 9101 §7.
@@ -57,6 +63,8 @@ named_enum! {
         InvalidClientMetadata = "invalid_client_metadata",
         /// OAuth 2.1 §5.3.2.
         InvalidToken = "invalid_token",
+        /// RFC 9470 §3.
+        InsufficientUserAuthentication = "insufficient_user_authentication",
         /// OAuth 2.1 §5.3.2.
         InsufficientScope = "insufficient_scope",
         /// Not registered: the balance of the token's account does not suffice.
@@ -200,7 +208,7 @@ impl Reason {
                 ErrorCode::InvalidClient,
                 Endpoint::Token | Endpoint::Revocation | Endpoint::Introspection,
             )
-            | (_, ErrorCode::InvalidToken, _) => 401,
+            | (_, ErrorCode::InvalidToken | ErrorCode::InsufficientUserAuthentication, _) => 401,
             (
                 Self::RegistrationOff
                 | Self::RevocationOff

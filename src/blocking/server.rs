@@ -14,6 +14,7 @@ use crate::request::authorization::User;
 use crate::request::connection::RevokedBy;
 use crate::request::consent::Choice;
 use crate::request::document::Fetch;
+use crate::request::login::LoginFailure;
 use crate::request::narrowing::Narrowing;
 use crate::request::parts::{Authorization, RequestParts};
 use crate::request::token::TokenRequest;
@@ -156,6 +157,16 @@ where
         fetch: Fetch<'_>,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
         block_on(self.0.authorize_with_document(request, user, fetch))
+    }
+
+    /// See [`Server::give_up_login`](crate::Server::give_up_login).
+    pub fn give_up_login(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+        failure: LoginFailure,
+    ) -> Error<S::Error> {
+        block_on(self.0.give_up_login(request, user, failure))
     }
 
     /// See [`Server::consent`](crate::Server::consent).

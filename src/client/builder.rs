@@ -1,17 +1,18 @@
 //! Builds and checks a client. Only a record that is read comes into being in another way.
 
+mod origin;
+
 use super::kind::RedirectUris;
 use super::restrictions::check_grant_types;
 use super::{
-    Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, Fields, Kind,
-    Origin, Registration, Restrictions,
+    Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, ConsentMode,
+    Fields, Kind, Origin, Registration, Restrictions,
 };
 use crate::moment::Timestamp;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules};
 use crate::value::scope::Scope;
-use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
 
 /// Builds a [`Client`].
@@ -48,9 +49,11 @@ pub struct ClientBuilder {
     origin: Origin,
     owner: Option<Subject>,
     trusted: Option<bool>,
+    pub(super) consent: Option<ConsentMode>,
     status: ClientStatus,
     epoch: u64,
     created: Timestamp,
+    described: Timestamp,
     expires: Timestamp,
 }
 
@@ -70,9 +73,11 @@ impl ClientBuilder {
             origin: Origin::Operator,
             owner: None,
             trusted: None,
+            consent: None,
             status: ClientStatus::Active,
             epoch: 0,
             created: Timestamp::EPOCH,
+            described: Timestamp::EPOCH,
             expires: Timestamp::NEVER,
         }
     }
@@ -87,9 +92,11 @@ impl ClientBuilder {
             origin,
             owner,
             trusted,
+            consent,
             status,
             epoch,
             created,
+            described,
             expires,
             schema: _,
         } = client.0;
@@ -109,9 +116,11 @@ impl ClientBuilder {
             origin,
             owner,
             trusted: Some(trusted),
+            consent,
             status,
             epoch,
             created,
+            described,
             expires,
         }
     }
@@ -120,15 +129,6 @@ impl ClientBuilder {
     pub fn without_redirect_uris(mut self) -> Self {
         self.redirect_uris.clear();
         self
-    }
-
-    /// Replaces the redirect URIs by those that the client names. Trust in a client is trust in
-    /// where its responses go, so that it ends when the URIs change.
-    pub(crate) fn redirecting_to(mut self, uris: Vec<String>) -> Self {
-        let before = std::mem::take(&mut self.redirect_uris);
-        let mut next = uris.into_iter().fold(self, Self::redirect_uri);
-        next.trusted = next.trusted.map(|trusted| trusted && next.redirect_uris == before);
-        next
     }
 
     /// Replaces how the client authenticates, for example by a new secret. A client that the
@@ -258,35 +258,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a registration by the client itself, which expires at `until` unless it is used. The
-    /// epoch is drawn at random: a record that was dropped and comes back has another one, so that
-    /// grants of the dropped record stay dead.
-    pub(crate) fn registered(
-        mut self,
-        registration_access_token_digest: Option<Digest>,
-        now: Timestamp,
-        until: Timestamp,
-        epoch: u64,
-    ) -> Self {
-        (self.origin, self.created, self.expires, self.epoch) =
-            (Origin::Dynamic { registration_access_token_digest }, now, until, epoch);
-        self
-    }
-
-    /// Sets that the client is known by a metadata document, which was just fetched.
-    pub(crate) fn documented(mut self, fresh_until: Timestamp, until: Timestamp) -> Self {
-        (self.origin, self.expires) =
-            (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
-        self
-    }
-
-    /// Sets when the client became known, and its epoch. [`documented`](Self::documented) sets the
-    /// expiry.
-    pub(crate) fn new_at(mut self, now: Timestamp, epoch: u64) -> Self {
-        (self.created, self.epoch, self.expires) = (now, epoch, Timestamp::EPOCH);
-        self
-    }
-
     /// Sets whether errors are sent to the client by redirect without an action of the user (OAuth
     /// 2.1 §7.13). Default: only if the operator registered the client.
     ///
@@ -324,7 +295,7 @@ impl ClientBuilder {
                 Kind::Secret { method, stored: secret, code_flow }
             }
         };
-        Ok(Client(Fields {
+        let fields = Fields {
             schema: Schema,
             id,
             kind,
@@ -334,11 +305,15 @@ impl ClientBuilder {
             trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator)),
             origin: self.origin,
             owner: self.owner,
+            consent: self.consent,
             status: self.status,
             epoch: self.epoch,
             created: self.created,
+            described: self.described,
             expires: self.expires,
-        }))
+        };
+        fields.check_consent()?;
+        Ok(Client(fields))
     }
 
     /// Parses the redirect URIs. Returns `None` if the client is not registered for the code flow.

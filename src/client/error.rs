@@ -60,6 +60,13 @@ pub enum ClientError {
         /// The first of the URIs.
         uri: String,
     },
+    /// The consent of a client is skipped that cannot prove its identity (OAuth 2.1 §7.3.1).
+    #[error(
+        "consent Skip is refused: only a client with a secret that the operator registered, and \
+         whose redirect URIs are https and off the user's own device, gets codes that nobody was \
+         asked about (OAuth 2.1 §7.3.1). Use ConsentMode::Remember, or leave consent() out."
+    )]
+    ConsentSkipped,
     /// `refresh_token` is listed without `authorization_code` (RFC 7591 §2.1).
     #[error(
         "grant type refresh_token is refused: without authorization_code there is nothing to \

@@ -75,9 +75,9 @@ impl Client {
 
     /// Returns whether the operator set something that a document does not bring back.
     fn is_restricted(&self) -> bool {
-        let Fields { restrictions, owner, .. } = &self.0;
+        let Fields { restrictions, owner, consent, .. } = &self.0;
         let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
-        !restrictions.is_empty() || owner.is_some() || has_ports
+        !restrictions.is_empty() || owner.is_some() || consent.is_some() || has_ports
     }
 
     /// Returns the same client with a later expiry if it would expire before the record of a grant

@@ -15,6 +15,7 @@ use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
+use crate::request::login::Login;
 use crate::response::access::{Access, Warning};
 use crate::value::credential::Credential;
 
@@ -43,10 +44,11 @@ impl Operation for AccessCheck<'_> {
 }
 
 impl AccessCheck<'_> {
-    /// Checks the token, its scope and the balance, in this order (RS-13).
+    /// Checks the token, the login, its scope and the balance, in this order (RS-13, HOST-32).
     fn check(&self, ctx: &Context<'_>) -> Result<Access, Reason> {
         let token = self.token.as_ref().ok_or(Reason::TokenUnknown)?;
         let accepted = accept_token(token, &self.needs.resource, ctx)?;
+        check_login(&accepted, self.needs, ctx)?;
         check_scope(&accepted, self.needs, ctx.policy)?;
         let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
         Ok(Access {
@@ -67,7 +69,7 @@ impl AccessCheck<'_> {
         if reason == Reason::BalanceInsufficient {
             return Refusal::plain(reason, Endpoint::Resource);
         }
-        Refusal::challenge(reason, &self.needs.resource, &self.needs.scopes)
+        self.needs.refuse(reason)
     }
 }
 
@@ -115,6 +117,20 @@ pub(super) fn accept_token<'a>(
         return Err(Reason::AudienceMismatch);
     }
     Ok(AcceptedToken { grant, entry })
+}
+
+/// Checks that the user signed in as the operation needs it (RFC 9470 §3).
+fn check_login(
+    accepted: &AcceptedToken<'_>,
+    needs: &Needs,
+    ctx: &Context<'_>,
+) -> Result<(), Reason> {
+    if needs.login.is_none() {
+        return Ok(());
+    }
+    let login = accepted.grant.terms().login().map(Login::from);
+    let now = accepted.grant.now(ctx.moment.now);
+    if needs.are_met_by(login, now) { Ok(()) } else { Err(Reason::LoginInsufficient) }
 }
 
 /// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).

@@ -124,6 +124,10 @@ impl AuthorizationRequest<'_> {
         let expires = now.after(ctx.policy.lifetimes().unused_client);
         let builder = builder.registering_for(grant_types).documented(fresh_until, expires);
         let client = metadata.describe(builder, ctx.policy)?;
+        let client = match known {
+            Some(known) => client.described_after(known, now),
+            None => client,
+        };
         Ok(DescribedClient { client, dropped })
     }
 }

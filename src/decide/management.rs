@@ -121,7 +121,7 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
     };
     let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
     let builder = client.clone().edit().authenticating(authentication).registering_for(grant_types);
-    let updated = metadata.describe(builder, ctx.policy)?;
+    let updated = metadata.describe(builder, ctx.policy)?.described_after(client, ctx.moment.now);
     // Lost response of the store: an earlier attempt of this request may have replaced the secret
     // that came with it.
     let is_done = ctx.moment.is_retry && updated == *client;

@@ -30,7 +30,7 @@ impl CodeExchange<'_> {
         match stored.record.phase() {
             Phase::ConsentPending(_) => ctx.refuse(Reason::CodeUnknown),
             Phase::CodeIssued(issued) => {
-                match presented.check_owner(&issued.code_digest, &issued.consent.code_challenge) {
+                match presented.check_owner(&issued.code_digest, issued.code_challenge()) {
                     Ok(()) => presented.issue_tokens(issued),
                     Err(reason) => ctx.refuse(reason),
                 }
@@ -155,9 +155,19 @@ impl PresentedCode<'_> {
         if !self.ctx.loaded.epochs_match(self.grant()) {
             return Err(Reason::GrantEnded.into());
         }
+        self.check_memory()?;
         self.ctx.check_accounts()?;
         let requested = &self.request.resources;
         narrowed_resources(requested, Subset::ALL, self.grant().terms(), self.ctx.policy)
+    }
+
+    /// Checks that the earlier grant is alive whose consent page the code relies on, if there is
+    /// one: its end after the code was issued ends the code as well (I55).
+    fn check_memory(&self) -> Result<(), Reason> {
+        let Some(earlier) = self.grant().relies_on() else { return Ok(()) };
+        let found = self.ctx.loaded.remembered(earlier);
+        let is_active = found.is_some_and(|grant| matches!(grant.phase(), Phase::Active(_)));
+        if is_active { Ok(()) } else { Err(Reason::GrantEnded) }
     }
 
     /// Returns the tokens that this request mints.

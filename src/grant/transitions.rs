@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RedeemedCode,
-    RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent,
+    Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::GrantId;
+use crate::value::pkce::CodeChallenge;
 use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
@@ -23,6 +24,16 @@ pub(crate) struct Minted {
     pub(crate) scope: Subset,
     /// The part of the grant's resources that the access token is for.
     pub(crate) resources: Subset,
+}
+
+/// What a user allowed, and what the host adds to it.
+pub(crate) struct Approval<'a> {
+    pub(crate) code_digest: Digest,
+    /// The part of the requested scope, or `None` for all of it.
+    pub(crate) scope: Option<Scope>,
+    /// The login of the user who allowed it, if it is known.
+    pub(crate) login: Option<LoginFacts>,
+    pub(crate) bound: &'a Bound,
 }
 
 /// What the host adds to a grant when its user consents.
@@ -61,34 +72,57 @@ impl Grant {
         })
     }
 
-    /// Issues an authorization code, for the operation *approve*. `scope` is the part of the
-    /// requested scope that the user allowed, or `None` for all of it; `bound` is what the host adds.
-    /// The absolute lifetime of the grant begins here.
-    pub(crate) fn approved(
-        &self,
-        consent: &PendingConsent,
+    /// Creates a grant with its code, for the operation *authorize* without a consent page. It does
+    /// not outlive `until`.
+    pub(crate) fn issued_at_once(
+        id: GrantId,
+        terms: Terms,
+        code_challenge: CodeChallenge,
         code_digest: Digest,
-        scope: Option<Scope>,
-        bound: &Bound,
+        until: Option<Timestamp>,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let terms = if scope.is_none() && bound.properties.is_none() {
+        let expires = absolute_end(until, policy, now);
+        let issued = IssuedCode {
+            issued_by: CodeIssue::NoPage { code_challenge },
+            code_digest,
+            expires: now.after(policy.lifetimes().code).min(expires),
+        };
+        Self(Fields {
+            schema: Schema,
+            id,
+            terms: Arc::new(terms),
+            latest_seen: now,
+            expires,
+            phase: Phase::CodeIssued(issued),
+        })
+    }
+
+    /// Issues an authorization code, for the operation *approve*. The absolute lifetime of the
+    /// grant begins here.
+    pub(crate) fn approved(
+        &self,
+        consent: &PendingConsent,
+        approval: Approval<'_>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        let Approval { code_digest, scope, login, bound } = approval;
+        let keeps_login = login.as_ref() == self.0.terms.login();
+        let terms = if keeps_login && scope.is_none() && bound.properties.is_none() {
             Arc::clone(&self.0.terms)
         } else {
-            let mut terms = (*self.0.terms).clone();
+            let mut terms = self.0.terms.with_login(login);
             terms.properties.clone_from(&bound.properties);
             terms.scope = scope.unwrap_or(terms.scope);
             Arc::new(terms)
         };
-        let lifetimes = policy.lifetimes();
-        let longest =
-            lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
-        let expires = bound.until.map_or(longest, |until| until.min(longest));
+        let expires = absolute_end(bound.until, policy, now);
         let issued = IssuedCode {
-            consent: consent.clone(),
+            issued_by: CodeIssue::Page(consent.clone()),
             code_digest,
-            expires: now.after(lifetimes.code).min(expires),
+            expires: now.after(policy.lifetimes().code).min(expires),
         };
         Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
@@ -126,7 +160,7 @@ impl Grant {
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
             digest: issued.code_digest,
-            code_challenge: issued.consent.code_challenge,
+            code_challenge: *issued.code_challenge(),
             redeemed: now,
             refresh_family: RefreshFamily {
                 family_digest,
@@ -271,6 +305,14 @@ impl Grant {
             phase,
         })
     }
+}
+
+/// Returns the end of a grant that begins now: that of its absolute lifetime, or `until` if that is
+/// earlier.
+fn absolute_end(until: Option<Timestamp>, policy: &Policy, now: Timestamp) -> Timestamp {
+    let absolute = policy.lifetimes().refresh_absolute;
+    let longest = absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+    until.map_or(longest, |until| until.min(longest))
 }
 
 /// Returns the entry of an access token that is issued now. It does not outlive the grant, which

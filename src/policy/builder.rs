@@ -1,7 +1,7 @@
 //! Builds a policy: every setting, with its default and what it costs to loosen it.
 //!
 //! Groups of rules are values with defaults, which the `with_` methods of their types change. Here
-//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients` and `flow`.
+//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow` and `login`.
 
 // Empty lines keep this order, which is that of the groups in the rendered documentation.
 mod scopes;
@@ -12,13 +12,15 @@ mod clients;
 
 mod flow;
 
+mod login;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::validate::check;
 use super::{
-    AuthMethods, CheckRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError, RateRules,
-    Supersede, TokenRedirectUri,
+    AuthMethods, CheckRules, ConsentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError,
+    RateRules, Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -39,6 +41,7 @@ use crate::value::scope::Scope;
 /// | [Lifetimes and rotation](#lifetimes-and-rotation) | how long everything lives, and the replay window |
 /// | [Limits](#limits) | sizes, and requests per minute |
 /// | [Choices of the protocol](#choices-of-the-protocol) | where the specifications leave a choice |
+/// | [Logins and consent](#logins-and-consent) | classes of logins, and whose consent is remembered |
 /// | [Errors](#errors) | how errors reach clients, and what they disclose |
 /// | [Building](#building) | the check of the whole |
 #[derive(Clone, Debug)]
@@ -92,6 +95,8 @@ impl PolicyBuilder {
             redirect_rules: RedirectRules::default(),
             error_delivery: ErrorDelivery::default(),
             token_redirect_uri: TokenRedirectUri::default(),
+            acr_values: Vec::new(),
+            consent_rules: ConsentRules::default(),
             terse_errors: false,
             troubleshooting_url: None,
             lenient_on_method: false,

@@ -351,11 +351,27 @@ pub enum PolicyError {
         /// The `client_id`.
         client_id: String,
     },
+    /// A declared class of logins cannot be one (RFC 9470 §3).
+    #[error(
+        "acr value '{}' is refused: the class of a login is 1 to 128 printable ASCII characters \
+         without a quote and a backslash (RFC 9470 §3). Correct the argument of acr_values().",
+        log_text(acr)
+    )]
+    AcrValue {
+        /// The value as it was given.
+        acr: String,
+    },
+    /// A class of logins is declared twice.
+    #[error("acr value '{}' is refused: it is declared twice. Name it once.", log_text(acr))]
+    AcrRepeated {
+        /// The value as it was given.
+        acr: String,
+    },
     /// The code of a 429 is not an error code (OAuth 2.1 §3.2.4), or one that makes clients drop
-    /// their tokens or registration.
+    /// their tokens or registration, or begin a new login.
     #[error(
         "error code '{}' of status 429 is refused: it is printable ASCII without quote and backslash \
-         (OAuth 2.1 §3.2.4), and none that makes a client drop its tokens, as invalid_grant does. \
+         (OAuth 2.1 §3.2.4), and none that makes a client drop its tokens, as invalid_grant does, or begin a new login. \
          Set another with RateRules::with_error_code().",
         log_text(code)
     )]

@@ -9,6 +9,7 @@ use self::urls::{check_endpoints, check_issuer};
 use super::builder::NamedEndpoints;
 use super::{IntrospectionRules, Lifetimes, Limits, Policy, PolicyError};
 use crate::reason::ErrorCode;
+use crate::value::acr::is_acr;
 use crate::value::redirect_uri::LoopbackPorts;
 use crate::value::resource;
 use crate::value::scope::{Scope, is_token};
@@ -33,6 +34,7 @@ pub(super) fn check(
     check_lifetimes(policy)?;
     check_limits(&policy.limits)?;
     check_rates(policy)?;
+    check_logins(policy)?;
     check_introspection(policy)?;
     check_registration(policy)?;
     check_documents(policy)
@@ -192,16 +194,36 @@ fn check_rates(policy: &Policy) -> Result<(), PolicyError> {
     let code = rules.error_code;
     let is_code = !code.is_empty()
         && code.bytes().all(|b| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'));
-    // Clients that read one of these drop their tokens or their registration.
+    // Clients that read one of these drop their tokens or their registration, or send the user to
+    // a new login.
     let is_fatal = [
         ErrorCode::InvalidGrant,
         ErrorCode::InvalidClient,
         ErrorCode::UnauthorizedClient,
         ErrorCode::InvalidToken,
+        ErrorCode::LoginRequired,
+        ErrorCode::ConsentRequired,
+        ErrorCode::InteractionRequired,
+        ErrorCode::AccountSelectionRequired,
+        ErrorCode::UnmetAuthenticationRequirements,
+        ErrorCode::InsufficientUserAuthentication,
     ]
     .into_iter()
     .any(|fatal| fatal.as_str() == code);
     if is_code && !is_fatal { Ok(()) } else { Err(PolicyError::RateErrorCode { code }) }
+}
+
+fn check_logins(policy: &Policy) -> Result<(), PolicyError> {
+    for (position, own) in policy.acr_values.iter().enumerate() {
+        let acr = own.clone();
+        if !is_acr(&acr) {
+            return Err(PolicyError::AcrValue { acr });
+        }
+        if policy.acr_values.iter().take(position).any(|earlier| *earlier == acr) {
+            return Err(PolicyError::AcrRepeated { acr });
+        }
+    }
+    check_countable("remember_for", policy.consent_rules.remember_for)
 }
 
 fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {

@@ -142,6 +142,7 @@ impl ClientMetadata {
             ClientError::GrantTypes
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
+            | ClientError::ConsentSkipped
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }

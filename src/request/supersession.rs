@@ -1,7 +1,7 @@
 //! A request to end the older of two grants of one user at one place. A server makes it after a
 //! redemption, under the policy's [`Supersede`](crate::policy::Supersede).
 
-use crate::grant::{Grant, Phase};
+use crate::grant::{Consent, Grant, Phase};
 use crate::moment::Timestamp;
 use crate::value::credential::GrantId;
 
@@ -35,6 +35,9 @@ impl GrantSupersession {
         if own_order == other_order || !own.terms().is_same_place(other.terms()) {
             return None;
         }
-        Some(if own_order < other_order { own } else { other })
+        let (older, newer) = if own_order < other_order { (own, other) } else { (other, own) };
+        // A grant spares the one whose consent it remembers: the next request would be asked.
+        let is_remembered = newer.terms().consent() == Consent::Remembered { of: older.id() };
+        (!is_remembered).then_some(older)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::decision::Loaded;
-use crate::grant::{Active, Grant, Phase};
+use crate::grant::{Active, Consent, Grant, Phase};
 use crate::moment::Timestamp;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
@@ -43,6 +43,17 @@ pub struct Connections {
     pub entries: Vec<Connection>,
     /// The grant after which the next page begins, or `None` if this is the last page.
     pub next: Option<GrantId>,
+}
+
+impl Connections {
+    /// Returns the grant by which this client was granted access last by a consent page, for
+    /// [`User::remembering`](crate::User::remembering). `None`: this page of the list has none.
+    pub fn asked(&self, client_id: &str) -> Option<GrantId> {
+        let asked = self.entries.iter().filter(|own| {
+            own.client_id().as_str() == client_id && own.grant.terms().consent() == Consent::Asked
+        });
+        asked.max_by_key(|own| own.created()).map(Connection::grant_id)
+    }
 }
 
 impl Connection {

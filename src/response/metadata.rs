@@ -34,6 +34,8 @@ struct ServerMetadata<'a> {
     authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id_metadata_document_supported: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acr_values_supported: Vec<&'a str>,
     protected_resources: Vec<&'a str>,
 }
 
@@ -91,6 +93,7 @@ impl Policy {
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: self.client_documents().map(|_| true),
+            acr_values_supported: self.acr_values().collect(),
             protected_resources: self.resources().iter().map(Resource::identifier).collect(),
         })
     }

@@ -122,6 +122,8 @@ fn i31_only_optional_fields_may_be_null() {
         "scope",
         "loopback_ports",
         "owner",
+        "login",
+        "acr",
         "code_flow",
         "registration_access_token_digest",
     ];
@@ -134,7 +136,8 @@ fn i31_only_optional_fields_may_be_null() {
                 // The scope of a token or a grant is never `null`. Only the limit of a client may
                 // be.
                 let is_limit = field != "scope" || matches!(record, Record::Client(_));
-                let is_restriction = at == "/restrictions";
+                // What the operator decides for a client. A grant says how its consent came about.
+                let is_restriction = at == "/restrictions" || at.is_empty() && field == "consent";
                 let allowed = old.is_null()
                     || is_description
                     || is_restriction

@@ -265,6 +265,24 @@ impl Caller {
         }
     }
 
+    /// Returns when the user last signed in before the consent, if that is known.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Kind::Checked(access) => access.auth_time(),
+            #[cfg(feature = "introspection")]
+            Kind::Introspected(token) => token.login().map(|login| login.time()),
+        }
+    }
+
+    /// Returns the class of that login (`acr`), if it is known.
+    pub fn acr(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Checked(access) => access.acr(),
+            #[cfg(feature = "introspection")]
+            Kind::Introspected(token) => token.login().and_then(|login| login.acr()),
+        }
+    }
+
     /// Returns the result of the check if the token was checked in this process, or `None` if it
     /// was introspected.
     pub fn access(&self) -> Option<&Access> {

@@ -78,6 +78,7 @@ mod introspection;
 mod pages;
 mod router;
 mod same_origin;
+mod signed_in;
 mod source;
 mod tasks;
 
@@ -86,10 +87,9 @@ pub use self::cors::cors;
 pub use self::demo::DemoLogin;
 #[cfg(feature = "introspection")]
 pub use self::introspection::{Introspection, IntrospectionBuilder, IntrospectionError};
-pub use self::pages::{
-    BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo, SignedIn,
-};
+pub use self::pages::{BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo};
 pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
 pub use self::same_origin::is_same_origin;
+pub use self::signed_in::SignedIn;
 pub use self::source::{Source, TrustedProxies, TrustedProxiesService};
 pub use self::tasks::{Tasks, sweep};

@@ -338,3 +338,27 @@ async fn audit_06_no_layer_shows_a_secret() {
     let oauth = grantcore_axum::OAuthRouter::new(Arc::clone(&world.server), support::login());
     assert!(format!("{oauth:?}").starts_with("OAuthRouter"));
 }
+
+/// The login of a user that the host does not know satisfies no resource that needs one.
+#[tokio::test]
+async fn host_31_a_login_that_does_not_suffice_is_challenged() {
+    let world = World::new();
+    let strong = needs(&world, "read").acr(&["mfa"]).unwrap().max_age(300);
+    let app = resource(&world, strong);
+    let bearer = format!("Bearer {}", tokens(&world, "read").await.access);
+    let answer = send(&app, call(&[&bearer])).await;
+    assert_eq!(
+        (answer.status, &*answer.error()),
+        (401, "insufficient_user_authentication"),
+        "{answer:?}"
+    );
+    assert_eq!(world.reason(), Some(Reason::LoginInsufficient));
+    let challenge = challenge(&answer);
+    assert_eq!(challenge[0], ("resource_metadata".to_owned(), METADATA.to_owned()));
+    for (name, value) in [("acr_values", "mfa"), ("max_age", "300"), ("scope", "read")] {
+        assert!(challenge.contains(&(name.to_owned(), value.to_owned())), "{challenge:?}");
+    }
+    // Nobody learns what is needed without a good token.
+    let unknown = send(&app, call(&["Bearer gat_unknown"])).await;
+    assert!(!unknown.header("www-authenticate").unwrap().contains("acr_values"));
+}

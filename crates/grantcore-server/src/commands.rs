@@ -24,7 +24,7 @@ pub(crate) async fn run(command: Command) -> Result<(), StartError> {
             let hash = crate::accounts::hash(&password()?).map_err(|error| error.to_string())?;
             print(&hash)
         }
-        Command::CheckConfig(at) => check::run(&settings(&at)?),
+        Command::CheckConfig { at, online } => check::run(&settings(&at)?, online).await,
         Command::AddAccount { name, admin, replace, accounts, at } => {
             accounts::add(&name, admin, replace, accounts, &at)
         }

@@ -25,6 +25,7 @@ mod load;
 mod network;
 mod problems;
 mod protect;
+mod provider;
 mod records;
 pub(crate) mod secrets;
 #[cfg(test)]
@@ -42,6 +43,9 @@ pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
 pub(crate) use self::problems::{Invalid, Place, Problem};
 pub(crate) use self::protect::{Protect, UpstreamUrl, Upstreams};
+pub(crate) use self::provider::{
+    NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
+};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
@@ -132,10 +136,10 @@ pub(crate) struct Config {
     /// events.
     ///
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
-    /// never tokens. Several servers of one --issuer may share any database except `memory:`. The
-    /// proxy in front must keep a browser at one of them while its user signs in. Other users of
-    /// this machine can read a command line, so pass a password in the variable or in a file.
-    /// `env:NAME` is the value of the variable NAME.
+    /// never tokens. Several servers of one --issuer may share any database except `memory:`, and a
+    /// browser is signed in at all of them. The proxy in front must keep it at one of them while
+    /// its user signs in. Other users of this machine can read a command line, so pass a password
+    /// in the variable or in a file. `env:NAME` is the value of the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]
@@ -150,6 +154,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) accounts: AccountsFile,
+
+    #[command(flatten)]
+    pub(crate) provider: ProviderSettings,
 
     #[command(flatten)]
     pub(crate) network: Network,

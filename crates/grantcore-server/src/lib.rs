@@ -19,6 +19,7 @@ mod pages;
 mod payment;
 mod plan;
 mod protect;
+mod provider;
 mod routes;
 mod sessions;
 mod setup;
@@ -48,6 +49,7 @@ use crate::config::{Config, LoadError};
 use crate::kept::Kept;
 use crate::network::connections::Connections;
 use crate::plan::Plan;
+use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
@@ -69,6 +71,10 @@ pub struct Running {
     issuer: String,
     /// Names and passwords of the demonstration accounts. Empty if an accounts file is used.
     shown: Vec<(String, String)>,
+    /// The name of the identity provider, if users sign in with one.
+    provider: Option<String>,
+    /// Whether there are accounts with a password.
+    has_passwords: bool,
     /// The resources of the file of settings. `None` if they are the demonstration's.
     resources: Option<Vec<String>>,
     /// The protected upstreams: where the calls of which resource go.
@@ -99,8 +105,11 @@ impl Running {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr()?;
         let plan = Plan::of(&config, address)?;
-        let Plan { issuer, policy, builtins, protected, clients, accounts, documents } = plan;
+        let Plan { issuer, policy, builtins, protected, clients, accounts, provider, documents } =
+            plan;
         let shown = accounts.shown();
+        let has_passwords = accounts.has_passwords();
+        let provider_name = provider.as_ref().map(|provider| provider.name().to_owned());
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
         let backend = backend.map_err(|error| {
@@ -146,11 +155,14 @@ impl Running {
             trail: trail.clone(),
             tasks: tasks.clone(),
             accounts,
+            provider,
+            opening_balance: config.balances.opening_balance,
             attempts: Attempts::default(),
             kept: Kept::default(),
             sessions,
             session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
             form_cookie: TokenCookie::form(is_https, issuer.site()),
+            sign_in_cookie: TokenCookie::sign_in(is_https, issuer.site(), ATTEMPT_LIFETIME),
             issuer: issuer.clone(),
             documents,
             resource_names,
@@ -167,6 +179,8 @@ impl Running {
             address,
             issuer,
             shown,
+            provider: provider_name,
+            has_passwords,
             resources: if is_demo { None } else { Some(resources) },
             forwards,
             has_published_client,
@@ -283,8 +297,12 @@ fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =
         running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
-    let users =
-        if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
+    let users = match (&running.provider, running.has_passwords) {
+        (Some(name), false) => format!("a user of {name}"),
+        (Some(name), true) => format!("an account of --accounts, or a user of {name}"),
+        (None, _) if users.is_empty() => "the accounts of --accounts".to_owned(),
+        (None, _) => users.join(", "),
+    };
     let confidential = if running.has_published_client {
         let secret = setup::DEMO_SECRET;
         format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)

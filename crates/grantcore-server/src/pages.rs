@@ -9,6 +9,7 @@ pub(crate) mod answer;
 mod connected;
 mod consent;
 mod problem;
+mod sign_in;
 pub(crate) mod words;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) use self::admin::{
 pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
 pub(crate) use self::consent::{Consent, Destination, Scope};
 pub(crate) use self::problem::{PlainWords, Problem, place};
+pub(crate) use self::sign_in::{Login, ProviderButton, SignInProblem, Way};
 pub(crate) use self::words::{AppName, utc};
 use crate::site::{Unrendered, filters};
 
@@ -73,7 +75,7 @@ impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
 /// The navigation of the pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Nav {
-    /// The user who is signed in.
+    /// The user who is signed in, by the name of the account for people.
     pub(crate) subject: Option<String>,
     pub(crate) is_admin: bool,
 }
@@ -105,30 +107,6 @@ pub(crate) struct Home {
 }
 
 impl Screen for Home {}
-
-/// The sign-in form, posted to `/login` with `username`, `password`, `next` and `csrf`.
-#[derive(Debug, Template)]
-#[template(path = "login.html", whitespace = "minimize")]
-pub(crate) struct Login {
-    /// The address to go to after the sign-in.
-    pub(crate) next: String,
-    /// The value of the hidden `csrf` field.
-    pub(crate) csrf: String,
-    /// The application that asks for access, if an authorization request waits for the sign-in.
-    pub(crate) asking: Option<AppName>,
-    /// The user name of the last attempt, or an empty text.
-    pub(crate) username: String,
-    /// Whether the last attempt failed. The page does not show which field was wrong.
-    pub(crate) failed: bool,
-    /// Why the password is not checked now.
-    pub(crate) not_now: Option<String>,
-    /// The user who is signed in and may continue.
-    pub(crate) current: Option<String>,
-    /// The name and password of each demonstration account. Without any, the hint is omitted.
-    pub(crate) users: Vec<(String, String)>,
-}
-
-impl Screen for Login {}
 
 /// The page that leads back to the application if the address is too long for a header.
 #[derive(Debug, Template)]

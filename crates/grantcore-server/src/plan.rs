@@ -11,6 +11,7 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, AccountsError};
 use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
 use crate::protect::Upstream;
+use crate::provider::Provider;
 use crate::setup;
 
 /// A server that can be started.
@@ -24,6 +25,7 @@ pub(crate) struct Plan {
     pub(crate) protected: Vec<Upstream>,
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Accounts,
+    pub(crate) provider: Option<Provider>,
     pub(crate) documents: DocumentFetcher,
 }
 
@@ -34,6 +36,10 @@ impl Plan {
             config.issuer_at(address).map_err(|error| Invalid(vec![Problem::new(error)]))?;
         let mut problems = Problems::default();
         let accounts = problems.take(accounts(config, &issuer));
+        let provider = Provider::of(&config.provider, &issuer).unwrap_or_else(|found| {
+            problems.0.extend(found.iter().map(Problem::new));
+            None
+        });
         let policy = setup::policy(config, &issuer).map_err(|error| match &config.file {
             Some(file) => Problem::of(file, None, error),
             None => Problem::new(error),
@@ -68,7 +74,20 @@ impl Plan {
         }
         match (accounts, policy, documents) {
             (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
-                Ok(Self { issuer, policy, builtins, protected, clients, accounts, documents })
+                let accounts = match &provider {
+                    Some(provider) => accounts.with_provider(provider.credential()),
+                    None => accounts,
+                };
+                Ok(Self {
+                    issuer,
+                    policy,
+                    builtins,
+                    protected,
+                    clients,
+                    accounts,
+                    provider,
+                    documents,
+                })
             }
             _ => Err(Invalid(problems.0)),
         }
@@ -105,13 +124,15 @@ fn clients(config: &Config, issuer: &Issuer, problems: &mut Problems) -> Vec<Cli
     clients
 }
 
-/// Returns the accounts of the file, or the demonstration accounts.
+/// Returns the accounts of the file, or the demonstration accounts, or none if an identity provider
+/// signs users in.
 ///
 /// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
 /// A loopback issuer does not ensure that, because the server may listen on every address.
 fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
+        None if config.provider.provider_issuer.is_some() => Ok(Accounts::none()),
         None if !issuer.is_loopback() => Err(AccountsError::NotNamed),
         None if !config.listen.ip().is_loopback() => Err(AccountsError::Reachable(config.listen)),
         None => Ok(Accounts::demo()),

@@ -11,6 +11,7 @@ mod health;
 mod help;
 mod login;
 mod missing;
+mod provider;
 mod resume;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::app::App;
 use crate::config::{Builtin, Config};
 use crate::network::hosts::{self, Hosts};
 use crate::protect::{self, Upstream};
+use crate::provider::CALLBACK;
 use crate::site::{self, Site};
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
@@ -54,6 +56,8 @@ pub(crate) fn router(
     let pages = Router::new()
         .route("/", get(login::home))
         .route("/login", get(login::page).post(login::submit))
+        .route("/login/provider", post(provider::begin))
+        .route(CALLBACK, get(provider::callback))
         .route("/login/stay", post(resume::stay))
         .route("/logout", post(login::logout))
         .route("/settings/connected-apps", get(connected::list))

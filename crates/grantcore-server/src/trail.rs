@@ -44,6 +44,18 @@ pub(crate) struct Search {
     pub(crate) subject: Option<String>,
 }
 
+/// A sign-in of a user of the identity provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignIn<'a> {
+    /// The reference that a page and the log have.
+    pub(crate) reference: &'a str,
+    /// Why the user may not sign in, if so.
+    pub(crate) refused: Option<&'a str>,
+    /// The account, or the `sub` at the provider of a user without one.
+    pub(crate) subject: &'a str,
+    pub(crate) source: &'a str,
+}
+
 /// One event, as it is stored and shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
@@ -91,6 +103,11 @@ impl Trail {
     pub(crate) async fn flow(&self, flow_id: &str) -> Result<Vec<Entry>> {
         self.flush().await;
         self.0.ledger.flow(flow_id).await
+    }
+
+    /// Records a sign-in with the identity provider. Only the provider's users cause one.
+    pub(crate) fn sign_in(&self, sign_in: &SignIn<'_>, now: Timestamp) {
+        self.0.add(Entry::of_sign_in(sign_in, now));
     }
 
     /// Waits until all events recorded before are written or lost.
@@ -173,6 +190,22 @@ impl Search {
 }
 
 impl Entry {
+    fn of_sign_in(sign_in: &SignIn<'_>, now: Timestamp) -> Self {
+        let SignIn { reference, refused, subject, source } = sign_in;
+        Self {
+            at: now.unix_seconds(),
+            correlation: (*reference).to_owned(),
+            kind: if refused.is_some() { "sign_in_refused" } else { "signed_in" }.to_owned(),
+            subject: Some((*subject).to_owned()),
+            note: Some(match refused {
+                Some(why) => format!("{why}; source {source}"),
+                None => format!("source {source}"),
+            }),
+            attributed: true,
+            ..Self::default()
+        }
+    }
+
     fn of(event: &Event) -> Self {
         let sent = event.sent.as_deref();
         let written: Option<Written> = event.written.or(event.prepared);

@@ -26,6 +26,8 @@ mod consent;
 mod every_page;
 #[path = "screens/problems.rs"]
 mod problems;
+#[path = "screens/provider.rs"]
+mod provider;
 
 use grantcore_server::Running;
 use reqwest::Url;

@@ -8,17 +8,28 @@ use grantcore::value::RegisteredRedirectUri;
 use crate::StartError;
 use crate::config::{Config, secrets};
 use crate::plan::Plan;
+use crate::provider::Known;
 
 /// Prints what would run with the settings. Fails with every problem that was found.
-pub(super) fn run(config: &Config) -> Result<(), StartError> {
+pub(super) async fn run(config: &Config, online: bool) -> Result<(), StartError> {
     let plan = Plan::of(config, config.listen)?;
     for warning in warnings(config, &plan) {
         super::note(&format!("warning: {warning}"))?;
     }
-    super::print(report(config, &plan)?.trim_end())
+    let known = match plan.provider.as_ref().filter(|_| online) {
+        Some(provider) => {
+            let known = provider.discover().await;
+            Some(known.map_err(|fault| format!("{}: {fault}", provider.issuer()))?)
+        }
+        None => None,
+    };
+    if known.as_ref().is_some_and(|known| !known.names_pkce()) {
+        super::note("warning: the identity provider does not name PKCE (S256) as supported")?;
+    }
+    super::print(report(config, &plan, known.as_ref())?.trim_end())
 }
 
-fn report(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
+fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let policy = &plan.policy;
     writeln!(text, "issuer     {}", plan.issuer.as_str())?;
@@ -28,7 +39,15 @@ fn report(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
         Some(path) => {
             writeln!(text, "accounts   {} in {}", plan.accounts.names().count(), path.display())?;
         }
+        None if plan.provider.is_some() => writeln!(text, "accounts   those of the provider")?,
         None => writeln!(text, "accounts   those of the demonstration, with known passwords")?,
+    }
+    if let Some(provider) = &plan.provider {
+        writeln!(text, "provider   {} ({})", provider.issuer(), provider.name())?;
+        writeln!(text, "           redirect URI {}", provider.redirect_uri())?;
+    }
+    if let Some(known) = known {
+        writeln!(text, "           users sign in at {}", known.authorization_endpoint())?;
     }
     writeln!(text, "\nendpoints")?;
     for endpoint in policy.endpoints() {

@@ -163,6 +163,9 @@ async fn copy_accounts(
             conflicts.push(format!("the balance of {subject}"));
         }
     }
+    for (subject, name) in from.ledger().account_names().await? {
+        to.ledger().name_account(&subject, &name).await?;
+    }
     Ok(())
 }
 

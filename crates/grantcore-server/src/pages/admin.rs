@@ -48,8 +48,8 @@ pub(crate) struct Accounts {
     pub(crate) nav: Nav,
     pub(crate) csrf: String,
     pub(crate) done: bool,
-    /// Each account: subject, whether it is suspended, and balance.
-    pub(crate) listed: Vec<(String, bool, u64)>,
+    /// Each account: subject, name for people if it has one, whether it is suspended, and balance.
+    pub(crate) listed: Vec<(String, Option<String>, bool, u64)>,
 }
 
 impl Screen for Accounts {}
@@ -62,6 +62,8 @@ pub(crate) struct Account {
     pub(crate) csrf: String,
     pub(crate) done: bool,
     pub(crate) subject: String,
+    /// The name for people, if it is not the subject.
+    pub(crate) name: Option<String>,
     pub(crate) suspended: bool,
     pub(crate) balance: u64,
     pub(crate) apps: Vec<App>,
@@ -216,7 +218,8 @@ pub(super) mod tests {
     }
 
     pub(crate) fn accounts(text: &str) -> Accounts {
-        let accounts = vec![(text.into(), true, 7), (text.into(), false, 0)];
+        let accounts =
+            vec![(text.into(), Some(text.into()), true, 7), (text.into(), None, false, 0)];
         Accounts { nav: Nav::of(Some(text)), csrf: text.into(), done: true, listed: accounts }
     }
 
@@ -227,6 +230,7 @@ pub(super) mod tests {
             csrf: text.into(),
             done: true,
             subject: text.into(),
+            name: Some(text.into()),
             suspended: false,
             balance: 1,
             apps,

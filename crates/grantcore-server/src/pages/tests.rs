@@ -27,6 +27,9 @@ fn login(text: &str) -> Login {
         next: text.into(),
         csrf: text.into(),
         asking: Some(claim(text)),
+        has_passwords: true,
+        provider: Some(ProviderButton { name: text.into(), prompt: "" }),
+        was_cancelled: true,
         username: text.into(),
         failed: true,
         not_now: Some(text.into()),
@@ -81,6 +84,18 @@ fn problem(text: &str) -> Problem {
     }
 }
 
+fn sign_in_problem(text: &str) -> SignInProblem {
+    SignInProblem {
+        status: StatusCode::FORBIDDEN,
+        title: text.into(),
+        message: text.into(),
+        way: Some(Way { label: "Try again", path: text.into() }),
+        sub: Some(text.into()),
+        reference: text.into(),
+        at: text.into(),
+    }
+}
+
 fn notice(text: &str) -> Notice {
     Notice { detail: Some(text.into()), ..Notice::new(text, text) }
 }
@@ -90,13 +105,14 @@ fn resource(text: &str) -> ForApplications {
 }
 
 /// Renders every page with `text` for every value.
-fn every_page(text: &str) -> Result<[String; 15]> {
+fn every_page(text: &str) -> Result<[String; 16]> {
     Ok([
         home(text).render()?,
         login(text).render()?,
         consent(text, true).render()?,
         consent(text, false).render()?,
         problem(text).render()?,
+        sign_in_problem(text).render()?,
         notice(text).render()?,
         resource(text).render()?,
         connected::tests::connected(text).render()?,

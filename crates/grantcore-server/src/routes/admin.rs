@@ -3,6 +3,7 @@
 
 mod act;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::client::{ClientStatus, Registration};
-use grantcore::{Reason, Timestamp};
+use grantcore::{Accounts as _, Reason, Timestamp};
 use serde::Deserialize;
 
 pub(crate) use self::act::act;
@@ -23,6 +24,7 @@ use crate::app::App;
 use crate::pages::{
     self, Accounts, AdminHome, Clients, Flow, Nav, Page, Refused, SearchForm, Step, Trail, utc,
 };
+use crate::store::{BackendError, Ledger as _};
 use crate::trail::{Entry, Search};
 
 const CLIENTS_AT_ONCE: usize = 50;
@@ -86,10 +88,17 @@ pub(crate) async fn accounts(
     Query(shown): Query<Shown>,
     headers: HeaderMap,
 ) -> Response {
+    let mut names = match names(&app).await {
+        Ok(names) => names,
+        Err(error) => return failed(nav, &error),
+    };
     match app.oauth.store().accounts().await {
         Ok(found) => {
-            let listed =
-                found.into_iter().map(|row| (row.subject, row.suspended, row.balance)).collect();
+            let listed = found.into_iter().map(|row| {
+                let name = names.remove(&row.subject);
+                (row.subject, name, row.suspended, row.balance)
+            });
+            let listed = listed.collect();
             let done = !shown.done.is_empty();
             with_form_cookie(&app, &headers, |csrf| {
                 Page(Accounts { nav, csrf, done, listed }).into_response()
@@ -122,6 +131,10 @@ pub(crate) async fn account(
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
+    let name = match names(&app).await {
+        Ok(mut names) => names.remove(&subject),
+        Err(error) => return failed(nav, &error),
+    };
     let apps = by_app(found.entries.iter(), app.oauth.policy(), app.oauth.now());
     with_form_cookie(&app, &headers, |csrf| {
         Page(pages::Account {
@@ -129,12 +142,18 @@ pub(crate) async fn account(
             csrf,
             done: !shown.done.is_empty(),
             subject,
+            name,
             suspended: row.suspended,
             balance: row.balance,
             apps,
         })
         .into_response()
     })
+}
+
+/// Returns the names for people of accounts whose subjects are not for people.
+async fn names(app: &App) -> Result<BTreeMap<String, String>, BackendError> {
+    Ok(app.oauth.store().ledger().account_names().await?.into_iter().collect())
 }
 
 /// The search, as typed.
@@ -246,16 +265,24 @@ impl FromRequestParts<Arc<App>> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let session = app.session(&parts.headers).await.map_err(IntoResponse::into_response)?;
         let session = session.ok_or_else(|| log_in_first("/admin"))?;
-        let nav = app.nav(Some(&session.subject));
-        if nav.is_admin {
-            Ok(Self(nav))
-        } else {
-            Err(refused(
+        let nav = app.nav(Some(&session));
+        if !nav.is_admin {
+            return Err(refused(
                 nav,
                 StatusCode::FORBIDDEN,
                 "Not for you",
                 "Only administrators can see this page.",
-            ))
+            ));
+        }
+        match app.oauth.store().account(&session.subject).await {
+            Ok(Some(account)) if !account.suspended => Ok(Self(nav)),
+            Ok(_) => Err(refused(
+                nav,
+                StatusCode::FORBIDDEN,
+                "Not for you",
+                "This account is suspended.",
+            )),
+            Err(error) => Err(failed(nav, &error)),
         }
     }
 }

@@ -42,13 +42,13 @@ pub(crate) async fn list(
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&session.subject, after, MOST).await {
         Ok(found) => found,
-        Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     let active_only = !shown.active.is_empty();
     let listed =
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
     Page(Connected {
-        nav: app.nav(Some(&session.subject)),
+        nav: app.nav(Some(&session)),
         apps: by_app(listed, app.oauth.policy(), app.oauth.now()),
         active_only,
         ended: !shown.ended.is_empty(),
@@ -68,13 +68,13 @@ pub(crate) async fn confirm(
     let Some(session) = session else { return log_in_first(HERE) };
     let own = match find(&app, &session, &grant).await {
         Ok(Some(own)) => own,
-        Ok(None) => return unknown(app.nav(Some(&session.subject))),
-        Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
+        Ok(None) => return unknown(app.nav(Some(&session))),
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     with_form_cookie(&app, &headers, |csrf| {
         let entry = entry(&own, app.oauth.policy(), app.oauth.now());
         Page(Confirm {
-            nav: app.nav(Some(&session.subject)),
+            nav: app.nav(Some(&session)),
             question: format!("Disconnect {}?", app_name(&own).plain()),
             consequence: format!(
                 "You connected it {} ({}). {}. It loses its access at once, and must ask you again.",
@@ -98,13 +98,13 @@ pub(crate) async fn disconnect(
 ) -> Response {
     let Some(session) = session else { return log_in_first(HERE) };
     if !app.form_cookie.matches(&headers, &form.csrf) {
-        return forged(app.nav(Some(&session.subject)));
+        return forged(app.nav(Some(&session)));
     }
-    let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session.subject))) };
+    let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session))) };
     match app.oauth.revoke_connection(&session.subject, id).await {
         Ok(()) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
-        Err(Error::Refused(_)) => unknown(app.nav(Some(&session.subject))),
-        Err(error) => unavailable(app.nav(Some(&session.subject)), &error),
+        Err(Error::Refused(_)) => unknown(app.nav(Some(&session))),
+        Err(error) => unavailable(app.nav(Some(&session)), &error),
     }
 }
 

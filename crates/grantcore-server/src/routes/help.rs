@@ -16,7 +16,7 @@ pub(crate) async fn troubleshooting(
     State(app): State<Arc<App>>,
     session: Result<Option<Session>, SessionUnavailable>,
 ) -> Response {
-    let subject = session.ok().flatten().map(|session| session.subject);
+    let session = session.ok().flatten();
     let reasons = Reason::ALL.iter().map(|reason| pages::Reason {
         name: reason.name().into(),
         code: reason.code(Endpoint::Token).map_or("", ErrorCode::as_str).into(),
@@ -25,6 +25,6 @@ pub(crate) async fn troubleshooting(
         fix: reason.fix().into(),
         section: reason.section().into(),
     });
-    Page(Troubleshooting { nav: app.nav(subject.as_deref()), reasons: reasons.collect() })
+    Page(Troubleshooting { nav: app.nav(session.as_ref()), reasons: reasons.collect() })
         .into_response()
 }

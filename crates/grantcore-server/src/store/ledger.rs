@@ -17,8 +17,13 @@ use crate::trail::{Entry, Search};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionRow {
     pub(crate) subject: String,
-    /// A digest of the password hash that the account had when the session was opened.
-    pub(crate) password: String,
+    /// A digest of what the sign-in was checked by: the password hash of the account, or the rules
+    /// of the identity provider.
+    pub(crate) credential: String,
+    /// The name of the account for people, if it is not the subject.
+    pub(crate) name: Option<String>,
+    /// Whether the identity provider's rules made the account an administrator.
+    pub(crate) is_admin: bool,
     /// In seconds since 1970.
     pub(crate) expires: u64,
 }
@@ -27,6 +32,12 @@ pub(crate) struct SessionRow {
 pub(crate) trait Ledger {
     /// Adds an account, unless it exists already.
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()>;
+
+    /// Keeps the name of an account for people, in place of an earlier one.
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()>;
+
+    /// Lists the accounts that have a name for people, with it.
+    async fn account_names(&self) -> Result<Vec<(String, String)>>;
 
     /// Lists all accounts with their balances, by subject. A host of this size has few.
     async fn accounts(&self) -> Result<Vec<(String, u64)>>;
@@ -110,6 +121,14 @@ macro_rules! each {
 impl Ledger for AnyLedger {
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
         each!(self, ledger => ledger.add_account(subject, balance))
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        each!(self, ledger => ledger.name_account(subject, name))
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        each!(self, ledger => ledger.account_names())
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {

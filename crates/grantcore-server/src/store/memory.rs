@@ -26,6 +26,7 @@ struct Kept {
 #[derive(Default)]
 pub(crate) struct MemoryLedger {
     balances: Mutex<BTreeMap<String, u64>>,
+    names: Mutex<BTreeMap<String, String>>,
     sessions: Mutex<Sessions>,
     trail: Mutex<Kept>,
 }
@@ -40,6 +41,15 @@ impl Ledger for MemoryLedger {
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
         lock(&self.balances).entry(subject.to_owned()).or_insert(balance);
         Ok(())
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        lock(&self.names).insert(subject.to_owned(), name.to_owned());
+        Ok(())
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        Ok(lock(&self.names).clone().into_iter().collect())
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {

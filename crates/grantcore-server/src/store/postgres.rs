@@ -75,8 +75,22 @@ impl PostgresLedger {
 
 impl Ledger for PostgresLedger {
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
-        let sql = "INSERT INTO balances VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO balances (subject, balance) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         self.rows(sql, &[&subject, &number(balance)]).await.map(drop)
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        if !is_text(name) {
+            return Ok(());
+        }
+        let sql = "UPDATE balances SET name = $2 WHERE subject = $1 AND name IS DISTINCT FROM $2";
+        self.rows(sql, &[&subject, &name]).await.map(drop)
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT subject, name FROM balances WHERE name IS NOT NULL ORDER BY subject";
+        let rows = self.rows(sql, &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {

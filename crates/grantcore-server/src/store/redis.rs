@@ -9,6 +9,8 @@
 mod sessions;
 mod trail;
 
+use std::collections::BTreeMap;
+
 use grantcore::Timestamp;
 use grantcore_redis::RedisStore;
 use grantcore_redis::redis::{FromRedisValue, ToRedisArgs, cmd};
@@ -26,6 +28,8 @@ pub(crate) struct RedisLedger {
 
 /// The subjects of all accounts.
 const ACCOUNTS: &str = "grantcore-server:accounts";
+/// The names of accounts for people, by their subjects.
+const NAMES: &str = "grantcore-server:names";
 
 /// Reads a balance as text, because the numbers of a script are exact to 2^53 only.
 const TOP_UP: &str = "
@@ -66,6 +70,15 @@ impl Ledger for RedisLedger {
         self.store.ask::<u64>(cmd("SADD").arg(ACCOUNTS).arg(subject)).await?;
         let set = cmd("SET").arg(key(subject)).arg(number(balance)).arg("NX").take();
         Ok(self.store.ask::<Option<String>>(&set).await.map(drop)?)
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        Ok(self.store.ask::<u64>(cmd("HSET").arg(NAMES).arg(subject).arg(name)).await.map(drop)?)
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        let names: BTreeMap<String, String> = self.store.ask(cmd("HGETALL").arg(NAMES)).await?;
+        Ok(names.into_iter().collect())
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {

@@ -178,6 +178,15 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| balances::add(connection, &subject, balance)).await
     }
 
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        let (subject, name) = (subject.to_owned(), name.to_owned());
+        self.write(move |connection| balances::name(connection, &subject, &name)).await
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        self.read(|connection| balances::names(connection)).await
+    }
+
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
         self.read(|connection| balances::all(connection)).await
     }

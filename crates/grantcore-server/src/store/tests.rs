@@ -43,6 +43,11 @@ async fn an_account_keeps_what_it_has_when_it_is_added_again() {
             AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 1000 };
         assert_eq!(backend.accounts().await.unwrap(), [alice.clone(), bob]);
         assert_eq!(backend.account_row("alice").await.unwrap(), Some(alice));
+        for name in ["Alice", "Älice"] {
+            ledger.name_account("alice", name).await.unwrap();
+            let names = ledger.account_names().await.unwrap();
+            assert_eq!(names, [("alice".to_owned(), name.to_owned())]);
+        }
         assert_eq!(
             backend.account("alice").await.unwrap(),
             Some(Account { suspended: true, epoch: 1 })

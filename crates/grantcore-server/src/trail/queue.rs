@@ -114,6 +114,16 @@ impl Queue {
         if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
     }
 
+    /// Records an entry of the host's own, if there is a place for it.
+    pub(super) fn add(&self, entry: Entry) {
+        match Arc::clone(&self.room).try_acquire_owned() {
+            Ok(place) => {
+                self.send(Queued { entry: Some(entry), place: Place(Some(place)), done: None });
+            }
+            Err(_) => self.lost.add(1, &"the queue is full"),
+        }
+    }
+
     /// Records the event of a request whose caller is gone. It needs no place, because there are at
     /// most as many of these as requests under way.
     pub(super) fn abandoned(&self, event: &Event) {

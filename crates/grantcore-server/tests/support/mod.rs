@@ -15,6 +15,7 @@ pub mod mcp_upstream;
 pub mod nginx;
 pub mod ports;
 pub mod program;
+pub mod provider;
 pub mod publisher;
 
 pub use grantcore_testing_clients::{
