@@ -141,8 +141,9 @@ pub(crate) struct Config {
     ///
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
     /// never tokens. Several servers of one --issuer may share any database except `memory:`, and a
-    /// browser is signed in at all of them. Other users of this machine can read a command line, so
-    /// pass a password in the variable or in a file. `env:NAME` is the value of the variable NAME.
+    /// browser is signed in at all of them. The proxy in front must keep it at one of them while
+    /// its user signs in. Other users of this machine can read a command line, so pass a password
+    /// in the variable or in a file. `env:NAME` is the value of the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]
