@@ -7,7 +7,7 @@ use crate::moment::Timestamp;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::authorization::User;
-use crate::value::credential::{Credential, Kind};
+use crate::value::credential::{Credential, GrantId, Kind};
 use crate::value::properties::Properties;
 
 /// A decision on a consent page: the ticket of the page, the user who submitted it, and the choice.
@@ -79,6 +79,15 @@ impl<'a> ConsentDecision<'a> {
         let ticket = Credential::parse(Kind::Ticket, ticket)
             .ok_or_else(|| Refusal::plain(Reason::TicketMissing, Endpoint::Authorization))?;
         Ok(Self { ticket, user, choice, bound: Bound::default() })
+    }
+
+    /// Returns the id of the grant that the ticket names. A host reads from its record what was
+    /// requested, such as the tenant of a [template](crate::Policy::resource), before it decides
+    /// about the properties.
+    ///
+    /// The ticket is not checked yet: whoever can write a form can name any grant.
+    pub fn grant_id(&self) -> GrantId {
+        self.ticket.id
     }
 
     /// Binds these properties to the grant. Each check of its tokens returns them

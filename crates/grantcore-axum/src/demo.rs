@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use grantcore::Timestamp;
 use grantcore::moment::{Clock as _, SystemClock};
 use grantcore::rate::RateWindow;
 use grantcore::value::{Digest, RequestDigest};
@@ -68,6 +69,7 @@ struct Sessions {
 struct Session {
     subject: String,
     signed_in_for: Option<RequestDigest>,
+    signed_in: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -149,8 +151,8 @@ impl Pages for DemoLogin {
         let Some(key) = session_key(&request.headers) else { return Ok(None) };
         let digest = Digest::of(key.as_bytes());
         let session = self.with_sessions(|sessions| sessions.by_key.get(&digest).cloned());
-        Ok(session.map(|Session { subject, signed_in_for }| {
-            SignedIn::new(subject, key).signed_in_for(signed_in_for)
+        Ok(session.map(|Session { subject, signed_in_for, signed_in }| {
+            SignedIn::new(subject, key).signed_in_for(signed_in_for).with_login(signed_in, None)
         }))
     }
 
@@ -199,7 +201,7 @@ async fn submit(
     login.with_sessions(|sessions| {
         // It was not a failure.
         sessions.failures.give_back(now);
-        let session = Session { subject: username, signed_in_for };
+        let session = Session { subject: username, signed_in_for, signed_in: now };
         sessions.open(Digest::of(key.as_bytes()), session);
     });
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");

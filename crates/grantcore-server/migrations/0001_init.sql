@@ -16,6 +16,7 @@ CREATE TABLE sessions (
     credential TEXT NOT NULL,
     name     TEXT, -- the name of the account for people, if it is not the subject
     is_admin INTEGER NOT NULL, -- whether the provider's rules made the account an administrator
+    signed_in INTEGER, -- when the user proved to be the owner: seconds since 1970, or unknown
     expires  INTEGER NOT NULL -- seconds since 1970
 ) STRICT;
 

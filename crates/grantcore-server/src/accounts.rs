@@ -28,8 +28,12 @@ use crate::provider::is_of_provider;
 /// The demonstration accounts: name, password, and whether the account is an administrator.
 /// Everybody knows the passwords, so these accounts exist only if the issuer and the listen address
 /// are loopback.
-const DEMO: [(&str, &str, bool); 3] =
-    [("alice", "alice", false), ("bob", "bob", false), ("admin", "admin", true)];
+const DEMO: [(&str, &str, bool); 4] = [
+    ("alice", "alice", false),
+    ("bob", "bob", false),
+    ("carol", "carol", false),
+    ("admin", "admin", true),
+];
 
 /// How many hashes are computed at once. Each takes a core, and some 19 MiB with the usual
 /// parameters.
@@ -74,6 +78,11 @@ impl Accounts {
     /// Returns no accounts, for a server that signs users in with an identity provider alone.
     pub(crate) fn none() -> Self {
         Self::new(BTreeMap::new(), false)
+    }
+
+    /// Returns whether these are the demonstration accounts.
+    pub(crate) fn are_demo(&self) -> bool {
+        self.is_demo
     }
 
     /// Adds the accounts of an identity provider, with the digest of its rules.
@@ -270,6 +279,6 @@ mod tests {
     #[test]
     fn passwords_of_a_file_are_never_shown() {
         assert!(listed(&format!("alice:{}", cheap("alice"))).unwrap().shown().is_empty());
-        assert_eq!(Accounts::demo().shown().len(), 3);
+        assert_eq!(Accounts::demo().shown().len(), 4);
     }
 }

@@ -10,7 +10,9 @@ use axum::extract::OptionalFromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use grantcore::policy::Resource;
 use grantcore::reason::Endpoint;
+use grantcore::request::Login;
 use grantcore::{Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
 use grantcore_axum::Tasks;
 use grantcore_fetch::DocumentFetcher;
@@ -18,6 +20,7 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::kept::Kept;
+use crate::organisations::Organisations;
 use crate::pages::answer::shown;
 use crate::pages::{Nav, Onward, Page, PlainWords, Problem, Refused, place};
 use crate::provider::Provider;
@@ -45,6 +48,7 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
+    pub(crate) organisations: Organisations,
     /// The ids of the clients that the file of settings declares.
     pub(crate) declared_clients: BTreeSet<String>,
     /// The id of the demonstration's public client. `None` under a file of settings.
@@ -53,8 +57,17 @@ pub(crate) struct App {
 
 impl App {
     /// Returns the name of a resource for people: its identifier, if the operator gave it no name.
+    /// An instance of a template has the name of the template.
     pub(crate) fn resource_name<'a>(&'a self, identifier: &'a str) -> &'a str {
-        self.resource_names.get(identifier).map_or(identifier, String::as_str)
+        let of_template = || {
+            let is_above = |own: &&Resource| {
+                own.called_at(identifier).is_some_and(|own| own.identifier() == identifier)
+            };
+            let template = self.oauth.policy().resources().iter().find(is_above)?;
+            self.resource_names.get(template.identifier())
+        };
+        let name = self.resource_names.get(identifier).or_else(of_template);
+        name.map_or(identifier, String::as_str)
     }
 
     /// Returns the session of the browser that sent these headers, or `None` if it is not signed
@@ -173,7 +186,12 @@ impl Session {
     /// Returns the user as the library takes one.
     #[expect(clippy::expect_used, reason = "accounts have names, and a binding is a digest")]
     pub(crate) fn user(&self) -> User<'_> {
-        User::new(&self.subject, self.binding.as_bytes()).expect("a session is of an account")
+        let user = User::new(&self.subject, self.binding.as_bytes());
+        let user = user.expect("a session is of an account");
+        match self.signed_in {
+            Some(time) => user.with_login(Login::at(time)),
+            None => user,
+        }
     }
 }
 

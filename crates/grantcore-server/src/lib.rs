@@ -18,6 +18,7 @@ mod kept;
 mod mcp;
 mod metrics;
 mod network;
+mod organisations;
 mod pages;
 mod payment;
 mod plan;
@@ -55,6 +56,7 @@ use crate::config::{Config, LoadError};
 use crate::kept::Kept;
 use crate::metrics::{Meter, Metrics};
 use crate::network::connections::Connections;
+use crate::organisations::Organisations;
 use crate::plan::Plan;
 use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
@@ -154,6 +156,8 @@ impl Running {
         let lifetime = config.lifetimes.session_lifetime;
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
+        let declared = config.declared.as_ref();
+        let organisations = Organisations::of(declared, accounts.are_demo());
         let resource_names = setup::resource_names(&config, &issuer);
         let app = Arc::new(App {
             oauth: Arc::new(
@@ -175,7 +179,8 @@ impl Running {
             issuer: issuer.clone(),
             documents,
             resource_names,
-            declared_clients: clients::declared(config.declared.as_ref()).map(Into::into).collect(),
+            organisations,
+            declared_clients: clients::declared(declared).map(Into::into).collect(),
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
         let observed_http = metrics.as_ref().map(Metrics::http);

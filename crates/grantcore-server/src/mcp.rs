@@ -53,6 +53,9 @@ pub(crate) struct Identity {
     pub(crate) client_id: String,
     /// What the user allowed it to do.
     pub(crate) scopes: Vec<String>,
+    /// The organisation that the application acts for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) organisation: Option<String>,
     /// The warning that the balance is low.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
@@ -234,6 +237,7 @@ mod tests {
             subject: subject.to_owned(),
             client_id: "c1".to_owned(),
             scopes: vec!["notes".to_owned()],
+            organisation: None,
             warning: None,
         }
     }

@@ -29,7 +29,7 @@ pub(crate) use self::admin::clients::{
 pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
 pub(crate) use self::admin::{AskReason, Confirm, Refused};
 pub(crate) use self::connected::{App, Connected, Entry};
-pub(crate) use self::consent::{Consent, Destination, Scope};
+pub(crate) use self::consent::{Consent, Destination, Organisation, Scope};
 pub(crate) use self::help::Troubleshooting;
 pub(crate) use self::problem::{PlainWords, Problem, place};
 pub(crate) use self::sign_in::{Login, ProviderButton, SignInProblem, Way};

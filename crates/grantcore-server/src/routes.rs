@@ -22,6 +22,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use grantcore::Needs;
 use grantcore::reason::Endpoint;
 use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_known_router};
 use tower_http::timeout::TimeoutLayer;
@@ -100,11 +101,19 @@ pub(crate) fn router(
         };
         #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
         let free = app.oauth.policy().needs(identifier, scope).expect("a known resource");
-        let paid = free.clone().billed();
-        let resource = identifier.to_owned();
-        let guarded = Arc::new(Guarded { app: Arc::clone(app), resource, free, paid, billed });
-        resources = resources
-            .route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
+        let guarded = |needs: Needs, billed| {
+            let paid = needs.clone().billed();
+            let resource = identifier.to_owned();
+            let app = Arc::clone(app);
+            let guarded = Arc::new(Guarded { app, resource, free: needs, paid, billed });
+            middleware::from_fn_with_state(guarded, guard::guard)
+        };
+        if *builtin == Builtin::Api {
+            let recent = free.clone().max_age(api::RECENT_LOGIN);
+            let export = post(api::export).layer(guarded(recent, Billed::None));
+            resources = resources.route(&format!("{path}/export"), export);
+        }
+        resources = resources.route(path, route.layer(guarded(free, billed)));
     }
     let resources = resources.layer(cors().expose_headers([
         header::RETRY_AFTER,

@@ -65,6 +65,8 @@ pub(crate) struct Session {
     /// The name of the account for people, if it is not the subject.
     pub(crate) name: Option<String>,
     pub(crate) is_admin: bool,
+    /// When the user proved to be the owner of the account, if it is known.
+    pub(crate) signed_in: Option<Timestamp>,
     /// The value that a consent page is bound to: the digest of the session's token, which is of no
     /// use as a cookie.
     pub(crate) binding: String,
@@ -72,9 +74,10 @@ pub(crate) struct Session {
 
 impl Session {
     fn of(row: SessionRow, binding: String, accounts: &Accounts) -> Self {
-        let SessionRow { subject, name, is_admin, .. } = row;
+        let SessionRow { subject, name, is_admin, signed_in, .. } = row;
         let is_admin = is_admin || accounts.is_admin(&subject);
-        Self { subject, name, is_admin, binding }
+        let signed_in = signed_in.map(Timestamp::from_unix_seconds);
+        Self { subject, name, is_admin, signed_in, binding }
     }
 
     /// Returns the name of the account for people.
@@ -92,12 +95,14 @@ pub(crate) struct Person {
     /// Whether the identity provider's rules make the account an administrator. Of the accounts of
     /// a file, the file decides.
     pub(crate) is_admin: bool,
+    /// When the user did so. A provider may not say.
+    pub(crate) signed_in: Option<Timestamp>,
 }
 
 impl Person {
-    /// Returns the person of an account with a password.
-    pub(crate) fn with_password(subject: String) -> Self {
-        Self { subject, name: None, is_admin: false }
+    /// Returns the person of an account whose password was right at this moment.
+    pub(crate) fn with_password(subject: String, now: Timestamp) -> Self {
+        Self { subject, name: None, is_admin: false, signed_in: Some(now) }
     }
 }
 
@@ -148,6 +153,7 @@ impl Sessions {
             credential: accounts.credential(&person.subject).ok_or(OpenError::NoAccount)?,
             name: person.name.clone(),
             is_admin: person.is_admin,
+            signed_in: person.signed_in.map(Timestamp::unix_seconds),
             expires: now.after(self.lifetime).unix_seconds(),
         };
         let previous = previous.map(Token::digest);
@@ -218,7 +224,7 @@ mod tests {
         }
 
         async fn open(&self, subject: &str, previous: Option<&Token>, seconds: u64) -> Token {
-            let person = Person::with_password(subject.to_owned());
+            let person = Person::with_password(subject.to_owned(), at(seconds));
             let opened = self.sessions.open(&person, &self.accounts, previous, at(seconds)).await;
             opened.unwrap().0
         }
@@ -340,6 +346,7 @@ mod tests {
             subject: "oidc:x".to_owned(),
             name: Some("Alice".to_owned()),
             is_admin,
+            signed_in: None,
         };
         let open = async |fixture: &Fixture, is_admin| {
             let person = person(is_admin);

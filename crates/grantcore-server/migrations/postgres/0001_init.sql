@@ -16,6 +16,7 @@ CREATE TABLE sessions (
     credential text NOT NULL,
     name     text, -- the name of the account for people, if it is not the subject
     is_admin boolean NOT NULL, -- whether the provider's rules made the account an administrator
+    signed_in bigint, -- when the user proved to be the owner: seconds since 1970, or unknown
     expires  bigint NOT NULL -- seconds since 1970
 );
 

@@ -22,6 +22,7 @@ pub(crate) struct Declared {
     pub(crate) resources: Vec<Entry<Resource>>,
     pub(crate) clients: Vec<Entry<DeclaredClient>>,
     pub(crate) protect: Vec<Entry<Protect>>,
+    pub(crate) organisations: Vec<Entry<DeclaredOrganisation>>,
 }
 
 /// A table of the file, with the place of its header.
@@ -44,6 +45,18 @@ pub(crate) struct Scope {
     /// Whether a request that names no scope asks for this one.
     #[serde(default)]
     pub(crate) default: bool,
+}
+
+/// `[[organisations]]`: what accounts are members of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeclaredOrganisation {
+    /// What grants and resources name it by.
+    pub(crate) id: String,
+    /// The name for people. Default: the id.
+    pub(crate) name: Option<String>,
+    /// The accounts that belong to it.
+    pub(crate) members: Vec<String>,
 }
 
 /// `[[resources]]`: what access tokens are for.
@@ -251,6 +264,15 @@ impl Declared {
                 problems.at(place, format!("the client `{id}` is declared twice"));
             }
         }
+        let mut organisations = BTreeSet::new();
+        for (place, id) in self.organisations.iter().map(|own| (own.place, &own.value.id)) {
+            if !is_label(id) {
+                let form = "1 to 63 letters, digits and inner hyphens in lower case";
+                problems.at(place, format!("the id of an organisation is {form}: `{id}`"));
+            } else if !organisations.insert(id.as_str()) {
+                problems.at(place, format!("the organisation `{id}` is declared twice"));
+            }
+        }
         let defaults = self.resources.iter().map(|own| (own.place, own.value.default));
         let defaults =
             defaults.chain(self.protect.iter().map(|own| (own.place, own.value.default)));
@@ -271,6 +293,15 @@ impl Declared {
             check_name("resource", url, &resources, problems);
         }
     }
+}
+
+/// Returns whether the text can be a variable in the host of a template of resources.
+fn is_label(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&id.len())
+        && id.bytes().all(is_plain)
+        && !id.starts_with('-')
+        && !id.ends_with('-')
 }
 
 fn check_name(what: &str, name: &Spanned<String>, declared: &[&str], problems: &mut Problems<'_>) {

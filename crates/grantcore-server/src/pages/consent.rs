@@ -6,7 +6,8 @@ use super::words::AppName;
 use super::{Screen, filters};
 
 /// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`),
-/// `scopes_shown`, and one `scope` for each scope that is ticked.
+/// `scopes_shown`, one `scope` for each scope that is ticked, and `organisation` if the user has a
+/// choice.
 #[derive(Debug, Template)]
 #[template(path = "consent.html", whitespace = "minimize")]
 pub(crate) struct Consent {
@@ -29,6 +30,7 @@ pub(crate) struct Consent {
     pub(crate) connected: Option<String>,
     /// The requested scopes.
     pub(crate) scopes: Vec<Scope>,
+    pub(crate) organisation: Organisation,
     pub(crate) destination: Destination,
     /// How long the access lasts, a sentence without its full stop.
     pub(crate) lasts: String,
@@ -49,6 +51,19 @@ pub(crate) struct Consent {
 }
 
 impl Screen for Consent {}
+
+impl Consent {
+    /// Asks for the organisation again. The other fields are as the user left them: `ticked` are
+    /// the scopes.
+    pub(crate) fn ask_again(&mut self, ticked: &str) {
+        for scope in &mut self.scopes {
+            scope.is_ticked = ticked.split(' ').any(|own| own == scope.name);
+        }
+        if let Organisation::Choice { is_missing, .. } = &mut self.organisation {
+            *is_missing = true;
+        }
+    }
+}
 
 /// Where the answer goes.
 #[derive(Debug)]
@@ -84,4 +99,23 @@ pub(crate) struct Scope {
     pub(crate) name: String,
     /// What the scope allows.
     pub(crate) description: String,
+    pub(crate) is_ticked: bool,
+}
+
+/// The organisation that the access would be for. Names are for people.
+#[derive(Debug)]
+pub(crate) enum Organisation {
+    /// The user belongs to none.
+    None,
+    /// This one.
+    One(String),
+    /// One of these, which the user chooses.
+    Choice {
+        /// Ids and names.
+        options: Vec<(String, String)>,
+        /// Whether the user pressed Allow without a choice.
+        is_missing: bool,
+    },
+    /// One that the user does not belong to, so that there is nothing to allow.
+    Stranger(String),
 }

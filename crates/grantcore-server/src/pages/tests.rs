@@ -44,7 +44,7 @@ fn claim(text: &str) -> AppName {
 }
 
 fn consent(text: &str, verified: bool) -> Consent {
-    let scope = || Scope { name: text.into(), description: text.into() };
+    let scope = || Scope { name: text.into(), description: text.into(), is_ticked: true };
     Consent {
         ticket: text.into(),
         reload: text.into(),
@@ -56,6 +56,7 @@ fn consent(text: &str, verified: bool) -> Consent {
         unverified: (!verified).then(|| text.into()),
         connected: Some(text.into()),
         scopes: vec![scope(), scope()],
+        organisation: Organisation::Choice { options: pairs(text), is_missing: true },
         destination: Destination::OwnDevice(text.into()),
         lasts: text.into(),
         registration: text.into(),
@@ -189,6 +190,8 @@ fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
         "scopes_shown\"",
         "scope\"",
         "scope\"",
+        "organisation\"",
+        "organisation\"",
         "decision\" value=\"deny\"",
         "decision\" value=\"allow\"",
     ];

@@ -1,6 +1,7 @@
 //! Who may sign in, under which account, by which name, and who is an administrator.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use grantcore::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -88,7 +89,12 @@ impl Rules {
         let email = claims.email.as_deref().map(str::to_ascii_lowercase);
         let is_admin = self.admin_subjects.contains(&claims.sub)
             || email.is_some_and(|email| self.admin_emails.contains(&email));
-        Ok(Person { subject: self.subject(&claims.sub), name: self.name(claims), is_admin })
+        Ok(Person {
+            subject: self.subject(&claims.sub),
+            name: self.name(claims),
+            is_admin,
+            signed_in: claims.auth_time.map(Timestamp::from),
+        })
     }
 
     fn refusal(&self, claims: &Claims) -> Option<Why> {

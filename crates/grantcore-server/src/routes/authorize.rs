@@ -23,6 +23,16 @@ use crate::pages::Page;
 use crate::sessions::Session;
 use crate::store::BackendError;
 
+/// What a request led to before.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Earlier<'a> {
+    /// The sign-in.
+    pub(super) answered: Option<&'a SignIn>,
+    /// A consent page that was answered without a choice of the organisation: the scopes that were
+    /// ticked on it.
+    pub(super) unchosen: Option<&'a str>,
+}
+
 pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
@@ -32,19 +42,19 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     let incoming = RequestParts::from_http(&parts, &body);
     let sent = if parts.method == Method::POST { &body } else { incoming.query };
     let query = String::from_utf8_lossy(sent);
-    decide(&app, &parts, &incoming, &query, None).await
+    decide(&app, &parts, &incoming, &query, Earlier::default()).await
 }
 
 /// Returns the login page, the consent page or the refusal of a request.
 ///
 /// `query` holds the parameters of the request, so that it can be repeated after a sign-in.
-/// `answered` is the sign-in that this request already led to, if any.
+/// `earlier` is what the request led to before.
 pub(super) async fn decide(
     app: &App,
     parts: &Parts,
     incoming: &RequestParts<'_>,
     query: &str,
-    answered: Option<&SignIn>,
+    earlier: Earlier<'_>,
 ) -> Response {
     let Ok(session) = app.session(&parts.headers).await else {
         return app.refuse(Reason::StorageUnavailable).await;
@@ -52,7 +62,7 @@ pub(super) async fn decide(
     let user = session.as_ref().map(Session::user);
     let mut answer = authorize_with_document(app, parts, incoming, user).await;
     if let Some(Ok(AuthorizationStep::NeedsLogin(page))) = &answer
-        && let (Some(session), Some(sign_in)) = (&session, answered)
+        && let (Some(session), Some(sign_in)) = (&session, earlier.answered)
         && sign_in.session == session.binding
         && (sign_in.is_fresh || !page.fresh())
     {
@@ -70,7 +80,11 @@ pub(super) async fn decide(
             with_form_cookie(app, &parts.headers, |csrf| {
                 let address = Kept::address(query);
                 let session = session.as_ref();
-                Page(consent_page(&page, address, csrf, connected, app, session)).into_response()
+                let mut shown = consent_page(&page, address, csrf, connected, app, session);
+                if let Some(ticked) = earlier.unchosen {
+                    shown.ask_again(ticked);
+                }
+                Page(shown).into_response()
             })
         }
         Some(Ok(AuthorizationStep::Done(redirect))) => to_client(redirect.reply()),

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use grantcore::Error;
 use grantcore::client::Registration;
 use grantcore::policy::Resource;
 use grantcore::response::{Connection, ConnectionState};
 use grantcore::value::GrantId;
-use grantcore::{Error, Policy, Timestamp};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
 use super::login::{CsrfForm, with_form_cookie};
 use crate::app::{App, log_failure, not_now};
+use crate::organisations;
 use crate::pages::words::{ago, brief};
 use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
@@ -56,7 +57,7 @@ pub(crate) async fn list(
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
     Page(Connected {
         nav: app.nav(Some(&session)),
-        apps: by_app(listed, app.oauth.policy(), app.oauth.now(), Viewer::User),
+        apps: by_app(listed, &app, Viewer::User),
         active_only,
         ended: !shown.ended.is_empty(),
         next: found.next.map(|id| id.to_string()),
@@ -79,7 +80,7 @@ pub(crate) async fn confirm(
         Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     with_form_cookie(&app, &headers, |csrf| {
-        let entry = connection(&own, app.oauth.policy(), app.oauth.now(), Viewer::User);
+        let entry = connection(&own, &app, Viewer::User);
         Page(Confirm {
             nav: app.nav(Some(&session)),
             question: format!("Disconnect {}?", app_name(&own).plain()),
@@ -165,8 +166,7 @@ fn unavailable(nav: Nav, error: &Error<BackendError>) -> Response {
 /// Groups connections by application, the latest refresh first.
 pub(super) fn by_app<'a>(
     connections: impl Iterator<Item = &'a Connection>,
-    policy: &Policy,
-    now: Timestamp,
+    app: &App,
     viewer: Viewer,
 ) -> Vec<pages::App> {
     let mut all: Vec<_> = connections.collect();
@@ -177,13 +177,13 @@ pub(super) fn by_app<'a>(
     for own in all {
         let client_id = own.client_id().to_string();
         match apps.last_mut() {
-            Some(app) if app.client_id == client_id => {
-                app.entries.push(connection(own, policy, now, viewer));
+            Some(last) if last.client_id == client_id => {
+                last.entries.push(connection(own, app, viewer));
             }
             _ => apps.push(pages::App {
                 name: app_name(own),
                 client_id,
-                entries: vec![connection(own, policy, now, viewer)],
+                entries: vec![connection(own, app, viewer)],
             }),
         }
     }
@@ -195,12 +195,9 @@ fn app_name(own: &Connection) -> AppName {
     AppName::of(&own.client_name(), own.client_id().as_str(), verified)
 }
 
-pub(super) fn connection(
-    own: &Connection,
-    policy: &Policy,
-    now: Timestamp,
-    viewer: Viewer,
-) -> Entry {
+pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
+    let policy = app.oauth.policy();
+    let now = app.oauth.now();
     let meaning = |name: &str| {
         let known = policy.scopes().iter().find(|known| known.name() == name);
         (name.to_owned(), known.map_or_else(String::new, |known| known.description().to_owned()))
@@ -210,6 +207,8 @@ pub(super) fn connection(
         grant: own.grant_id().to_string(),
         scopes: own.scope().map(meaning).collect(),
         resources: own.resources().map(Into::into).collect(),
+        organisation: organisations::bound(own.properties())
+            .map(|id| app.organisations.name(&id).to_owned()),
         place: place(own, viewer),
         software: software.as_deref().map(brief),
         since: ago(own.created(), now),

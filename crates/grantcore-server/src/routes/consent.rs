@@ -3,20 +3,24 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use grantcore::client::Registration;
-use grantcore::request::ConnectionList;
-use grantcore::{Choice, ConsentPage, Policy, Reason};
+use grantcore::request::{ConnectionList, ConsentDecision};
+use grantcore::value::Properties;
+use grantcore::{Choice, ConsentPage, Policy, Reason, RequestParts, Store as _, User};
 use url::form_urlencoded;
 
-use super::authorize::client_id;
+use super::authorize::{Earlier, client_id, decide};
 use super::resume::{link, log_in_for};
 use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::Request as Kept;
+use crate::organisations::{self, Candidates, Unbound};
 use crate::pages::words::{ago, day, listed, spoken, utc};
 use crate::pages::{self, AppName, Destination, Notice, Page};
 use crate::sessions::Session;
+use crate::store::BackendError;
 
 /// How many grants of the user are read to find a live connection. A page must not cost as much as
 /// its user has grants.
@@ -24,17 +28,13 @@ const GRANTS_READ: usize = 256;
 
 /// Handles the consent form: the ticket, the scopes that are ticked, and the decision. The request
 /// itself is in the record of the grant.
-pub(crate) async fn consent(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
+pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: String) -> Response {
     let field = |name: &str| {
         form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
     };
     // A copy of the authorization request, used only to start it again.
     let request = field("reload").and_then(|address| Kept::of_field(&address));
-    let Ok(session) = app.session(&headers).await else {
+    let Ok(session) = app.session(&parts.headers).await else {
         return app.refuse(Reason::StorageUnavailable).await;
     };
     let Some(session) = session else {
@@ -59,7 +59,31 @@ pub(crate) async fn consent(
         Some("deny") => Choice::Deny,
         _ => return app.refuse(Reason::TicketMissing).await,
     };
-    match app.oauth.consent(&ticket, session.user(), choice).await {
+    let answer = field("organisation");
+    let properties =
+        match properties(&app, &ticket, session.user(), choice, answer.as_deref()).await {
+            Ok(properties) => properties,
+            Err(NotBound::Unavailable(error)) => {
+                tracing::error!(%error, "the grant of a consent page could not be read");
+                return app.refuse(Reason::StorageUnavailable).await;
+            }
+            Err(NotBound::Organisation(why)) => {
+                return match (why, request) {
+                    (Unbound::NotChosen, Some(request)) => {
+                        ask_again(&app, &parts, &request, &scopes).await
+                    }
+                    (why, _) => not_bound(&why),
+                };
+            }
+        };
+    let decision = ConsentDecision::new(&ticket, session.user(), choice);
+    let redirect = match (decision, properties) {
+        (Ok(decision), Some(properties)) => {
+            app.oauth.run(decision.with_properties(properties)).await
+        }
+        _ => app.oauth.consent(&ticket, session.user(), choice).await,
+    };
+    match redirect {
         Ok(redirect) => to_client(redirect.reply()),
         Err(error) => {
             let client_id = request.as_ref().and_then(|request| client_id(&request.query));
@@ -67,6 +91,64 @@ pub(crate) async fn consent(
             app.failed(&error, Asked { client_id, reload })
         }
     }
+}
+
+/// Why no properties can be bound to a grant.
+enum NotBound {
+    Organisation(Unbound),
+    Unavailable(BackendError),
+}
+
+/// Returns what is bound to the grant of this ticket: the organisation that it is for.
+///
+/// Which organisation a resource is of is read from the record, and not from the form: with the
+/// address of another request in the form, a user could otherwise connect a client to the resource
+/// of an organisation that the user does not belong to. A ticket without a record gets nothing, and
+/// the library refuses it.
+async fn properties(
+    app: &App,
+    ticket: &str,
+    user: User<'_>,
+    choice: Choice<'_>,
+    answer: Option<&str>,
+) -> Result<Option<Properties>, NotBound> {
+    if choice == Choice::Deny {
+        return Ok(None);
+    }
+    let Ok(decision) = ConsentDecision::new(ticket, user, choice) else { return Ok(None) };
+    let found = app.oauth.store().grant(decision.grant_id()).await;
+    let Some(stored) = found.map_err(NotBound::Unavailable)? else { return Ok(None) };
+    let policy = app.oauth.policy();
+    let resources = stored.record.resources();
+    let candidates = app.organisations.candidates(user.subject(), policy, resources);
+    let chosen = candidates.choose(answer).map_err(NotBound::Organisation)?;
+    Ok(chosen.and_then(|id| organisations::properties(id).ok()))
+}
+
+/// Shows the consent page of this request again, which asks for the organisation in words.
+async fn ask_again(app: &App, parts: &Parts, request: &Kept, ticked: &str) -> Response {
+    let again = RequestParts {
+        method: "GET",
+        query: request.query.as_bytes(),
+        ..RequestParts::from_http(parts, &[])
+    };
+    let earlier = Earlier { answered: None, unchosen: Some(ticked) };
+    decide(app, parts, &again, &request.query, earlier).await
+}
+
+/// Returns the page after an answer that no page of this server offers to the user.
+fn not_bound(why: &Unbound) -> Response {
+    let (status, message) = match why {
+        Unbound::NotChosen => (
+            StatusCode::BAD_REQUEST,
+            "No organisation was chosen. Go back, choose one and try again.",
+        ),
+        Unbound::NotMember => (
+            StatusCode::FORBIDDEN,
+            "Your account does not belong to this organisation. Start again from the application.",
+        ),
+    };
+    (status, Page(Notice::new("Nothing was allowed", message))).into_response()
 }
 
 /// Answers a browser that opens the address of the form, such as from its history.
@@ -98,6 +180,7 @@ pub(super) fn consent_page(
     let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
         name: name.into(),
         description: description.into(),
+        is_ticked: true,
     });
     let verified = page.registration() == Registration::Operator;
     let name = AppName::of(&page.client_name(), page.client_id(), verified);
@@ -128,12 +211,30 @@ pub(super) fn consent_page(
         client_host: page.client_id_host().map(Into::into),
         client_pages: client_pages(page),
         scopes: scopes.collect(),
+        organisation: organisation(page, app),
         resources: resources.collect(),
         access_lifetime: spoken(policy.lifetimes().access().as_secs()),
         expires_in: spoken(page.expires().seconds_from(now)),
         ticket: page.ticket(),
         reload,
         csrf,
+    }
+}
+
+/// Returns the organisation that the access would be for, as the page shows it.
+fn organisation(page: &ConsentPage, app: &App) -> pages::Organisation {
+    let all = &app.organisations;
+    let name = |id: &str| all.name(id).to_owned();
+    match all.candidates(page.subject(), app.oauth.policy(), page.resources()) {
+        Candidates::None => pages::Organisation::None,
+        Candidates::One(id) => pages::Organisation::One(name(id)),
+        Candidates::Several(ids) => pages::Organisation::Choice {
+            options: ids.into_iter().map(|id| (id.to_owned(), name(id))).collect(),
+            is_missing: false,
+        },
+        // The id is that of the client's request. A name would say whether there is such an
+        // organisation.
+        Candidates::Stranger(id) => pages::Organisation::Stranger(id),
     }
 }
 

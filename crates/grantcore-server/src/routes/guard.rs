@@ -13,12 +13,13 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grantcore::reason::Endpoint;
-use grantcore::{Access, Authorization, Needs, Reason, Refusal};
+use grantcore::{Access, Authorization, Needs, Reason, Refusal, Timestamp};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::authorize::{BodyError, read};
 use crate::app::{App, respond};
 use crate::mcp::Identity;
+use crate::organisations;
 use crate::pages::answer::is_browser;
 use crate::pages::{ForApplications, Page};
 use crate::payment::{Drawn, Payment};
@@ -42,9 +43,14 @@ pub(crate) struct Guarded {
 #[derive(Clone, Copy)]
 pub(crate) enum Billed {
     All,
+    None,
     /// Calls of MCP tools. Other MCP messages, such as discovery, are free.
     Tools,
 }
+
+/// When the user of a call signed in for the connection, in seconds since 1970, if it is known.
+#[derive(Clone, Copy)]
+pub(crate) struct LoginTime(pub(crate) Option<u64>);
 
 /// Checks the access token and the balance of a call, and passes the call on with its identity and
 /// payment.
@@ -81,6 +87,8 @@ pub(crate) async fn guard(
     let payment = Payment::by(access.subject().as_str(), warns, ledger);
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(identity(&access));
+    let signed_in = access.auth_time().map(Timestamp::unix_seconds);
+    request.extensions_mut().insert(LoginTime(signed_in));
     request.extensions_mut().insert(payment.clone());
     let mut response = next.run(request).await;
     let reason = match payment.drawn() {
@@ -103,6 +111,7 @@ fn identity(access: &Access) -> Identity {
         subject: access.subject().to_string(),
         client_id: access.client_id().to_string(),
         scopes: access.scope().map(Into::into).collect(),
+        organisation: organisations::bound(access.properties()),
         warning: None,
     }
 }
@@ -112,7 +121,7 @@ impl Guarded {
     /// challenge and the other headers are those that a program receives.
     fn explained(&self, refused: &Response) -> Response {
         let kind = match self.billed {
-            Billed::All => "an API",
+            Billed::All | Billed::None => "an API",
             Billed::Tools => "an MCP endpoint",
         };
         let name = self.app.resource_name(&self.resource).to_owned();
@@ -130,6 +139,7 @@ impl Billed {
     async fn of(self, body: Body) -> (bool, Result<Body, BodyError>) {
         match self {
             Self::All => (true, Ok(body)),
+            Self::None => (false, Ok(body)),
             Self::Tools => match read(body).await {
                 Ok(bytes) => (calls_tool(&bytes), Ok(bytes.into())),
                 Err(unread) => (false, Err(unread)),

@@ -138,7 +138,7 @@ pub(crate) async fn submit(
     };
     let previous = app.session_cookie.read(headers);
     let now = SystemTime::now().into();
-    let person = Person::with_password(subject);
+    let person = Person::with_password(subject, now);
     match app.sessions.open(&person, &app.accounts, previous.as_ref(), now).await {
         Ok((token, session)) => {
             let cookie = [(header::SET_COOKIE, app.session_cookie.set(&token))];

@@ -11,7 +11,7 @@ use grantcore::RequestParts;
 use grantcore::response::PAGE_HEADERS;
 use serde::Deserialize;
 
-use super::authorize::decide;
+use super::authorize::{Earlier, decide};
 use super::connected::forged;
 use super::login::{Target, asked_for, login_page, no_randomness, set_form_cookie};
 use crate::app::App;
@@ -112,7 +112,8 @@ pub(crate) async fn resume(
         query: kept.query.as_bytes(),
         ..RequestParts::from_http(&parts, &[])
     };
-    decide(&app, &parts, &again, &kept.query, kept.answered.as_ref()).await
+    let earlier = Earlier { answered: kept.answered.as_ref(), unchosen: None };
+    decide(&app, &parts, &again, &kept.query, earlier).await
 }
 
 /// `POST /oauth/switch`: leads from the consent page to another account.

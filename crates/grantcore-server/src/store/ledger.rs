@@ -25,6 +25,8 @@ pub(crate) struct SessionRow {
     pub(crate) name: Option<String>,
     /// Whether the identity provider's rules made the account an administrator.
     pub(crate) is_admin: bool,
+    /// When the user proved to be the owner of the account, in seconds since 1970.
+    pub(crate) signed_in: Option<u64>,
     /// In seconds since 1970.
     pub(crate) expires: u64,
 }

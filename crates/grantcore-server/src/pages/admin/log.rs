@@ -102,6 +102,8 @@ pub(crate) struct FlowHead {
     pub(crate) subject: Option<String>,
     pub(crate) scopes: Vec<String>,
     pub(crate) resources: Vec<String>,
+    /// The name of the organisation that it is for.
+    pub(crate) organisation: Option<String>,
     /// When the consent page was made.
     pub(crate) created: Option<String>,
     /// Where the application runs, of a live connection.
@@ -181,6 +183,7 @@ pub(crate) mod tests {
             subject: some(),
             scopes: vec![text.into()],
             resources: vec![text.into()],
+            organisation: some(),
             created: some(),
             place: some(),
             refreshed: some(),

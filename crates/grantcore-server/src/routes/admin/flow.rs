@@ -11,6 +11,7 @@ use super::act::{Done, Shown};
 use super::log::step;
 use super::{Admin, address, client_path, failed, words};
 use crate::app::App;
+use crate::organisations;
 use crate::pages::{Flow, FlowHead, Page, Step, utc};
 use crate::routes::connected::{Viewer, connection, find};
 
@@ -92,8 +93,7 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
         Some(own) => (words::connected(own.state()), true),
         None => words::phase(grant, app.oauth.policy(), now),
     };
-    let entry =
-        live.as_ref().map(|own| connection(own, app.oauth.policy(), now, Viewer::Administrator));
+    let entry = live.as_ref().map(|own| connection(own, app, Viewer::Administrator));
     Ok(FlowHead {
         state,
         client: Some((name, client_id.to_owned(), client_path(client_id))),
@@ -106,6 +106,8 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
             Some(own) => own.resources().map(Into::into).collect(),
             None => grant.resources().map(Into::into).collect(),
         },
+        organisation: organisations::bound(grant.properties())
+            .map(|id| app.organisations.name(&id).to_owned()),
         created: Some(utc(grant.created())),
         place: entry.as_ref().map(|entry| entry.place.clone()),
         refreshed: entry.as_ref().map(|entry| entry.refreshed.clone()),

@@ -19,9 +19,11 @@ pub(super) fn open(
         close(&change, previous)?;
     }
     let insert = "INSERT INTO sessions \
-        (digest, subject, credential, name, is_admin, expires) VALUES (?, ?, ?, ?, ?, ?)";
-    let SessionRow { subject, credential, name, is_admin, expires } = row;
-    let values = params![digest, subject, credential, name, is_admin, number(*expires)];
+        (digest, subject, credential, name, is_admin, expires, signed_in) \
+        VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let SessionRow { subject, credential, name, is_admin, signed_in, expires } = row;
+    let signed_in = signed_in.map(number);
+    let values = params![digest, subject, credential, name, is_admin, number(*expires), signed_in];
     change.prepare_cached(insert)?.execute(values)?;
     let oldest = "DELETE FROM sessions WHERE id IN \
         (SELECT id FROM sessions WHERE subject = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
@@ -30,7 +32,8 @@ pub(super) fn open(
 }
 
 pub(super) fn find(connection: &Connection, digest: &str) -> Result<Option<SessionRow>> {
-    let sql = "SELECT subject, credential, name, is_admin, expires FROM sessions WHERE digest = ?";
+    let sql = "SELECT subject, credential, name, is_admin, expires, signed_in FROM sessions \
+        WHERE digest = ?";
     let row = |row: &rusqlite::Row<'_>| {
         Ok(SessionRow {
             subject: row.get(0)?,
@@ -38,6 +41,7 @@ pub(super) fn find(connection: &Connection, digest: &str) -> Result<Option<Sessi
             name: row.get(2)?,
             is_admin: row.get(3)?,
             expires: row.get::<_, i64>(4)?.cast_unsigned(),
+            signed_in: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
         })
     };
     connection.prepare_cached(sql)?.query_row([digest], row).optional()

@@ -13,6 +13,7 @@ fn row(subject: &str, seconds: u64) -> SessionRow {
         credential: "p".to_owned(),
         name: (seconds == 1000).then(|| "Ünter".to_owned()),
         is_admin: seconds == 1000,
+        signed_in: (seconds == 1000).then_some(expires - 1000),
         expires,
     }
 }

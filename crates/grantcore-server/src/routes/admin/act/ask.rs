@@ -203,7 +203,8 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
     let mut facts = vec![("Account", subject.clone()), ("Client ID", client_id.clone())];
     let name = match find(app, &subject, grant).await? {
         Some(own) => {
-            let entry = connection(&own, policy, now, Viewer::Administrator);
+            let entry = connection(&own, app, Viewer::Administrator);
+            facts.extend(entry.organisation.map(|name| ("Organisation", name)));
             facts.push(("Connected", entry.connected));
             facts.push(("Last refreshed", entry.refreshed));
             facts.push(("Runs", entry.place));
