@@ -127,6 +127,19 @@ async fn host_24_prompt_login_asks_once_for_each_request() {
     assert_eq!(page.status, 200, "a request without a prompt asks for no login");
 }
 
+/// A login for trials has a time, so that a client can ask for a recent one.
+#[tokio::test]
+async fn host_28_max_age_compares_with_the_login_for_trials() {
+    let world = World::new();
+    let mut browser = Browser::of(&world, "alice").await;
+    let page = browser.get(&Asking::app().with("max_age", "1000").url()).await;
+    assert_eq!(page.status, 200, "the login is recent: {page:?}");
+    let mut stranger = Browser::new(&world.app);
+    let to_login = stranger.get(&Asking::app().with("max_age", "0").url()).await;
+    let back = stranger.log_in(&to_login, "alice").await;
+    assert_eq!(stranger.get(back.location()).await.status, 200, "no login is newer");
+}
+
 #[tokio::test]
 async fn host_21_prompt_none_shows_no_login() {
     let world = World::new();

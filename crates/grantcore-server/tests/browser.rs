@@ -19,6 +19,8 @@
 mod chromium;
 #[path = "support/screen.rs"]
 mod screen;
+#[path = "browser/step_up.rs"]
+mod step_up;
 mod support;
 
 use std::time::Duration;

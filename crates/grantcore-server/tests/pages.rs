@@ -10,6 +10,8 @@
 
 #[path = "pages/admin.rs"]
 mod admin;
+#[path = "pages/organisations.rs"]
+mod organisations;
 mod support;
 
 use std::process::{Child, Command, Stdio};

@@ -145,10 +145,21 @@ async fn token(issuer: &str, client: &str, path: &str, scope: Option<&str>) -> S
 }
 
 async fn token_for(issuer: &str, client: &str, resource: &str, scope: Option<&str>) -> String {
+    token_of("alice", issuer, client, resource, scope).await
+}
+
+/// Connects a client as this user, and returns its access token.
+async fn token_of(
+    user: &'static str,
+    issuer: &str,
+    client: &str,
+    resource: &str,
+    scope: Option<&str>,
+) -> String {
     let url = authorization_url(issuer, resource);
     let url = url.replace("demo-public", client);
     let url = scope.iter().fold(url, |url, scope| format!("{url}&scope={scope}"));
-    let answer = Browser::new("alice").authorize(&url, "allow").await;
+    let answer = Browser::new(user).authorize(&url, "allow").await;
     let form = [
         ("grant_type", "authorization_code"),
         ("client_id", client),
