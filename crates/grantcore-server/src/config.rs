@@ -56,7 +56,8 @@ Durations are whole numbers with units, which are added up: 90s, 10m, 1h 30m, 30
 A flag takes precedence over its environment variable, and both over the file of --config.
 
 Examples:
-  Try the server on this machine, as user alice (password alice) or bob (password bob):
+  Try the server on this machine, as user alice (password alice) or bob (password bob), or as
+  carol (password carol), who belongs to two organisations:
     grantcore-server
 
   The same on another port, with a database in memory that is lost at exit:
