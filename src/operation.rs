@@ -30,7 +30,7 @@
 //! | [`GrantRevocation`] | [`revoke_connection`](crate::Server::revoke_connection), [`revoke_grant`](crate::Server::revoke_grant) |
 //! | [`GrantNarrowing`] | [`narrow_connection`](crate::Server::narrow_connection), [`narrow_grant`](crate::Server::narrow_grant) |
 //! | [`GrantSupersession`] | [`token`](crate::Server::token), after a redemption under [`Supersede`](crate::policy::Supersede) |
-//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status) |
+//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status), [`set_client_status_noted`](crate::Server::set_client_status_noted) |
 //!
 //! Nobody else can implement one: only this crate makes a [`Decision`].
 //!

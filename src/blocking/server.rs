@@ -250,6 +250,19 @@ where
         block_on(self.0.set_client_status(client_id, status))
     }
 
+    /// See [`Server::set_client_status_noted`](crate::Server::set_client_status_noted).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn set_client_status_noted(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+        note: &str,
+    ) -> Result<(), Error<S::Error>> {
+        block_on(self.0.set_client_status_noted(client_id, status, note))
+    }
+
     /// See [`Server::check`](crate::Server::check).
     ///
     /// # Errors

@@ -28,7 +28,7 @@ impl Operation for ClientStatusChange<'_> {
             ClientStatus::Deactivated => EventKind::ClientDeactivated,
             ClientStatus::Active => EventKind::ClientReactivated,
         };
-        let decision = ctx.allow(kind, ()).attributed();
+        let decision = ctx.allow(kind, ()).with_note(self.note).attributed();
         // Lost response: the administrator can repeat the request without another write.
         if stored.record.status() == self.to {
             return decision;

@@ -298,6 +298,7 @@ impl FamilyToken<'_> {
     /// Returns the event's detail about what the host's decision changes. The values are not in it
     /// (HOST-08).
     fn changed_by_host(&self, adjustment: &Adjustment<'_>) -> Option<String> {
+        self.ctx.loaded.refresh_decision.changes()?;
         let is_narrowed = adjustment.remaining_scope != self.active.remaining().scope;
         let changed = [
             ("scope", is_narrowed),

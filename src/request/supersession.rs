@@ -35,9 +35,14 @@ impl GrantSupersession {
         if own_order == other_order || !own.terms().is_same_place(other.terms()) {
             return None;
         }
-        let (older, newer) = if own_order < other_order { (own, other) } else { (other, own) };
-        // A grant spares the one whose consent it remembers: the next request would be asked.
-        let is_remembered = newer.terms().consent() == Consent::Remembered { of: older.id() };
-        (!is_remembered).then_some(older)
+        // A grant spares the one whose consent it remembers: the next request would be asked. The
+        // two may have been redeemed in one second, so that either is the older.
+        let remembers = |one: &Grant, two: &Grant| {
+            one.terms().consent() == Consent::Remembered { of: two.id() }
+        };
+        if remembers(own, other) || remembers(other, own) {
+            return None;
+        }
+        Some(if own_order < other_order { own } else { other })
     }
 }

@@ -255,4 +255,33 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ) -> Result<(), Error<S::Error>> {
         self.run(ClientStatusChange::new(client_id, status)).await
     }
+
+    /// Deactivates a client or activates it again, as
+    /// [`set_client_status`](Self::set_client_status), and records the reason that an administrator
+    /// gave in the [note](crate::Event::note) of the event.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::client::ClientStatus;
+    ///
+    /// let reason = "its publisher lost the signing key";
+    /// server.set_client_status_noted("notes-app", ClientStatus::Deactivated, reason).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
+    pub async fn set_client_status_noted(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+        note: &str,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(ClientStatusChange::new(client_id, status).with_note(note)).await
+    }
 }

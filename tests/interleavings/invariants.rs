@@ -7,9 +7,9 @@
 use grantcore::Reason;
 use grantcore::grant::{GrantState, RevocationCause};
 
-use crate::memory::{Memory, REMEMBERED, i54, i55};
+use crate::memory::{i54, i55};
 use crate::request::{Ask, Flaw, Kind};
-use crate::state::{Actor, Answer, Entry, Epochs, Record, State};
+use crate::state::{Actor, Answer, Entry, Record, State};
 use crate::step::{Decided, Move};
 use crate::world::World;
 
@@ -260,7 +260,7 @@ fn i17(seen: &Seen<'_>) -> Verdict {
             !replays
                 && (own + 1 < history.len()
                     || seen.has_ended(decided)
-                    || seen.has_forgotten(decided)
+                    || decided.has_forgotten()
                     || decided.is_ended_by_host()
                     || decided.wrote.is_none() && succeeds),
             fault,
@@ -388,14 +388,6 @@ impl Seen<'_> {
     /// had.
     fn has_ended(&self, decided: &Decided) -> bool {
         self.history(decided).first().is_some_and(|page| page.epochs != decided.basis.epochs)
-    }
-
-    /// Returns whether the request needed a consent that was no longer remembered.
-    fn has_forgotten(&self, decided: &Decided) -> bool {
-        matches!(decided.ask, Ask::AuthorizeAgain(_))
-            && (decided.basis.memory.is_none_or(|memory: Memory| memory.ended)
-                || decided.basis.epochs != Epochs::default()
-                || decided.basis.now >= REMEMBERED)
     }
 
     /// Returns the later of the clock and the latest time that the record had seen.

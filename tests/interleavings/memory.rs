@@ -18,11 +18,12 @@ use grantcore::{RequestParts, User};
 use crate::invariants::{Seen, Verdict, must};
 use crate::request::Ask;
 use crate::state::{Answer, Epochs};
+use crate::step::Decided;
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, Outcome, World as Host, param};
 
 /// For how long a consent is remembered, in seconds.
-pub const REMEMBERED: i64 = 300;
+const REMEMBERED: i64 = 300;
 
 /// The grant that a request names as remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +110,16 @@ impl Memories {
             Hint::Asked => self.asked.record.id(),
             Hint::Silent => self.silent.record.id(),
         })
+    }
+}
+
+impl Decided {
+    /// Returns whether the request needed a consent that was no longer remembered.
+    pub fn has_forgotten(&self) -> bool {
+        matches!(self.ask, Ask::AuthorizeAgain(_))
+            && (self.basis.memory.is_none_or(|memory| memory.ended)
+                || self.basis.epochs != Epochs::default()
+                || self.basis.now >= REMEMBERED)
     }
 }
 

@@ -41,7 +41,7 @@ impl Earlier {
     }
 
     pub(crate) fn with(policy: PolicyBuilder) -> Self {
-        Self::of(World::with(policy), |params| params.by_web())
+        Self::of(World::with(policy), Params::by_web)
     }
 
     /// Returns a grant of the client that `by` makes the sender of the requests.
@@ -95,6 +95,7 @@ pub(crate) fn silent(step: Result<AuthorizationStep, Refusal>) -> String {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "the answer of a call, at its end")]
 pub(crate) fn assert_asked(step: Result<AuthorizationStep, Refusal>) {
     assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
 }

@@ -51,3 +51,4 @@ CREATE INDEX trail_by_flow ON trail (flow);
 CREATE INDEX trail_by_subject ON trail (subject, at);
 CREATE INDEX trail_by_time ON trail (at);
 CREATE INDEX trail_of_strangers ON trail (at) WHERE attributed = 0;
+CREATE INDEX trail_of_refusals ON trail (at) WHERE kind = 'refused';

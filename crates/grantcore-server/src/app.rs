@@ -1,6 +1,7 @@
 //! The state that all routes share: the authorization server and the sessions. Refusals and
 //! failures become pages here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -44,6 +45,8 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
+    /// The ids of the clients that the file of settings declares.
+    pub(crate) declared_clients: BTreeSet<String>,
     /// The id of the demonstration's public client. `None` under a file of settings.
     pub(crate) public_client: Option<&'static str>,
 }
@@ -72,7 +75,8 @@ impl App {
     #[expect(clippy::unused_self, reason = "pages ask the server for their navigation")]
     pub(crate) fn nav(&self, session: Option<&Session>) -> Nav {
         let is_admin = session.is_some_and(|session| session.is_admin);
-        Nav { is_admin, ..Nav::of(session.map(Session::shown)) }
+        let account = session.map(|session| session.subject.clone());
+        Nav { account, is_admin, ..Nav::of(session.map(Session::shown)) }
     }
 
     /// Returns the response of a refusal at the authorization endpoint: a redirect if the refusal

@@ -8,6 +8,7 @@ mod admin;
 pub(crate) mod answer;
 mod connected;
 mod consent;
+mod help;
 mod problem;
 mod sign_in;
 pub(crate) mod words;
@@ -21,11 +22,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub(crate) use self::admin::{
-    Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail,
+pub(crate) use self::admin::accounts::{Account, AccountRow, Accounts, AdminApp};
+pub(crate) use self::admin::clients::{
+    ClientPage, ClientRow, Clients, NewClient, NewSecret, Standing,
 };
-pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
+pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
+pub(crate) use self::admin::{AskReason, Confirm, Refused};
+pub(crate) use self::connected::{App, Connected, Entry};
 pub(crate) use self::consent::{Consent, Destination, Scope};
+pub(crate) use self::help::Troubleshooting;
 pub(crate) use self::problem::{PlainWords, Problem, place};
 pub(crate) use self::sign_in::{Login, ProviderButton, SignInProblem, Way};
 pub(crate) use self::words::{AppName, utc};
@@ -77,13 +82,15 @@ impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
 pub(crate) struct Nav {
     /// The user who is signed in, by the name of the account for people.
     pub(crate) subject: Option<String>,
+    /// The account of that user, as the records name it.
+    pub(crate) account: Option<String>,
     pub(crate) is_admin: bool,
 }
 
 impl Nav {
     /// Returns the navigation of an ordinary user. `App::nav` adds the administrator's links.
     pub(crate) fn of(subject: Option<&str>) -> Self {
-        Self { subject: subject.map(str::to_owned), is_admin: false }
+        Self { subject: subject.map(str::to_owned), account: None, is_admin: false }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
 use crate::protect::Upstream;
 use crate::provider::Provider;
 use crate::setup;
+use crate::store::{self, Transport};
 
 /// A server that can be started.
 pub(crate) struct Plan {
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) accounts: Accounts,
     pub(crate) provider: Option<Provider>,
     pub(crate) documents: DocumentFetcher,
+    /// How the connection to the database is protected.
+    pub(crate) transport: Transport,
 }
 
 impl Plan {
@@ -47,6 +50,12 @@ impl Plan {
         let policy = problems.take(policy);
         let clients = clients(config, &issuer, &mut problems);
         let documents = problems.take(config.clients.fetcher());
+        let transport =
+            store::check_transport(&config.database, &config.database_tls).map_err(|error| {
+                let database = &config.database;
+                format!("the database cannot be opened: {error} (--database {database})")
+            });
+        let transport = problems.take(transport);
         let builtins = setup::builtins(config, &issuer);
         for (builtin, identifier, _) in &builtins {
             let own = format!("{}{}", issuer.as_str(), builtin.path());
@@ -72,8 +81,10 @@ impl Plan {
                 Err(why) => refuse(place, format!("protect `{}`: {why}", own.path.as_str())),
             }
         }
-        match (accounts, policy, documents) {
-            (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
+        match (accounts, policy, documents, transport) {
+            (Some(accounts), Some(policy), Some(documents), Some(transport))
+                if problems.0.is_empty() =>
+            {
                 let accounts = match &provider {
                     Some(provider) => accounts.with_provider(provider.credential()),
                     None => accounts,
@@ -87,6 +98,7 @@ impl Plan {
                     accounts,
                     provider,
                     documents,
+                    transport,
                 })
             }
             _ => Err(Invalid(problems.0)),

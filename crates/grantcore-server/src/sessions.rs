@@ -196,7 +196,6 @@ pub(crate) fn next(target: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
 
@@ -214,7 +213,7 @@ mod tests {
 
     impl Fixture {
         fn new(limit: usize) -> Self {
-            let ledger = AnyLedger::Memory(Arc::default());
+            let ledger = AnyLedger::memory();
             Self { sessions: Sessions::new(ledger, LIFETIME, limit), accounts: Accounts::demo() }
         }
 

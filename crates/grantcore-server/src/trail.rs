@@ -1,10 +1,11 @@
 //! The audit log: every step of every flow. Support finds a case by what its user can quote: the
 //! client, the error and the minute.
 //!
-//! Here: the form of an entry, and the search. The queue to the database is in `trail/queue.rs`;
-//! the tables are the ledger's.
+//! Here: the form of an entry. The search is in `trail/search.rs`, the queue to the database in
+//! `trail/queue.rs`; the tables are the ledger's.
 
 mod queue;
+mod search;
 #[cfg(test)]
 mod tests;
 mod unattributed;
@@ -13,12 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::audit::{AuditError, AuditQuery};
+use grantcore::audit::AuditError;
 use grantcore::event::{EventClass, Written};
 use grantcore::{AuditLog, Event, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::queue::{Place, Queue};
+pub(crate) use self::search::{Found, Position, Search, Value};
 use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
@@ -26,23 +28,6 @@ type Result<T> = std::result::Result<T, BackendError>;
 /// The audit log of the server, in the database of the grants. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Trail(Arc<Queue>);
-
-/// A search for entries. An entry matches if it matches every criterion that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Search {
-    /// The client id, known or claimed.
-    pub(crate) client: Option<String>,
-    /// The public error code of the response.
-    pub(crate) error: Option<String>,
-    /// A time in Unix seconds. Finds its minute, the minute before and the minute after.
-    pub(crate) around: Option<u64>,
-    /// The id of the flow.
-    pub(crate) flow: Option<String>,
-    /// The correlation id of the request.
-    pub(crate) correlation: Option<String>,
-    /// The user.
-    pub(crate) subject: Option<String>,
-}
 
 /// A sign-in of a user of the identity provider.
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +78,29 @@ impl Trail {
         Self(Arc::new(Queue::start(backend.ledger().clone(), waits)))
     }
 
-    /// Returns the latest `limit` entries that match, in the order of their events.
-    pub(crate) async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+    /// Returns up to `limit` entries that match, before this place: the newest first.
+    pub(crate) async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Found> {
         self.flush().await;
-        self.0.ledger.find(search, limit).await
+        // One more shows whether there is another page.
+        let found = self.0.ledger.find(search, before, limit.saturating_add(1)).await?;
+        Ok(Found::page(found, limit))
+    }
+
+    /// Records a step of an administrator that this server makes itself, such as the suspension of
+    /// an account.
+    pub(crate) async fn keep_step(&self, entry: Entry) -> std::result::Result<(), AuditError> {
+        self.0.keep_step(entry).await
+    }
+
+    /// Returns whether a step may be made now. It may not if every step must be recorded and the
+    /// last write of events failed.
+    pub(crate) fn admits(&self) -> bool {
+        self.0.admits()
     }
 
     /// Returns all entries of a flow in order.
@@ -113,6 +117,16 @@ impl Trail {
     /// Waits until all events recorded before are written or lost.
     pub(crate) async fn flush(&self) {
         self.0.flush().await;
+    }
+
+    /// Returns how many attributed and how many unattributed events wait to be written.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        self.0.queued()
+    }
+
+    /// Returns how many events were lost since the start.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped()
     }
 
     /// Drops entries older than `retention`, and entries beyond `limit`, unattributed ones first. A
@@ -152,40 +166,6 @@ impl AuditLog for Trail {
 
     fn abandoned(&self, event: Event) {
         self.0.abandoned(&event);
-    }
-}
-
-impl Search {
-    /// Returns the time span of the search, the end excluded. Returns `None` if no time is given.
-    pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        let around = Some(Timestamp::from_unix_seconds(self.around?));
-        Some(AuditQuery { around, ..AuditQuery::default() }.span())
-    }
-
-    /// Returns the criteria that must be equal, each with the name of its column.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let columns = [
-            ("correlation", &self.correlation),
-            ("flow", &self.flow),
-            ("client", &self.client),
-            ("subject", &self.subject),
-            ("error", &self.error),
-        ];
-        columns.into_iter().filter_map(|(column, wanted)| Some((column, wanted.as_ref()?)))
-    }
-
-    /// Returns whether an entry matches, for databases that cannot search by all criteria.
-    pub(crate) fn matches(&self, entry: &Entry) -> bool {
-        let is = |wanted: &Option<String>, own: Option<&String>| {
-            wanted.is_none() || wanted.as_ref() == own
-        };
-        let at = Timestamp::from_unix_seconds(entry.at);
-        self.span().is_none_or(|(from, until)| (from..until).contains(&at))
-            && is(&self.client, entry.client.as_ref())
-            && is(&self.error, entry.error.as_ref())
-            && is(&self.flow, entry.flow.as_ref())
-            && is(&self.correlation, Some(&entry.correlation))
-            && is(&self.subject, entry.subject.as_ref())
     }
 }
 

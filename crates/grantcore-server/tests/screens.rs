@@ -18,6 +18,8 @@ mod chromium;
 mod screen;
 mod support;
 
+#[path = "screens/admin.rs"]
+mod admin;
 #[path = "screens/connected.rs"]
 mod connected;
 #[path = "screens/consent.rs"]

@@ -51,3 +51,4 @@ CREATE INDEX trail_by_flow ON trail (flow, id);
 CREATE INDEX trail_by_subject ON trail (subject, at, id);
 CREATE INDEX trail_by_time ON trail (at, id);
 CREATE INDEX trail_of_strangers ON trail (at) WHERE NOT attributed;
+CREATE INDEX trail_of_refusals ON trail (at, id) WHERE kind = 'refused';

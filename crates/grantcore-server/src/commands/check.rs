@@ -9,6 +9,7 @@ use crate::StartError;
 use crate::config::{Config, secrets};
 use crate::plan::Plan;
 use crate::provider::Known;
+use crate::store::Transport;
 
 /// Prints what would run with the settings. Fails with every problem that was found.
 pub(super) async fn run(config: &Config, online: bool) -> Result<(), StartError> {
@@ -34,7 +35,12 @@ fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String,
     let policy = &plan.policy;
     writeln!(text, "issuer     {}", plan.issuer.as_str())?;
     writeln!(text, "listen     {}", config.listen)?;
-    writeln!(text, "database   {}", config.database)?;
+    let protection = match plan.transport {
+        Transport::Local => "",
+        Transport::Tls => "  with TLS",
+        Transport::Plain => "  in plain text",
+    };
+    writeln!(text, "database   {}{protection}", config.database)?;
     match &config.accounts.accounts {
         Some(path) => {
             writeln!(text, "accounts   {} in {}", plan.accounts.names().count(), path.display())?;
@@ -102,6 +108,12 @@ fn warnings(config: &Config, plan: &Plan) -> Vec<String> {
         let path = path.display();
         warnings
             .push(format!("{path}: other users can read the hashes of passwords: chmod o= {path}"));
+    }
+    if plan.transport == Transport::Plain {
+        warnings.push("database: the connection to another machine is not encrypted".into());
+    }
+    if config.operation.metrics_listen.is_some_and(|address| !address.ip().is_loopback()) {
+        warnings.push("metrics_listen: other machines can read the metrics".into());
     }
     if config.clients.allow_loopback_documents {
         warnings.push(

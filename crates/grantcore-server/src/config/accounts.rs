@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::database::{Database, Reader};
+use super::operations::DatabaseTls;
 
 /// The accounts that may sign in.
 #[derive(Debug, Clone, Args)]
@@ -106,6 +107,8 @@ pub(crate) enum Command {
         /// there already must be the same.
         #[arg(long)]
         resume: bool,
+        #[command(flatten)]
+        tls: DatabaseTls,
     },
 }
 

@@ -13,11 +13,13 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 62] = [
+const VALUES: [(&str, &str, &str); 66] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
     ("database", "memory:", r#""memory:""#),
     ("database-file", "FILE", r#""FILE""#),
+    ("database-authority", "/etc/db.pem", r#""/etc/db.pem""#),
+    ("allow-plaintext-redis", "true", "true"),
     ("accounts", "/etc/accounts", r#""/etc/accounts""#),
     ("provider-issuer", "https://idp.example", r#""https://idp.example""#),
     ("provider-name", "Example ID", r#""Example ID""#),
@@ -74,6 +76,8 @@ const VALUES: [(&str, &str, &str); 62] = [
     ("trail-retention", "16d", r#""16d""#),
     ("trail-events", "1700", "1700"),
     ("trail-fail-closed", "true", "true"),
+    ("metrics-listen", "127.0.0.1:9090", r#""127.0.0.1:9090""#),
+    ("drain", "18s", r#""18s""#),
     ("log-format", "json", r#""json""#),
     ("log", "debug", r#""debug""#),
 ];
