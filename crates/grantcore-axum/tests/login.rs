@@ -131,6 +131,7 @@ async fn host_24_prompt_login_asks_once_for_each_request() {
 #[tokio::test]
 async fn host_28_max_age_compares_with_the_login_for_trials() {
     let world = World::new();
+    world.at_system_time();
     let mut browser = Browser::of(&world, "alice").await;
     let page = browser.get(&Asking::app().with("max_age", "1000").url()).await;
     assert_eq!(page.status, 200, "the login is recent: {page:?}");
