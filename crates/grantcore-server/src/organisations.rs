@@ -162,10 +162,10 @@ mod tests {
 
     #[test]
     fn tenant_08_a_form_is_for_an_organisation_that_the_page_offers() {
-        let template = "https://{org}.example/mcp";
+        let template = "https://{org}.example.com/mcp";
         let policy = Policy::builder("https://auth.example")
             .resource(template, "")
-            .resource("https://{org}.files.example", "")
+            .resource("https://{org}.files.example.net", "")
             .resource("https://api.example", "")
             .build()
             .unwrap();
@@ -176,9 +176,9 @@ mod tests {
         };
         let is = |id: &str| Ok(Some(id.to_owned()));
         let api = &["https://api.example"][..];
-        let acme = &["https://acme.example/mcp"][..];
-        let globex = &["https://globex.example/mcp", "https://api.example"][..];
-        let both = &["https://acme.example/mcp", "https://globex.files.example"][..];
+        let acme = &["https://acme.example.com/mcp"][..];
+        let globex = &["https://globex.example.com/mcp", "https://api.example"][..];
+        let both = &["https://acme.example.com/mcp", "https://globex.files.example.net"][..];
         for (subject, resources, answer, expected) in [
             ("alice", api, None, Ok(None)),
             ("alice", api, Some(""), Ok(None)),
