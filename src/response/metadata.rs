@@ -39,6 +39,7 @@ struct ServerMetadata<'a> {
     client_id_metadata_document_supported: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     acr_values_supported: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     protected_resources: Vec<&'a str>,
     #[serde(flatten)]
     members: &'a BTreeMap<String, Value>,

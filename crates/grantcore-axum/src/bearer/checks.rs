@@ -72,8 +72,8 @@ impl Check for OfTemplate {
             let Some(needs) = needs else {
                 return Err(Reply { status: 404, headers: Vec::new(), body: String::new() });
             };
-            let caller = checked(&*self.endpoints, headers, &needs).await?;
-            Ok(Caller { resource: called.map(Arc::new), ..caller })
+            let accepted = checked(&*self.endpoints, headers, &needs).await?;
+            Ok(Caller { resource: called.map(Arc::new), ..accepted })
         })
     }
 }
