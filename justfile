@@ -114,10 +114,10 @@ test-features:
 hostile requests='200000':
     GRANTCORE_HOSTILE_REQUESTS={{ requests }} cargo test -p grantcore --test hostile --locked
 
-# Two processes on one database, one of them killed in between.
+# Two processes on one database, one of them killed in between. Behind nginx, the other is restarted, and the database is killed.
 [group('tests')]
-two-processes flows='1000':
-    GRANTCORE_FLOWS={{ flows }} cargo test -p grantcore-server --locked --test two_processes -- postgresql redis
+two-processes flows='1000' clients='1000':
+    GRANTCORE_FLOWS={{ flows }} GRANTCORE_CLIENTS={{ clients }} cargo test -p grantcore-server --locked --test two_processes -- postgresql redis
 
 # The README's first example.
 [group('tests')]

@@ -106,6 +106,7 @@ fn serve(server: &Server<Tables, Users>, http: &str) -> Result<Reply, Box<dyn Er
         query: query.as_bytes(),
         content_type: header("content-type").map(str::as_bytes).collect(),
         authorization: header("authorization").map(str::as_bytes).collect(),
+        site: header("sec-fetch-site").map(str::as_bytes).collect(),
         source: "192.0.2.1", // The address of the peer. Limits of requests are counted for it.
         body: body.as_bytes(),
     };
@@ -138,6 +139,7 @@ fn page(server: &Server<Tables, Users>, step: AuthorizationStep) -> Reply {
             text(200, format!("{question} ticket={}", page.ticket()))
         }
         AuthorizationStep::NeedsLogin(_) => text(401, "Sign in first.".to_owned()),
+        AuthorizationStep::Done(redirect) => redirect.reply(),
         // The policy accepts no client that is known by a document.
         AuthorizationStep::NeedsDocument(_) => text(404, "There is no such client.".to_owned()),
     }

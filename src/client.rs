@@ -6,13 +6,16 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 mod builder;
+mod consent;
 mod description;
 mod error;
+mod issuer;
 mod kind;
 mod life;
 mod restrictions;
 
-pub use builder::ClientBuilder;
+pub use builder::{ClientBuilder, ClientRules};
+pub use consent::ConsentMode;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
 pub use kind::{Authentication, StoredSecret};
@@ -20,11 +23,12 @@ use kind::{CodeFlow, Kind};
 pub use restrictions::Restrictions;
 
 use crate::moment::Timestamp;
-use crate::policy::Policy;
+use crate::policy::{LifetimeOverrides, Policy};
 use crate::reason::Reason;
 use crate::schema::{self, Schema};
 use crate::value::auth_method::SecretMethod;
 use crate::value::grant_types::GrantTypes;
+use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -54,11 +58,13 @@ impl<'de> Deserialize<'de> for Client {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fields: Fields = schema::read("Client", deserializer)?;
         fields.restrictions.check().map_err(de::Error::custom)?;
-        if matches!(fields.origin, Origin::Operator) && fields.restrictions.auth_method().is_some()
+        if matches!(fields.origin, Origin::Operator { .. })
+            && fields.restrictions.auth_method().is_some()
         {
             // The operator states the method of such a client in its kind.
             return Err(de::Error::custom("an operator's client has no restricted auth_method"));
         }
+        fields.check_consent().map_err(de::Error::custom)?;
         Ok(Self(fields))
     }
 }
@@ -73,16 +79,24 @@ struct Fields {
     #[serde(deserialize_with = "Option::deserialize")]
     scope: Option<Scope>,
     restrictions: Restrictions,
+    /// What the operator set. `None` is the policy's.
+    #[serde(deserialize_with = "Option::deserialize")]
+    lifetimes: Option<LifetimeOverrides>,
     description: ClientDescription,
     origin: Origin,
     /// The account that is responsible for the client.
     #[serde(deserialize_with = "Option::deserialize")]
     owner: Option<Subject>,
     trusted: bool,
+    /// `None` if the policy decides.
+    #[serde(deserialize_with = "Option::deserialize")]
+    consent: Option<ConsentMode>,
     status: ClientStatus,
     /// Captured by each grant. Once the client has another epoch, those grants are ended.
     epoch: u64,
     created: Timestamp,
+    /// When the client last described itself anew. The Unix epoch for a client of the operator.
+    described: Timestamp,
     /// When the client expires unless it is used before.
     expires: Timestamp,
 }
@@ -91,8 +105,16 @@ struct Fields {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Origin {
-    Operator,
+    Operator {
+        /// The only issuer that serves the client. `None` is every issuer that shares the store.
+        #[serde(deserialize_with = "Option::deserialize")]
+        issuer: Option<Issuer>,
+    },
     Dynamic {
+        /// The issuer where the client registered. `None` if the operator made the client a
+        /// registered one.
+        #[serde(deserialize_with = "Option::deserialize")]
+        issuer: Option<Issuer>,
         /// Of the registration access token, which reads, updates and deletes the registration
         /// (RFC 7592 §3). `None` if the policy had no management.
         #[serde(deserialize_with = "Option::deserialize")]
@@ -201,7 +223,7 @@ impl Client {
     /// Returns how the server came to know the client.
     pub fn registration(&self) -> Registration {
         match self.0.origin {
-            Origin::Operator => Registration::Operator,
+            Origin::Operator { .. } => Registration::Operator,
             Origin::Dynamic { .. } => Registration::Dynamic,
             Origin::MetadataDocument { .. } => Registration::MetadataDocument,
         }
@@ -336,9 +358,13 @@ impl Client {
             }
         };
         if is_dangerous(verified.as_str()) {
-            Err(Reason::RedirectUriForbidden)
-        } else {
+            return Err(Reason::RedirectUriForbidden);
+        }
+        // The client may have registered before the rule.
+        if self.may_redirect_to(verified.as_str(), policy) {
             Ok(verified)
+        } else {
+            Err(Reason::RedirectHostDenied)
         }
     }
 }

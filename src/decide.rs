@@ -1,7 +1,7 @@
 //! Deciding: each operation is a pure function from a request, the loaded records, the policy and
 //! the moment to a [`Decision`](crate::operation::Decision).
 //!
-//! There is one file per operation. `document` is a part of authorize, and `redeem` and `refresh`
+//! There is one file per operation. `document`, `login` and `silent` are parts of authorize, and `redeem` and `refresh`
 //! are the two parts of a token request. The steps are private methods of the request; they are
 //! listed in `docs/decisions.md`, in the same order.
 //!
@@ -16,12 +16,14 @@ mod consent;
 mod context;
 mod document;
 mod introspection;
+mod login;
 mod management;
 mod narrowing;
 mod redeem;
 mod refresh;
 mod registration;
 mod revocation;
+mod silent;
 mod supersession;
 mod terms;
 mod token;

@@ -4,10 +4,12 @@
 //!
 //! Never here: loading and writing. The driver and the store do both.
 
+mod own;
 mod sealed;
 
 use std::sync::Arc;
 
+pub(crate) use self::own::OwnRecords;
 pub use self::sealed::{Decision, Settled};
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::{Client, ClientStatus};
@@ -91,6 +93,8 @@ pub struct Loaded {
     pub owner: Option<Account>,
     /// The client that introspects a token, which may be of another client's grant.
     pub caller: Option<Stored<Client>>,
+    /// The earlier grant of [`Keys::remembered_id`]. A store leaves it empty.
+    pub remembered: Option<Stored<Grant>>,
     /// The balance of the grant's account, if it was asked for.
     pub balance: Option<Balance>,
     /// The host's decision about the grant, if it was asked for. A store leaves it alone:
@@ -101,15 +105,18 @@ pub struct Loaded {
     pub list: Vec<(GrantId, Self)>,
 }
 
-/// Returns the client if it exists, is active and has not expired.
-pub(crate) fn usable(
-    client: Option<&Stored<Client>>,
+/// Returns the client if it exists, is active, has not expired, and no rule about domains refuses
+/// it.
+pub(crate) fn usable<'s>(
+    client: Option<&'s Stored<Client>>,
+    policy: &Policy,
     now: Timestamp,
-) -> Result<&Arc<Client>, Reason> {
+) -> Result<&'s Arc<Client>, Reason> {
     match client {
         Some(stored) if stored.record.status() == ClientStatus::Deactivated => {
             Err(Reason::ClientDeactivated)
         }
+        Some(stored) if stored.record.is_denied(policy) => Err(Reason::CimdDenied),
         Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
         Some(stored) => Ok(&stored.record),
         None => Err(Reason::ClientUnknown),
@@ -131,13 +138,19 @@ impl Loaded {
         with_id(self.client.as_ref(), client_id)
     }
 
+    /// Returns the record of the grant of this id, if it was loaded as the earlier grant.
+    pub(crate) fn remembered(&self, id: GrantId) -> Option<&Grant> {
+        self.remembered.as_ref().map(|stored| &*stored.record).filter(|grant| grant.id() == id)
+    }
+
     /// Returns the client of this id if it exists, is active and has not expired.
     pub(crate) fn usable_client(
         &self,
         client_id: &str,
+        policy: &Policy,
         now: Timestamp,
     ) -> Result<&Arc<Client>, Reason> {
-        usable(self.client_of(client_id), now)
+        usable(self.client_of(client_id), policy, now)
     }
 
     /// Returns whether client and account are those of the grant and still have the epochs that the

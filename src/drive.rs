@@ -47,6 +47,7 @@ async fn load<S: Store, A: AccountSource<S>>(
     }
     let mut loaded = store.load(keys).await.map_err(FailureCause::Store)?;
     accounts.complete(store, keys, &mut loaded).await?;
+    loaded.fill_remembered(keys, store).await.map_err(FailureCause::Store)?;
     Ok(loaded)
 }
 

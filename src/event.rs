@@ -76,8 +76,8 @@ pub struct Event {
     /// [`Refusal::sent`](crate::Refusal::sent).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<Box<SentError>>,
-    /// The reason that an administrator gave, the resource server that introspected, or the name
-    /// that a registration claims: escaped, cut at 256 bytes.
+    /// The reason that an administrator gave, the resource server that introspected, the name that a
+    /// registration claims, or the grant whose consent was remembered: escaped, cut at 256 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
     /// The members of a client's metadata that this server left out, each with the values that it

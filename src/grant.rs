@@ -14,13 +14,15 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
-    AccessTokenEntry, Active, IssuedCode, PendingConsent, Phase, RedeemedCode, RefreshFamily,
+    AccessTokenEntry, Active, CodeIssue, IssuedCode, PendingConsent, Phase, RedeemedCode,
+    RefreshFamily,
 };
-pub(crate) use self::terms::{Basis, CapturedAccount, Terms};
-pub(crate) use self::transitions::{Adjustment, Bound, Minted};
+pub(crate) use self::terms::{Basis, CapturedAccount, Consent, LoginFacts, Terms};
+pub(crate) use self::transitions::{Adjustment, Approval, Bound, Minted};
 use crate::moment::Timestamp;
 use crate::schema::{self, Schema};
 use crate::value::credential::GrantId;
+use crate::value::issuer::Issuer;
 use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::text::{ClientId, Subject};
@@ -36,7 +38,7 @@ use crate::value::text::{ClientId, Subject};
 ///                  Revoked                   Revoked               Revoked
 /// ```
 ///
-/// `Revoked` is final. Expiry is no phase: each use compares the record's times with the clock.
+/// A request that needs no consent page begins with `CodeIssued`. `Revoked` is final. Expiry is no phase: each use compares the record's times with the clock.
 ///
 /// # As a record
 ///
@@ -56,6 +58,9 @@ impl<'de> Deserialize<'de> for Grant {
             Phase::Revoked(revoked) if !revoked.is_consistent() => Err(de::Error::custom(
                 "a grant has a denied_consent if and only if its cause is denied",
             )),
+            phase if !phase.is_consistent_with(fields.terms.consent()) => Err(de::Error::custom(
+                "a grant has a consent page if and only if its user was asked",
+            )),
             Phase::Active(active) if !active.is_consistent(&fields.terms) => {
                 Err(de::Error::custom("an active grant has scope and resources left"))
             }
@@ -69,6 +74,8 @@ impl<'de> Deserialize<'de> for Grant {
 struct Fields {
     schema: Schema,
     id: GrantId,
+    /// For every other issuer that shares the store, the record does not exist.
+    issuer: Issuer,
     /// Behind an `Arc`, because all versions of the record after the consent share them.
     terms: Arc<Terms>,
     /// The latest time at which this record was written. A clock that steps back cannot revive an
@@ -136,6 +143,15 @@ impl Grant {
         self.0.id.as_bytes()
     }
 
+    /// Returns the issuer that the grant was made at (RFC 8414 §2).
+    pub fn issued_by(&self) -> &str {
+        self.0.issuer.as_str()
+    }
+
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.0.issuer
+    }
+
     /// Returns the client that the grant is for.
     pub fn client_id(&self) -> &ClientId {
         &self.0.terms.client_id
@@ -172,7 +188,7 @@ impl Grant {
         self.0.terms.properties.as_ref()
     }
 
-    /// Returns when the consent page was made.
+    /// Returns when the consent page was made, or the code was issued without one.
     pub fn created(&self) -> Timestamp {
         self.0.terms.created
     }
@@ -201,6 +217,15 @@ impl Grant {
             Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => RETENTION,
         };
         self.last_use().after(retention)
+    }
+
+    /// Returns the earlier grant whose consent page this one relies on, while its code waits to be
+    /// redeemed.
+    pub(crate) fn relies_on(&self) -> Option<GrantId> {
+        match (&self.0.phase, self.0.terms.consent()) {
+            (Phase::CodeIssued(_), Consent::Remembered { of }) => Some(of),
+            _ => None,
+        }
     }
 
     /// Returns what is left of scope and resources. Narrowing begins when the code is redeemed.

@@ -25,6 +25,9 @@ pub struct Keys<'a> {
     pub subject: Option<Cow<'a, str>>,
     /// The client that requests the introspection of a token (RFC 7662).
     pub caller: ClientKey<'a>,
+    /// An earlier grant of the user, whose consent may be remembered. It is loaded by itself: see
+    /// [`remembered_id`](Self::remembered_id).
+    pub remembered: Option<GrantId>,
     /// Whether the balance of the grant's account is needed.
     pub balance: bool,
     /// Whether the host's [decision](crate::Accounts::refresh_decision) about the grant is needed. A
@@ -119,6 +122,7 @@ impl Keys<'_> {
             client: self.client.into_owned(),
             subject: self.subject.map(|subject| Cow::Owned(subject.into_owned())),
             caller: self.caller.into_owned(),
+            remembered: self.remembered,
             balance: self.balance,
             refresh_decision: self.refresh_decision,
             skip_accounts: self.skip_accounts,
@@ -145,6 +149,16 @@ impl Keys<'_> {
     /// user if there is none.
     pub fn subject_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
         self.subject.as_deref().or_else(|| grant.map(|grant| grant.subject().as_str()))
+    }
+
+    /// Returns the earlier grant to load beside all others: the one that the user is remembered by,
+    /// or the one that the loaded grant relies on until its code is redeemed.
+    ///
+    /// A store's `load` leaves it out. The server reads it by [`Store::grant`](crate::Store::grant)
+    /// after all others, so that it sees the revocation of a grant whose account it has read
+    /// before. For most requests there is none.
+    pub fn remembered_id(&self, grant: Option<&Grant>) -> Option<GrantId> {
+        self.remembered.or_else(|| grant.and_then(Grant::relies_on))
     }
 
     /// Returns whether the host's decision about this grant is needed. It is asked for a grant in

@@ -19,6 +19,7 @@
 //! | operation | call of the server |
 //! |---|---|
 //! | [`AuthorizationRequest`] | [`authorize`](crate::Server::authorize) |
+//! | [`LoginGivenUp`] | [`give_up_login`](crate::Server::give_up_login) |
 //! | [`ConsentDecision`] | [`consent`](crate::Server::consent) |
 //! | [`TokenRequest`] | [`token`](crate::Server::token) |
 //! | [`AccessCheck`] | [`check`](crate::Server::check) |
@@ -29,7 +30,7 @@
 //! | [`GrantRevocation`] | [`revoke_connection`](crate::Server::revoke_connection), [`revoke_grant`](crate::Server::revoke_grant) |
 //! | [`GrantNarrowing`] | [`narrow_connection`](crate::Server::narrow_connection), [`narrow_grant`](crate::Server::narrow_grant) |
 //! | [`GrantSupersession`] | [`token`](crate::Server::token), after a redemption under [`Supersede`](crate::policy::Supersede) |
-//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status) |
+//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status), [`set_client_status_noted`](crate::Server::set_client_status_noted) |
 //!
 //! Nobody else can implement one: only this crate makes a [`Decision`].
 //!
@@ -44,6 +45,7 @@
 //! [`Server::run`]: crate::Server::run
 //! [`AuthorizationRequest`]: crate::request::AuthorizationRequest
 //! [`ConsentDecision`]: crate::request::ConsentDecision
+//! [`LoginGivenUp`]: crate::request::LoginGivenUp
 //! [`TokenRequest`]: crate::request::TokenRequest
 //! [`AccessCheck`]: crate::request::AccessCheck
 //! [`RevocationRequest`]: crate::request::RevocationRequest
@@ -84,6 +86,7 @@
 //!         let mut loaded = store.load(&keys).await?;
 //!         // The host's own accounts come here; those of this example never fail.
 //!         let Ok(()) = loaded.fill_accounts(&keys, &AlwaysActive).await;
+//!         loaded.fill_remembered(&keys, store).await?;
 //!         let decision = operation.decide(&loaded, policy, &moment);
 //!         let commit = match decision.write() {
 //!             Some(write) => store.commit(write).await?,

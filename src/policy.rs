@@ -24,43 +24,60 @@ mod access;
 mod auth_methods;
 mod authorization;
 mod builder;
+mod consent;
+mod description;
 mod document;
+mod domains;
 mod endpoints;
 mod error;
 mod introspection;
+mod issuers;
 mod lifetimes;
 mod limits;
 mod mcp;
+mod members;
+mod overrides;
 mod rates;
 mod registration;
 mod resource;
 mod revocation;
 mod slow_hash;
 mod supersede;
+mod template;
 mod validate;
 
 pub use access::{Audience, CheckRules};
 pub use auth_methods::AuthMethods;
 pub use authorization::{ErrorDelivery, TokenRedirectUri};
 pub use builder::PolicyBuilder;
-pub use document::DocumentRules;
+pub use consent::{ConsentRules, Remember};
+pub use description::ResourceDescription;
+pub use document::{DocumentRedirects, DocumentRules};
+pub use domains::DomainRules;
 pub use endpoints::EndpointUrl;
-pub use error::PolicyError;
+pub use error::{IssuersError, PolicyError, ResourcesError};
 pub use introspection::IntrospectionRules;
+pub use issuers::Issuers;
+pub(crate) use issuers::{Belonging, is_issuer};
 pub use lifetimes::Lifetimes;
 pub use limits::Limits;
+pub use members::MemberError;
+pub(crate) use overrides::is_countable;
+pub use overrides::{ClientLifetimes, EffectiveLifetimes, LifetimeOverrides};
 pub use rates::{RateBucket, RateHit, RateKey, RateRules};
 pub use registration::RegistrationRules;
-pub use resource::{Resource, ScopeInfo};
+pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
 pub use supersede::Supersede;
+pub use template::TemplateError;
 
 use std::time::Duration;
 
+use self::members::Members;
 use self::slow_hash::SlowHash;
 use crate::value::grant_types::GrantTypes;
+use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
-use crate::value::resource as indicator;
 use crate::value::scope::Scope;
 use crate::value::text::ClientId;
 
@@ -94,7 +111,13 @@ use crate::value::text::ClientId;
     reason = "each is an independent yes or no of the operator's, set by its own name"
 )]
 pub struct Policy {
-    issuer: String,
+    issuer: Issuer,
+    /// Issuers whose records belong to this one.
+    former_issuers: Vec<Issuer>,
+    /// Whether the server's document is at the root of the host too.
+    is_at_root: bool,
+    /// Whether `http` is allowed on a loopback host.
+    loopback_http: bool,
     authorization_endpoint: String,
     token_endpoint: String,
     /// The URLs that the three endpoints below have or would have.
@@ -105,10 +128,12 @@ pub struct Policy {
     revocation: Option<RevocationRules>,
     introspection: Option<IntrospectionRules>,
     documents: Option<DocumentRules>,
+    domains: DomainRules,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
     default_grant_types: GrantTypes,
     openid_alias: bool,
+    metadata_members: Members,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
     /// Each scope token with one that it includes, directly or through others. Sorted.
@@ -119,12 +144,17 @@ pub struct Policy {
     default_resource: Option<String>,
     require_resource: bool,
     lifetimes: Lifetimes,
+    unverified_lifetimes: LifetimeOverrides,
+    client_lifetimes: ClientLifetimes,
     replay_window: Duration,
     limits: Limits,
     rate_rules: RateRules,
     redirect_rules: RedirectRules,
     error_delivery: ErrorDelivery,
     token_redirect_uri: TokenRedirectUri,
+    /// The classes of logins that the host tells apart.
+    acr_values: Vec<String>,
+    consent_rules: ConsentRules,
     terse_errors: bool,
     troubleshooting_url: Option<String>,
     lenient_on_method: bool,
@@ -143,7 +173,7 @@ impl Policy {
 
     /// Returns the issuer identifier (RFC 8414 §2).
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.issuer.as_str()
     }
 
     /// Returns the URL of the authorization endpoint (OAuth 2.1 §3.1).
@@ -199,6 +229,16 @@ impl Policy {
         self.documents.as_ref()
     }
 
+    /// Returns the rules about the domains of clients that are known by a document.
+    pub fn document_domains(&self) -> &DomainRules {
+        &self.domains
+    }
+
+    /// Returns the members that the operator added to the server's metadata.
+    pub(crate) fn metadata_members(&self) -> &Members {
+        &self.metadata_members
+    }
+
     /// Returns the client authentication methods that are offered.
     pub fn auth_methods(&self) -> AuthMethods {
         self.auth_methods
@@ -251,6 +291,16 @@ impl Policy {
         &self.redirect_rules
     }
 
+    /// Returns the rules of consent.
+    pub fn consent_rules(&self) -> &ConsentRules {
+        &self.consent_rules
+    }
+
+    /// Returns the classes of logins (`acr`) that are declared.
+    pub fn acr_values(&self) -> impl Iterator<Item = &str> {
+        self.acr_values.iter().map(String::as_str)
+    }
+
     /// Returns the rules of the check at a protected resource.
     pub fn check_rules(&self) -> &CheckRules {
         &self.check_rules
@@ -276,11 +326,11 @@ impl Policy {
         self.openid_alias
     }
 
-    /// Returns the default resource, or else the only one.
+    /// Returns the default resource, or else the only one. A template is neither.
     pub(crate) fn main_resource(&self) -> Option<&Resource> {
         match (self.resources.as_slice(), &self.default_resource) {
             (_, Some(default)) => self.resources.iter().find(|own| own.identifier == *default),
-            ([only], None) => Some(only),
+            ([only], None) => Some(only).filter(|only| !only.is_template()),
             (_, None) => None,
         }
     }
@@ -342,25 +392,5 @@ impl Policy {
                 (own.as_str(), included.as_str()).cmp(&(granted, needed))
             })
             .is_ok()
-    }
-
-    /// Returns the resource that this indicator names (RFC 8707 §2).
-    pub fn resource(&self, indicator: &str) -> Option<&Resource> {
-        self.resources.iter().find(|known| self.is_same_resource(&known.identifier, indicator))
-    }
-
-    /// Returns whether two indicators name one resource.
-    pub(crate) fn is_same_resource(&self, own: &str, other: &str) -> bool {
-        match self.check_rules.audience {
-            Audience::Exact => own == other,
-            Audience::Canonical | Audience::PathPrefix => indicator::same(own, other),
-        }
-    }
-
-    /// Returns whether a token for one resource is accepted at another.
-    pub(crate) fn is_good_at(&self, token_for: &str, called: &str) -> bool {
-        let is_by_prefix = self.check_rules.audience == Audience::PathPrefix;
-        self.is_same_resource(token_for, called)
-            || is_by_prefix && indicator::covers(token_for, called)
     }
 }

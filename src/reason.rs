@@ -47,6 +47,12 @@ named_enum! {
         LoginRequired = "login_required",
         /// OIDC Core §3.1.2.6.
         ConsentRequired = "consent_required",
+        /// OIDC Core §3.1.2.6.
+        InteractionRequired = "interaction_required",
+        /// OIDC Core §3.1.2.6.
+        AccountSelectionRequired = "account_selection_required",
+        /// RFC 9470 §5.
+        UnmetAuthenticationRequirements = "unmet_authentication_requirements",
         /// RFC 9101 §7.
         RequestNotSupported = "request_not_supported",
         /// RFC 9101 §7.
@@ -57,6 +63,8 @@ named_enum! {
         InvalidClientMetadata = "invalid_client_metadata",
         /// OAuth 2.1 §5.3.2.
         InvalidToken = "invalid_token",
+        /// RFC 9470 §3.
+        InsufficientUserAuthentication = "insufficient_user_authentication",
         /// OAuth 2.1 §5.3.2.
         InsufficientScope = "insufficient_scope",
         /// Not registered: the balance of the token's account does not suffice.
@@ -154,7 +162,7 @@ impl Reason {
     /// refusal whether a deactivated client exists (AUTHZ-08).
     pub(crate) fn disclosed(self) -> Self {
         match self {
-            Self::ClientDeactivated => Self::ClientUnknown,
+            Self::ClientDeactivated | Self::CimdDenied => Self::ClientUnknown,
             other => other,
         }
     }
@@ -166,9 +174,13 @@ impl Reason {
     pub fn code(self, endpoint: Endpoint) -> Option<ErrorCode> {
         match (self, endpoint) {
             (
-                Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended,
+                Self::ClientDeactivated
+                | Self::CimdDenied
+                | Self::AccountSuspended
+                | Self::OwnerSuspended,
                 Endpoint::Resource,
             ) => Some(ErrorCode::InvalidToken),
+            (Self::RedirectHostDenied, Endpoint::Authorization) => Some(ErrorCode::InvalidRequest),
             (Self::AccountSuspended | Self::OwnerSuspended, Endpoint::Authorization) => {
                 Some(ErrorCode::AccessDenied)
             }
@@ -200,7 +212,7 @@ impl Reason {
                 ErrorCode::InvalidClient,
                 Endpoint::Token | Endpoint::Revocation | Endpoint::Introspection,
             )
-            | (_, ErrorCode::InvalidToken, _) => 401,
+            | (_, ErrorCode::InvalidToken | ErrorCode::InsufficientUserAuthentication, _) => 401,
             (
                 Self::RegistrationOff
                 | Self::RevocationOff

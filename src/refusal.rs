@@ -102,6 +102,17 @@ impl Redirectable {
 pub(crate) struct Challenge {
     pub(crate) resource_metadata: String,
     pub(crate) scope: String,
+    /// The login that is needed, if the user's own is the only fault of the call.
+    pub(crate) login: Option<NeededLogin>,
+}
+
+/// A class and a recency of a login that an operation of a resource needs (RFC 9470 §3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NeededLogin {
+    /// One of these is needed. Empty: any class suffices.
+    pub(crate) acr_values: Vec<String>,
+    /// In seconds.
+    pub(crate) max_age: Option<u32>,
 }
 
 impl Challenge {
@@ -117,7 +128,7 @@ impl Challenge {
                 scope.push_str(token);
             }
         }
-        Self { resource_metadata: resource.metadata_url.clone(), scope }
+        Self { resource_metadata: resource.metadata_url.clone(), scope, login: None }
     }
 }
 
@@ -155,6 +166,14 @@ impl Refusal {
     pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[String]) -> Self {
         let challenge = Challenge::of(resource, scopes);
         Self::new(reason, Endpoint::Resource, Delivery::Challenge(Box::new(challenge)))
+    }
+
+    /// Adds to the challenge the login that is needed.
+    pub(crate) fn needing(mut self, login: NeededLogin) -> Self {
+        if let Delivery::Challenge(challenge) = &mut self.delivery {
+            challenge.login = Some(login);
+        }
+        self
     }
 
     /// Makes a refusal with `Retry-After`.

@@ -3,11 +3,14 @@
 //!
 //! Never here: a decision, a record, a response.
 
+pub(crate) mod acr;
 pub(crate) mod auth_method;
 pub(crate) mod credential;
 pub(crate) mod document_url;
 pub(crate) mod grant_types;
+pub(crate) mod hints;
 pub(crate) mod invisible;
+pub(crate) mod issuer;
 pub(crate) mod names;
 pub(crate) mod pkce;
 pub(crate) mod prefix;

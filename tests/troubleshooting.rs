@@ -22,6 +22,7 @@ const ALIKE: &[&[Reason]] = &[
     &[
         Reason::ClientUnknown,
         Reason::ClientDeactivated,
+        Reason::CimdDenied,
         Reason::CredentialsMalformed,
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,

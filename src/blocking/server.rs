@@ -7,13 +7,14 @@ use crate::client::ClientStatus;
 use crate::decision::Operation;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
-use crate::policy::Policy;
+use crate::policy::{Issuers, Policy};
 use crate::refusal::Refusal;
 use crate::request::access::Needs;
-use crate::request::authorization::User;
+use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::connection::RevokedBy;
 use crate::request::consent::Choice;
 use crate::request::document::Fetch;
+use crate::request::login::LoginFailure;
 use crate::request::narrowing::Narrowing;
 use crate::request::parts::{Authorization, RequestParts};
 use crate::request::token::TokenRequest;
@@ -158,6 +159,28 @@ where
         block_on(self.0.authorize_with_document(request, user, fetch))
     }
 
+    /// See [`Server::authorize_parsed`](crate::Server::authorize_parsed).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn authorize_parsed(
+        &self,
+        request: AuthorizationRequest<'_>,
+        source: &str,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        block_on(self.0.authorize_parsed(request, source))
+    }
+
+    /// See [`Server::give_up_login`](crate::Server::give_up_login).
+    pub fn give_up_login(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+        failure: LoginFailure,
+    ) -> Error<S::Error> {
+        block_on(self.0.give_up_login(request, user, failure))
+    }
+
     /// See [`Server::consent`](crate::Server::consent).
     ///
     /// # Errors
@@ -227,6 +250,19 @@ where
         block_on(self.0.set_client_status(client_id, status))
     }
 
+    /// See [`Server::set_client_status_noted`](crate::Server::set_client_status_noted).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn set_client_status_noted(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+        note: &str,
+    ) -> Result<(), Error<S::Error>> {
+        block_on(self.0.set_client_status_noted(client_id, status, note))
+    }
+
     /// See [`Server::check`](crate::Server::check).
     ///
     /// # Errors
@@ -262,6 +298,20 @@ where
         limit: usize,
     ) -> Result<Connections, Error<S::Error>> {
         block_on(self.0.connections(subject, after, limit))
+    }
+
+    /// See [`Server::connections_at`](crate::Server::connections_at).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn connections_at(
+        &self,
+        issuers: Issuers,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Connections, Error<S::Error>> {
+        block_on(self.0.connections_at(issuers, subject, after, limit))
     }
 
     /// See [`Server::revoke_connection`](crate::Server::revoke_connection).

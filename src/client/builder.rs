@@ -1,17 +1,22 @@
 //! Builds and checks a client. Only a record that is read comes into being in another way.
 
+mod operator;
+mod origin;
+mod statement;
+
+pub use self::operator::ClientRules;
 use super::kind::RedirectUris;
 use super::restrictions::check_grant_types;
 use super::{
-    Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, Fields, Kind,
-    Origin, Registration, Restrictions,
+    Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, ConsentMode,
+    Fields, Kind, Origin, Registration, Restrictions,
 };
 use crate::moment::Timestamp;
+use crate::policy::LifetimeOverrides;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules};
 use crate::value::scope::Scope;
-use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
 
 /// Builds a [`Client`].
@@ -46,11 +51,16 @@ pub struct ClientBuilder {
     lifts: bool,
     description: ClientDescription,
     origin: Origin,
+    /// What the caller stated in this builder.
+    issuer: Option<String>,
+    lifetimes: Option<LifetimeOverrides>,
     owner: Option<Subject>,
     trusted: Option<bool>,
+    pub(super) consent: Option<ConsentMode>,
     status: ClientStatus,
     epoch: u64,
     created: Timestamp,
+    described: Timestamp,
     expires: Timestamp,
 }
 
@@ -67,12 +77,16 @@ impl ClientBuilder {
             stated: Restrictions::default(),
             lifts: false,
             description: ClientDescription::default(),
-            origin: Origin::Operator,
+            origin: Origin::Operator { issuer: None },
+            issuer: None,
+            lifetimes: None,
             owner: None,
             trusted: None,
+            consent: None,
             status: ClientStatus::Active,
             epoch: 0,
             created: Timestamp::EPOCH,
+            described: Timestamp::EPOCH,
             expires: Timestamp::NEVER,
         }
     }
@@ -83,13 +97,16 @@ impl ClientBuilder {
             kind,
             scope,
             restrictions,
+            lifetimes,
             description,
             origin,
             owner,
             trusted,
+            consent,
             status,
             epoch,
             created,
+            described,
             expires,
             schema: _,
         } = client.0;
@@ -107,11 +124,15 @@ impl ClientBuilder {
             lifts: false,
             description,
             origin,
+            issuer: None,
+            lifetimes,
             owner,
             trusted: Some(trusted),
+            consent,
             status,
             epoch,
             created,
+            described,
             expires,
         }
     }
@@ -120,15 +141,6 @@ impl ClientBuilder {
     pub fn without_redirect_uris(mut self) -> Self {
         self.redirect_uris.clear();
         self
-    }
-
-    /// Replaces the redirect URIs by those that the client names. Trust in a client is trust in
-    /// where its responses go, so that it ends when the URIs change.
-    pub(crate) fn redirecting_to(mut self, uris: Vec<String>) -> Self {
-        let before = std::mem::take(&mut self.redirect_uris);
-        let mut next = uris.into_iter().fold(self, Self::redirect_uri);
-        next.trusted = next.trusted.map(|trusted| trusted && next.redirect_uris == before);
-        next
     }
 
     /// Replaces how the client authenticates, for example by a new secret. A client that the
@@ -228,7 +240,7 @@ impl ClientBuilder {
     pub fn registration(mut self, registration: Registration) -> Self {
         if registration == Registration::Operator {
             self.expires = Timestamp::NEVER;
-        } else if matches!(self.origin, Origin::Operator) {
+        } else if matches!(self.origin, Origin::Operator { .. }) {
             // The client may register anew from now on. What the operator registered it for stays
             // the most that it can get.
             self.stated.scope = self.stated.scope.take().or_else(|| self.scope.take());
@@ -241,9 +253,15 @@ impl ClientBuilder {
                 self.stated.auth_method.get_or_insert(self.authentication.method());
             }
         }
+        let issuer = match &mut self.origin {
+            Origin::Operator { issuer } | Origin::Dynamic { issuer, .. } => issuer.take(),
+            Origin::MetadataDocument { .. } => None,
+        };
         self.origin = match registration {
-            Registration::Operator => Origin::Operator,
-            Registration::Dynamic => Origin::Dynamic { registration_access_token_digest: None },
+            Registration::Operator => Origin::Operator { issuer },
+            Registration::Dynamic => {
+                Origin::Dynamic { issuer, registration_access_token_digest: None }
+            }
             Registration::MetadataDocument => {
                 Origin::MetadataDocument { fresh_until: Timestamp::EPOCH }
             }
@@ -255,35 +273,6 @@ impl ClientBuilder {
     /// client is refused. Default: none, so that no suspension ends the client's access.
     pub fn owner(mut self, owner: Subject) -> Self {
         self.owner = Some(owner);
-        self
-    }
-
-    /// Sets a registration by the client itself, which expires at `until` unless it is used. The
-    /// epoch is drawn at random: a record that was dropped and comes back has another one, so that
-    /// grants of the dropped record stay dead.
-    pub(crate) fn registered(
-        mut self,
-        registration_access_token_digest: Option<Digest>,
-        now: Timestamp,
-        until: Timestamp,
-        epoch: u64,
-    ) -> Self {
-        (self.origin, self.created, self.expires, self.epoch) =
-            (Origin::Dynamic { registration_access_token_digest }, now, until, epoch);
-        self
-    }
-
-    /// Sets that the client is known by a metadata document, which was just fetched.
-    pub(crate) fn documented(mut self, fresh_until: Timestamp, until: Timestamp) -> Self {
-        (self.origin, self.expires) =
-            (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
-        self
-    }
-
-    /// Sets when the client became known, and its epoch. [`documented`](Self::documented) sets the
-    /// expiry.
-    pub(crate) fn new_at(mut self, now: Timestamp, epoch: u64) -> Self {
-        (self.created, self.epoch, self.expires) = (now, epoch, Timestamp::EPOCH);
         self
     }
 
@@ -304,18 +293,24 @@ impl ClientBuilder {
         self.build_under(&RedirectRules::default())
     }
 
-    /// Checks and builds the client under these rules, usually
-    /// [`Policy::redirect_rules`](crate::Policy::redirect_rules).
+    /// Checks and builds the client under these rules: a [`Policy`](crate::Policy), or its
+    /// [redirect rules](crate::Policy::redirect_rules) alone.
     ///
     /// # Errors
     /// Returns [`ClientError`] for the first rule that is broken.
-    pub fn build_under(mut self, rules: &RedirectRules) -> Result<Client, ClientError> {
+    pub fn build_under<'r>(
+        mut self,
+        rules: impl Into<ClientRules<'r>>,
+    ) -> Result<Client, ClientError> {
+        let rules = rules.into();
         let id = ClientId::new(&self.id)
             .map_err(|error| ClientError::Id { id: self.id.clone(), error })?;
         self.apply_statement();
         check_grant_types(self.grant_types)?;
         self.restrictions.check()?;
-        let code_flow = self.code_flow(rules)?;
+        self.bind()?;
+        self.check_lifetimes(&rules)?;
+        let code_flow = self.code_flow(rules.redirects)?;
         self.description.check()?;
         let kind = match (self.authentication, code_flow) {
             (Authentication::Public, Some(code_flow)) => Kind::Public(code_flow),
@@ -324,21 +319,26 @@ impl ClientBuilder {
                 Kind::Secret { method, stored: secret, code_flow }
             }
         };
-        Ok(Client(Fields {
+        let fields = Fields {
             schema: Schema,
             id,
             kind,
             scope: self.scope,
             restrictions: self.restrictions,
+            lifetimes: self.lifetimes,
             description: self.description,
-            trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator)),
+            trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator { .. })),
             origin: self.origin,
             owner: self.owner,
+            consent: self.consent,
             status: self.status,
             epoch: self.epoch,
             created: self.created,
+            described: self.described,
             expires: self.expires,
-        }))
+        };
+        fields.check_consent()?;
+        Ok(Client(fields))
     }
 
     /// Parses the redirect URIs. Returns `None` if the client is not registered for the code flow.
@@ -354,42 +354,5 @@ impl ClientBuilder {
             loopback_ports: self.loopback_ports,
             refresh_tokens: self.grant_types.refresh_token,
         }))
-    }
-
-    /// Makes what the caller stated the registration of a client of the operator, and a restriction
-    /// of any other. As a registration, the next update or document of the client would undo it.
-    fn apply_statement(&mut self) {
-        let stated = std::mem::take(&mut self.stated);
-        if self.lifts {
-            self.restrictions = Restrictions::default();
-        }
-        if matches!(self.origin, Origin::Operator) {
-            if let Some(scope) = stated.scope {
-                self.scope = Some(scope);
-                self.restrictions.scope = None;
-            }
-            if let Some(grant_types) = stated.grant_types {
-                self.apply_grant_types(grant_types);
-            }
-            self.restrictions.auth_method = None;
-        } else {
-            let before = std::mem::take(&mut self.restrictions);
-            self.restrictions = Restrictions {
-                scope: stated.scope.or(before.scope),
-                grant_types: stated.grant_types.or(before.grant_types),
-                auth_method: stated.auth_method.or(before.auth_method),
-            };
-        }
-    }
-
-    /// Registers a client of the operator for these grant types. Without codes the redirect URIs
-    /// stay, restricted: a refusal by redirect (AUTHZ-16) needs them.
-    fn apply_grant_types(&mut self, grant_types: GrantTypes) {
-        if grant_types.authorization_code || self.redirect_uris.is_empty() {
-            self.grant_types = grant_types;
-            self.restrictions.grant_types = None;
-        } else {
-            self.restrictions.grant_types = Some(grant_types);
-        }
     }
 }

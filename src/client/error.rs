@@ -1,5 +1,7 @@
 //! Why a client cannot be built.
 
+use std::time::Duration;
+
 use crate::reason::Reason;
 use crate::value::redirect_uri::RedirectUriError;
 use crate::value::text::{ClientIdError, log_text};
@@ -60,6 +62,13 @@ pub enum ClientError {
         /// The first of the URIs.
         uri: String,
     },
+    /// The consent of a client is skipped that cannot prove its identity (OAuth 2.1 §7.3.1).
+    #[error(
+        "consent Skip is refused: only a client with a secret that the operator registered, and \
+         whose redirect URIs are https and off the user's own device, gets codes that nobody was \
+         asked about (OAuth 2.1 §7.3.1). Use ConsentMode::Remember, or leave consent() out."
+    )]
+    ConsentSkipped,
     /// `refresh_token` is listed without `authorization_code` (RFC 7591 §2.1).
     #[error(
         "grant type refresh_token is refused: without authorization_code there is nothing to \
@@ -78,5 +87,40 @@ pub enum ClientError {
         member: &'static str,
         /// The URL as it was given.
         url: String,
+    },
+    /// A lifetime is not a whole number of seconds, is zero, or is too long to count.
+    #[error(
+        "lifetime {lifetime} {value:?} is refused: a lifetime is a whole number of seconds, from one \
+         second to a thousand years. Set {lifetime} to such a duration."
+    )]
+    Lifetime {
+        /// The name of the lifetime, such as `access`.
+        lifetime: &'static str,
+        /// The duration as it was given.
+        value: Duration,
+    },
+    /// A lifetime is longer than the policy allows for the client.
+    #[error(
+        "lifetime {lifetime} {value:?} is refused: the policy allows {limit:?}. Set a shorter one. \
+         For clients of the operator, PolicyBuilder::client_lifetimes() can allow a longer one; a \
+         code lives at most 600 s (OAuth 2.1 §4.1.2)."
+    )]
+    LifetimeTooLong {
+        /// The name of the lifetime, such as `access`.
+        lifetime: &'static str,
+        /// The duration as it was given.
+        value: Duration,
+        /// The longest duration.
+        limit: Duration,
+    },
+    /// The client is bound to an issuer that is none, or cannot be bound.
+    #[error(
+        "issuer '{}' is refused: a client is bound to an issuer in its canonical spelling, and a \
+         client that is known by a document is bound to none. Correct issuer(), or leave it out.",
+        log_text(issuer)
+    )]
+    Issuer {
+        /// The issuer as it was given.
+        issuer: String,
     },
 }

@@ -75,9 +75,10 @@ impl Client {
 
     /// Returns whether the operator set something that a document does not bring back.
     fn is_restricted(&self) -> bool {
-        let Fields { restrictions, owner, .. } = &self.0;
+        let Fields { restrictions, lifetimes, owner, consent, .. } = &self.0;
         let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
-        !restrictions.is_empty() || owner.is_some() || has_ports
+        let is_bound = owner.is_some() || consent.is_some() || has_ports;
+        !restrictions.is_empty() || lifetimes.is_some() || is_bound
     }
 
     /// Returns the same client with a later expiry if it would expire before the record of a grant
@@ -103,7 +104,7 @@ impl Client {
             Origin::MetadataDocument { fresh_until } => {
                 now < fresh_until && fresh_until <= now.after(at_most)
             }
-            Origin::Operator | Origin::Dynamic { .. } => true,
+            Origin::Operator { .. } | Origin::Dynamic { .. } => true,
         }
     }
 
@@ -121,7 +122,8 @@ impl Client {
     /// Returns whether this is the digest of the client's registration access token. A client
     /// without such a token matches no digest.
     pub(crate) fn is_managed_by(&self, token: &Digest) -> bool {
-        let Origin::Dynamic { registration_access_token_digest: Some(own) } = &self.0.origin else {
+        let Origin::Dynamic { registration_access_token_digest: Some(own), .. } = &self.0.origin
+        else {
             return false;
         };
         own.matches(token)

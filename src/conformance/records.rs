@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
 use crate::grant::{
-    Basis, CapturedAccount, Grant, PendingConsent, RETENTION, RETENTION_PENDING, Terms,
+    Basis, CapturedAccount, Consent, Grant, LoginFacts, PendingConsent, RETENTION,
+    RETENTION_PENDING, Terms,
 };
 use crate::moment::{
     Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp,
@@ -107,6 +108,8 @@ impl Draft {
                 account: CapturedAccount { subject: self.subject.clone(), epoch: 7 },
                 redirect_uri,
                 redirect_uri_sent: true,
+                login: Some(LoginFacts { time: now(), acr: Some("mfa".into()) }),
+                consent: Consent::Asked,
             },
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
             resources: Box::new([MCP.into(), self.mark.as_str().into()]),
@@ -123,9 +126,10 @@ impl Draft {
             session_digest: Digest::of(b"a browser"),
             code_challenge,
             state: Some(self.mark.as_str().into()),
+            acr_values: Box::new(["mfa".into()]),
             expires: before(self.drop_after, RETENTION_PENDING),
         };
-        let pending = Grant::pending(self.id, terms, prompt, now());
+        let pending = Grant::pending(self.id, terms, prompt, &policy, now());
         Ok(if self.in_use { pending.in_use(before(self.drop_after, RETENTION)) } else { pending })
     }
 

@@ -15,6 +15,7 @@ use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
+use crate::request::login::Login;
 use crate::response::access::{Access, Warning};
 use crate::value::credential::Credential;
 
@@ -30,6 +31,7 @@ impl Operation for AccessCheck<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         match self.check(&ctx) {
             Ok(access) => ctx.allow(EventKind::AccessAllowed, access),
@@ -43,10 +45,11 @@ impl Operation for AccessCheck<'_> {
 }
 
 impl AccessCheck<'_> {
-    /// Checks the token, its scope and the balance, in this order (RS-13).
+    /// Checks the token, the login, its scope and the balance, in this order (RS-13, HOST-32).
     fn check(&self, ctx: &Context<'_>) -> Result<Access, Reason> {
         let token = self.token.as_ref().ok_or(Reason::TokenUnknown)?;
         let accepted = accept_token(token, &self.needs.resource, ctx)?;
+        check_login(&accepted, self.needs, ctx)?;
         check_scope(&accepted, self.needs, ctx.policy)?;
         let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
         Ok(Access {
@@ -67,7 +70,7 @@ impl AccessCheck<'_> {
         if reason == Reason::BalanceInsufficient {
             return Refusal::plain(reason, Endpoint::Resource);
         }
-        Refusal::challenge(reason, &self.needs.resource, &self.needs.scopes)
+        self.needs.refuse(reason)
     }
 }
 
@@ -108,13 +111,30 @@ pub(super) fn accept_token<'a>(
     if client.record.status() == ClientStatus::Deactivated {
         return Err(Reason::ClientDeactivated);
     }
+    if client.record.is_denied(ctx.policy) {
+        return Err(Reason::CimdDenied);
+    }
     ctx.check_accounts()?;
     // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
     // §7.1.4).
-    if !entry.is_for(grant.terms(), resource.identifier(), ctx.policy) {
+    if !entry.is_for(grant.terms(), resource, ctx.policy) {
         return Err(Reason::AudienceMismatch);
     }
     Ok(AcceptedToken { grant, entry })
+}
+
+/// Checks that the user signed in as the operation needs it (RFC 9470 §3).
+fn check_login(
+    accepted: &AcceptedToken<'_>,
+    needs: &Needs,
+    ctx: &Context<'_>,
+) -> Result<(), Reason> {
+    if needs.login.is_none() {
+        return Ok(());
+    }
+    let login = accepted.grant.terms().login().map(Login::from);
+    let now = accepted.grant.now(ctx.moment.now);
+    if needs.are_met_by(login, now) { Ok(()) } else { Err(Reason::LoginInsufficient) }
 }
 
 /// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).

@@ -31,7 +31,7 @@ pub(super) fn authenticate<'a>(
         Some(client) => check_credentials(client, &credentials.secret, ctx.policy),
         None => Err(Reason::ClientUnknown.into()),
     };
-    let usable = usable(stored, ctx.moment.now).map_err(Fault::from);
+    let usable = usable(stored, ctx.policy, ctx.moment.now).map_err(Fault::from);
     let authenticated = usable.and_then(|client| proof.map(|()| &**client));
     if authenticated.is_err() {
         equalize_timing(client, &credentials.secret, ctx.policy);

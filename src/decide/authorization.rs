@@ -1,32 +1,38 @@
-//! authorize: an authorization request leads to a login page, to a consent page, or to the first
-//! rule that it breaks (OAuth 2.1 §4.1.1).
+//! authorize: an authorization request leads to a login page, to a consent page, to a code, or to
+//! the first rule that it breaks (OAuth 2.1 §4.1.1).
 //!
 //! The order of the steps is fixed (AUTHZ-05): the client, its document, the redirect URI, the
 //! request, the sign-in, the accounts, the consent. Until the client and the redirect URI are
-//! verified, an error is shown to the user and never redirected.
+//! verified, an error is shown to the user and never redirected. The sign-in is in `login`, and a
+//! code without a consent page in `silent`.
 
 use std::sync::Arc;
 
 use super::consent::is_page_of;
 use super::context::Context;
 use super::document::DocumentState;
+use super::login::SignIn;
 use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::account::Account;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
-use crate::grant::{Basis, CapturedAccount, Grant, PendingConsent, Phase, Terms};
+use crate::grant::{
+    Basis, CapturedAccount, Consent, Grant, LoginFacts, PendingConsent, Phase, Terms,
+};
 use crate::keys::{ClientKey, Keys};
-use crate::moment::Moment;
+use crate::moment::{Moment, Timestamp};
 use crate::policy::{DocumentRules, Policy};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
 use crate::request::authorization::{AuthorizationRequest, User};
-use crate::response::authorization::{AuthorizationStep, ConsentPage, LoginPage};
+use crate::response::authorization::{AuthorizationStep, ConsentPage};
 use crate::value::credential::{Issued, Kind};
+use crate::value::hints::{Hints, parse_max_age};
 use crate::value::pkce::CodeChallenge;
 use crate::value::prompt::PromptWords;
+use crate::value::properties::Properties;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -44,6 +50,7 @@ impl Operation for AuthorizationRequest<'_> {
             grant: may_exist.then(|| self.grant_id(policy, moment)),
             client: ClientKey::named(&*self.client_id),
             subject: self.user.as_ref().map(|user| user.subject.into()),
+            remembered: self.user.as_ref().and_then(|user| user.remembered),
             ..Keys::default()
         }
     }
@@ -54,6 +61,7 @@ impl Operation for AuthorizationRequest<'_> {
         policy: &Policy,
         moment: &Moment,
     ) -> Decision<AuthorizationStep> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
         let decision = self.authorize(&ctx);
         match self.dropped_metadata(&ctx) {
@@ -111,16 +119,21 @@ impl AuthorizationRequest<'_> {
             Ok(requested) => requested,
             Err(fault) => return verified.refuse(fault),
         };
-        let user = match self.check_sign_in(requested.prompt) {
-            Ok(Some(user)) => user,
-            Ok(None) => return verified.show_login(requested.prompt),
+        let user = match self.check_sign_in(&requested, ctx.moment.now) {
+            Ok(SignIn::Done(user)) => user,
+            Ok(SignIn::Wanted(wanted)) => return verified.show_login(wanted, requested.hints),
             Err(reason) => return verified.refuse(reason),
         };
         let account = match ctx.check_accounts() {
             Ok(account) => account,
             Err(reason) => return verified.refuse(reason),
         };
-        // Every grant needs a consent page, also after an earlier approval (HOST-22, CONSENT-15).
+        let given = verified.find_consent(&requested, user);
+        if let Some(decision) =
+            given.and_then(|given| verified.issue_code(given, &requested, user, account))
+        {
+            return decision;
+        }
         if requested.prompt.none {
             return verified.refuse(Reason::ConsentRequired);
         }
@@ -136,7 +149,7 @@ impl AuthorizationRequest<'_> {
     }
 
     /// Returns the redirect URI if the client is registered for it.
-    fn verify_redirect_uri(
+    pub(super) fn verify_redirect_uri(
         &self,
         client: &Client,
         policy: &Policy,
@@ -154,7 +167,11 @@ impl AuthorizationRequest<'_> {
     }
 
     /// Checks the parameters, in the order of AUTHZ-05.
-    fn check_parameters(&self, client: &Client, policy: &Policy) -> Result<RequestedGrant, Fault> {
+    pub(super) fn check_parameters(
+        &self,
+        client: &Client,
+        policy: &Policy,
+    ) -> Result<RequestedGrant, Fault> {
         if let Some(name) = self.repeated() {
             return Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))));
         }
@@ -179,8 +196,10 @@ impl AuthorizationRequest<'_> {
         Ok(RequestedGrant {
             challenge: self.read_challenge()?,
             scope: requested_scope(self.scope.get(), client, policy)?,
-            resources: requested_resources(&self.resources, policy)?,
+            resources: requested_resources(&self.resources, self.known_resources, policy)?,
             prompt: self.read_prompt()?,
+            hints: self.read_hints()?,
+            acr_values: self.needed_classes(policy)?,
         })
     }
 
@@ -202,61 +221,47 @@ impl AuthorizationRequest<'_> {
         PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
     }
 
-    /// Returns the user, or `None` if the user must sign in first.
-    fn check_sign_in(&self, prompt: PromptWords) -> Result<Option<&User<'_>>, Reason> {
-        match &self.user {
-            None if prompt.none => Err(Reason::LoginRequired),
-            None => Ok(None),
-            // A sign-in that is older than this request, or was made for another one, does not
-            // satisfy `prompt=login` (AMB-52).
-            Some(user) if prompt.asks_for_sign_in() && !self.is_signed_in_for(user) => Ok(None),
-            Some(user) => Ok(Some(user)),
-        }
-    }
-
-    /// Returns whether the user has signed in for this very request.
-    fn is_signed_in_for(&self, user: &User<'_>) -> bool {
-        user.signed_in_for.is_some_and(|request| request.matches(&self.digest()))
+    /// Reads the hints for the host. Of them only a `max_age` can be wrong: the request demands it.
+    fn read_hints(&self) -> Result<Hints, Fault> {
+        let max_age = match self.max_age.get() {
+            None => None,
+            Some(text) => {
+                Some(parse_max_age(text).ok_or_else(|| Reason::MaxAgeMalformed.received(text))?)
+            }
+        };
+        let (login_hint, locales) = (self.login_hint.get(), self.ui_locales.get());
+        Ok(Hints::of(login_hint, locales, self.acr_values.get(), max_age))
     }
 }
 
 /// The grant that a valid request asks for.
-struct RequestedGrant {
-    challenge: CodeChallenge,
-    scope: Scope,
-    resources: Box<[Box<str>]>,
-    prompt: PromptWords,
+pub(super) struct RequestedGrant {
+    pub(super) challenge: CodeChallenge,
+    pub(super) scope: Scope,
+    pub(super) resources: Box<[Box<str>]>,
+    pub(super) prompt: PromptWords,
+    pub(super) hints: Hints,
+    /// The classes of logins of which one is necessary. Empty: any login suffices.
+    pub(super) acr_values: Box<[Box<str>]>,
 }
 
 /// A request whose client and redirect URI are verified. Its errors can be redirected.
-struct VerifiedRequest<'a> {
-    request: &'a AuthorizationRequest<'a>,
-    client: &'a Arc<Client>,
-    redirect_uri: VerifiedRedirectUri,
-    ctx: &'a Context<'a>,
+pub(super) struct VerifiedRequest<'a> {
+    pub(super) request: &'a AuthorizationRequest<'a>,
+    pub(super) client: &'a Arc<Client>,
+    pub(super) redirect_uri: VerifiedRedirectUri,
+    pub(super) ctx: &'a Context<'a>,
 }
 
 impl VerifiedRequest<'_> {
-    /// Shows the login page.
-    fn show_login(&self, prompt: PromptWords) -> Decision<AuthorizationStep> {
-        let page = LoginPage {
-            client: Arc::clone(self.client),
-            redirect_uri: self.redirect_uri.clone(),
-            request: self.request.digest(),
-            prompt,
-        };
-        self.ctx
-            .allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page))
-            .with_detail(self.dropped_scope())
-    }
-
     /// Makes a pending grant and shows its consent page.
     fn ask_consent(
         &self,
-        requested: RequestedGrant,
+        mut requested: RequestedGrant,
         user: &User<'_>,
         account: Account,
     ) -> Decision<AuthorizationStep> {
+        let hints = std::mem::take(&mut requested.hints);
         let seen = self.ctx.loaded.grant.as_ref();
         if let Some(stored) = seen {
             let pending = match stored.record.phase() {
@@ -267,7 +272,7 @@ impl VerifiedRequest<'_> {
             if pending.is_some_and(|pending| pending.ticket_digest.matches(&ticket)) {
                 // Lost response of the store: an earlier attempt of this request wrote the grant
                 // (I17).
-                return self.show_consent(Arc::clone(&stored.record));
+                return self.show_consent(Arc::clone(&stored.record), hints);
             }
             // Another record has the id that this request drew.
             if !self.ctx.policy.refuses_reused_challenges() {
@@ -281,7 +286,7 @@ impl VerifiedRequest<'_> {
         }
         let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
-        self.show_consent(grant)
+        self.show_consent(grant, hints)
             .writing(write)
             .if_not_written(self.refusal(Reason::StorageUnavailable))
     }
@@ -292,7 +297,30 @@ impl VerifiedRequest<'_> {
         let seen = self.ctx.loaded.grant.as_ref();
         // A clock that stepped back must not date the new page before the one it replaces (I23).
         let now = seen.map_or(moment.now, |stored| stored.record.now(moment.now));
-        let terms = Terms {
+        let RequestedGrant { challenge, scope, resources, acr_values, .. } = requested;
+        let terms = self.terms((scope, resources), user, account, (Consent::Asked, None), now);
+        let pending = PendingConsent {
+            ticket_digest: moment.entropy.secret().digest(),
+            session_digest: Digest::of(user.session),
+            code_challenge: challenge,
+            state: self.state().map(Into::into),
+            acr_values,
+            expires: now.after(self.ctx.policy.lifetimes().consent),
+        };
+        let policy = self.ctx.policy;
+        Grant::pending(self.request.grant_id(policy, moment), terms, pending, policy, now)
+    }
+
+    /// Returns the terms of a grant of this scope for these resources.
+    pub(super) fn terms(
+        &self,
+        (scope, resources): (Scope, Box<[Box<str>]>),
+        user: &User<'_>,
+        account: Account,
+        (consent, properties): (Consent, Option<Properties>),
+        now: Timestamp,
+    ) -> Terms {
+        Terms {
             client_id: self.client.id().clone(),
             // Both epochs are captured now. If they were captured at the approval, a revocation
             // between page and approval would have no effect (I20).
@@ -304,31 +332,29 @@ impl VerifiedRequest<'_> {
                 },
                 redirect_uri: self.redirect_uri.clone(),
                 redirect_uri_sent: self.request.redirect_uri.get().is_some(),
+                login: user.login.map(LoginFacts::from),
+                consent,
             },
-            scope: requested.scope,
-            resources: requested.resources,
+            scope,
+            resources,
             created: now,
-            properties: None,
-        };
-        let pending = PendingConsent {
-            ticket_digest: moment.entropy.secret().digest(),
-            session_digest: Digest::of(user.session),
-            code_challenge: requested.challenge,
-            state: self.state().map(Into::into),
-            expires: now.after(self.ctx.policy.lifetimes().consent),
-        };
-        Grant::pending(self.request.grant_id(self.ctx.policy, moment), terms, pending, now)
+            properties,
+        }
     }
 
     /// Shows the consent page of this pending grant. Its ticket keeps the form from being forged
     /// (RFC 6749 §10.12), and `PAGE_HEADERS` keep the page from being framed (click-jacking, OAuth
     /// 2.1 §7.11).
-    fn show_consent(&self, grant: Arc<Grant>) -> Decision<AuthorizationStep> {
+    fn show_consent(&self, grant: Arc<Grant>, hints: Hints) -> Decision<AuthorizationStep> {
         let ticket = self.ctx.moment.entropy.secret();
+        let policy = self.ctx.policy;
         let page = ConsentPage {
             ticket: Issued::one(Kind::Ticket, grant.id(), ticket),
             client: Arc::clone(self.client),
+            resource_variables: policy.variables_of(grant.resources()),
+            domain_trusted: self.client.is_domain_trusted(self.redirect_uri.as_str(), policy),
             grant,
+            hints,
         };
         self.ctx
             .allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page))
@@ -336,11 +362,11 @@ impl VerifiedRequest<'_> {
     }
 
     /// Returns the event's detail about scope tokens that were left out.
-    fn dropped_scope(&self) -> Option<String> {
+    pub(super) fn dropped_scope(&self) -> Option<String> {
         dropped_scope(self.request.scope.get(), self.ctx.policy)
     }
 
-    fn refuse(&self, fault: impl Into<Fault>) -> Decision<AuthorizationStep> {
+    pub(super) fn refuse<T>(&self, fault: impl Into<Fault>) -> Decision<T> {
         self.ctx.refuse_by(self.refusal(fault))
     }
 
@@ -349,8 +375,8 @@ impl VerifiedRequest<'_> {
     /// By default it is redirected at once only to a trusted client, and only if the user is signed
     /// in or the client asked for no page (`prompt=none`, AMB-51). Otherwise the user has to click,
     /// or the endpoint would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
-    fn refusal(&self, fault: impl Into<Fault>) -> Refusal {
-        let is_trusted = self.client.is_trusted();
+    pub(super) fn refusal(&self, fault: impl Into<Fault>) -> Refusal {
+        let is_trusted = self.client.is_trusted_at(self.redirect_uri.as_str(), self.ctx.policy);
         let is_silent = self.request.read_prompt().is_ok_and(|prompt| prompt.none);
         let to = Redirectable::of(
             self.redirect_uri.clone(),
@@ -364,7 +390,7 @@ impl VerifiedRequest<'_> {
 
     /// Returns `state`, or `None` if it was sent more than once: no single value can be sent back
     /// (AUTHZ-13).
-    fn state(&self) -> Option<&str> {
+    pub(super) fn state(&self) -> Option<&str> {
         self.request.state.get().filter(|_| !self.request.state.repeated)
     }
 }

@@ -19,6 +19,7 @@ impl Operation for ClientStatusChange<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
         let Some(stored) = ctx.existing_client(self.client_id) else {
             return ctx.refuse(Reason::ClientUnknown);
@@ -27,7 +28,7 @@ impl Operation for ClientStatusChange<'_> {
             ClientStatus::Deactivated => EventKind::ClientDeactivated,
             ClientStatus::Active => EventKind::ClientReactivated,
         };
-        let decision = ctx.allow(kind, ()).attributed();
+        let decision = ctx.allow(kind, ()).with_note(self.note).attributed();
         // Lost response: the administrator can repeat the request without another write.
         if stored.record.status() == self.to {
             return decision;

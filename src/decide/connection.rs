@@ -3,12 +3,12 @@
 
 use super::context::Context;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::grant::Phase;
 use crate::keys::{ClientKey, GrantList, Keys};
 use crate::moment::Moment;
-use crate::policy::Policy;
+use crate::policy::{Issuers, Policy};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation};
@@ -26,8 +26,12 @@ impl Operation for ConnectionList<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Connections> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
-        let connections = loaded.list.iter().filter_map(|(_, own)| Connection::of(own, moment.now));
+        let connections = loaded.list.iter().filter_map(|(_, found)| match self.issuers {
+            Issuers::Own => Connection::of(&found.own(policy, Keys::default), policy, moment.now),
+            Issuers::All => Connection::of(found, policy, moment.now),
+        });
         // A page that is not full is the last one.
         let is_full =
             matches!(self.list, GrantList::Page { limit, .. } if loaded.list.len() >= limit);
@@ -53,6 +57,7 @@ impl Operation for GrantRevocation<'_> {
     /// Ends the grant in any phase: a pending consent page and an unredeemed code are ended too. A
     /// grant that is revoked already stays as it is.
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         let stored = match (self.user, &loaded.grant) {
             (None, None) => return self.change_nothing(&ctx),
@@ -61,7 +66,7 @@ impl Operation for GrantRevocation<'_> {
             (Some(_), _) => {
                 // Enumeration: another user's grant is refused as if it did not exist, and the
                 // event does not name it either.
-                let nothing = Loaded::default();
+                let nothing = OwnRecords::nothing();
                 return Context::new(self, &nothing, policy, moment)
                     .refuse(Reason::ConnectionUnknown);
             }
@@ -97,6 +102,7 @@ impl Operation for ClientRevocation<'_> {
 
     /// Raises the client's epoch. One write ends every grant, for each has captured the epoch.
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
         let Some(stored) = ctx.existing_client(self.client_id) else {
             return ctx.refuse(Reason::ClientUnknown);

@@ -1,10 +1,13 @@
 //! approve, deny: the one answer to one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
 
 use super::context::Context;
+use super::login::is_of_class;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
-use crate::grant::{Bound, Grant, PendingConsent, Phase, RevocationCause};
+use crate::grant::{
+    Approval, Bound, CodeIssue, Grant, LoginFacts, PendingConsent, Phase, RevocationCause,
+};
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
@@ -26,6 +29,7 @@ impl Operation for ConsentDecision<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         // Until the form is known to come from the page's own user, errors go to a page. A forged
         // form must not send the browser anywhere (RFC 6749 §10.12).
@@ -65,12 +69,16 @@ impl Operation for ConsentDecision<'_> {
 impl ConsentDecision<'_> {
     /// Returns the page that this form belongs to, also if it was answered before. The client must
     /// still be usable and still be registered for the redirect URI (CONSENT-10).
-    fn find_page<'a>(&self, ctx: &'a Context<'a>) -> Result<AnsweredPage<'a>, Reason> {
+    fn find_page<'a>(&'a self, ctx: &'a Context<'a>) -> Result<AnsweredPage<'a>, Reason> {
         let stored = ctx.loaded.grant.as_ref().ok_or(Reason::TicketUnknown)?;
         let grant = &*stored.record;
         let consent = match grant.phase() {
             Phase::ConsentPending(pending) => pending,
-            Phase::CodeIssued(issued) => &issued.consent,
+            Phase::CodeIssued(issued) => match &issued.issued_by {
+                CodeIssue::Page(page) => page,
+                // No page was shown, so that no ticket of this grant exists.
+                CodeIssue::NoPage { .. } => return Err(Reason::TicketUnknown),
+            },
             Phase::Revoked(revoked) => {
                 revoked.denied_consent.as_ref().ok_or(Reason::ConsentUsed)?
             }
@@ -90,7 +98,7 @@ impl ConsentDecision<'_> {
         if client.verify_redirect(sent, ctx.policy)? != *terms.redirect_uri() {
             return Err(Reason::RedirectUriMismatch);
         }
-        Ok(AnsweredPage { stored, consent, client, ctx })
+        Ok(AnsweredPage { stored, consent, client, user: &self.user, ctx })
     }
 }
 
@@ -106,6 +114,7 @@ struct AnsweredPage<'a> {
     stored: &'a Stored<Grant>,
     consent: &'a PendingConsent,
     client: &'a Client,
+    user: &'a User<'a>,
     ctx: &'a Context<'a>,
 }
 
@@ -125,6 +134,13 @@ impl AnsweredPage<'_> {
                 Err(reason) => return self.ctx.refuse(reason),
             },
         };
+        if let Err(reason) = self.check_login() {
+            return match reason {
+                // The form came from a session in which its page was not shown.
+                Reason::ConsentLoginOlder => self.ctx.refuse(reason),
+                reason => self.redirect_error(reason),
+            };
+        }
         // The host's mistake, not the user's: the page stays open for another decision.
         if bound.until.is_some_and(|end| end <= now) {
             return self.ctx.refuse(Reason::ConsentEndPassed);
@@ -144,20 +160,38 @@ impl AnsweredPage<'_> {
 
     /// Issues the code, for a part of the scope or for all of it.
     fn approve(&self, part: Option<Scope>, bound: &Bound, now: Timestamp) -> Decision<Redirect> {
-        let policy = self.ctx.policy;
-        let code = self.ctx.moment.entropy.secret().digest();
-        let next = self.grant().approved(self.consent, code, part, bound, policy, now);
+        let lifetimes = self.ctx.policy.lifetimes_of(self.client);
+        let approval = Approval {
+            code_digest: self.ctx.moment.entropy.secret().digest(),
+            scope: part,
+            login: self.user.login.map(LoginFacts::from),
+            bound,
+        };
+        let next = self.grant().approved(self.consent, approval, &lifetimes, now);
         // The code may be redeemed just before it expires, and the tokens may then be used until
         // they expire.
-        let last_use = now
-            .after(policy.lifetimes().code)
-            .after(policy.lifetimes().refresh_idle)
-            .min(next.expires());
+        let last_use =
+            now.after(lifetimes.code()).after(lifetimes.refresh_idle()).min(next.expires());
         let decision = match self.ctx.client_renewal(last_use) {
             Some(renewal) => self.ctx.prepare(renewal),
             None => self.redirect_code().writing(Write::grant(Some(self.stored), next)),
         };
         decision.if_not_written(self.refusal(Reason::StorageUnavailable))
+    }
+
+    /// Checks the login of the user who allows. It must not be older than that of the page, which
+    /// satisfied the request's `max_age` when the page was made (AMB-76), and of a class that the
+    /// request needs.
+    fn check_login(&self) -> Result<(), Reason> {
+        let own = self.user.login;
+        let of_page = self.grant().terms().login().map(|login| login.time);
+        if of_page.is_some_and(|time| own.is_none_or(|own| own.time < time)) {
+            return Err(Reason::ConsentLoginOlder);
+        }
+        if !is_of_class(own, &self.consent.acr_values) {
+            return Err(Reason::LoginClassUnmet);
+        }
+        Ok(())
     }
 
     /// Returns an error if the client may no longer be granted this scope by a code. Client and

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
@@ -16,22 +16,31 @@ use crate::refusal::{Fault, Refusal};
 /// Everything that an operation is decided on, besides its request.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
+    /// Without the records of other issuers.
     pub(super) loaded: &'a Loaded,
     pub(super) policy: &'a Policy,
     pub(super) moment: &'a Moment,
     endpoint: Endpoint,
     /// The `client_id` that the request names, for the event of a refusal.
     claimed: Option<&'a str>,
+    has_foreign_client: bool,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(
         operation: &impl Operation,
-        loaded: &'a Loaded,
+        own: &'a OwnRecords<'_>,
         policy: &'a Policy,
         moment: &'a Moment,
     ) -> Self {
-        Self { loaded, policy, moment, endpoint: operation.endpoint(), claimed: None }
+        let has_foreign_client = own.has_foreign_client();
+        let endpoint = operation.endpoint();
+        Self { loaded: own, policy, moment, endpoint, claimed: None, has_foreign_client }
+    }
+
+    /// Returns whether the named client is on record and bound to another issuer. Its id is taken.
+    pub(super) fn has_foreign_client(&self) -> bool {
+        self.has_foreign_client
     }
 
     /// Records this `client_id` in the event of a refusal if no such client was loaded.
@@ -63,9 +72,10 @@ impl<'a> Context<'a> {
         Decision::prepare(write, self.endpoint, self.loaded, self.moment)
     }
 
-    /// Returns the client of this id if it is on record, active and not expired.
+    /// Returns the client of this id if it is on record, active and not expired, and no rule about
+    /// domains refuses it.
     pub(super) fn usable_client(&self, client_id: &str) -> Result<&'a Arc<Client>, Reason> {
-        self.loaded.usable_client(client_id, self.moment.now)
+        self.loaded.usable_client(client_id, self.policy, self.moment.now)
     }
 
     /// Returns the record of the client of this id, whatever its status, unless it was deleted.

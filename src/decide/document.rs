@@ -39,7 +39,8 @@ impl AuthorizationRequest<'_> {
     /// that is stale or a record that has expired.
     pub(super) fn needs_document(&self, rules: &DocumentRules, ctx: &Context<'_>) -> bool {
         let Some(stored) = ctx.loaded.client_of(&self.client_id) else {
-            return claims_document(&self.client_id);
+            // A client that is bound to another issuer has taken the id.
+            return !ctx.has_foreign_client() && claims_document(&self.client_id);
         };
         let client = &stored.record;
         let now = ctx.moment.now;
@@ -47,6 +48,7 @@ impl AuthorizationRequest<'_> {
         // Nothing is fetched for a deactivated client, and no document activates it again (I47).
         client.registration() == Registration::MetadataDocument
             && client.status() == ClientStatus::Active
+            && !client.is_denied(ctx.policy)
             && !is_current
     }
 
@@ -60,6 +62,9 @@ impl AuthorizationRequest<'_> {
         // compared with the document's own `client_id` (CIMD, Client Identifier).
         if !is_document_url(&self.client_id, rules.allow_loopback) {
             return Err(Reason::DocumentUrl.received(&self.client_id));
+        }
+        if ctx.policy.document_domains().denies(&self.client_id) {
+            return Err(Reason::CimdDenied.into());
         }
         let document = match &self.fetched {
             None => {
@@ -124,6 +129,10 @@ impl AuthorizationRequest<'_> {
         let expires = now.after(ctx.policy.lifetimes().unused_client);
         let builder = builder.registering_for(grant_types).documented(fresh_until, expires);
         let client = metadata.describe(builder, ctx.policy)?;
+        let client = match known {
+            Some(known) => client.described_after(known, now),
+            None => client,
+        };
         Ok(DescribedClient { client, dropped })
     }
 }

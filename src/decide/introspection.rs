@@ -28,7 +28,8 @@ impl Operation for IntrospectionRequest<'_> {
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Introspected> {
         // Refusals are recorded under the caller, not under the grant that it asked about.
-        let caller_only = Loaded { client: loaded.caller.clone(), ..Loaded::default() };
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
+        let caller_only = loaded.caller_only();
         let caller_ctx =
             Context::new(self, &caller_only, policy, moment).claimed_by(&self.credentials.id);
         let caller = match authenticate(loaded.caller.as_ref(), &self.credentials, &caller_ctx) {
@@ -84,8 +85,8 @@ fn find_active<'a>(
 ) -> Result<AcceptedToken<'a>, Reason> {
     let token = token.ok_or(Reason::TokenUnknown)?;
     for identifier in rules.resources_of(caller.id().as_str()) {
-        let Some(resource) = ctx.policy.resource(identifier) else { continue };
-        match accept_token(token, resource, ctx) {
+        let Some(resource) = ctx.policy.declared_resource(identifier) else { continue };
+        match accept_token(token, &resource, ctx) {
             Err(Reason::AudienceMismatch) => {}
             decided => return decided,
         }

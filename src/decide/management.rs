@@ -29,6 +29,7 @@ impl Operation for ManagementRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
         // Hashed before the client is looked at: an unknown client costs the same work.
         let token = Digest::of(self.token.as_bytes());
@@ -121,7 +122,7 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
     };
     let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
     let builder = client.clone().edit().authenticating(authentication).registering_for(grant_types);
-    let updated = metadata.describe(builder, ctx.policy)?;
+    let updated = metadata.describe(builder, ctx.policy)?.described_after(client, ctx.moment.now);
     // Lost response of the store: an earlier attempt of this request may have replaced the secret
     // that came with it.
     let is_done = ctx.moment.is_retry && updated == *client;

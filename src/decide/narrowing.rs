@@ -2,7 +2,7 @@
 //! §1.4.1). It counts at the next check, and for every later token.
 
 use super::context::Context;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::grant::{Active, Grant, Phase};
 use crate::keys::Keys;
@@ -21,11 +21,12 @@ impl Operation for GrantNarrowing<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         let Some((stored, active)) = self.find_grant(loaded, moment) else {
             // Enumeration: another user's grant is refused as if it did not exist, and the event
             // does not name it either.
-            let nothing = Loaded::default();
+            let nothing = OwnRecords::nothing();
             return Context::new(self, &nothing, policy, moment).refuse(Reason::ConnectionUnknown);
         };
         let grant = &*stored.record;

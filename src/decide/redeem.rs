@@ -30,7 +30,7 @@ impl CodeExchange<'_> {
         match stored.record.phase() {
             Phase::ConsentPending(_) => ctx.refuse(Reason::CodeUnknown),
             Phase::CodeIssued(issued) => {
-                match presented.check_owner(&issued.code_digest, &issued.consent.code_challenge) {
+                match presented.check_owner(&issued.code_digest, issued.code_challenge()) {
                     Ok(()) => presented.issue_tokens(issued),
                     Err(reason) => ctx.refuse(reason),
                 }
@@ -99,21 +99,22 @@ impl PresentedCode<'_> {
             Err(fault) => return self.ctx.refuse(fault),
         };
         let entropy = &self.ctx.moment.entropy;
-        let policy = self.ctx.policy;
+        let lifetimes = self.ctx.policy.lifetimes_of(self.client);
         let minted = Minted {
             refresh: entropy.refresh_secret().digest(),
             access: entropy.access_secret().digest(),
             scope: Subset::ALL,
             resources,
+            lifetimes,
         };
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;
-        let next = self.grant().redeemed(issued, family, &minted, refreshes, policy, self.now);
+        let next = self.grant().redeemed(issued, family, &minted, refreshes, self.now);
         // Usually `None`: the approval renewed the client. Lifetimes may have grown since.
         if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
             return self.ctx.prepare(renewal);
         }
-        let expires = self.now.after(policy.lifetimes().access).min(self.grant().expires());
+        let expires = self.now.after(lifetimes.access()).min(self.grant().expires());
         let tokens = self.tokens(Subset::ALL, expires.seconds_from(self.now));
         self.ctx
             .allow(EventKind::CodeRedeemed, tokens)
@@ -155,9 +156,19 @@ impl PresentedCode<'_> {
         if !self.ctx.loaded.epochs_match(self.grant()) {
             return Err(Reason::GrantEnded.into());
         }
+        self.check_memory()?;
         self.ctx.check_accounts()?;
         let requested = &self.request.resources;
         narrowed_resources(requested, Subset::ALL, self.grant().terms(), self.ctx.policy)
+    }
+
+    /// Checks that the earlier grant is alive whose consent page the code relies on, if there is
+    /// one: its end after the code was issued ends the code as well (I55).
+    fn check_memory(&self) -> Result<(), Reason> {
+        let Some(earlier) = self.grant().relies_on() else { return Ok(()) };
+        let found = self.ctx.loaded.remembered(earlier);
+        let is_active = found.is_some_and(|grant| matches!(grant.phase(), Phase::Active(_)));
+        if is_active { Ok(()) } else { Err(Reason::GrantEnded) }
     }
 
     /// Returns the tokens that this request mints.

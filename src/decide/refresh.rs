@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope};
+use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope, scope_under_ceiling};
 use crate::account::RefreshDecision;
 use crate::client::Client;
 use crate::decision::Decision;
 use crate::event::EventKind;
 use crate::grant::{Active, Adjustment, Grant, Minted, Phase, RevocationCause};
 use crate::moment::Timestamp;
+use crate::policy::EffectiveLifetimes;
 use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
@@ -39,7 +40,7 @@ impl RefreshExchange<'_> {
     /// written otherwise: neither another client nor a forger can end a grant (REFRESH-06).
     fn find_token<'a>(
         &'a self,
-        client: &Client,
+        client: &'a Client,
         ctx: &'a Context<'a>,
     ) -> Result<FamilyToken<'a>, Reason> {
         let stored = ctx.loaded.grant.as_ref().ok_or(Reason::RefreshUnknown)?;
@@ -71,7 +72,8 @@ impl RefreshExchange<'_> {
         if !ctx.loaded.epochs_match(grant) {
             return Err(Reason::GrantEnded);
         }
-        Ok(FamilyToken { request: self, stored, active, ctx, now })
+        let lifetimes = ctx.policy.lifetimes_of(client);
+        Ok(FamilyToken { request: self, client, stored, active, ctx, now, lifetimes })
     }
 }
 
@@ -79,11 +81,14 @@ impl RefreshExchange<'_> {
 /// or one that was rotated before.
 struct FamilyToken<'a> {
     request: &'a RefreshExchange<'a>,
+    client: &'a Client,
     stored: &'a Stored<Grant>,
     active: &'a Active,
     ctx: &'a Context<'a>,
     /// By the record's time.
     now: Timestamp,
+    /// Those of the client.
+    lifetimes: EffectiveLifetimes,
 }
 
 /// The scope and resources that a refresh asks for, within what is left of the grant's.
@@ -117,6 +122,9 @@ impl FamilyToken<'_> {
         if scope != Subset::ALL && scope.is_empty(grant.scope().len()) {
             return self.ctx.refuse(Reason::ScopeBeyondGrant);
         }
+        let Some(scope) = self.under_ceiling(scope) else {
+            return self.ctx.refuse(Reason::ScopeForbidden);
+        };
         let presented = &self.request.token.current;
         let salt = self.ctx.moment.entropy.salt();
         let refresh = presented.successor(Successor::Refresh, &salt);
@@ -126,12 +134,13 @@ impl FamilyToken<'_> {
             access: access.digest(),
             scope,
             resources: narrowed.resources,
+            lifetimes: self.lifetimes,
         };
         let next = grant.rotated(self.active, &minted, salt, &adjustment, policy, self.now);
         if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
             return self.ctx.prepare(renewal);
         }
-        let expires = self.now.after(policy.lifetimes().access).min(adjustment.expires);
+        let expires = self.now.after(self.lifetimes.access()).min(adjustment.expires);
         let expires_in = expires.seconds_from(self.now);
         let tokens = self.tokens(refresh, access, scope, expires_in);
         self.ctx
@@ -195,7 +204,7 @@ impl FamilyToken<'_> {
         }
         // Lost response to the client, or two requests of it at once: the replay window is open
         // (REFRESH-05).
-        if self.now >= self.active.refresh_family().rotated.after(self.ctx.policy.replay_window()) {
+        if self.now >= self.active.refresh_family().rotated.after(self.lifetimes.replay_window()) {
             return None;
         }
         let salt = self.active.refresh_family().replay_window?.salt?;
@@ -235,7 +244,7 @@ impl FamilyToken<'_> {
     /// Refuses a rotated token. Unless an honest client may have sent it, it counts as a replay and
     /// the grant is revoked: a thief and the client may both hold its tokens (OAuth 2.1 §4.3.1).
     fn refuse_replay(&self) -> Decision<Tokens> {
-        let window = self.ctx.policy.replay_window();
+        let window = self.lifetimes.replay_window();
         // Two tabs of one client: two rotations lie within one window.
         if self
             .active
@@ -270,6 +279,16 @@ impl FamilyToken<'_> {
         })
     }
 
+    /// Returns the part of this scope that the operator lets the client have now, or `None` if
+    /// nothing of it is left (CLIENTPOLICY-06). The grant stays as it is. Tokens that are answered
+    /// again keep the scope that they were made with.
+    fn under_ceiling(&self, scope: Subset) -> Option<Subset> {
+        match self.client.ceiling() {
+            Some(ceiling) => scope_under_ceiling(scope, ceiling, self.grant().terms()),
+            None => Some(scope),
+        }
+    }
+
     /// Returns the event's detail about scope tokens that were left out.
     fn dropped_scope(&self) -> Option<String> {
         let requested = self.request.scope.as_deref();
@@ -279,6 +298,7 @@ impl FamilyToken<'_> {
     /// Returns the event's detail about what the host's decision changes. The values are not in it
     /// (HOST-08).
     fn changed_by_host(&self, adjustment: &Adjustment<'_>) -> Option<String> {
+        self.ctx.loaded.refresh_decision.changes()?;
         let is_narrowed = adjustment.remaining_scope != self.active.remaining().scope;
         let changed = [
             ("scope", is_narrowed),

@@ -29,6 +29,7 @@ impl Operation for RegistrationRequest {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
         // The token is checked before the body, so that a stranger learns nothing about the rules
         // of a closed registration.
@@ -109,7 +110,8 @@ fn new_client(
     let builder = Client::public(moment.entropy.client_id())
         .authenticating(new_authentication(method, moment))
         .registering_for(grant_types)
-        .registered(management, moment.now, expires, moment.entropy.epoch());
+        .registered(management, moment.now, expires, moment.entropy.epoch())
+        .registered_at(policy);
     metadata.describe(builder, policy)
 }
 

@@ -28,6 +28,7 @@ impl Operation for RevocationRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
+        let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
         let client = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
             Ok(client) => client,

@@ -1,7 +1,7 @@
 //! supersede: a redemption ends the user's older grants at the same place, one write each.
 
 use super::context::Context;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::grant::{Grant, RevocationCause};
 use crate::keys::{GrantList, Keys};
@@ -34,8 +34,10 @@ impl Operation for GrantSupersession {
         moment: &Moment,
     ) -> Decision<Option<GrantId>> {
         // A grant that was ended since it was listed, or has other properties now, is judged anew.
-        let Some((older, stored, records)) = self.find_older(loaded, moment) else {
-            let nothing = Loaded::default();
+        let own = loaded.list.iter().map(|(_, records)| records.own(policy, Keys::default));
+        let own: Vec<_> = own.collect();
+        let Some((older, stored, records)) = self.find_older(&own, moment) else {
+            let nothing = OwnRecords::nothing();
             let ctx = Context::new(self, &nothing, policy, moment);
             return ctx.allow(EventKind::NothingRevoked, None);
         };
@@ -57,9 +59,9 @@ impl GrantSupersession {
     /// Returns the older of the two grants, with its records, if it is to be ended.
     fn find_older<'l>(
         &self,
-        loaded: &'l Loaded,
+        loaded: &'l [OwnRecords<'l>],
         moment: &Moment,
-    ) -> Option<(&'l Grant, &'l Stored<Grant>, &'l Loaded)> {
+    ) -> Option<(&'l Grant, &'l Stored<Grant>, &'l OwnRecords<'l>)> {
         let [own, other] = self.grants.map(|id| find(loaded, id));
         let (own, own_records) = own?;
         let (other, other_records) = other?;
@@ -73,8 +75,11 @@ impl GrantSupersession {
 }
 
 /// Returns the grant of this id, with its records, if it was loaded.
-fn find(loaded: &Loaded, id: GrantId) -> Option<(&Stored<Grant>, &Loaded)> {
-    loaded.list.iter().find_map(|(_, records)| {
+fn find<'l>(
+    loaded: &'l [OwnRecords<'l>],
+    id: GrantId,
+) -> Option<(&'l Stored<Grant>, &'l OwnRecords<'l>)> {
+    loaded.iter().find_map(|records| {
         let stored = records.grant.as_ref().filter(|stored| stored.record.id() == id)?;
         Some((stored, records))
     })

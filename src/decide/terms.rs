@@ -2,6 +2,7 @@
 //! and against the grant at the token endpoint.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::client::Client;
 use crate::grant::Terms;
@@ -66,8 +67,10 @@ fn unknown_hint(unknown: &[&str], policy: &Policy) -> String {
 }
 
 /// Returns the resources of an authorization request (RFC 8707 §2), in the policy's spelling.
+/// `known` are resources of this request that the policy does not know.
 pub(super) fn requested_resources(
     requested: &[Cow<'_, str>],
+    known: &[Resource],
     policy: &Policy,
 ) -> Result<Box<[Box<str>]>, Fault> {
     if requested.is_empty() {
@@ -76,21 +79,45 @@ pub(super) fn requested_resources(
         };
         return Ok([assumed.into()].into());
     }
-    let mut found: Vec<Box<str>> = Vec::new();
+    let mut found: Vec<Cow<'_, Resource>> = Vec::new();
     for indicator in requested {
         if !resource::is_resource(indicator) {
             return Err(Reason::ResourceMalformed.received(indicator));
         }
-        let Some(known) = policy.resource(indicator) else {
+        // A resource of the policy is preferred: the host of a request cannot replace it.
+        let own = policy.resource(indicator);
+        let of_request = || {
+            let named = |own: &&Resource| policy.is_same_resource(own.identifier(), indicator);
+            known.iter().find(named).map(Cow::Borrowed)
+        };
+        let Some(own) = own.or_else(of_request) else {
             let fault = Reason::ResourceUnknown.received(indicator);
             return Err(fault.hint(known_resources(policy)));
         };
-        if !found.iter().any(|earlier| **earlier == *known.identifier()) {
-            found.push(known.identifier().into());
+        if found.iter().any(|earlier| earlier.identifier() == own.identifier()) {
+            continue;
         }
+        // A token for two tenants would carry the rights of one to the other.
+        let is_mixed = |earlier: &Cow<'_, Resource>| {
+            earlier
+                .instance_of()
+                .zip(own.instance_of())
+                .is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        if found.iter().any(is_mixed) {
+            return Err(Reason::ResourceTenantsMixed.received(indicator));
+        }
+        // A token keeps which resources it is for as the bits of one word.
+        if found.len() >= MAX_RESOURCES {
+            return Err(Reason::ResourceUnknown.received(indicator));
+        }
+        found.push(own);
     }
-    Ok(found.into())
+    Ok(found.iter().map(|own| own.identifier().into()).collect())
 }
+
+/// The most resources of one grant.
+const MAX_RESOURCES: usize = 64;
 
 fn known_resources(policy: &Policy) -> String {
     format!("Known: {}.", listed(policy.resources().iter().map(Resource::identifier)))
@@ -117,6 +144,16 @@ pub(super) fn narrowed_scope(
             Err(Reason::ScopeBeyondGrant.hint(format!("Beyond the grant: {}.", listed(beyond))))
         }
     }
+}
+
+/// Returns the part of this scope that lies under the ceiling, or `None` if nothing does.
+pub(super) fn scope_under_ceiling(scope: Subset, ceiling: &Scope, terms: &Terms) -> Option<Subset> {
+    if ceiling.covers(&terms.scope) {
+        return Some(scope);
+    }
+    let asked = scope.of(terms.scope.tokens());
+    let left = terms.scope.subset(asked.filter(|token| ceiling.contains(token)));
+    left.filter(|left| *left != Subset::NONE)
 }
 
 /// Returns the part of what is left of the grant's resources that a token request names; all of it

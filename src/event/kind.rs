@@ -11,6 +11,12 @@ named_enum! {
         ConsentShown = "consent_shown",
         /// The user approved, and an authorization code was issued.
         ConsentApproved = "consent_approved",
+        /// An authorization code was issued without a consent page, because the user had granted the
+        /// same before. The event's note is the id of the earlier grant.
+        ConsentRemembered = "consent_remembered",
+        /// An authorization code was issued without a consent page, because the operator lets the
+        /// client skip it.
+        ConsentSkipped = "consent_skipped",
         /// An authorization code was redeemed.
         CodeRedeemed = "code_redeemed",
         /// A refresh token was rotated.

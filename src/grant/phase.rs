@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RevocationCause, Terms};
+use super::{Consent, RevocationCause, Terms};
 use crate::moment::Timestamp;
-use crate::policy::Policy;
+use crate::policy::{Policy, Resource};
 use crate::value::pkce::CodeChallenge;
 use crate::value::scope::Subset;
 use crate::value::secret::{Digest, Salt};
@@ -30,6 +30,8 @@ pub(crate) struct PendingConsent {
     pub(crate) code_challenge: CodeChallenge,
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) state: Option<Box<str>>,
+    /// The classes of logins of which the user's must be one. Empty: any login suffices.
+    pub(crate) acr_values: Box<[Box<str>]>,
     pub(crate) expires: Timestamp,
 }
 
@@ -37,10 +39,20 @@ pub(crate) struct PendingConsent {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuedCode {
-    /// The answered page, so that the same answer sent again is recognized.
-    pub(crate) consent: PendingConsent,
+    pub(crate) issued_by: CodeIssue,
     pub(crate) code_digest: Digest,
     pub(crate) expires: Timestamp,
+}
+
+/// What a code was issued by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum CodeIssue {
+    /// The answer of this consent page. The page stays, so that the same answer sent again is
+    /// recognized.
+    Page(PendingConsent),
+    /// The authorization request alone: there was no page that a form could answer.
+    NoPage { code_challenge: CodeChallenge },
 }
 
 /// A grant whose tokens are in use.
@@ -139,6 +151,30 @@ pub(crate) struct Revoked {
     pub(crate) denied_consent: Option<PendingConsent>,
 }
 
+impl IssuedCode {
+    /// Returns the challenge of the code.
+    pub(crate) fn code_challenge(&self) -> &CodeChallenge {
+        match &self.issued_by {
+            CodeIssue::Page(page) => &page.code_challenge,
+            CodeIssue::NoPage { code_challenge } => code_challenge,
+        }
+    }
+}
+
+impl Phase {
+    /// Returns whether a grant with this consent can be in this phase: only a user who was asked
+    /// has a page.
+    pub(super) fn is_consistent_with(&self, consent: Consent) -> bool {
+        let was_asked = consent == Consent::Asked;
+        match self {
+            Self::ConsentPending(_) => was_asked,
+            Self::CodeIssued(issued) => was_asked == matches!(issued.issued_by, CodeIssue::Page(_)),
+            Self::Active(_) => true,
+            Self::Revoked(revoked) => was_asked || revoked.denied_consent.is_none(),
+        }
+    }
+}
+
 impl Active {
     /// Returns the code that the tokens were issued from.
     pub(crate) fn code(&self) -> &RedeemedCode {
@@ -203,7 +239,7 @@ impl Remaining {
 impl AccessTokenEntry {
     /// Returns whether the token is for this resource. Call it on what is
     /// [left](Active::limited) of the token.
-    pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
+    pub(crate) fn is_for(&self, terms: &Terms, resource: &Resource, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }
 }

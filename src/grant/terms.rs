@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Timestamp;
+use crate::value::credential::GrantId;
 use crate::value::properties::Properties;
 use crate::value::redirect_uri::{self, VerifiedRedirectUri};
 use crate::value::scope::Scope;
@@ -39,7 +40,33 @@ pub(crate) enum Basis {
         /// Whether the authorization request had a `redirect_uri`, which the token request must
         /// then repeat (RFC 6749 §4.1.3).
         redirect_uri_sent: bool,
+        /// The login that the user consented with, or that of the consent page until then. `None`
+        /// if the host does not know it.
+        #[serde(deserialize_with = "Option::deserialize")]
+        login: Option<LoginFacts>,
+        consent: Consent,
     },
+}
+
+/// When the user last signed in before the consent, and by which class.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginFacts {
+    pub(crate) time: Timestamp,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) acr: Option<Box<str>>,
+}
+
+/// How the user's consent was established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Consent {
+    /// By a consent page.
+    Asked,
+    /// By the page of this earlier grant.
+    Remembered { of: GrantId },
+    /// By the operator, who lets the client skip the page.
+    Skipped,
 }
 
 /// A user's account as it was when the consent page was made.
@@ -59,6 +86,26 @@ impl Terms {
     pub(crate) fn account(&self) -> &CapturedAccount {
         let Basis::Consent { account, .. } = &self.basis;
         account
+    }
+
+    /// Returns the login that the user consented with, if it is known.
+    pub(crate) fn login(&self) -> Option<&LoginFacts> {
+        let Basis::Consent { login, .. } = &self.basis;
+        login.as_ref()
+    }
+
+    /// Returns how the consent was established.
+    pub(crate) fn consent(&self) -> Consent {
+        let Basis::Consent { consent, .. } = &self.basis;
+        *consent
+    }
+
+    /// Returns the same terms with the login of the user who consented.
+    pub(super) fn with_login(&self, own: Option<LoginFacts>) -> Self {
+        let mut terms = self.clone();
+        let Basis::Consent { login, .. } = &mut terms.basis;
+        *login = own;
+        terms
     }
 
     /// Returns the redirect URI that the authorization response goes to.

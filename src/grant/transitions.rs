@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RedeemedCode,
-    RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent,
+    Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
-use crate::policy::Policy;
+use crate::policy::{EffectiveLifetimes, Policy};
 use crate::value::credential::GrantId;
+use crate::value::pkce::CodeChallenge;
 use crate::value::properties::Properties;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
@@ -23,6 +24,18 @@ pub(crate) struct Minted {
     pub(crate) scope: Subset,
     /// The part of the grant's resources that the access token is for.
     pub(crate) resources: Subset,
+    /// Those of the client.
+    pub(crate) lifetimes: EffectiveLifetimes,
+}
+
+/// What a user allowed, and what the host adds to it.
+pub(crate) struct Approval<'a> {
+    pub(crate) code_digest: Digest,
+    /// The part of the requested scope, or `None` for all of it.
+    pub(crate) scope: Option<Scope>,
+    /// The login of the user who allowed it, if it is known.
+    pub(crate) login: Option<LoginFacts>,
+    pub(crate) bound: &'a Bound,
 }
 
 /// What the host adds to a grant when its user consents.
@@ -49,11 +62,13 @@ impl Grant {
         id: GrantId,
         terms: Terms,
         consent: PendingConsent,
+        policy: &Policy,
         now: Timestamp,
     ) -> Self {
         Self(Fields {
             schema: Schema,
             id,
+            issuer: policy.own_issuer().clone(),
             terms: Arc::new(terms),
             latest_seen: now,
             expires: consent.expires,
@@ -61,32 +76,56 @@ impl Grant {
         })
     }
 
-    /// Issues an authorization code, for the operation *approve*. `scope` is the part of the
-    /// requested scope that the user allowed, or `None` for all of it; `bound` is what the host adds.
-    /// The absolute lifetime of the grant begins here.
+    /// Creates a grant with its code, for the operation *authorize* without a consent page. It does
+    /// not outlive `until`.
+    pub(crate) fn issued_at_once(
+        id: GrantId,
+        terms: Terms,
+        code_challenge: CodeChallenge,
+        code_digest: Digest,
+        until: Option<Timestamp>,
+        (policy, lifetimes): (&Policy, &EffectiveLifetimes),
+        now: Timestamp,
+    ) -> Self {
+        let expires = absolute_end(until, lifetimes, now);
+        let issued = IssuedCode {
+            issued_by: CodeIssue::NoPage { code_challenge },
+            code_digest,
+            expires: now.after(lifetimes.code).min(expires),
+        };
+        Self(Fields {
+            schema: Schema,
+            id,
+            issuer: policy.own_issuer().clone(),
+            terms: Arc::new(terms),
+            latest_seen: now,
+            expires,
+            phase: Phase::CodeIssued(issued),
+        })
+    }
+
+    /// Issues an authorization code, for the operation *approve*. The absolute lifetime of the
+    /// grant begins here.
     pub(crate) fn approved(
         &self,
         consent: &PendingConsent,
-        code_digest: Digest,
-        scope: Option<Scope>,
-        bound: &Bound,
-        policy: &Policy,
+        approval: Approval<'_>,
+        lifetimes: &EffectiveLifetimes,
         now: Timestamp,
     ) -> Self {
-        let terms = if scope.is_none() && bound.properties.is_none() {
+        let Approval { code_digest, scope, login, bound } = approval;
+        let keeps_login = login.as_ref() == self.0.terms.login();
+        let terms = if keeps_login && scope.is_none() && bound.properties.is_none() {
             Arc::clone(&self.0.terms)
         } else {
-            let mut terms = (*self.0.terms).clone();
+            let mut terms = self.0.terms.with_login(login);
             terms.properties.clone_from(&bound.properties);
             terms.scope = scope.unwrap_or(terms.scope);
             Arc::new(terms)
         };
-        let lifetimes = policy.lifetimes();
-        let longest =
-            lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
-        let expires = bound.until.map_or(longest, |until| until.min(longest));
+        let expires = absolute_end(bound.until, lifetimes, now);
         let issued = IssuedCode {
-            consent: consent.clone(),
+            issued_by: CodeIssue::Page(consent.clone()),
             code_digest,
             expires: now.after(lifetimes.code).min(expires),
         };
@@ -113,20 +152,19 @@ impl Grant {
         family_digest: Digest,
         minted: &Minted,
         gets_refresh_token: bool,
-        policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let access_token = access_token(minted, self.0.expires, policy, now);
+        let access_token = access_token(minted, self.0.expires, now);
         let idle_expires = if gets_refresh_token {
-            idle_expires(self.0.expires, policy, now)
+            idle_expires(self.0.expires, &minted.lifetimes, now)
         } else {
             access_token.expires
         };
-        let replay_window = (!policy.replay_window().is_zero())
+        let replay_window = (!minted.lifetimes.replay_window.is_zero())
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
             digest: issued.code_digest,
-            code_challenge: issued.consent.code_challenge,
+            code_challenge: *issued.code_challenge(),
             redeemed: now,
             refresh_family: RefreshFamily {
                 family_digest,
@@ -164,9 +202,9 @@ impl Grant {
         // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
-        access_tokens.push(access_token(minted, expires, policy, now));
+        access_tokens.push(access_token(minted, expires, now));
         let previous = active.refresh_family();
-        let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
+        let replay_window = (!minted.lifetimes.replay_window.is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
             // If the policy had no replay window at the previous rotation, a replay of the token
             // before it must not fall into the window of today.
@@ -177,7 +215,7 @@ impl Grant {
         let refresh_family = RefreshFamily {
             family_digest: previous.family_digest,
             current_digest: minted.refresh,
-            idle_expires: idle_expires(expires, policy, now),
+            idle_expires: idle_expires(expires, &minted.lifetimes, now),
             rotated: now,
             replay_window,
         };
@@ -238,6 +276,11 @@ impl Grant {
         self.next(now, Phase::Active(next))
     }
 
+    /// Returns the same grant, of this policy's issuer. Its next write has the new issuer.
+    pub(crate) fn relabelled(&self, policy: &Policy) -> Self {
+        Self(Fields { issuer: policy.own_issuer().clone(), ..self.0.clone() })
+    }
+
     /// Makes an active grant that expires at this time, for the conformance suite. Its digests are
     /// those of the consent page.
     #[cfg(feature = "conformance")]
@@ -265,6 +308,7 @@ impl Grant {
         Self(Fields {
             schema: Schema,
             id: self.0.id,
+            issuer: self.0.issuer.clone(),
             terms: Arc::clone(&self.0.terms),
             latest_seen: now,
             expires: self.0.expires,
@@ -273,18 +317,25 @@ impl Grant {
     }
 }
 
+/// Returns the end of a grant that begins now: that of its absolute lifetime, or `until` if that is
+/// earlier.
+fn absolute_end(
+    until: Option<Timestamp>,
+    lifetimes: &EffectiveLifetimes,
+    now: Timestamp,
+) -> Timestamp {
+    let absolute = lifetimes.refresh_absolute;
+    let longest = absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+    until.map_or(longest, |until| until.min(longest))
+}
+
 /// Returns the entry of an access token that is issued now. It does not outlive the grant, which
 /// ends at `end`.
-fn access_token(
-    minted: &Minted,
-    end: Timestamp,
-    policy: &Policy,
-    now: Timestamp,
-) -> AccessTokenEntry {
+fn access_token(minted: &Minted, end: Timestamp, now: Timestamp) -> AccessTokenEntry {
     AccessTokenEntry {
         digest: minted.access,
         issued: now,
-        expires: now.after(policy.lifetimes().access).min(end),
+        expires: now.after(minted.lifetimes.access).min(end),
         scope: minted.scope,
         resources: minted.resources,
     }
@@ -292,6 +343,6 @@ fn access_token(
 
 /// Returns the idle expiry of a refresh token that is issued now. It does not outlive the grant,
 /// which ends at `end`.
-fn idle_expires(end: Timestamp, policy: &Policy, now: Timestamp) -> Timestamp {
-    now.after(policy.lifetimes().refresh_idle).min(end)
+fn idle_expires(end: Timestamp, lifetimes: &EffectiveLifetimes, now: Timestamp) -> Timestamp {
+    now.after(lifetimes.refresh_idle).min(end)
 }

@@ -1,7 +1,7 @@
 //! Builds a policy: every setting, with its default and what it costs to loosen it.
 //!
 //! Groups of rules are values with defaults, which the `with_` methods of their types change. Here
-//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients` and `flow`.
+//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow` and `login`.
 
 // Empty lines keep this order, which is that of the groups in the rendered documentation.
 mod scopes;
@@ -12,15 +12,23 @@ mod clients;
 
 mod flow;
 
+mod login;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::members::Members;
+use super::resource::ResourceKind;
+use super::template::Template;
 use super::validate::check;
 use super::{
-    AuthMethods, CheckRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyError, RateRules,
-    Supersede, TokenRedirectUri,
+    AuthMethods, CheckRules, ClientLifetimes, ConsentRules, DomainRules, ErrorDelivery,
+    LifetimeOverrides, Lifetimes, Limits, Policy, PolicyError, RateRules, ResourceDescription,
+    ResourcesError, Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
+use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::scope::Scope;
 
@@ -39,6 +47,7 @@ use crate::value::scope::Scope;
 /// | [Lifetimes and rotation](#lifetimes-and-rotation) | how long everything lives, and the replay window |
 /// | [Limits](#limits) | sizes, and requests per minute |
 /// | [Choices of the protocol](#choices-of-the-protocol) | where the specifications leave a choice |
+/// | [Logins and consent](#logins-and-consent) | classes of logins, and whose consent is remembered |
 /// | [Errors](#errors) | how errors reach clients, and what they disclose |
 /// | [Building](#building) | the check of the whole |
 #[derive(Clone, Debug)]
@@ -48,7 +57,8 @@ pub struct PolicyBuilder {
     default_scope: Option<String>,
     unverified_scope: Option<String>,
     endpoints: NamedEndpoints,
-    loopback_http: bool,
+    descriptions: Vec<(String, ResourceDescription)>,
+    punycode_tenants: bool,
 }
 
 /// The endpoints of optional features that the host named itself.
@@ -68,15 +78,20 @@ impl PolicyBuilder {
             registration_endpoint: endpoint("register"),
             revocation_endpoint: endpoint("revoke"),
             introspection_endpoint: endpoint("introspect"),
-            issuer,
+            issuer: Issuer::new(issuer),
+            former_issuers: Vec::new(),
+            is_at_root: true,
+            loopback_http: false,
             registration: None,
             revocation: None,
             introspection: None,
             documents: None,
+            domains: DomainRules::default(),
             auth_methods: AuthMethods::default(),
             unverified_scope: None,
             default_grant_types: GrantTypes { authorization_code: true, refresh_token: false },
             openid_alias: false,
+            metadata_members: Members::default(),
             resources: Vec::new(),
             scopes: Vec::new(),
             implied: Vec::new(),
@@ -86,12 +101,16 @@ impl PolicyBuilder {
             default_resource: None,
             require_resource: false,
             lifetimes: Lifetimes::default(),
+            unverified_lifetimes: LifetimeOverrides::default(),
+            client_lifetimes: ClientLifetimes::default(),
             replay_window: Duration::ZERO,
             limits: Limits::default(),
             rate_rules: RateRules::default(),
             redirect_rules: RedirectRules::default(),
             error_delivery: ErrorDelivery::default(),
             token_redirect_uri: TokenRedirectUri::default(),
+            acr_values: Vec::new(),
+            consent_rules: ConsentRules::default(),
             terse_errors: false,
             troubleshooting_url: None,
             lenient_on_method: false,
@@ -105,7 +124,8 @@ impl PolicyBuilder {
             default_scope: None,
             unverified_scope: None,
             endpoints: NamedEndpoints::default(),
-            loopback_http: false,
+            descriptions: Vec::new(),
+            punycode_tenants: false,
         }
     }
 }
@@ -140,7 +160,7 @@ impl PolicyBuilder {
     ///
     /// For development only: anybody on the way can read codes and tokens.
     pub fn allow_loopback_http(mut self, allow: bool) -> Self {
-        self.loopback_http = allow;
+        self.policy.loopback_http = allow;
         self
     }
 
@@ -149,7 +169,14 @@ impl PolicyBuilder {
     /// # Errors
     /// Returns [`PolicyError`] for the first rule that is broken.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let Self { mut policy, default_scope, unverified_scope, endpoints, loopback_http } = self;
+        let Self {
+            mut policy,
+            default_scope,
+            unverified_scope,
+            endpoints,
+            descriptions,
+            punycode_tenants,
+        } = self;
         policy.default_scope = parse_scope("default_scope", default_scope)?;
         policy.unverified_scope = parse_scope("unverified_scope", unverified_scope)?;
         for (own, named) in [
@@ -161,10 +188,41 @@ impl PolicyBuilder {
                 own.clone_from(url);
             }
         }
-        check(&policy, &endpoints, loopback_http)?;
+        read_templates(&mut policy, punycode_tenants)?;
+        describe(&mut policy, descriptions)?;
+        check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
         Ok(policy)
     }
+}
+
+/// Reads the templates among the resources.
+fn read_templates(policy: &mut Policy, allows_punycode: bool) -> Result<(), ResourcesError> {
+    let loopback_http = policy.loopback_http;
+    for own in &mut policy.resources {
+        let resource = || own.identifier.clone();
+        match Template::parse(&own.identifier, allows_punycode, loopback_http) {
+            None => {}
+            Some(Err(error)) => {
+                return Err(ResourcesError::Template { resource: resource(), error });
+            }
+            Some(Ok(template)) => own.kind = ResourceKind::Template(Arc::new(template)),
+        }
+    }
+    Ok(())
+}
+
+/// Gives each description to its resource. A later one replaces an earlier one.
+fn describe(
+    policy: &mut Policy,
+    descriptions: Vec<(String, ResourceDescription)>,
+) -> Result<(), ResourcesError> {
+    for (resource, description) in descriptions {
+        let found = policy.resources.iter_mut().find(|own| own.identifier == resource);
+        let Some(found) = found else { return Err(ResourcesError::Undeclared { resource }) };
+        found.description = Arc::new(description);
+    }
+    Ok(())
 }
 
 fn parse_scope(setting: &'static str, scope: Option<String>) -> Result<Option<Scope>, PolicyError> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::value::uri::{Uri, is_same_origin, leads_to_loopback};
+
 /// The rules of Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document).
 ///
 /// The `client_id` of such a client is the URL of its document. The core says what to fetch and
@@ -21,6 +23,20 @@ pub struct DocumentRules {
     pub(crate) fresh_at_least: Duration,
     pub(crate) fresh_at_most: Duration,
     pub(crate) allow_loopback: bool,
+    pub(crate) redirects: DocumentRedirects,
+    pub(crate) loopback_redirects: bool,
+}
+
+/// Where the documents of clients may redirect to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DocumentRedirects {
+    /// Anywhere. Whoever can write to the URL of a document decides it.
+    #[default]
+    Any,
+    /// An `https` redirect URI is of the origin of the document (CIMD, Redirect URIs). Clients that
+    /// keep their document elsewhere cannot connect.
+    SameOrigin,
 }
 
 impl Default for DocumentRules {
@@ -29,6 +45,8 @@ impl Default for DocumentRules {
             fresh_at_least: Duration::from_secs(60),
             fresh_at_most: Duration::from_secs(24 * 60 * 60),
             allow_loopback: false,
+            redirects: DocumentRedirects::Any,
+            loopback_redirects: true,
         }
     }
 }
@@ -59,7 +77,37 @@ impl DocumentRules {
         Self { allow_loopback: allow, ..self }
     }
 
+    /// Sets where documents may redirect to. Default: [`DocumentRedirects::Any`].
+    ///
+    /// It counts for clients on record too, at their next authorization.
+    pub fn with_redirects(self, redirects: DocumentRedirects) -> Self {
+        Self { redirects, ..self }
+    }
+
+    /// Sets whether documents may redirect to a loopback address. Default: `true`, because clients
+    /// on the user's own device need it (RFC 8252 §7.3).
+    ///
+    /// With `true`, any program on the user's device can claim to be such a client.
+    pub fn with_loopback_redirects(self, allow: bool) -> Self {
+        Self { loopback_redirects: allow, ..self }
+    }
+
+    /// Returns whether the document at this URL may have this redirect URI.
+    pub(crate) fn admits_redirect(&self, document: &str, uri: &str) -> bool {
+        if leads_to_loopback(uri) {
+            return self.loopback_redirects;
+        }
+        match self.redirects {
+            DocumentRedirects::Any => true,
+            DocumentRedirects::SameOrigin => {
+                !Uri::split(uri).is_some_and(|uri| uri.is_web()) || is_same_origin(document, uri)
+            }
+        }
+    }
+
     getters! {
+        redirects: DocumentRedirects,
+        loopback_redirects: bool,
         fresh_at_least: Duration,
         fresh_at_most: Duration,
         allow_loopback: bool,

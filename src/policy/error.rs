@@ -1,7 +1,11 @@
 //! Why a policy cannot be built.
 
+mod parts;
+
 use std::time::Duration;
 
+pub use self::parts::{IssuersError, ResourcesError};
+use super::members::MemberError;
 use crate::value::scope::ScopeError;
 use crate::value::text::log_text;
 
@@ -351,16 +355,61 @@ pub enum PolicyError {
         /// The `client_id`.
         client_id: String,
     },
+    /// A declared class of logins cannot be one (RFC 9470 §3).
+    #[error(
+        "acr value '{}' is refused: the class of a login is 1 to 128 printable ASCII characters \
+         without a quote and a backslash (RFC 9470 §3). Correct the argument of acr_values().",
+        log_text(acr)
+    )]
+    AcrValue {
+        /// The value as it was given.
+        acr: String,
+    },
+    /// A class of logins is declared twice.
+    #[error("acr value '{}' is refused: it is declared twice. Name it once.", log_text(acr))]
+    AcrRepeated {
+        /// The value as it was given.
+        acr: String,
+    },
     /// The code of a 429 is not an error code (OAuth 2.1 §3.2.4), or one that makes clients drop
-    /// their tokens or registration.
+    /// their tokens or registration, or begin a new login.
     #[error(
         "error code '{}' of status 429 is refused: it is printable ASCII without quote and backslash \
-         (OAuth 2.1 §3.2.4), and none that makes a client drop its tokens, as invalid_grant does. \
+         (OAuth 2.1 §3.2.4), and none that makes a client drop its tokens, as invalid_grant does, or begin a new login. \
          Set another with RateRules::with_error_code().",
         log_text(code)
     )]
     RateErrorCode {
         /// The code as it was given.
         code: &'static str,
+    },
+    /// A resource, or its description, is refused.
+    #[error(transparent)]
+    Resources(#[from] ResourcesError),
+    /// Several issuers, or a former one, cannot have these rules.
+    #[error(transparent)]
+    Issuers(#[from] IssuersError),
+    /// A member cannot be added to the server's metadata.
+    #[error(
+        "metadata_member '{}' is refused: {error}. Correct it, or leave it out.",
+        log_text(member)
+    )]
+    Member {
+        /// The name of the member.
+        member: String,
+        /// The rule.
+        error: MemberError,
+    },
+    /// A pattern of hosts is none.
+    #[error(
+        "pattern '{}' in {setting}() is refused: a pattern is a host, or '*.' and a host of at least \
+         two labels, with a port if it is not the default, and nothing else. Correct it.",
+        log_text(pattern)
+    )]
+    HostPattern {
+        /// The setter.
+        setting: &'static str,
+        /// The pattern as it was given.
+        pattern: String,
     },
 }

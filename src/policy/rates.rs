@@ -226,7 +226,17 @@ impl Policy {
         };
         let own_limit = self.rate_rules.client_limit(client);
         let limit = own_limit.unwrap_or(self.limits.token_requests_per_minute);
-        RateBucket { key: key(name), limit }
+        RateBucket { key: key(self.of_issuer(name)), limit }
+    }
+
+    /// Returns the name of a bucket, apart from those of other issuers with these rules: a host may
+    /// keep the windows of all issuers in one place (TENANT-20).
+    fn of_issuer<'a>(&self, name: Cow<'a, str>) -> Cow<'a, str> {
+        if self.is_at_root {
+            return name;
+        }
+        // No name of a client begins with a tab.
+        format!("\t{}\n{name}", self.issuer()).into()
     }
 
     /// Returns the key that a failed authentication counts towards.

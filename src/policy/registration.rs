@@ -1,6 +1,8 @@
 //! How clients register themselves (RFC 7591, RFC 7592).
 
+use super::domains::HostPatterns;
 use crate::value::secret::Digest;
+use crate::value::uri::{Uri, leads_to_loopback};
 
 /// The rules of dynamic client registration (RFC 7591) and its management (RFC 7592).
 ///
@@ -19,16 +21,30 @@ use crate::value::secret::Digest;
 /// assert!(invited.initial_access_tokens().is_some());
 /// ```
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent yes or no of the operator's, set by its own name"
+)]
 #[must_use = "rules do nothing until a policy is built with them"]
 pub struct RegistrationRules {
     pub(crate) initial_access_tokens: Option<Vec<Digest>>,
     pub(crate) management: bool,
     pub(crate) strict_application_type: bool,
+    pub(crate) redirect_hosts: Option<HostPatterns>,
+    pub(crate) loopback_redirects: bool,
+    pub(crate) private_use_redirects: bool,
 }
 
 impl Default for RegistrationRules {
     fn default() -> Self {
-        Self { initial_access_tokens: None, management: true, strict_application_type: false }
+        Self {
+            initial_access_tokens: None,
+            management: true,
+            strict_application_type: false,
+            redirect_hosts: None,
+            loopback_redirects: true,
+            private_use_redirects: true,
+        }
     }
 }
 
@@ -59,6 +75,45 @@ impl RegistrationRules {
         Self { strict_application_type: strict, ..self }
     }
 
+    /// Sets the hosts that a client may redirect to: each a host, or `*.` and a host for every name
+    /// below it. Default: every host.
+    ///
+    /// It counts for clients that have registered before, at their next authorization. Clients of
+    /// hosts that nobody has listed cannot connect.
+    pub fn with_redirect_hosts(
+        self,
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Self { redirect_hosts: Some(HostPatterns::parse(patterns)), ..self }
+    }
+
+    /// Sets whether a client may redirect to a loopback address. Default: `true`, because clients on
+    /// the user's own device need it (RFC 8252 §7.3).
+    ///
+    /// With `true`, any program on the user's device can claim to be such a client.
+    pub fn with_loopback_redirects(self, allow: bool) -> Self {
+        Self { loopback_redirects: allow, ..self }
+    }
+
+    /// Sets whether a client may redirect to a private-use scheme that the
+    /// [rules for redirect URIs](super::PolicyBuilder::redirect_rules) admit. Default: `true`.
+    ///
+    /// With `true`, any program on the user's device can claim the scheme.
+    pub fn with_private_use_redirects(self, allow: bool) -> Self {
+        Self { private_use_redirects: allow, ..self }
+    }
+
+    /// Returns whether a client that registers itself may have this redirect URI.
+    pub(crate) fn admits_redirect(&self, uri: &str) -> bool {
+        if !Uri::split(uri).is_some_and(|uri| uri.is_web()) {
+            return self.private_use_redirects;
+        }
+        if leads_to_loopback(uri) {
+            return self.loopback_redirects;
+        }
+        self.redirect_hosts.as_ref().is_none_or(|hosts| hosts.matches(uri))
+    }
+
     /// Returns the digests of the initial access tokens, or `None` if anybody can register.
     pub fn initial_access_tokens(&self) -> Option<&[Digest]> {
         self.initial_access_tokens.as_deref()
@@ -67,5 +122,7 @@ impl RegistrationRules {
     getters! {
         management: bool,
         strict_application_type: bool,
+        loopback_redirects: bool,
+        private_use_redirects: bool,
     }
 }

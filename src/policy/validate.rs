@@ -1,46 +1,72 @@
 //! Checks a policy: one that could not work, or that would advertise what it cannot keep, is
 //! refused when it is built and not at a request.
 
+mod resources;
 mod urls;
 
 use std::time::Duration;
 
-use self::urls::{check_endpoints, check_issuer};
+use self::resources::check_resources;
+use self::urls::check_endpoints;
+pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
-use super::{IntrospectionRules, Lifetimes, Limits, Policy, PolicyError};
+use super::members::Document;
+use super::{
+    IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
+};
 use crate::reason::ErrorCode;
+use crate::value::acr::is_acr;
+use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::LoopbackPorts;
-use crate::value::resource;
 use crate::value::scope::{Scope, is_token};
 use crate::value::uri::is_server_url;
 
-/// The longest lifetime: longer than any grant, short enough for every clock and database.
-const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
-/// The most resources: a token keeps which of them it is for as the bits of one word.
-const RESOURCE_LIMIT: usize = 64;
-
 /// Checks every rule that a policy can break. `named` are the endpoints that the host named.
-pub(super) fn check(
-    policy: &Policy,
-    named: &NamedEndpoints,
-    loopback_http: bool,
-) -> Result<(), PolicyError> {
-    check_issuer(&policy.issuer, loopback_http)?;
-    check_endpoints(policy, named, loopback_http)?;
-    check_troubleshooting_url(policy, loopback_http)?;
+pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), PolicyError> {
+    check_issuer(policy.issuer(), policy.loopback_http)?;
+    check_former_issuers(policy)?;
+    check_endpoints(policy, named)?;
+    check_troubleshooting_url(policy)?;
+    check_members(policy)?;
+    check_hosts(policy)?;
     check_scopes(policy)?;
-    check_resources(policy, loopback_http)?;
+    check_resources(policy)?;
     check_lifetimes(policy)?;
     check_limits(&policy.limits)?;
     check_rates(policy)?;
+    check_logins(policy)?;
     check_introspection(policy)?;
     check_registration(policy)?;
     check_documents(policy)
 }
 
-fn check_troubleshooting_url(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
+fn check_former_issuers(policy: &Policy) -> Result<(), PolicyError> {
+    let is_wrong = |former: &&Issuer| former.as_str().is_empty() || **former == policy.issuer;
+    match policy.former_issuers.iter().find(is_wrong) {
+        Some(former) => Err(IssuersError::Former { issuer: former.as_str().to_owned() }.into()),
+        None => Ok(()),
+    }
+}
+
+fn check_members(policy: &Policy) -> Result<(), PolicyError> {
+    let checked = policy.metadata_members.check(Document::Server);
+    checked.map_err(|(member, error)| PolicyError::Member { member, error })
+}
+
+fn check_hosts(policy: &Policy) -> Result<(), PolicyError> {
+    let hosts = policy.registration.as_ref().and_then(|rules| rules.redirect_hosts.as_ref());
+    let redirect = hosts.and_then(|hosts| Some(("with_redirect_hosts", hosts.invalid()?)));
+    match policy.domains.invalid().or(redirect) {
+        Some((setting, pattern)) => {
+            Err(PolicyError::HostPattern { setting, pattern: pattern.to_owned() })
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_troubleshooting_url(policy: &Policy) -> Result<(), PolicyError> {
     match policy.troubleshooting_url() {
-        Some(url) if !is_server_url(url, loopback_http) => {
+        Some(url) if !is_server_url(url, policy.loopback_http) => {
             Err(PolicyError::TroubleshootingUrl { url: url.to_owned() })
         }
         _ => Ok(()),
@@ -83,38 +109,6 @@ fn check_declared(
     Ok(())
 }
 
-fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
-    if policy.resources.is_empty() {
-        return Err(PolicyError::ResourceMissing);
-    }
-    let count = policy.resources.len();
-    if count > RESOURCE_LIMIT {
-        return Err(PolicyError::ResourcesTooMany { count });
-    }
-    for (position, own) in policy.resources.iter().enumerate() {
-        let resource = own.identifier.clone();
-        if !is_server_url(&resource, loopback_http) {
-            return Err(PolicyError::Resource { resource });
-        }
-        // Two resources that differ only in a final slash would have their metadata at the same URL
-        // (RFC 9728 §3.1).
-        let mut earlier = policy.resources.iter().take(position);
-        if earlier.any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url)) {
-            return Err(PolicyError::ResourceRepeated { resource });
-        }
-        if own.scopes.iter().any(|scope| scope == "offline_access") {
-            return Err(PolicyError::OfflineAccess { resource });
-        }
-        check_declared(policy, "resource", &own.scopes)?;
-    }
-    match &policy.default_resource {
-        Some(default) if !policy.resources.iter().any(|own| own.identifier == *default) => {
-            Err(PolicyError::DefaultResource { resource: default.clone() })
-        }
-        _ => Ok(()),
-    }
-}
-
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
     let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } =
         policy.lifetimes;
@@ -127,6 +121,9 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
         ("unused_client", Some(unused_client)),
     ] {
         value.map_or(Ok(()), |value| check_countable(lifetime, value))?;
+    }
+    for (lifetime, value) in policy.unverified_lifetimes.named() {
+        check_countable(lifetime, value)?;
     }
     if code > Duration::from_secs(600) {
         return Err(PolicyError::CodeLifetime { value: code });
@@ -146,9 +143,7 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
 }
 
 fn check_countable(lifetime: &'static str, value: Duration) -> Result<(), PolicyError> {
-    let is_countable =
-        value.subsec_nanos() == 0 && (Duration::from_secs(1)..=LONGEST).contains(&value);
-    if is_countable { Ok(()) } else { Err(PolicyError::Lifetime { lifetime, value }) }
+    if is_countable(value) { Ok(()) } else { Err(PolicyError::Lifetime { lifetime, value }) }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
@@ -192,16 +187,36 @@ fn check_rates(policy: &Policy) -> Result<(), PolicyError> {
     let code = rules.error_code;
     let is_code = !code.is_empty()
         && code.bytes().all(|b| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'));
-    // Clients that read one of these drop their tokens or their registration.
+    // Clients that read one of these drop their tokens or their registration, or send the user to
+    // a new login.
     let is_fatal = [
         ErrorCode::InvalidGrant,
         ErrorCode::InvalidClient,
         ErrorCode::UnauthorizedClient,
         ErrorCode::InvalidToken,
+        ErrorCode::LoginRequired,
+        ErrorCode::ConsentRequired,
+        ErrorCode::InteractionRequired,
+        ErrorCode::AccountSelectionRequired,
+        ErrorCode::UnmetAuthenticationRequirements,
+        ErrorCode::InsufficientUserAuthentication,
     ]
     .into_iter()
     .any(|fatal| fatal.as_str() == code);
     if is_code && !is_fatal { Ok(()) } else { Err(PolicyError::RateErrorCode { code }) }
+}
+
+fn check_logins(policy: &Policy) -> Result<(), PolicyError> {
+    for (position, own) in policy.acr_values.iter().enumerate() {
+        let acr = own.clone();
+        if !is_acr(&acr) {
+            return Err(PolicyError::AcrValue { acr });
+        }
+        if policy.acr_values.iter().take(position).any(|earlier| *earlier == acr) {
+            return Err(PolicyError::AcrRepeated { acr });
+        }
+    }
+    check_countable("remember_for", policy.consent_rules.remember_for)
 }
 
 fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
@@ -215,7 +230,7 @@ fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
     if let Some(member) = rules.properties().filter(|name| IntrospectionRules::is_reserved(name)) {
         return Err(PolicyError::IntrospectionMember { member: member.to_owned() });
     }
-    match rules.callers.iter().find(|(_, resource)| policy.resource(resource).is_none()) {
+    match rules.callers.iter().find(|(_, resource)| policy.declared_resource(resource).is_none()) {
         Some((client_id, resource)) => Err(PolicyError::IntrospectionResource {
             client_id: client_id.clone(),
             resource: resource.clone(),

@@ -1,11 +1,14 @@
 //! A call to a protected resource (OAuth 2.1 §5.1.1): its bearer token, and what the operation
 //! needs.
 
+use super::login::Login;
 use super::parameters::{Parameter, for_each_parameter};
 use super::parts::{Authorization, RequestParts};
+use crate::moment::Timestamp;
 use crate::policy::{Policy, Resource};
 use crate::reason::Reason;
-use crate::refusal::Refusal;
+use crate::refusal::{NeededLogin, Refusal};
+use crate::value::acr::is_acr;
 use crate::value::credential::{Credential, Kind};
 use crate::value::text::log_text;
 
@@ -59,6 +62,9 @@ pub struct Needs {
     pub(crate) resource: Resource,
     pub(crate) scopes: Vec<String>,
     pub(crate) billed: bool,
+    pub(crate) login: Option<Box<NeededLogin>>,
+    /// The classes of logins that the policy declares.
+    declared_acr: Box<[String]>,
 }
 
 /// Why a policy has nothing that satisfies these needs.
@@ -77,6 +83,16 @@ pub enum NeedsError {
         /// The identifier as it was given.
         resource: String,
     },
+    /// The resource is a template. A token is for one resource of it, and a call is to one.
+    #[error(
+        "resource '{}' is refused: it is a template, and a call is to one resource of it. Name the \
+         resource that is called, with the values of the variables.",
+        log_text(resource)
+    )]
+    Template {
+        /// The template.
+        resource: String,
+    },
     /// The policy does not declare the scope token: no client can be granted it.
     #[error(
         "scope '{}' is refused: the policy does not declare it, so that no client could be granted \
@@ -93,6 +109,17 @@ pub enum NeedsError {
          means nothing to a resource (MCP, Scope Selection Strategy). Leave it out."
     )]
     OfflineAccess,
+    /// The class of a login cannot be one, or the policy declares classes and this is none of them.
+    #[error(
+        "acr '{}' is refused: it is none of the classes of logins that the policy declares, or \
+         cannot be one (RFC 9470 §3), so that no login could have it. Correct it, or declare it \
+         with PolicyBuilder::acr_values().",
+        log_text(acr)
+    )]
+    AcrUnknown {
+        /// The class as it was given.
+        acr: String,
+    },
 }
 
 impl Policy {
@@ -102,13 +129,34 @@ impl Policy {
     /// [include](crate::policy::PolicyBuilder::scope_implies) them. With an empty scope, any token
     /// for the resource suffices.
     ///
+    /// A resource of a [template](crate::policy::PolicyBuilder::resource) is named by its own URL,
+    /// with the values of the variables. Take the tenant from the URL that was called, never from
+    /// the token.
+    ///
     /// # Errors
     /// Returns [`NeedsError`] if the policy has no such resource, or does not declare a scope
     /// token. Such an operation would refuse every call.
     pub fn needs(&self, resource: &str, scope: &str) -> Result<Needs, NeedsError> {
-        let Some(own) = self.resource(resource) else {
-            return Err(NeedsError::ResourceUnknown { resource: resource.to_owned() });
-        };
+        match self.resource(resource) {
+            Some(own) => self.needs_at(&own, scope),
+            None if self.declared_resource(resource).is_some() => {
+                Err(NeedsError::Template { resource: resource.to_owned() })
+            }
+            None => Err(NeedsError::ResourceUnknown { resource: resource.to_owned() }),
+        }
+    }
+
+    /// Returns the needs of an operation of a resource that the policy does not know, such as one of
+    /// [`AuthorizationRequest::with_resources`](super::AuthorizationRequest::with_resources). A
+    /// resource of the policy is [named](Self::needs).
+    ///
+    /// # Errors
+    /// Returns [`NeedsError`] if the resource is a template, or the policy does not declare a scope
+    /// token.
+    pub fn needs_at(&self, resource: &Resource, scope: &str) -> Result<Needs, NeedsError> {
+        if resource.is_template() {
+            return Err(NeedsError::Template { resource: resource.identifier().to_owned() });
+        }
         let mut scopes: Vec<String> = Vec::new();
         for token in scope.split(' ').filter(|token| !token.is_empty()) {
             if !self.knows_scope(token) {
@@ -121,7 +169,8 @@ impl Policy {
                 scopes.push(token.to_owned());
             }
         }
-        Ok(Needs { resource: own.clone(), scopes, billed: false })
+        let declared_acr = self.acr_values().map(str::to_owned).collect();
+        Ok(Needs { resource: resource.clone(), scopes, billed: false, login: None, declared_acr })
     }
 }
 
@@ -131,6 +180,40 @@ impl Needs {
     #[must_use = "the needs of a billed call are the ones returned"]
     pub fn billed(self) -> Self {
         Self { billed: true, ..self }
+    }
+
+    /// Adds classes of logins (`acr`), of which the user's must be one (RFC 9470 §3). Default: any
+    /// login suffices.
+    ///
+    /// A token whose user signed in otherwise is answered with the challenge
+    /// `insufficient_user_authentication`, from which the client learns what to ask for. It works
+    /// only if the host [passes the class](crate::User::with_login) of each login: a grant without
+    /// one is never served.
+    ///
+    /// # Errors
+    /// [`NeedsError::AcrUnknown`] if the policy declares classes, and one of these is none of them.
+    pub fn acr(mut self, values: &[&str]) -> Result<Self, NeedsError> {
+        for acr in values {
+            let is_declared =
+                self.declared_acr.is_empty() || self.declared_acr.iter().any(|own| own == acr);
+            if !is_acr(acr) || !is_declared {
+                return Err(NeedsError::AcrUnknown { acr: (*acr).to_owned() });
+            }
+        }
+        let login = self.login.get_or_insert_default();
+        login.acr_values.extend(values.iter().map(|acr| (*acr).to_owned()));
+        Ok(self)
+    }
+
+    /// Sets for how many seconds after the user's last login the call is served (RFC 9470 §3).
+    /// Default: any login suffices, however long ago.
+    ///
+    /// No refresh makes a login newer: the client has to authorize again. A grant whose login has
+    /// no known time is never served.
+    #[must_use = "the needs with the recency are the ones returned"]
+    pub fn max_age(mut self, seconds: u32) -> Self {
+        self.login.get_or_insert_default().max_age = Some(seconds);
+        self
     }
 
     /// Returns the resource.
@@ -150,27 +233,46 @@ impl Needs {
     }
 
     /// Judges an access token that its authorization server has described as active (RFC 7662
-    /// §2.2), by its audience and its scope. It is for a resource in another process.
+    /// §2.2), by its audience, its user's login and its scope. It is for a resource in another
+    /// process. `login` is the response's `auth_time` and `acr` (RFC 9470 §6.2), and `now` the time
+    /// of the call.
     ///
     /// # Errors
-    /// Returns the [`Refusal`] with the challenge if the token is for other resources, or its scope
-    /// does not suffice.
+    /// Returns the [`Refusal`] with the challenge if the token is for other resources, or the login
+    /// or the scope does not suffice.
     pub fn judge<'t>(
         &self,
         policy: &Policy,
         audience: impl IntoIterator<Item = &'t str>,
+        login: Option<Login<'_>>,
         scope: &'t str,
+        now: Timestamp,
     ) -> Result<(), Refusal> {
         // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
         // §7.1.4).
-        let own = self.resource.identifier();
+        let own = &self.resource;
         if !audience.into_iter().any(|token_for| policy.is_good_at(token_for, own)) {
             return Err(self.refuse(Reason::AudienceMismatch));
+        }
+        if !self.are_met_by(login, now) {
+            return Err(self.refuse(Reason::LoginInsufficient));
         }
         if !self.are_within(policy, || scope.split(' ')) {
             return Err(self.refuse(Reason::ScopeInsufficient));
         }
         Ok(())
+    }
+
+    /// Returns whether the login is of a class and as recent as is needed. What is not known does
+    /// not suffice.
+    pub(crate) fn are_met_by(&self, login: Option<Login<'_>>, now: Timestamp) -> bool {
+        let Some(needed) = &self.login else { return true };
+        let Some(login) = login else { return false };
+        let is_recent =
+            needed.max_age.is_none_or(|seconds| now.seconds_from(login.time) <= u64::from(seconds));
+        let is_of_class = needed.acr_values.is_empty()
+            || login.acr.is_some_and(|own| needed.acr_values.iter().any(|acr| acr == own));
+        is_recent && is_of_class
     }
 
     /// Returns whether a granted scope has every token that is needed, or one that includes it
@@ -190,7 +292,15 @@ impl Needs {
     /// host that judges calls by more than [`Server::check`](crate::Server::check), such as a
     /// resource that introspects its tokens or draws from a balance.
     pub fn refuse(&self, reason: Reason) -> Refusal {
-        Refusal::challenge(reason, &self.resource, &self.scopes)
+        let refusal = Refusal::challenge(reason, &self.resource, &self.scopes);
+        match &self.login {
+            // What is needed is disclosed only for a token that is good in all else so far (RFC
+            // 9470 §9).
+            Some(login) if reason == Reason::LoginInsufficient => {
+                refusal.needing(NeededLogin::clone(login))
+            }
+            _ => refusal,
+        }
     }
 }
 

@@ -4,14 +4,18 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::document::Fetch;
+use super::login::Login;
 use super::parameters::{Parameter, for_each_parameter};
 use super::parts::RequestParts;
-use crate::moment::Moment;
-use crate::policy::Policy;
+use super::site::Site;
+use crate::grant::Bound;
+use crate::moment::{Moment, Timestamp};
+use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::prompt::RequestDigest;
+use crate::value::properties::Properties;
 
 /// An authorization request that names a client and whose bytes could be decoded. Everything else
 /// is judged when the client is known: only then is it known where an error can be sent.
@@ -28,9 +32,18 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) request: Parameter<'a>,
     pub(crate) request_uri: Parameter<'a>,
     pub(crate) prompt: Parameter<'a>,
+    pub(crate) max_age: Parameter<'a>,
+    pub(crate) login_hint: Parameter<'a>,
+    pub(crate) ui_locales: Parameter<'a>,
+    pub(crate) acr_values: Parameter<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
     /// The result of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
+    /// Resources of this request that the policy does not know.
+    pub(crate) known_resources: &'a [Resource],
+    pub(crate) site: Site,
+    /// What the host adds to a grant whose consent page is skipped.
+    pub(crate) bound: Bound,
 }
 
 /// The user whom the host has authenticated, and the browser session.
@@ -49,6 +62,8 @@ pub struct User<'a> {
     pub(crate) subject: &'a str,
     pub(crate) session: &'a [u8],
     pub(crate) signed_in_for: Option<RequestDigest>,
+    pub(crate) login: Option<Login<'a>>,
+    pub(crate) remembered: Option<GrantId>,
 }
 
 /// Why there is no such user. It is a fault of the host's, not of the request.
@@ -68,6 +83,12 @@ pub enum UserError {
          browser's session."
     )]
     SessionEmpty,
+    /// The class of the login cannot be one.
+    #[error(
+        "the acr is refused: the class of a login is 1 to 128 printable ASCII characters without a \
+         space, a quote and a backslash (RFC 9470 §3). Give the class another name."
+    )]
+    Acr,
 }
 
 impl<'a> User<'a> {
@@ -89,7 +110,7 @@ impl<'a> User<'a> {
         if session.is_empty() {
             return Err(UserError::SessionEmpty);
         }
-        Ok(Self { subject, session, signed_in_for: None })
+        Ok(Self { subject, session, signed_in_for: None, login: None, remembered: None })
     }
 
     /// Records that the user has signed in for this request, or has chosen this account for it, in
@@ -101,6 +122,34 @@ impl<'a> User<'a> {
     #[must_use = "the user who has signed in is the one returned"]
     pub const fn signed_in_for(self, request: RequestDigest) -> Self {
         Self { signed_in_for: Some(request), ..self }
+    }
+
+    /// Sets when and how the user last signed in. Default: unknown, which is too old for every
+    /// `max_age` and of no class.
+    ///
+    /// The login is kept in the grant, and never changes: resources may need a class or a recency
+    /// of it ([`Needs::acr`](crate::Needs::acr), [`Needs::max_age`](crate::Needs::max_age)), and
+    /// introspection returns it. So pass it with the consent page and with its answer, or with
+    /// neither.
+    #[must_use = "the user with the login is the one returned"]
+    pub const fn with_login(self, login: Login<'a>) -> Self {
+        Self { login: Some(login), ..self }
+    }
+
+    /// Names an earlier grant of the user to this client, whose consent may be remembered
+    /// ([`ConsentRules`](crate::policy::ConsentRules)). Default: none, and the user is asked.
+    ///
+    /// It is a hint. The record of the grant decides, and costs one read. Where the host gets it is
+    /// its choice:
+    ///
+    /// - [`Connections::asked`](crate::response::Connections::asked), from the user's list of
+    ///   connections: no state of its own, and a list for each request.
+    /// - a cookie for each client, with [`ConsentPage::grant_id`](crate::ConsentPage::grant_id) of
+    ///   the page that the user allowed. It needs no signature: a foreign or invented id leads to
+    ///   the consent page.
+    #[must_use = "the user with the grant is the one returned"]
+    pub const fn remembering(self, grant: GrantId) -> Self {
+        Self { remembered: Some(grant), ..self }
     }
 
     /// Returns the host's name of the account.
@@ -137,9 +186,65 @@ impl<'a> AuthorizationRequest<'a> {
             .map_err(|fault| Refusal::of(fault, Endpoint::Authorization))
     }
 
+    /// Binds these properties to the grant if the client [skips](crate::client::ConsentMode::Skip)
+    /// its consent page. Default: none. The answer of a consent page
+    /// [has its own](super::ConsentDecision::with_properties), and a remembered consent has those of
+    /// the earlier grant.
+    pub fn with_properties(mut self, properties: Properties) -> Self {
+        self.bound.properties = Some(properties);
+        self
+    }
+
+    /// Ends the grant at this time if the client skips its consent page. Default: none. If the time
+    /// is not in the future, the user is asked.
+    pub fn until(mut self, end: Timestamp) -> Self {
+        self.bound.until = Some(end);
+        self
+    }
+
     /// Adds the result of fetching the client's metadata document.
     pub fn with_document(self, fetch: Fetch<'a>) -> Self {
         Self { fetched: Some(fetch), ..self }
+    }
+
+    /// Returns the resources that the request names and the policy does not know. A host that knows
+    /// resources from its database looks these up and passes them to
+    /// [`with_resources`](Self::with_resources).
+    pub fn unknown_resources<'r>(&'r self, policy: &'r Policy) -> impl Iterator<Item = &'r str> {
+        self.resources.iter().map(|own| &**own).filter(|own| policy.resource(own).is_none())
+    }
+
+    /// Adds resources that the policy does not know, for this request alone. A resource of the
+    /// policy is preferred to one with the same identifier.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let query = format!("{}&resource=https%3A%2F%2Facme.example%2Fmcp", example::QUERY);
+    /// # let request = example::get(&query);
+    /// # let alice = example::alice();
+    /// use grantcore::AuthorizationStep;
+    /// use grantcore::policy::Resource;
+    /// use grantcore::request::AuthorizationRequest;
+    ///
+    /// let request = AuthorizationRequest::parse(&request, Some(alice), server.policy())?;
+    /// let mut found = Vec::new();
+    /// for resource in request.unknown_resources(server.policy()) {
+    ///     // Look it up in the database of tenants.
+    ///     found.push(Resource::new(resource, "notes")?);
+    /// }
+    /// let step = server.authorize_parsed(request.with_resources(&found), "").await?;
+    /// assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_resources<'b>(self, resources: &'b [Resource]) -> AuthorizationRequest<'b>
+    where
+        'a: 'b,
+    {
+        AuthorizationRequest { known_resources: resources, ..self }
     }
 
     fn read(
@@ -166,8 +271,15 @@ impl<'a> AuthorizationRequest<'a> {
             request: Parameter::default(),
             request_uri: Parameter::default(),
             prompt: Parameter::default(),
+            max_age: Parameter::default(),
+            login_hint: Parameter::default(),
+            ui_locales: Parameter::default(),
+            acr_values: Parameter::default(),
             resources: Vec::new(),
             fetched: None,
+            known_resources: &[],
+            site: request.site,
+            bound: Bound::default(),
         };
         for_each_parameter(input, policy.limits(), |name, value| match name {
             "client_id" => client_id.set(value),
@@ -181,6 +293,10 @@ impl<'a> AuthorizationRequest<'a> {
             "request" => read.request.set(value),
             "request_uri" => read.request_uri.set(value),
             "prompt" => read.prompt.set(value),
+            "max_age" => read.max_age.set(value),
+            "login_hint" => read.login_hint.set(value),
+            "ui_locales" => read.ui_locales.set(value),
+            "acr_values" => read.acr_values.set(value),
             "resource" => read.resources.push(value),
             _ => {}
         })?;
@@ -192,12 +308,14 @@ impl<'a> AuthorizationRequest<'a> {
     }
 
     /// Returns the id of the grant that this request makes: drawn, or, where the policy refuses
-    /// reused challenges, derived from client and challenge. Creating the record then finds a
+    /// reused challenges, derived from issuer, client and challenge. Creating the record then finds a
     /// second use.
     pub(crate) fn grant_id(&self, policy: &Policy, moment: &Moment) -> GrantId {
         match self.code_challenge.get() {
             Some(challenge) if policy.refuses_reused_challenges() => {
-                GrantId::of(&[self.client_id.as_bytes(), b"\n", challenge.as_bytes()].concat())
+                // The challenges of one issuer are not used at another one.
+                let parts = [policy.issuer(), &*self.client_id, challenge];
+                GrantId::of(parts.join("\n").as_bytes())
             }
             _ => moment.entropy.grant_id(),
         }
@@ -216,6 +334,10 @@ impl<'a> AuthorizationRequest<'a> {
             ("request", &self.request),
             ("request_uri", &self.request_uri),
             ("prompt", &self.prompt),
+            ("max_age", &self.max_age),
+            ("login_hint", &self.login_hint),
+            ("ui_locales", &self.ui_locales),
+            ("acr_values", &self.acr_values),
         ]
         .into_iter()
         .find_map(|(name, slot)| slot.repeated.then_some(name))
@@ -233,6 +355,10 @@ impl<'a> AuthorizationRequest<'a> {
             self.code_challenge.get(),
             self.code_challenge_method.get(),
             self.prompt.get(),
+            self.max_age.get(),
+            self.login_hint.get(),
+            self.ui_locales.get(),
+            self.acr_values.get(),
         ];
         let resources = self.resources.iter().map(|resource| Some(&**resource));
         let mut text = Vec::with_capacity(512);

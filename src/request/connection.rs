@@ -4,12 +4,14 @@
 
 use crate::grant::{Grant, GrantState, RevocationCause};
 use crate::keys::GrantList;
+use crate::policy::Issuers;
 use crate::value::credential::GrantId;
 
 /// A request for the list of a user's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionList<'a> {
     pub(crate) list: GrantList<'a>,
+    pub(crate) issuers: Issuers,
 }
 
 impl<'a> ConnectionList<'a> {
@@ -17,7 +19,14 @@ impl<'a> ConnectionList<'a> {
     /// and pending consents are not connections, so the list can have fewer entries than `limit`
     /// although more grants follow.
     pub fn new(subject: &'a str, after: Option<GrantId>, limit: usize) -> Self {
-        Self { list: GrantList::Page { subject, after, limit } }
+        Self { list: GrantList::Page { subject, after, limit }, issuers: Issuers::Own }
+    }
+
+    /// Sets whose grants are listed, where several issuers share one store. Default:
+    /// [`Issuers::Own`].
+    #[must_use = "the request with the issuers is the one returned"]
+    pub fn of_issuers(self, issuers: Issuers) -> Self {
+        Self { issuers, ..self }
     }
 }
 

@@ -116,7 +116,17 @@ impl Members {
         let uris = texts(self.redirect_uris, Reason::MetadataRedirectUris)?.unwrap_or_default();
         let application_type =
             description.application_type.filter(|_| from == Source::Registration);
-        let redirect_uris = redirects::select(uris, application_type, policy, &mut dropped)?;
+        let document = self.client_id.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let admits = |uri: &str| match from {
+            Source::Registration => {
+                policy.registration().is_none_or(|rules| rules.admits_redirect(uri))
+            }
+            Source::Document => {
+                policy.client_documents().is_none_or(|rules| rules.admits_redirect(document, uri))
+            }
+        };
+        let redirect_uris =
+            redirects::select(uris, application_type, admits, policy, &mut dropped)?;
         let auth_method = match from {
             Source::Registration => methods.for_registration(policy.auth_methods())?,
             Source::Document => methods.for_document()?,
@@ -140,8 +150,12 @@ impl ClientMetadata {
             ClientError::RedirectUrisMissing => Reason::RedirectUrisMissing.into(),
             ClientError::RedirectUrisTooMany { .. } => Reason::RedirectUrisTooMany.into(),
             ClientError::GrantTypes
+            | ClientError::Lifetime { .. }
+            | ClientError::LifetimeTooLong { .. }
+            | ClientError::Issuer { .. }
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
+            | ClientError::ConsentSkipped
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }

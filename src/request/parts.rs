@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::parameters::Malformed;
+use super::site::Site;
 use crate::policy::Limits;
 use crate::reason::Reason;
 use crate::refusal::Fault;
@@ -39,6 +40,12 @@ pub struct RequestParts<'a> {
     /// If it is empty, token requests are limited by client alone, so that a stranger can use up
     /// the limit of a client, and all registrations share one limit.
     pub source: &'a str,
+    /// The site whose page sent the browser here. Only the authorization endpoint reads it, where
+    /// the policy [remembers consents](crate::policy::Remember::HttpsRedirect) of public clients.
+    ///
+    /// A host that repeats a request after a sign-in passes the site of the first request: by then
+    /// the browser comes from the host's own login page.
+    pub site: Site,
     /// The body. A host should read at most one byte more than [`Limits::request_bytes`].
     pub body: &'a [u8],
 }
@@ -52,6 +59,7 @@ impl fmt::Debug for RequestParts<'_> {
             .field("content_type", &self.content_type)
             .field("authorization", &self.authorization)
             .field("source", &self.source)
+            .field("site", &self.site)
             .field("body_bytes", &self.body.len())
             .finish()
     }
@@ -244,6 +252,7 @@ impl<'a> RequestParts<'a> {
             content_type: (&parts.headers).into(),
             authorization: (&parts.headers).into(),
             source: "",
+            site: (&parts.headers).into(),
             body,
         }
     }

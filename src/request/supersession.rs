@@ -1,7 +1,7 @@
 //! A request to end the older of two grants of one user at one place. A server makes it after a
 //! redemption, under the policy's [`Supersede`](crate::policy::Supersede).
 
-use crate::grant::{Grant, Phase};
+use crate::grant::{Consent, Grant, Phase};
 use crate::moment::Timestamp;
 use crate::value::credential::GrantId;
 
@@ -33,6 +33,14 @@ impl GrantSupersession {
         };
         let (own_order, other_order) = (order(own)?, order(other)?);
         if own_order == other_order || !own.terms().is_same_place(other.terms()) {
+            return None;
+        }
+        // A grant spares the one whose consent it remembers: the next request would be asked. The
+        // two may have been redeemed in one second, so that either is the older.
+        let remembers = |one: &Grant, two: &Grant| {
+            one.terms().consent() == Consent::Remembered { of: two.id() }
+        };
+        if remembers(own, other) || remembers(other, own) {
             return None;
         }
         Some(if own_order < other_order { own } else { other })

@@ -81,6 +81,16 @@ impl Access {
         self.token.resources.of(self.grant.resources())
     }
 
+    /// Returns when the user last signed in before the consent, if the host knew it.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.grant.terms().login().map(|login| login.time)
+    }
+
+    /// Returns the class of that login, if the host knew it.
+    pub fn acr(&self) -> Option<&str> {
+        self.grant.terms().login().and_then(|login| login.acr.as_deref())
+    }
+
     /// Returns the id of this call in the audit log.
     pub fn correlation(&self) -> CorrelationId {
         self.correlation

@@ -4,16 +4,18 @@
 use std::sync::Arc;
 
 use super::document::DocumentRequest;
+use super::redirect::Redirect;
 use crate::client::{Client, Registration};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::{GrantId, Issued};
-use crate::value::prompt::{PromptWords, RequestDigest};
+use crate::value::hints::Hints;
+use crate::value::prompt::RequestDigest;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::uri::{Uri, is_page};
 
-/// The next step of a valid authorization request. No code exists yet.
+/// The next step of a valid authorization request. Except in the last, no code exists yet.
 ///
 /// ```
 #[doc = include_str!("../doc_setup.txt")]
@@ -50,6 +52,9 @@ pub enum AuthorizationStep {
     /// occurs only if the policy [accepts such
     /// clients](crate::policy::PolicyBuilder::client_documents).
     NeedsDocument(DocumentRequest),
+    /// Redirect the browser to the client, with the code: no page is needed. This step occurs only
+    /// if the policy or the client [remembers or skips](crate::policy::ConsentRules) consents.
+    Done(Redirect),
 }
 
 /// The content of a login page.
@@ -77,7 +82,17 @@ pub struct LoginPage {
     pub(crate) client: Arc<Client>,
     pub(crate) redirect_uri: VerifiedRedirectUri,
     pub(crate) request: RequestDigest,
-    pub(crate) prompt: PromptWords,
+    pub(crate) wanted: WantedLogin,
+    pub(crate) hints: Hints,
+}
+
+/// What a sign-in must do.
+#[derive(Debug, Default)]
+pub(crate) struct WantedLogin {
+    pub(crate) fresh: bool,
+    pub(crate) choose_account: bool,
+    /// The classes of which the login must be one. Empty: any suffices.
+    pub(crate) acr_values: Box<[Box<str>]>,
 }
 
 /// The content of the consent page, and the ticket that its form sends back (OAuth 2.1 §7.9; RFC
@@ -114,6 +129,9 @@ pub struct ConsentPage {
     pub(crate) ticket: Issued,
     pub(crate) client: Arc<Client>,
     pub(crate) grant: Arc<Grant>,
+    pub(crate) resource_variables: Vec<(String, String)>,
+    pub(crate) domain_trusted: bool,
+    pub(crate) hints: Hints,
 }
 
 impl LoginPage {
@@ -144,15 +162,23 @@ impl LoginPage {
         self.request
     }
 
-    /// Returns whether the user must sign in again, even if a user is signed in (`prompt=login`).
+    /// Returns whether the user must sign in again, even if a user is signed in (`prompt=login`, or
+    /// a login that is older than [`max_age`](Self::max_age)).
     pub fn fresh(&self) -> bool {
-        self.prompt.login
+        self.wanted.fresh
     }
 
     /// Returns whether the user must choose an account, even if a user is signed in
     /// (`prompt=select_account`).
     pub fn choose_account(&self) -> bool {
-        self.prompt.select_account
+        self.wanted.choose_account
+    }
+
+    /// Returns the classes of logins of which one is necessary (`acr`), all of them declared by the
+    /// policy. None: any login suffices. A host that cannot offer one [gives the login
+    /// up](crate::Server::give_up_login).
+    pub fn needed_acr_values(&self) -> impl Iterator<Item = &str> {
+        self.wanted.acr_values.iter().map(|acr| &**acr)
     }
 }
 
@@ -272,6 +298,19 @@ impl ConsentPage {
         self.grant.resources()
     }
 
+    /// Returns the variables of the requested resources that are of a template, each with its value:
+    /// the tenant that the client asks for. Deny the request if the user does not belong to it.
+    pub fn resource_variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resource_variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Returns whether the client's document is at a domain that the operator
+    /// [trusts](crate::policy::DomainRules::with_trusted), and the answer goes to the origin of that
+    /// document.
+    pub fn domain_trusted(&self) -> bool {
+        self.domain_trusted
+    }
+
     /// Returns when the ticket of the page expires.
     pub fn expires(&self) -> Timestamp {
         self.grant.expires()
@@ -287,3 +326,41 @@ impl ConsentPage {
 fn shown_page(uri: Option<&String>) -> Option<&str> {
     uri.map(String::as_str).filter(|uri| is_page(uri))
 }
+
+/// Makes the getters of the hints for a page.
+macro_rules! hints {
+    ($page:ty) => {
+        /// # Hints of the client
+        ///
+        /// They change nothing but what the user is shown (OpenID Connect Core §3.1.2.1). Each is
+        /// bounded, and what breaks its bound is left out. They are the client's own words: escape
+        /// them for HTML.
+        impl $page {
+            /// Returns who the client believes the user is, for the name field of the login form:
+            /// at most 256 bytes without control characters.
+            pub fn login_hint(&self) -> Option<&str> {
+                self.hints.login_hint.as_deref()
+            }
+
+            /// Returns the languages that the user prefers, the best first: at most 8 language
+            /// tags.
+            pub fn ui_locales(&self) -> impl Iterator<Item = &str> {
+                self.hints.ui_locales.iter().map(|locale| &**locale)
+            }
+
+            /// Returns the classes of logins that the client asks for, the best first: at most 8,
+            /// whether or not the policy declares them.
+            pub fn acr_values(&self) -> impl Iterator<Item = &str> {
+                self.hints.acr_values.iter().map(|acr| &**acr)
+            }
+
+            /// Returns for how many seconds after a login the client accepts it.
+            pub fn max_age(&self) -> Option<u64> {
+                self.hints.max_age
+            }
+        }
+    };
+}
+
+hints!(LoginPage);
+hints!(ConsentPage);

@@ -26,8 +26,22 @@ impl Challenge {
                 add("error_uri", &explanation);
             }
         }
-        let names_scope =
-            matches!(code, None | Some(ErrorCode::InsufficientScope | ErrorCode::InvalidToken));
+        if let Some(login) = &self.login {
+            if !login.acr_values.is_empty() {
+                add("acr_values", &login.acr_values.join(" "));
+            }
+            if let Some(seconds) = login.max_age {
+                add("max_age", &seconds.to_string());
+            }
+        }
+        let names_scope = matches!(
+            code,
+            None | Some(
+                ErrorCode::InsufficientScope
+                    | ErrorCode::InvalidToken
+                    | ErrorCode::InsufficientUserAuthentication
+            )
+        );
         if names_scope && !self.scope.is_empty() {
             add("scope", &self.scope);
         }

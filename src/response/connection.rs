@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::decision::Loaded;
-use crate::grant::{Active, Grant, Phase};
+use crate::grant::{Active, Consent, Grant, Phase};
 use crate::moment::Timestamp;
+use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::properties::Properties;
@@ -45,14 +46,25 @@ pub struct Connections {
     pub next: Option<GrantId>,
 }
 
+impl Connections {
+    /// Returns the grant by which this client was granted access last by a consent page, for
+    /// [`User::remembering`](crate::User::remembering). `None`: this page of the list has none.
+    pub fn asked(&self, client_id: &str) -> Option<GrantId> {
+        let asked = self.entries.iter().filter(|own| {
+            own.client_id().as_str() == client_id && own.grant.terms().consent() == Consent::Asked
+        });
+        asked.max_by_key(|own| own.created()).map(Connection::grant_id)
+    }
+}
+
 impl Connection {
     /// Returns the connection of these records, or `None` if the grant is not active or has ended.
-    pub(crate) fn of(loaded: &Loaded, clock: Timestamp) -> Option<Self> {
+    pub(crate) fn of(loaded: &Loaded, policy: &Policy, clock: Timestamp) -> Option<Self> {
         let grant = &loaded.grant.as_ref()?.record;
         let client = &loaded.client.as_ref()?.record;
         let Phase::Active(active) = grant.phase() else { return None };
         let now = grant.now(clock);
-        let served = loaded.usable_client(grant.client_id().as_str(), now);
+        let served = loaded.usable_client(grant.client_id().as_str(), policy, now);
         let is_over =
             now >= grant.last_use() || now >= grant.expires() || !loaded.epochs_match(grant);
         if is_over || matches!(served, Err(Reason::ClientUnknown)) {
@@ -75,6 +87,11 @@ impl Connection {
     /// Returns the grant, which is revoked by this id, and identifies the flow in the audit log.
     pub fn grant_id(&self) -> GrantId {
         self.grant.id()
+    }
+
+    /// Returns the issuer that the grant was made at. Its own server revokes the grant.
+    pub fn issuer(&self) -> &str {
+        self.grant.issued_by()
     }
 
     /// Returns the `client_id` of the application.

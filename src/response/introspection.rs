@@ -35,6 +35,10 @@ struct ActiveToken<'a> {
     sub: &'a str,
     aud: Audience<'a>,
     iss: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
     #[serde(flatten)]
     properties: Option<PropertiesMember<'a>>,
 }
@@ -80,6 +84,7 @@ impl Introspected {
         let Some((grant, token)) = &self.0 else {
             return Reply::json(200, &InactiveToken { active: false });
         };
+        let login = grant.terms().login();
         let scope = ScopeText { granted: grant.scope(), subset: token.scope };
         let name = policy.introspection().and_then(IntrospectionRules::properties);
         let properties = name.zip(grant.properties());
@@ -93,6 +98,8 @@ impl Introspected {
             sub: grant.subject().as_str(),
             aud: audience(token.resources.of(grant.resources()).collect()),
             iss: policy.issuer(),
+            auth_time: login.map(|login| login.time.unix_seconds()),
+            acr: login.and_then(|login| login.acr.as_deref()),
             properties: properties.map(|(name, properties)| PropertiesMember { name, properties }),
         };
         Reply::json(200, &body)

@@ -1,7 +1,10 @@
 //! The discovery documents (RFC 8414, RFC 9728): what is on, where it is, and nothing else. The
 //! methods that make them extend [`Policy`].
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value;
 
 use super::reply::Reply;
 use crate::policy::{Policy, Resource, ScopeInfo};
@@ -34,30 +37,53 @@ struct ServerMetadata<'a> {
     authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id_metadata_document_supported: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acr_values_supported: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     protected_resources: Vec<&'a str>,
+    #[serde(flatten)]
+    members: &'a BTreeMap<String, Value>,
 }
 
 /// The metadata of a protected resource (RFC 9728 §2).
 #[derive(Serialize)]
 struct ResourceMetadata<'a> {
     resource: &'a str,
-    authorization_servers: [&'a str; 1],
+    authorization_servers: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
     bearer_methods_supported: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_documentation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_policy_uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_tos_uri: Option<&'a str>,
+    #[serde(flatten)]
+    members: &'a BTreeMap<String, Value>,
 }
 
 /// A discovery document, at one of the URLs where clients look for it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WellKnown {
-    /// The URL.
+    /// The URL. That of a [pattern](Self::is_pattern) has variables in braces.
     pub url: String,
-    /// The response to a GET of the URL.
+    /// The response to a GET of the URL. That of a pattern is 404, because no resource is there.
     pub reply: Reply,
+    is_pattern: bool,
 }
 
 impl WellKnown {
+    /// Returns whether the URL is that of a [resource
+    /// template](crate::policy::PolicyBuilder::resource): one document for each resource of it. The
+    /// response to a request is then [`Policy::resource_document`] of the URL that was called.
+    pub fn is_pattern(&self) -> bool {
+        self.is_pattern
+    }
+
     /// Returns the path of the URL, with the query of a resource's identifier: where to mount the
     /// document, on the URL's host.
     pub fn path(&self) -> &str {
@@ -91,7 +117,14 @@ impl Policy {
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: self.client_documents().map(|_| true),
-            protected_resources: self.resources().iter().map(Resource::identifier).collect(),
+            acr_values_supported: self.acr_values().collect(),
+            protected_resources: self
+                .resources()
+                .iter()
+                .filter(|own| !own.is_template())
+                .map(Resource::identifier)
+                .collect(),
+            members: self.metadata_members().values(),
         })
     }
 
@@ -99,12 +132,14 @@ impl Policy {
     /// Each URL is there once.
     ///
     /// The server's document is served under the well-known suffix between host and path (RFC 8414
-    /// §3.1), after the path, and at the root. With the [OpenID
+    /// §3.1), after the path, and at the root; that of a policy [for another issuer](Self::at) is
+    /// not served at the root. With the [OpenID
     /// alias](crate::policy::PolicyBuilder::openid_alias), it is served under
     /// `openid-configuration` in the same three places. A resource's document is served under the
     /// suffix between host and path (RFC 9728 §3.1). That of the default resource, or of the only
     /// one, is served at the root of its host too. A resource on another host than the issuer's has
-    /// its documents on its own host.
+    /// its documents on its own host. For a resource template there is one
+    /// [pattern](WellKnown::is_pattern).
     ///
     /// ```
     /// let policy = grantcore::Policy::builder("https://auth.example")
@@ -122,15 +157,17 @@ impl Policy {
     /// # Ok::<(), grantcore::policy::PolicyError>(())
     /// ```
     pub fn well_known(&self) -> Vec<WellKnown> {
-        let suffixes = ["oauth-authorization-server", "openid-configuration"];
-        let suffixes = suffixes.into_iter().take(if self.has_openid_alias() { 2 } else { 1 });
-        let servers = suffixes.flat_map(|suffix| {
-            let root = resource::at_root(self.issuer(), suffix);
-            let appended = format!("{}/.well-known/{suffix}", self.issuer().trim_end_matches('/'));
-            [well_known(self.issuer(), suffix), appended, root]
-                .map(|url| WellKnown { url, reply: self.server_metadata() })
-        });
-        let of_resource = |url, own| WellKnown { url, reply: self.resource_metadata(own) };
+        let document = |url, reply| WellKnown { url, reply, is_pattern: false };
+        let servers = self
+            .server_document_urls()
+            .into_iter()
+            .map(|url| document(url, self.server_metadata()));
+        let of_resource = |url, own: &Resource| {
+            if own.is_template() {
+                return WellKnown { url, reply: not_found(), is_pattern: true };
+            }
+            document(url, self.resource_metadata(own))
+        };
         let resources =
             self.resources().iter().map(|own| of_resource(own.metadata_url().to_owned(), own));
         // Last, so that a resource that is a whole origin keeps its own document at the root.
@@ -152,18 +189,58 @@ impl Policy {
         well_known(self.issuer(), "oauth-authorization-server")
     }
 
+    /// Returns the metadata document of the resource whose document is at this URL (RFC 9728 §3.2),
+    /// or `None` if there is none: respond with status 404. The URL is that of the request, with the
+    /// host that was called.
+    ///
+    /// It is needed for [resource templates](crate::policy::PolicyBuilder::resource). A request can
+    /// name any host that matches a template, and learns nothing else from the document.
+    ///
+    /// ```
+    /// let policy = grantcore::Policy::builder("https://auth.example")
+    ///     .resource("https://{org}.notes.example/mcp", "")
+    ///     .build()?;
+    /// let url = "https://acme.notes.example/.well-known/oauth-protected-resource/mcp";
+    /// let document = policy.resource_document(url).ok_or("there is no such resource")?;
+    /// assert!(document.body.contains(r#""resource":"https://acme.notes.example/mcp""#));
+    ///
+    /// let other = "https://acme.notes.example.evil/.well-known/oauth-protected-resource/mcp";
+    /// assert!(policy.resource_document(other).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resource_document(&self, url: &str) -> Option<Reply> {
+        self.resource_of_document(url).map(|own| self.resource_metadata(&own))
+    }
+
     /// Returns a protected resource's metadata document (RFC 9728 §3.2).
     pub fn resource_metadata(&self, resource: &Resource) -> Reply {
+        let description = &resource.description;
+        let others = description.other_issuers.iter().map(String::as_str);
+        let others = others.filter(|other| *other != self.issuer());
         document(&ResourceMetadata {
             resource: resource.identifier(),
-            authorization_servers: [self.issuer()],
+            authorization_servers: std::iter::once(self.issuer()).chain(others).collect(),
             scopes_supported: resource.scopes().collect(),
             bearer_methods_supported: if self.check_rules().bearer_in_body {
                 &["header", "body"]
             } else {
                 &["header"]
             },
+            resource_name: description.name.as_deref(),
+            resource_documentation: description.documentation.as_deref(),
+            resource_policy_uri: description.policy_uri.as_deref(),
+            resource_tos_uri: description.tos_uri.as_deref(),
+            members: description.members.values(),
         })
+    }
+}
+
+/// Returns the response where no document is.
+fn not_found() -> Reply {
+    Reply {
+        status: 404,
+        headers: vec![("content-type", "application/json".into())],
+        body: "{}".to_owned(),
     }
 }
 

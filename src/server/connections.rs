@@ -4,6 +4,7 @@
 use super::{Error, Server};
 use crate::audit::AuditLog;
 use crate::client::ClientStatus;
+use crate::policy::Issuers;
 use crate::request::client_status::ClientStatusChange;
 use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation, RevokedBy};
 use crate::request::narrowing::{GrantNarrowing, Narrowing};
@@ -50,13 +51,29 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Connections, Error<S::Error>> {
+        self.connections_at(Issuers::Own, subject, after, limit).await
+    }
+
+    /// Lists connections as [`connections`](Self::connections) does, of one issuer or of all that
+    /// share the store. The server of the connection's own
+    /// [issuer](crate::Connection::issuer) revokes it.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the store or the accounts failed.
+    pub async fn connections_at(
+        &self,
+        issuers: Issuers,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Connections, Error<S::Error>> {
         let mut page = Connections { entries: Vec::new(), next: after };
         let mut read = 0;
         let mut batch = limit;
         // Most grants of a user may be unanswered consent pages and grants that have ended. They
         // must not take the place of connections.
         while page.entries.len() < limit && read < READ_LIMIT {
-            let list = ConnectionList::new(subject, page.next, batch);
+            let list = ConnectionList::new(subject, page.next, batch).of_issuers(issuers);
             let found = self.run(list).await?;
             page.entries.extend(found.entries);
             page.next = found.next;
@@ -183,6 +200,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Revokes all grants of a client in one write, including those that are being made at the same
     /// moment. New grants can be made at once. The host checks that its caller may do so.
     ///
+    /// Where several issuers share the store, this ends the client's grants at all of them that
+    /// serve the client.
+    ///
     /// ```
     #[doc = include_str!("../doc_setup.txt")]
     /// # #[tokio::main]
@@ -234,5 +254,34 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         status: ClientStatus,
     ) -> Result<(), Error<S::Error>> {
         self.run(ClientStatusChange::new(client_id, status)).await
+    }
+
+    /// Deactivates a client or activates it again, as
+    /// [`set_client_status`](Self::set_client_status), and records the reason that an administrator
+    /// gave in the [note](crate::Event::note) of the event.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::client::ClientStatus;
+    ///
+    /// let reason = "its publisher lost the signing key";
+    /// server.set_client_status_noted("notes-app", ClientStatus::Deactivated, reason).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
+    pub async fn set_client_status_noted(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+        note: &str,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(ClientStatusChange::new(client_id, status).with_note(note)).await
     }
 }

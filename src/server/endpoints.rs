@@ -9,6 +9,7 @@ use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
+use crate::request::login::{LoginFailure, LoginGivenUp};
 use crate::request::parts::{Authorization, RequestParts};
 use crate::request::token::TokenRequest;
 use crate::response::access::Access;
@@ -46,6 +47,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///     }
     ///     Ok(AuthorizationStep::NeedsDocument(document)) => {
     ///         println!("fetch {}", document.url); // Then `authorize_with_document`.
+    ///     }
+    ///     Ok(AuthorizationStep::Done(redirect)) => {
+    ///         send(redirect.reply()); // To the client, with the code: no page is needed.
     ///     }
     ///     // A redirect to the client where that is allowed, else a page.
     ///     Err(error) => {
@@ -122,8 +126,62 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run_authorization(parsed, user, request.source).await
     }
 
+    /// Answers an authorization request that the host has parsed, such as one
+    /// [with resources](AuthorizationRequest::with_resources) of its own or
+    /// [with a document](AuthorizationRequest::with_document). `source` is as in
+    /// [`RequestParts::source`](crate::RequestParts::source).
+    ///
+    /// # Errors
+    /// Those of [`authorize`](Self::authorize).
+    pub async fn authorize_parsed(
+        &self,
+        request: AuthorizationRequest<'_>,
+        source: &str,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        let user = request.user;
+        self.run_authorization(Ok(request), user, source).await
+    }
+
+    /// Answers the same request after [`AuthorizationStep::NeedsLogin`], if its user does not sign
+    /// in as is needed: because the user turned back, or because the host has no such login. The
+    /// response is the redirect to the client with the fitting error, or a page.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server_of(example::policy().acr_values("password mfa"));
+    /// # let query = format!("{}&acr_values=mfa", example::QUERY);
+    /// # let request = example::get(&query);
+    /// # let alice = example::alice();
+    /// use grantcore::AuthorizationStep;
+    /// use grantcore::request::LoginFailure;
+    ///
+    /// let step = server.authorize(&request, Some(alice)).await?;
+    /// let AuthorizationStep::NeedsLogin(page) = step else { return Err("not asked".into()) };
+    /// assert!(page.needed_acr_values().eq(["mfa"]));
+    /// // Alice has no second factor.
+    /// let error = server.give_up_login(&request, Some(alice), LoginFailure::Unmet).await;
+    /// let reply = error.reply(server.policy());
+    /// assert!(reply.header("location").is_some_and(|to| to.contains("unmet_authentication")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn give_up_login(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+        failure: LoginFailure,
+    ) -> Error<S::Error> {
+        let parsed = LoginGivenUp::parse(request, user, failure, &self.core.policy);
+        match self.decide(parsed, Limit::None, request.source).await {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }
+    }
+
     /// Runs an authorization request. It counts towards the user's limit of consent pages if it
-    /// makes one, and also if the store failed: the page may have been stored.
+    /// makes one or issues a code without one, and also if the store failed: the page may have been stored.
     async fn run_authorization(
         &self,
         parsed: Result<AuthorizationRequest<'_>, Refusal>,
@@ -141,8 +199,11 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             None => parsed,
         };
         let step = self.decide(parsed, Limit::Documents, source).await;
-        let may_be_stored =
-            matches!(&step, Ok(AuthorizationStep::NeedsConsent(_)) | Err(Error::Failed(_)));
+        let may_be_stored = matches!(
+            &step,
+            Ok(AuthorizationStep::NeedsConsent(_) | AuthorizationStep::Done(_))
+                | Err(Error::Failed(_))
+        );
         if let Some(subject) = subject.filter(|_| is_counted && !may_be_stored) {
             core.throttle.give_back_consent_page(subject, core.clock.now());
         }

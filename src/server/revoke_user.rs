@@ -10,6 +10,7 @@ use crate::decision::Loaded;
 use crate::drive::guard::Guard;
 use crate::event::{Durability, Event, EventKind, Written, WrittenRecord};
 use crate::keys::Keys;
+use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::connection::{GrantRevocation, RevokedBy};
@@ -53,8 +54,9 @@ impl RevokedGrants {
 
 /// Returns whether this record is a grant to revoke: it has not ended and is of this client, if one
 /// is named.
-fn is_to_revoke(loaded: &Loaded, client_id: Option<&str>) -> bool {
-    let grant = loaded.grant.as_ref();
+fn is_to_revoke(loaded: &Loaded, client_id: Option<&str>, policy: &Policy) -> bool {
+    let own = loaded.own(policy, Keys::default);
+    let grant = own.grant.as_ref();
     grant.is_some_and(|grant| GrantRevocation::concerns(&grant.record, client_id))
 }
 
@@ -218,7 +220,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             match self.store.load_grants(&ids).await {
                 Ok(loaded) => {
                     for (id, loaded) in ids.iter().zip(&loaded) {
-                        if is_to_revoke(loaded, client_id) {
+                        if is_to_revoke(loaded, client_id, &self.core.policy) {
                             self.revoke_one(*id, revoked_by, &mut done).await;
                         }
                     }
@@ -251,7 +253,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         done: &mut RevokedGrants,
     ) {
         match self.store.load(&Keys::of_grant(grant)).await {
-            Ok(loaded) if is_to_revoke(&loaded, client_id) => {
+            Ok(loaded) if is_to_revoke(&loaded, client_id, &self.core.policy) => {
                 self.revoke_one(grant, revoked_by, done).await;
             }
             Ok(_) => {}

@@ -120,6 +120,23 @@ impl<S: Store, A: Accounts> AccountSource<S> for A {
 }
 
 impl Loaded {
+    /// Loads the earlier grant that the keys or the loaded grant name, if there is one: see
+    /// [`Keys::remembered_id`]. Call it after all other records are loaded.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub async fn fill_remembered<S: Store>(
+        &mut self,
+        keys: &Keys<'_>,
+        store: &S,
+    ) -> Result<(), S::Error> {
+        let grant = self.grant.as_ref().map(|stored| &*stored.record);
+        if let Some(id) = keys.remembered_id(grant) {
+            self.remembered = store.grant(id).await?;
+        }
+        Ok(())
+    }
+
     /// Replaces the loaded accounts with those of `accounts`: the account of the user, that of the
     /// client's owner and, where the keys ask for them, the balance of the grant's account and the
     /// decision about the grant.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::secret::Digest;
 
 /// The known words of `prompt`. Unknown words are ignored, because extensions define new ones.
-/// `consent` changes nothing, because the consent page is always shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each word is there or not")]
 pub(crate) struct PromptWords {
     /// No page may be shown.
     pub(crate) none: bool,
@@ -20,6 +20,8 @@ pub(crate) struct PromptWords {
     pub(crate) login: bool,
     /// The user must choose an account.
     pub(crate) select_account: bool,
+    /// The consent page must be shown, whatever was granted before.
+    pub(crate) consent: bool,
 }
 
 impl PromptWords {
@@ -27,16 +29,14 @@ impl PromptWords {
     /// another known word.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let has = |word: &str| text.split(' ').any(|own| own == word);
-        let words =
-            Self { none: has("none"), login: has("login"), select_account: has("select_account") };
-        let is_contradiction =
-            words.none && (words.login || words.select_account || has("consent"));
+        let words = Self {
+            none: has("none"),
+            login: has("login"),
+            select_account: has("select_account"),
+            consent: has("consent"),
+        };
+        let is_contradiction = words.none && (words.login || words.select_account || words.consent);
         (!is_contradiction).then_some(words)
-    }
-
-    /// Returns whether the user must sign in, or choose an account, for this very request.
-    pub(crate) fn asks_for_sign_in(self) -> bool {
-        self.login || self.select_account
     }
 }
 

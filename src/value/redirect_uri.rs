@@ -78,6 +78,11 @@ impl RegisteredRedirectUri {
         uri::leads_to_loopback(&self.0)
     }
 
+    /// Returns whether this is an `https` URI that does not lead to the user's own device.
+    pub(crate) fn is_https_host(&self) -> bool {
+        is_https_host(&self.0)
+    }
+
     /// Returns the requested URI as verified if it equals this one, or equals it but for the port
     /// of a loopback URI.
     pub(crate) fn verify(
@@ -112,6 +117,12 @@ impl RegisteredRedirectUri {
             .and_then(uri::strip_port);
         is_exempt && after_host == Some(written.path_and_query())
     }
+}
+
+/// Returns whether this is an `https` URI that does not lead to the user's own device.
+fn is_https_host(text: &str) -> bool {
+    let is_https = |uri: Uri<'_>| uri.scheme().eq_ignore_ascii_case("https");
+    Uri::split(text).is_some_and(is_https) && !uri::leads_to_loopback(text)
 }
 
 /// Returns whether a registered URI breaks a rule that no configuration lifts. It is checked at
@@ -162,6 +173,12 @@ impl VerifiedRedirectUri {
     /// any program may listen.
     pub fn is_loopback(&self) -> bool {
         uri::leads_to_loopback(&self.0)
+    }
+
+    /// Returns whether the response goes to an `https` URI of a host that is not the user's own
+    /// device. Only such a URI proves who the client is (OAuth 2.1 §7.3.1).
+    pub(crate) fn is_https_host(&self) -> bool {
+        is_https_host(&self.0)
     }
 
     /// Returns whether this URI has a private-use scheme, which any application on the user's

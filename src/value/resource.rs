@@ -63,6 +63,15 @@ pub(crate) fn well_known(identifier: &str, suffix: &str) -> String {
     format!("{}{}{query}", at_root(identifier, suffix), path.strip_suffix('/').unwrap_or(path))
 }
 
+/// Returns the identifier whose document is at this URL, without a slash at its end: the inverse of
+/// [`well_known`].
+pub(crate) fn identifier_of(url: &str, suffix: &str) -> Option<String> {
+    let uri = Uri::split(url).filter(|uri| uri.authority().is_some())?;
+    let rest = uri.path_and_query().strip_prefix("/.well-known/")?.strip_prefix(suffix)?;
+    let is_boundary = rest.is_empty() || rest.starts_with(['/', '?']);
+    is_boundary.then(|| [uri.origin(), rest].concat())
+}
+
 /// Returns `https://host/.well-known/SUFFIX`.
 pub(crate) fn at_root(identifier: &str, suffix: &str) -> String {
     let origin = Uri::split(identifier).map_or(identifier, |uri| uri.origin());

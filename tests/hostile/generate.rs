@@ -65,6 +65,12 @@ fn authorize(cast: &Cast, random: &mut Random) -> Request {
     if random.one_in(16) {
         pairs.push(pair("prompt", random.word(&["none", "login", "consent", "select_account x"])));
     }
+    if random.one_in(16) {
+        pairs.push(pair("max_age", random.word(&["0", "3600", "-1", "x"])));
+        pairs.push(pair("login_hint", "alice@example.com"));
+        pairs.push(pair("ui_locales", "de en"));
+        pairs.push(pair("acr_values", "mfa \""));
+    }
     mutate(cast, random, &mut pairs);
     let mut request = Request::to(To::Authorize);
     request.user = (!random.one_in(10)).then(|| random.below(USERS.len()));

@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use grantcore::request::Site;
 use grantcore::{Authorization, RequestParts};
 
 /// The target of a request.
@@ -60,6 +61,7 @@ impl Request {
             content_type: self.content_type.map(str::as_bytes).into_iter().collect(),
             authorization: self.authorization.iter().map(Vec::as_slice).collect(),
             source: "192.0.2.7",
+            site: Site::NotSaid,
             body: &self.body,
         }
     }

@@ -7,6 +7,7 @@
 use grantcore::Reason;
 use grantcore::grant::{GrantState, RevocationCause};
 
+use crate::memory::{i54, i55};
 use crate::request::{Ask, Flaw, Kind};
 use crate::state::{Actor, Answer, Entry, Record, State};
 use crate::step::{Decided, Move};
@@ -36,7 +37,7 @@ pub fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
 
 pub type Judge = fn(&Seen<'_>) -> Verdict;
 
-pub const INVARIANTS: [(&str, Judge); 13] = [
+pub const INVARIANTS: [(&str, Judge); 15] = [
     ("I3", i3),
     ("I6", i6),
     ("I8", i8),
@@ -50,6 +51,8 @@ pub const INVARIANTS: [(&str, Judge); 13] = [
     ("I18", i18),
     ("I19", i19),
     ("I20", i20),
+    ("I54", i54),
+    ("I55", i55),
 ];
 
 /// I3: a pending consent becomes at most one of a code and a denial; there is at most one code; a
@@ -257,6 +260,7 @@ fn i17(seen: &Seen<'_>) -> Verdict {
             !replays
                 && (own + 1 < history.len()
                     || seen.has_ended(decided)
+                    || decided.has_forgotten()
                     || decided.is_ended_by_host()
                     || decided.wrote.is_none() && succeeds),
             fault,
@@ -265,7 +269,7 @@ fn i17(seen: &Seen<'_>) -> Verdict {
     match decided.ask {
         Ask::Refresh(..) if seen.world.window > 0 => must(!replays, fault),
         // Another request's page under the same grant id is not the response of this one.
-        Ask::Authorize if !history.is_empty() => {
+        Ask::Authorize | Ask::AuthorizeAgain(_) if !history.is_empty() => {
             must(matches!(decided.answer, Some(Answer::No(_))), fault)
         }
         _ => Silent,
@@ -354,7 +358,7 @@ impl Seen<'_> {
     /// left.
     pub fn changes_nothing(&self) -> bool {
         match self.taken {
-            Move::ReadGrant { .. } | Move::ReadStanding { .. } => true,
+            Move::ReadGrant { .. } | Move::ReadStanding { .. } | Move::ReadMemory { .. } => true,
             Move::Decide(_) => self.before.record == self.after.record,
             Move::Leave { .. } | Move::Land { .. } | Move::Tick(_) | Move::Raise(_) => false,
         }
@@ -376,7 +380,7 @@ impl Seen<'_> {
     }
 
     /// Returns the writes that led to the record that a decision was made on.
-    fn history(&self, decided: &Decided) -> &[Entry] {
+    pub fn history(&self, decided: &Decided) -> &[Entry] {
         self.before.history_of(decided.basis.grant.as_ref().map(Record::version))
     }
 

@@ -7,6 +7,7 @@
 //!
 //! - [`scenario`]: the table of racing requests
 //! - [`request`]: the requests as bytes, the responses as credentials
+//! - [`memory`]: the earlier grants of a request that needs no consent page
 //! - [`state`], [`world`]: the state, and its constant surroundings
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
@@ -25,6 +26,7 @@
 
 mod host_invariants;
 mod invariants;
+mod memory;
 mod request;
 mod scenario;
 mod search;
@@ -119,6 +121,8 @@ hold! {
     i20_tokens_that_leave_after_a_revocation_are_dead "I20"
     i52_what_is_left_never_grows "I52"
     i53_the_host_decides_only_what_would_be_answered "I53"
+    i54_a_code_without_a_page_needs_a_living_consent "I54"
+    i55_a_code_without_a_page_dies_with_its_memory "I55"
 }
 
 /// An exploration that reaches fewer states proves less.

@@ -24,14 +24,18 @@ use grantcore::{
     RequestParts, Timestamp,
 };
 
+use crate::memory::{Hint, typed};
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, T, needs, param, policy};
+use crate::world::World;
 
-/// The kind of a request. The last three are the host's own, and change in one step what requests
-/// read beside the grant: an epoch, or what the host decides about a refresh.
+/// The kind of a request. The last four are the host's own, and change in one step what requests
+/// read beside the grant: an epoch, an earlier grant, or what the host decides about a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     Authorize,
+    /// An authorization request of a user who names this earlier grant.
+    AuthorizeAgain(Hint),
     Approve,
     Deny,
     Redeem(Flaw),
@@ -45,6 +49,8 @@ pub enum Ask {
     Narrow,
     RaiseClient,
     RaiseAccount,
+    /// Ends the earlier grant whose user was asked.
+    EndMemory,
     Judge(Judgment),
 }
 
@@ -130,6 +136,8 @@ impl fmt::Display for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verb, flaw) = match self {
             Self::Authorize => ("authorize", Flaw::None),
+            Self::AuthorizeAgain(Hint::Asked) => ("authorize again", Flaw::None),
+            Self::AuthorizeAgain(Hint::Silent) => ("authorize on a silent grant", Flaw::None),
             Self::Approve => ("approve", Flaw::None),
             Self::Deny => ("deny", Flaw::None),
             Self::Redeem(flaw) => ("redeem", *flaw),
@@ -141,6 +149,7 @@ impl fmt::Display for Ask {
             Self::Judge(judgment) => return write!(f, "the host decides {judgment:?}"),
             Self::RaiseClient => ("raise the client's epoch", Flaw::None),
             Self::RaiseAccount => ("raise the account's epoch", Flaw::None),
+            Self::EndMemory => ("end the earlier grant", Flaw::None),
         };
         if flaw == Flaw::None { f.write_str(verb) } else { write!(f, "{verb} (wrong {flaw:?})") }
     }
@@ -155,6 +164,8 @@ impl Ask {
             Self::Refresh(..) | Self::Revoke => Some(Kind::Refresh),
             Self::Check | Self::CheckWrite => Some(Kind::Access),
             Self::Authorize
+            | Self::AuthorizeAgain(_)
+            | Self::EndMemory
             | Self::Narrow
             | Self::RaiseClient
             | Self::RaiseAccount
@@ -169,7 +180,8 @@ impl Ask {
 
     /// Returns whether it changes in one step what requests read beside the grant.
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::RaiseClient | Self::RaiseAccount | Self::Judge(_))
+        let raises = matches!(self, Self::RaiseClient | Self::RaiseAccount);
+        raises || matches!(self, Self::EndMemory | Self::Judge(_))
     }
 
     /// Returns the bytes of the request: a query, a form, a header or a ticket.
@@ -184,7 +196,7 @@ impl Ask {
             Flaw::Family => params.set("refresh_token", &forged(presented)).encode(),
         };
         match self {
-            Self::Authorize => Params::authorize().encode(),
+            Self::Authorize | Self::AuthorizeAgain(_) => Params::authorize().encode(),
             Self::Redeem(flaw) => form(Params::redeem(presented), flaw),
             Self::Refresh(_, flaw) => form(Params::refresh(presented), flaw),
             Self::Revoke => {
@@ -194,6 +206,7 @@ impl Ask {
             Self::Approve
             | Self::Deny
             | Self::Narrow
+            | Self::EndMemory
             | Self::RaiseClient
             | Self::RaiseAccount
             | Self::Judge(_) => presented.to_owned(),
@@ -201,7 +214,12 @@ impl Ask {
     }
 
     /// Parses the bytes with the library.
-    pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
+    pub fn parse<'a>(
+        self,
+        bytes: &'a str,
+        policy: &'a Policy,
+        world: &World,
+    ) -> Box<dyn Request + 'a> {
         let post = RequestParts {
             method: "POST",
             content_type: ContentType::FORM,
@@ -219,6 +237,10 @@ impl Ask {
                     AuthorizationRequest::parse(&incoming, Some(ALICE), policy).expect("a request"),
                 )
             }
+            Self::AuthorizeAgain(hint) => Box::new(
+                AuthorizationRequest::parse(&typed(bytes), Some(world.user(hint)), policy)
+                    .expect("a request"),
+            ),
             Self::Approve => {
                 Box::new(ConsentDecision::new(bytes, ALICE, Choice::Allow).expect("a ticket"))
             }
@@ -240,7 +262,9 @@ impl Ask {
                 "alice",
                 &TO_READ,
             )),
-            Self::RaiseClient | Self::RaiseAccount | Self::Judge(_) => unreachable!("no request"),
+            Self::RaiseClient | Self::RaiseAccount | Self::EndMemory | Self::Judge(_) => {
+                unreachable!("no request")
+            }
         }
     }
 }
@@ -338,6 +362,7 @@ impl Disclosing for AuthorizationStep {
         match self {
             Self::NeedsLogin(_) | Self::NeedsDocument(_) => Vec::new(),
             Self::NeedsConsent(page) => vec![(Kind::Ticket, page.ticket())],
+            Self::Done(redirect) => redirect.credentials(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The table of explorations: which requests race.
 
+use crate::memory::Hint;
 use crate::request::Ask::{
-    self, Approve, Authorize, Check, CheckWrite, Deny, Judge, Narrow, RaiseAccount, RaiseClient,
-    Revoke,
+    self, Approve, Authorize, Check, CheckWrite, Deny, EndMemory, Judge, Narrow, RaiseAccount,
+    RaiseClient, Revoke,
 };
 use crate::request::{Flaw, Judgment, Which};
 
@@ -22,6 +23,8 @@ pub struct Scenario {
 }
 
 const REDEEM: Ask = Ask::Redeem(Flaw::None);
+const AGAIN: Ask = Ask::AuthorizeAgain(Hint::Asked);
+const CHAINED: Ask = Ask::AuthorizeAgain(Hint::Silent);
 const FIRST: Ask = Ask::Refresh(Which::First, Flaw::None);
 const NEWEST: Ask = Ask::Refresh(Which::Newest, Flaw::None);
 
@@ -35,6 +38,8 @@ const ROTATED: &[Ask] = &[Authorize, Approve, REDEEM, FIRST];
 
 /// Moves to the expiry of a consent page or code, a bit back, and both.
 const EXPIRY: &[i64] = &[600, -5];
+/// Moves to the end of a remembered consent, a bit back, and both.
+const FORGOTTEN: &[i64] = &[300, -5];
 /// Moves to the end of a window, a bit back, and both.
 const WINDOW: &[i64] = &[30, -5];
 
@@ -290,4 +295,34 @@ pub static SCENARIOS: &[Scenario] = &[
         &[Ask::Refresh(Which::First, Flaw::Client), Judge(Judgment::End)],
         &[(0, 21), (30, 21)],
     ),
+    // No consent page, because an earlier grant is remembered.
+    race("authorize again || authorize again", &[], &[AGAIN, AGAIN], &[(0, 16_000)])
+        .clock(FORGOTTEN, 1),
+    race("authorize || authorize again", &[], &[Authorize, AGAIN], &[(0, 2_200)]),
+    race("authorize again, then redeem", &[], &[AGAIN, REDEEM], &[(0, 5_600)]).clock(FORGOTTEN, 2),
+    race(
+        "authorize again || memory ended",
+        &[],
+        &[AGAIN, EndMemory, REDEEM],
+        &[(0, 1_170), (30, 1_170)],
+    ),
+    race(
+        "the silent code twice || memory ended",
+        &[AGAIN],
+        &[REDEEM, REDEEM, EndMemory],
+        &[(0, 33_000)],
+    ),
+    race(
+        "authorize again || account ended, then redeem",
+        &[],
+        &[AGAIN, RaiseAccount, REDEEM],
+        &[(0, 1_300)],
+    ),
+    race(
+        "authorize again || client ended, then redeem",
+        &[],
+        &[AGAIN, RaiseClient, REDEEM],
+        &[(0, 1_300)],
+    ),
+    race("memory of memory, approved, to tokens", &[], &[CHAINED, Approve, REDEEM], &[(0, 420)]),
 ];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::host_invariants::OF_HOST;
 use crate::invariants::{INVARIANTS, Seen, Verdict};
+use crate::request::Ask;
 use crate::scenario::Scenario;
 use crate::state::{Answer, State, Step};
 use crate::step::{Move, steps_of, successors};
@@ -47,7 +48,9 @@ struct Node {
 /// Explores a scenario, and checks every invariant at every move.
 pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report {
     let is_host_active = scenario.racers.iter().any(|ask| ask.is_of_host());
-    let world = World::new(window, scenario.clock.0, is_host_active);
+    let mut asks = scenario.before.iter().chain(scenario.racers);
+    let remembers = asks.any(|ask| matches!(ask, Ask::AuthorizeAgain(_)));
+    let world = World::new(window, scenario.clock.0, is_host_active, remembers);
     let start = Arc::new(prepare(&world, scenario));
     let mut report = Report {
         scenario,

@@ -12,12 +12,15 @@ use grantcore::grant::{Grant, GrantState};
 use grantcore::reason::{Endpoint, ErrorCode};
 use grantcore::store::{Change, Stored, Version};
 
+use crate::memory::Memory;
 use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub record: Option<Record>,
     pub epochs: Epochs,
+    /// Whether the earlier grant whose user was asked has ended.
+    pub is_memory_ended: bool,
     /// What the host decides about a refresh now.
     pub judgment: Judgment,
     /// The server's clock, in seconds since the beginning.
@@ -101,6 +104,12 @@ pub enum Step {
         grant: Option<Record>,
         now: i64,
     },
+    /// The request has read client and account as well.
+    HasStanding {
+        grant: Option<Record>,
+        now: i64,
+        epochs: Epochs,
+    },
     /// The request has read everything that the decision needs.
     Loaded(Basis),
     /// The response may leave.
@@ -114,6 +123,8 @@ pub struct Basis {
     pub grant: Option<Record>,
     pub now: i64,
     pub epochs: Epochs,
+    /// The earlier grant, if the request or the grant names one.
+    pub memory: Option<Memory>,
     pub judgment: Judgment,
 }
 
@@ -193,6 +204,7 @@ impl State {
         Self {
             record: None,
             epochs: Epochs::default(),
+            is_memory_ended: false,
             judgment: Judgment::Keep,
             clock: 0,
             actors: actors.iter().copied().map(Actor::new).collect(),

@@ -11,7 +11,7 @@ use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::store::{Change, Version};
 
 use crate::request::{Ask, Credential, Judgment};
-use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};
+use crate::state::{Actor, Answer, Basis, Entry, Late, Name, Record, State, Step};
 use crate::world::{Question, World};
 
 /// The attempts of the library's driver for one request.
@@ -49,6 +49,9 @@ pub enum Move {
         version: Option<Version>,
     },
     ReadStanding {
+        by: Name,
+    },
+    ReadMemory {
         by: Name,
     },
     Decide(Box<Decided>),
@@ -105,7 +108,8 @@ pub fn steps_of(world: &World, state: &State, index: usize) -> Vec<(Move, State)
     match &actor.step {
         Step::Ready if actor.ask.is_of_host() => vec![raise(state, index)],
         Step::Ready => read_grant(world, state, index).into_iter().collect(),
-        Step::HasGrant { .. } => vec![read_epochs(state, index)],
+        Step::HasGrant { .. } => vec![read_epochs(world, state, index)],
+        Step::HasStanding { .. } => vec![read_memory(world, state, index)],
         Step::Loaded(basis) => decide(world, state, index, basis),
         Step::Answering(answer) => leave(state, index, answer),
         Step::Over => Vec::new(),
@@ -117,6 +121,7 @@ fn raise(state: &State, index: usize) -> (Move, State) {
     let ask = after.actors[index].ask;
     match ask {
         Ask::RaiseClient => after.epochs.client += 1,
+        Ask::EndMemory => after.is_memory_ended = true,
         Ask::Judge(judgment) => after.judgment = judgment,
         _ => after.epochs.account += 1,
     }
@@ -138,7 +143,8 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         actor.began_revoked = ask == Ask::Check && state.is_revocation_acknowledged();
         actor.began_outside |= world.window > 0 && is_outside(state, actor.presented, world.window);
     }
-    let nothing = Basis { grant: None, now, epochs: state.epochs, judgment: state.judgment };
+    let judgment = state.judgment;
+    let nothing = Basis { grant: None, now, epochs: state.epochs, judgment, memory: None };
     let question =
         Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
     let grant = world.load_grant(&question, state.record.as_ref());
@@ -153,7 +159,10 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
     actor.step = if world.is_host_active {
         Step::HasGrant { grant, now }
     } else {
-        Step::Loaded(Basis { grant, ..question.basis })
+        let basis = Basis { grant, ..question.basis };
+        let question = Question { basis, ..question };
+        let memory = world.load_memory(&question, state);
+        Step::Loaded(Basis { memory, ..question.basis })
     };
     Some((read, after))
 }
@@ -166,18 +175,33 @@ fn is_outside(state: &State, presented: Option<Credential>, window: i64) -> bool
     first_use.is_some_and(|first| record_time >= first.at + window)
 }
 
-fn read_epochs(state: &State, index: usize) -> (Move, State) {
+fn read_epochs(world: &World, state: &State, index: usize) -> (Move, State) {
     let mut after = state.clone();
     let actor = &mut after.actors[index];
-    if let Step::HasGrant { grant, now } = &actor.step {
-        actor.step = Step::Loaded(Basis {
-            grant: grant.clone(),
-            now: *now,
-            epochs: state.epochs,
-            judgment: state.judgment,
-        });
+    if let Step::HasGrant { grant, now } = actor.step.clone() {
+        let (epochs, judgment) = (state.epochs, state.judgment);
+        actor.step = if world.remembers() {
+            Step::HasStanding { grant, now, epochs }
+        } else {
+            Step::Loaded(Basis { grant, now, epochs, judgment, memory: None })
+        };
     }
     (Move::ReadStanding { by: state.name(index) }, after)
+}
+
+/// Reads the earlier grant, as the driver does after everything else.
+fn read_memory(world: &World, state: &State, index: usize) -> (Move, State) {
+    let mut after = state.clone();
+    let by = state.name(index);
+    let Actor { ask, presented, attempt, ref step, .. } = state.actors[index];
+    if let Step::HasStanding { grant, now, epochs } = step.clone() {
+        let judgment = state.judgment;
+        let basis = Basis { grant, now, epochs, judgment, memory: None };
+        let question = Question { ask, presented, by, attempt, basis };
+        let memory = world.load_memory(&question, state);
+        after.actors[index].step = Step::Loaded(Basis { memory, ..question.basis });
+    }
+    (Move::ReadMemory { by }, after)
 }
 
 /// Decides the request, and commits with every possible outcome.
@@ -340,6 +364,7 @@ impl fmt::Display for Move {
                     presented.as_slice()
                 )
             }
+            Self::ReadMemory { by } => write!(f, "{by:?}: reads the earlier grant"),
             Self::ReadStanding { by } => write!(f, "{by:?}: reads client and account"),
             Self::Decide(decided) => {
                 let again = if decided.is_retry { " again" } else { "" };

@@ -13,8 +13,9 @@ use grantcore::operation::Loaded;
 use grantcore::policy::RevocationRules;
 use grantcore::store::{Change, Commit, Keys, Stored, Version};
 use grantcore::value::GrantId;
-use grantcore::{Account, Client, Policy, Timestamp};
+use grantcore::{Account, Client, Policy, Timestamp, User};
 
+use crate::memory::{Hint, Memories, Memory, remembering};
 use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which, entropy, entropy_of_page};
 use crate::search::Map;
 use crate::state::{Answer, Basis, Name, Record, State};
@@ -27,9 +28,12 @@ pub struct World {
     /// matters.
     pub is_host_active: bool,
     policy: Policy,
+    /// `None` if no request of the scenario names an earlier grant.
+    memories: Option<Memories>,
     other: Arc<Client>,
     texts: RefCell<Vec<(Credential, String)>>,
     keys: RefCell<Map<Question, Option<GrantId>>>,
+    remembered: RefCell<Map<Question, Option<GrantId>>>,
     decisions: RefCell<Map<Question, Rc<Decision>>>,
 }
 
@@ -61,6 +65,7 @@ impl Question {
             grant: state.record.clone(),
             now: state.clock,
             epochs: state.epochs,
+            memory: None,
             judgment: Judgment::Keep,
         };
         Self { ask, presented: Some(presented), by, attempt: 0, basis }
@@ -70,20 +75,24 @@ impl Question {
     fn moment(&self) -> Moment {
         let seed =
             u8::try_from(self.by.actor * 2 + usize::from(self.by.retried)).expect("few requests");
-        let entropy =
-            if self.ask == Ask::Authorize { entropy_of_page(seed) } else { entropy(seed) };
+        let entropy = if matches!(self.ask, Ask::Authorize | Ask::AuthorizeAgain(_)) {
+            entropy_of_page(seed)
+        } else {
+            entropy(seed)
+        };
         let now = Timestamp::from_unix_seconds(T.saturating_add_signed(self.basis.now));
         (0..self.attempt).fold(Moment::new(now, entropy), |moment, _| moment.retry(now))
     }
 }
 
 impl World {
-    pub fn new(window: u64, ticks: &'static [i64], is_host_active: bool) -> Self {
+    pub fn new(window: u64, ticks: &'static [i64], is_host_active: bool, remembers: bool) -> Self {
         Self {
             window: window.try_into().expect("a short window"),
             ticks,
             is_host_active,
-            policy: policy()
+            memories: remembers.then(|| Memories::new(policy())),
+            policy: remembering(policy())
                 .replay_window(Duration::from_secs(window))
                 .revocation(RevocationRules::default())
                 .build()
@@ -96,8 +105,36 @@ impl World {
             ),
             texts: RefCell::default(),
             keys: RefCell::default(),
+            remembered: RefCell::default(),
             decisions: RefCell::default(),
         }
+    }
+
+    /// Returns whether a request of the scenario names an earlier grant.
+    pub fn remembers(&self) -> bool {
+        self.memories.is_some()
+    }
+
+    /// Returns what the request reads of the earlier grant that its real keys name, or that the
+    /// loaded grant relies on.
+    pub fn load_memory(&self, question: &Question, state: &State) -> Option<Memory> {
+        let memories = self.memories.as_ref()?;
+        let known = self.remembered.borrow().get(question).copied();
+        let named = known.unwrap_or_else(|| {
+            let bytes = question.ask.bytes(&self.text(question.presented));
+            let request = question.ask.parse(&bytes, &self.policy, self);
+            let keys = request.names(&self.policy, &question.moment());
+            let grant = question.basis.grant.as_ref().map(|record| &*record.0.record);
+            let named = keys.remembered_id(grant);
+            self.remembered.borrow_mut().insert(question.clone(), named);
+            named
+        });
+        memories.read(named?, state.is_memory_ended)
+    }
+
+    /// Returns alice, with the earlier grant that the request names.
+    pub fn user(&self, hint: Hint) -> User<'static> {
+        self.memories.as_ref().expect("the scenario has earlier grants").user(hint)
     }
 
     /// Returns the grant that the request's real keys name, if it is the recorded one.
@@ -107,7 +144,7 @@ impl World {
             let bytes = question.ask.bytes(&self.text(question.presented));
             let named = question
                 .ask
-                .parse(&bytes, &self.policy)
+                .parse(&bytes, &self.policy, self)
                 .names(&self.policy, &question.moment())
                 .grant;
             self.keys.borrow_mut().insert(question.clone(), named);
@@ -124,7 +161,7 @@ impl World {
             return Rc::clone(known);
         }
         let bytes = question.ask.bytes(&self.text(question.presented));
-        let request = question.ask.parse(&bytes, &self.policy);
+        let request = question.ask.parse(&bytes, &self.policy, self);
         let moment = question.moment();
         let loaded = self.load(&request.names(&self.policy, &moment), &question.basis);
         let [done, conflict, unknown] =
@@ -163,10 +200,12 @@ impl World {
         let client = client.map(|record| Stored { record, version: Version::FIRST });
         let account = Some(Account { suspended: false, epoch: basis.epochs.account });
         let grant = basis.grant.clone().map(|Record(stored)| stored);
+        let memory = self.memories.as_ref().zip(basis.memory);
+        let remembered = memory.map(|(memories, memory)| memories.record(memory));
         let asked = keys.refresh_decision;
         let refresh_decision =
             if asked { basis.judgment.decision() } else { RefreshDecision::Keep };
-        Loaded { grant, client, account, refresh_decision, ..Loaded::default() }
+        Loaded { grant, client, account, remembered, refresh_decision, ..Loaded::default() }
     }
 
     /// Returns whether the resource check accepts this access token in this state.

@@ -1,7 +1,9 @@
 //! A client of each kind, as an operator, a registration or a document creates it.
 
 use grantcore::Client;
-use grantcore::client::{ApplicationType, Authentication, ClientDescription, StoredSecret};
+use grantcore::client::{
+    ApplicationType, Authentication, ClientDescription, ConsentMode, StoredSecret,
+};
 use grantcore::policy::RegistrationRules;
 use grantcore::value::{Digest, GrantTypes, LoopbackPorts, Scope, SecretMethod, Subject};
 use serde_json::Value;
@@ -33,6 +35,7 @@ fn of_the_operator() -> Vec<(&'static str, Client)> {
         ("client-confidential-introspection", introspecting()),
         ("client-described", described()),
         ("client-code-flow-restricted", restricted_by_the_operator()),
+        ("client-skipping", web().edit().consent(ConsentMode::Skip).build().unwrap()),
         ("client-deactivated", app().deactivated()),
         ("client-grants-ended", app().with_grants_ended()),
         ("client-deleted", app().deleted()),

@@ -31,6 +31,22 @@ fn i31_a_denial_has_its_page_and_no_other_revocation_has_one() {
     assert_refused("grant-revoked-user", &revoked("denied_consent"), page, error);
 }
 
+/// Only a user who was asked has a page.
+#[test]
+fn i31_a_grant_has_a_page_if_and_only_if_its_user_was_asked() {
+    let error = "a grant has a consent page if and only if its user was asked";
+    let consent = "/terms/basis/consent/consent";
+    let remembered = json!({ "remembered": { "of": "AAAAAAAAAAAAAAAAAAAAAA" } });
+    for other in [json!("skipped"), remembered] {
+        for name in ["grant-pending", "grant-code-issued", "grant-denied"] {
+            assert_refused(name, consent, other.clone(), error);
+        }
+    }
+    for name in ["grant-code-issued-skipped", "grant-code-issued-remembered"] {
+        assert_refused(name, consent, json!("asked"), error);
+    }
+}
+
 #[test]
 fn i31_an_active_grant_has_something_left() {
     let error = "an active grant has scope and resources left";
@@ -97,6 +113,7 @@ fn i31_a_client_that_no_builder_creates_is_refused() {
     let error = "without authorization_code there is nothing to refresh";
     assert_refused("client-dynamic", "/restrictions/grant_types", refresh.clone(), error);
     assert_refused("client-public", "/restrictions/grant_types", refresh, error);
+    assert_refused("client-public", "/consent", json!("skip"), "consent Skip is refused");
     let error = "an operator's client has no restricted auth_method";
     assert_refused("client-public", "/restrictions/auth_method", json!("none"), error);
 }

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use grantcore::account::{GrantChanges, RefreshDecision};
+use grantcore::client::ConsentMode;
 use grantcore::grant::{Grant, GrantState};
-use grantcore::policy::{Lifetimes, PolicyBuilder, RevocationRules, Supersede};
-use grantcore::request::{ConsentDecision, Narrowing};
+use grantcore::policy::{
+    ConsentRules, Lifetimes, PolicyBuilder, Remember, RevocationRules, Supersede,
+};
+use grantcore::request::{ConsentDecision, Login, Narrowing};
 use grantcore::value::GrantTypes;
-use grantcore::{Choice, Client, Reason, RevokedBy};
+use grantcore::{AuthorizationStep, Choice, Client, Reason, RevokedBy};
 
 use crate::support::host::{at, properties};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Answered, CALLBACK, Granted, MCP, World, param, policy};
+use crate::support::{ALICE, Answered, CALLBACK, Granted, MCP, World, param, policy, web};
 
 /// A second resource.
 const NOTES: &str = "https://notes.example/";
@@ -84,7 +87,49 @@ fn begun() -> Vec<(&'static str, Grant)> {
                 assert!(param(&location, "code").is_some());
             }),
         ),
+        ("grant-pending-strong", strong()),
+        ("grant-code-issued-skipped", silent(|_, _| ())),
+        ("grant-code-issued-remembered", remembered()),
     ]
+}
+
+/// A grant that was answered without a page, while its code is there and afterwards.
+fn silent(flow: impl Fn(&World, &str)) -> Grant {
+    let world = World::new();
+    world.put(web().edit().consent(ConsentMode::Skip).build().unwrap());
+    let Ok(AuthorizationStep::Done(redirect)) = world.authorize(&Params::authorize().by_web())
+    else {
+        panic!("a page")
+    };
+    flow(&world, &param(&redirect.into_location(), "code").unwrap());
+    only(&world)
+}
+
+/// A grant that relies on the page of an earlier one, and that has a login.
+fn remembered() -> Grant {
+    let time = Duration::from_secs(600);
+    let rules = ConsentRules::default().with_remember(Remember::Confidential);
+    let world = World::with(policy().consent_rules(rules.with_remember_for(time)));
+    let code = world.code(&Params::authorize().by_web());
+    Granted::of(&world.token(&Params::redeem(&code).by_web()));
+    let earlier = only(&world).id();
+    let login = Login::at(world.now()).with_acr("mfa").unwrap();
+    let alice = ALICE.with_login(login).remembering(earlier);
+    let step = world.authorize_as(&Params::authorize().by_web(), Some(alice));
+    assert!(matches!(step, Ok(AuthorizationStep::Done(_))), "{step:?}");
+    let all = world.grants();
+    let own = all.iter().find(|stored| stored.record.id() != earlier).unwrap();
+    Grant::clone(&own.record)
+}
+
+/// A consent page for which one of two classes of logins is necessary.
+fn strong() -> Grant {
+    let world = World::with(policy().acr_values("mfa key pwd"));
+    let login = Login::at(world.now()).with_acr("key").unwrap();
+    let params = Params::authorize().set("acr_values", "mfa key");
+    let step = world.authorize_as(&params, Some(ALICE.with_login(login)));
+    assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
+    only(&world)
 }
 
 fn in_use() -> Vec<(&'static str, Grant)> {
@@ -99,6 +144,13 @@ fn in_use() -> Vec<(&'static str, Grant)> {
         (
             "grant-active-for-ever",
             active(policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)), |_, _| ()),
+        ),
+        (
+            "grant-active-skipped",
+            silent(|world, code| {
+                world.at(20);
+                Granted::of(&world.token(&Params::redeem(code).by_web()));
+            }),
         ),
         ("grant-active-without-refresh", without_refresh()),
         ("grant-active-several-tokens", several_tokens()),

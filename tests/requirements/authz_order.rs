@@ -325,6 +325,7 @@ fn urls(world: &World, params: &Params) -> Vec<String> {
         Ok(AuthorizationStep::NeedsConsent(page)) => {
             vec![world.decide(&page.ticket(), Choice::Allow).unwrap().into_location()]
         }
+        Ok(AuthorizationStep::Done(redirect)) => vec![redirect.into_location()],
         Ok(AuthorizationStep::NeedsLogin(_) | AuthorizationStep::NeedsDocument(_)) => Vec::new(),
         Err(refusal) => of(&refusal),
     }

@@ -248,7 +248,10 @@ fn client_11_management_may_be_off() {
     let record = serde_json::to_value(off.client(id).unwrap()).unwrap();
     assert_eq!(
         record["origin"],
-        json!({ "dynamic": { "registration_access_token_digest": null } }),
+        json!({ "dynamic": {
+            "issuer": ISSUER,
+            "registration_access_token_digest": null,
+        } }),
         "no digest is stored"
     );
     let own = on.own(&metadata());

@@ -335,3 +335,20 @@ fn client_22_a_deleted_account_is_not_active() {
     );
     assert_eq!(reason(&Loaded { client: None, ..found }), Some(Reason::TokenRevoked));
 }
+
+/// The reason is in the note of the event, also if the client had the status before.
+#[test]
+fn client_21_the_reason_of_an_administrator_is_in_the_event() {
+    let world = World::new();
+    for (status, note) in [
+        (ClientStatus::Deactivated, "lost its signing key"),
+        (ClientStatus::Deactivated, "twice\n"),
+        (ClientStatus::Active, ""),
+    ] {
+        world.server.set_client_status_noted("app", status, note).unwrap();
+        let event = world.events().pop().unwrap();
+        assert_eq!(event.note.as_deref(), Some(note.escape_default().to_string()).as_deref());
+    }
+    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
+    assert_eq!(world.events().pop().unwrap().note, None);
+}

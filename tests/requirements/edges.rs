@@ -272,6 +272,7 @@ fn i30_no_input_makes_an_endpoint_panic() {
                     authorization,
                     body: &input,
                     source: "",
+                    site: [&*header].into_iter().collect(),
                 };
                 let answer = world.server.authorize(&incoming, Some(ALICE)).outcome();
                 prop_assert!(

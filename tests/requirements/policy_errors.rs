@@ -256,7 +256,7 @@ fn meta_13_a_refused_limit_is_named_with_its_rule_and_fix() {
         rates(RateRules::default().with_error_code("invalid_grant")),
         "error code 'invalid_grant' of status 429 is refused: it is printable ASCII without quote \
          and backslash (OAuth 2.1 §3.2.4), and none that makes a client drop its tokens, as \
-         invalid_grant does. Set another with RateRules::with_error_code().",
+         invalid_grant does, or begin a new login. Set another with RateRules::with_error_code().",
     );
 }
 

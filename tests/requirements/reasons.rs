@@ -32,6 +32,14 @@ T client_unknown invalid_client 401
 A client_deactivated invalid_client 400
 T client_deactivated invalid_client 401
 R client_deactivated invalid_token 401
+A cimd_denied invalid_client 400
+T cimd_denied invalid_client 401
+V cimd_denied invalid_client 401
+I cimd_denied invalid_client 401
+R cimd_denied invalid_token 401
+A redirect_host_denied invalid_request 400
+G redirect_host_denied invalid_redirect_uri 400
+M redirect_host_denied invalid_redirect_uri 400
 A redirect_uri_missing invalid_request 400
 A redirect_uri_repeated invalid_request 400
 A redirect_uri_mismatch invalid_request 400
@@ -51,11 +59,17 @@ A scope_missing invalid_scope 400
 A scope_malformed invalid_scope 400
 A scope_unknown invalid_scope 400
 A scope_forbidden invalid_scope 400
+T scope_forbidden invalid_scope 400
 A resource_malformed invalid_target 400
 A resource_unknown invalid_target 400
+A resource_tenants_mixed invalid_target 400
 A resource_missing invalid_target 400
 A prompt_contradiction invalid_request 400
+A max_age_malformed invalid_request 400
 A login_required login_required 400
+A login_choice_required account_selection_required 400
+A login_interaction_required interaction_required 400
+A login_class_unmet unmet_authentication_requirements 400
 A consent_required consent_required 400
 A account_suspended access_denied 400
 T account_suspended invalid_grant 400
@@ -64,6 +78,7 @@ A access_denied access_denied 400
 A consent_ticket_missing invalid_request 400
 A consent_ticket_unknown invalid_request 400
 A consent_session_mismatch invalid_request 400
+A consent_login_older invalid_request 400
 A consent_nonce_expired consent_expired 400
 A consent_used consent_used 400
 A consent_end_passed invalid_request 400
@@ -116,6 +131,7 @@ R token_unknown invalid_token 401
 R token_expired invalid_token 401
 R token_revoked invalid_token 401
 R audience_mismatch invalid_token 401
+R login_insufficient insufficient_user_authentication 401
 R scope_insufficient insufficient_scope 403
 A cimd_client_id invalid_client 400
 A cimd_unreachable invalid_client 400
@@ -361,6 +377,7 @@ fn token_14_every_failed_authentication_has_the_same_description() {
     let failures = [
         Reason::ClientUnknown,
         Reason::ClientDeactivated,
+        Reason::CimdDenied,
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,
         Reason::ClientSecretUnexpected,

@@ -1,7 +1,9 @@
 //! Requests that cause the reasons of registration, management, documents and revocation.
 //! `reasons_reached.rs` uses them.
 
-use grantcore::policy::{Limits, PolicyBuilder, RegistrationRules, RevocationRules};
+use grantcore::policy::{
+    DocumentRules, DomainRules, Limits, PolicyBuilder, RegistrationRules, RevocationRules,
+};
 use grantcore::reason::Endpoint;
 use grantcore::request::Fetch;
 use grantcore::value::{Digest, Subject};
@@ -88,6 +90,27 @@ pub(crate) const CLIENTS: &[(Reason, Provoke)] = &[
             "http://127.0.0.1/cb",
         )));
         (world, Refused::At(Endpoint::Registration))
+    }),
+    (Reason::RedirectHostDenied, || {
+        let rules = RegistrationRules::default().with_redirect_hosts(["other.example"]);
+        let world = World::with(policy().registration(rules));
+        drop(world.register(&metadata()));
+        (world, Refused::At(Endpoint::Registration))
+    }),
+    (Reason::CimdDenied, || {
+        let rules = DomainRules::default().with_denied(["client.example"]);
+        let documents = policy().client_documents(DocumentRules::default());
+        let world = World::with(documents.document_domains(rules));
+        let refusal = world.authorize(&ask(DOCUMENT)).unwrap_err();
+        (world, Refused::By(refusal))
+    }),
+    (Reason::ResourceTenantsMixed, || {
+        let template = "https://{org}.tenants.example/mcp";
+        let world = World::with(policy().resource(template, "read"));
+        let request = Params::authorize().and("resource", "https://a.tenants.example/mcp");
+        let request = request.and("resource", "https://b.tenants.example/mcp");
+        let refusal = world.authorize(&request).unwrap_err();
+        (world, Refused::By(refusal))
     }),
     (Reason::ManagementTokenMissing, || {
         let world = World::open();

@@ -5,20 +5,20 @@
 use std::collections::BTreeSet;
 
 use grantcore::client::ClientStatus;
-use grantcore::policy::{Limits, RegistrationRules};
+use grantcore::policy::{DocumentRules, DomainRules, Limits, RegistrationRules};
 use grantcore::reason::Endpoint;
-use grantcore::value::Subject;
+use grantcore::value::{Scope, Subject};
 use grantcore::{Authorization, Choice, Client, Reason, RequestParts, User};
 use serde_json::{Value, json};
 
 use crate::reasons_clients::{REGISTER, managed};
 use crate::reasons_forms::{dry, forms};
 use crate::reasons_reached::{Refused, called, decided, reached};
-use crate::support::clients::{metadata, with};
+use crate::support::clients::{DOCUMENT, Own, ask, code_in, document, metadata, with};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::Fault;
-use crate::support::{ALICE, Outcome, World, app, policy};
+use crate::support::{ALICE, Granted, Outcome, World, app, policy};
 
 /// A refusal at an endpoint for which `reasons_reached.rs` has no request.
 type Provocation = fn() -> (World, Refused);
@@ -50,6 +50,34 @@ const ELSEWHERE: &[(Reason, Provocation)] = &[
     (Reason::ClientUnknown, || set_status(|_| {}, "nobody")),
     (Reason::ClientDeactivated, || decided(|world| world.put(app().deactivated()), allowed)),
     (Reason::ClientDeactivated, || called(|world| world.put(app().deactivated()))),
+    (Reason::CimdDenied, || {
+        let (world, tokens) = denied();
+        drop(world.token(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT)));
+        (world, Refused::At(Endpoint::Token))
+    }),
+    (Reason::CimdDenied, || {
+        let (world, tokens) = denied();
+        let refusal = world.check(&tokens.access, &[]).unwrap_err();
+        (world, Refused::By(refusal))
+    }),
+    (Reason::RedirectHostDenied, || {
+        let (world, own) = restricted();
+        let refusal = world.authorize(&ask(&own.id)).unwrap_err();
+        (world, Refused::By(refusal))
+    }),
+    (Reason::RedirectHostDenied, || {
+        let (world, own) = restricted();
+        drop(world.manage("PUT", &own.id, &own.token, &own.update(metadata())));
+        (world, Refused::At(Endpoint::Management))
+    }),
+    (Reason::ScopeForbidden, || {
+        let world = World::new();
+        let tokens = world.tokens();
+        let ceiling = Scope::parse("admin").unwrap();
+        world.put(app().edit().scope(ceiling).build().unwrap());
+        drop(world.token(&Params::refresh(tokens.refresh())));
+        (world, Refused::At(Endpoint::Token))
+    }),
     (Reason::AccountSuspended, || decided(|world| world.store.suspend("alice", true), allowed)),
     (Reason::AccountSuspended, || called(|world| world.store.suspend("alice", true))),
     (Reason::OwnerSuspended, || called(disown)),
@@ -101,6 +129,27 @@ const ELSEWHERE: &[(Reason, Provocation)] = &[
 
 fn allowed(ticket: String) -> (String, User<'static>, Choice<'static>) {
     (ticket, ALICE, Choice::Allow)
+}
+
+/// Returns tokens of a client that is known by a document, and a world that denies its domain.
+fn denied() -> (World, Granted) {
+    let before = World::open();
+    let code = {
+        let ticket = before.page_with(&ask(DOCUMENT), &document()).ticket();
+        code_in(&before.decide(&ticket, Choice::Allow).unwrap().into_location())
+    };
+    let tokens = Granted::of(&before.token(&Params::redeem(&code).set("client_id", DOCUMENT)));
+    let rules = DomainRules::default().with_denied(["client.example"]);
+    let policy = policy().client_documents(DocumentRules::default()).document_domains(rules);
+    (before.beside(policy.build().unwrap(), 2), tokens)
+}
+
+/// Returns a client that registered before a rule that refuses its redirect URI.
+fn restricted() -> (World, Own) {
+    let before = World::open();
+    let own = before.own(&metadata());
+    let rules = RegistrationRules::default().with_redirect_hosts(["other.example"]);
+    (before.beside(policy().registration(rules).build().unwrap(), 2), own)
 }
 
 /// Gives the client an owner whose account is suspended.

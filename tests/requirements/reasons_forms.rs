@@ -4,14 +4,14 @@
 use grantcore::blocking::drive;
 use grantcore::client::ClientStatus;
 use grantcore::operation::Operation;
-use grantcore::policy::{IntrospectionRules, RevocationRules};
+use grantcore::policy::{DomainRules, IntrospectionRules, RevocationRules};
 use grantcore::reason::Endpoint;
 use grantcore::request::{IntrospectionRequest, RevocationRequest};
 use grantcore::{Authorization, ContentType, FromStore, Reason, Refusal, RequestParts};
 use serde_json::Value;
 
 use crate::reasons_reached::{Refused, called, decided};
-use crate::support::clients::{metadata, posting};
+use crate::support::clients::{known_by_document, metadata, posting};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::Fault;
@@ -20,6 +20,8 @@ use crate::support::{ALICE, MCP, Outcome, SECRET, World, app, entropy, policy};
 /// The credentials of `web` with [`SECRET`], for `client_secret_basic`.
 const BASIC: &[u8] = b"Basic d2ViOmEtc2VjcmV0LW9mLWEtY29uZmlkZW50aWFsLWNsaWVudC0wMTIzNDU2Nzg5";
 const WRONG: &[u8] = b"client_id=web&client_secret=wrong&token=x";
+
+const DENIED: &[u8] = b"client_id=https%3A%2F%2Fclient.example%2Foauth%2Fmeta.json&token=x";
 
 /// An action before the request is sent.
 type Before = fn(&World);
@@ -44,6 +46,11 @@ const FORMS: &[(Reason, Before, Flaw)] = &[
         |parts| RequestParts { body: b"client_id=nobody&token=x", ..parts },
     ),
     (Reason::ClientDeactivated, |world| world.put(app().deactivated()), |parts| parts),
+    (
+        Reason::CimdDenied,
+        |world| world.put(known_by_document()),
+        |parts| RequestParts { body: DENIED, ..parts },
+    ),
     (Reason::SecretInUrl, |_| {}, |parts| RequestParts { query: b"token=x", ..parts }),
     (
         Reason::SeveralAuthentications,
@@ -90,7 +97,9 @@ const FORMS: &[(Reason, Before, Flaw)] = &[
 
 fn world() -> World {
     let rules = IntrospectionRules::default().with_resource_server("web", MCP);
-    World::with(policy().revocation(RevocationRules::default()).introspection(rules))
+    let denied = DomainRules::default().with_denied(["client.example"]);
+    let policy = policy().document_domains(denied);
+    World::with(policy.revocation(RevocationRules::default()).introspection(rules))
 }
 
 /// Sends a form to this endpoint.

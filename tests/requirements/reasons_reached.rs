@@ -14,6 +14,7 @@ use grantcore::{
 };
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
+use crate::reasons_logins::LOGINS;
 use crate::reasons_running::RUNNING;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
@@ -381,10 +382,11 @@ pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
         );
         (*reason, world, Refused::At(Endpoint::Registration))
     });
-    let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).map(|(reason, provoke)| {
-        let (world, refusal) = provoke();
-        (*reason, world, refusal)
-    });
+    let others =
+        CLIENTS.iter().chain(OTHERS).chain(RUNNING).chain(LOGINS).map(|(reason, provoke)| {
+            let (world, refusal) = provoke();
+            (*reason, world, refusal)
+        });
     authorize.chain(redeem).chain(refresh).chain(register).chain(others).collect()
 }
 

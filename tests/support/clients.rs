@@ -52,6 +52,15 @@ pub fn document() -> Value {
     with(metadata(), "client_id", DOCUMENT)
 }
 
+/// Returns the record of the client of [`DOCUMENT`], read a long time ago.
+pub fn known_by_document() -> Client {
+    Client::public(DOCUMENT)
+        .registration(grantcore::client::Registration::MetadataDocument)
+        .redirect_uri(CALLBACK)
+        .build()
+        .unwrap()
+}
+
 /// Sets a member of client metadata.
 pub fn with(mut metadata: Value, member: &str, value: impl Into<Value>) -> Value {
     metadata[member] = value.into();

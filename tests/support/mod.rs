@@ -102,24 +102,34 @@ impl World {
     pub fn with(policy: PolicyBuilder) -> Self {
         let store = Arc::new(TestStore::default());
         let clock = Arc::new(AtomicU64::new(T));
+        let world = Self::on(policy.build().unwrap(), store, clock, 1);
+        world.put(app());
+        world.put(web());
+        world
+    }
+
+    /// Returns a world with another policy on the same store, with the same clock. It draws other
+    /// entropy for another seed, and records its own events.
+    pub fn beside(&self, policy: Policy, seed: u64) -> Self {
+        Self::on(policy, Arc::clone(&self.store), Arc::clone(&self.clock), seed)
+    }
+
+    fn on(policy: Policy, store: Arc<TestStore>, clock: Arc<AtomicU64>, seed: u64) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let time = Arc::clone(&clock);
         let log = Arc::clone(&events);
         let is_dry = Arc::new(AtomicBool::new(false));
-        let draw = seeded(1);
+        let draw = seeded(seed);
         let dry = Arc::clone(&is_dry);
         let server = Server::with_sources(
-            policy.build().unwrap(),
+            policy,
             Arc::clone(&store),
             FromStore,
             move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst)),
             move || if dry.load(Ordering::SeqCst) { Err(EntropyError) } else { draw() },
         )
         .with_observer(move |event| log.lock().unwrap().push(event.clone()));
-        let world = Self { server, store, clock, events, is_dry };
-        world.put(app());
-        world.put(web());
-        world
+        Self { server, store, clock, events, is_dry }
     }
 
     pub fn put(&self, client: Client) {

@@ -8,8 +8,9 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use grantcore::policy::Remember;
 use grantcore::reason::Endpoint;
-use grantcore::request::UserError;
+use grantcore::request::{Site, UserError};
 #[cfg(feature = "fetch")]
 use grantcore::response::DocumentRequest;
 use grantcore::{AuthorizationStep, Choice, Reason, Refusal, RequestParts};
@@ -17,10 +18,15 @@ use grantcore::{AuthorizationStep, Choice, Reason, Refusal, RequestParts};
 use grantcore_fetch::{Asker, as_fetch};
 
 use crate::body::read;
-use crate::pages::{Consent, ErrorPage, Login, Pages, ReturnTo, SignedIn};
+use crate::pages::{Consent, ErrorPage, Login, Pages, ReturnTo};
 use crate::router::{
     App, internal_error, redirect_to_client, reference_to, respond, source, with_page_headers,
 };
+use crate::signed_in::SignedIn;
+
+/// The parameter that [`ReturnTo`] has if another site began the request. A link of that site that
+/// has it as well only makes the request trusted less.
+const BEGAN_ELSEWHERE: (&str, &str) = ("began", "elsewhere");
 
 /// Handles `GET` and `POST` of the authorization endpoint (OAuth 2.1 §3.1).
 pub(crate) async fn authorize<P: Pages>(
@@ -72,7 +78,11 @@ impl<P: Pages> App<P> {
             Err(error) => return invalid_user(error),
         };
         let source = source(parts);
-        let request = RequestParts { source: &source, ..RequestParts::from_http(parts, body) };
+        let request = RequestParts {
+            source: &source,
+            site: began_at(parts),
+            ..RequestParts::from_http(parts, body)
+        };
         let step = self.endpoints.authorize(&request, user, None).await;
         #[cfg(feature = "fetch")]
         let step = match step {
@@ -100,6 +110,7 @@ impl<P: Pages> App<P> {
                 let consent = Consent::new(page, self.action.clone(), policy);
                 self.pages.consent(parts, consent).await
             }
+            Ok(AuthorizationStep::Done(redirect)) => redirect_to_client(redirect.reply()),
             // With the feature `fetch` this does not occur: the request was sent with its document.
             // Without it, the router refuses a policy that accepts documents.
             Ok(AuthorizationStep::NeedsDocument(_)) => {
@@ -192,9 +203,16 @@ impl<P: Pages> App<P> {
             Method::POST => body,
             _ => parts.uri.query().unwrap_or_default().as_bytes(),
         };
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form_urlencoded::parse(sent))
-            .finish();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(form_urlencoded::parse(sent));
+        // After the sign-in, the browser states that it comes from the login page. Where the policy
+        // counts on its word, the request remembers who began.
+        let counts = self.endpoints.policy().consent_rules().remember() == Remember::HttpsRedirect;
+        let is_own = matches!(began_at(parts), Site::SameOrigin | Site::None);
+        if counts && !is_own && !began_elsewhere(parts) {
+            query.append_pair(BEGAN_ELSEWHERE.0, BEGAN_ELSEWHERE.1);
+        }
+        let query = query.finish();
         let path = reference_to(self.endpoints.policy().authorization_endpoint());
         ReturnTo::from_parts(&path, &query)
     }
@@ -217,6 +235,18 @@ impl<P: Pages> App<P> {
         }
         outcome
     }
+}
+
+/// Returns the site whose page began the request.
+fn began_at(parts: &Parts) -> Site {
+    if began_elsewhere(parts) { Site::CrossSite } else { Site::from(&parts.headers) }
+}
+
+/// Returns whether the query states that another site began the request.
+fn began_elsewhere(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| (&*name, &*value) == BEGAN_ELSEWHERE)
 }
 
 /// Returns the response if the user of [`Pages::user`] is invalid. The fault is logged.

@@ -1,6 +1,8 @@
 //! The layer that checks the bearer tokens of a protected resource, and the extractor of the
 //! caller.
 
+mod checks;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +12,13 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use grantcore::audit::AuditLog;
+use grantcore::policy::Resource;
+use grantcore::request::NeedsError;
 use grantcore::store::AccountSource;
-use grantcore::{Access, Needs, Reply, Server, Store, Timestamp};
+use grantcore::{Access, Needs, Server, Store, Timestamp};
 #[cfg(feature = "rmcp")]
 use rmcp::{
     ErrorData,
@@ -23,8 +27,11 @@ use rmcp::{
 use tower_layer::Layer;
 use tower_service::Service;
 
+#[cfg(feature = "introspection")]
+use self::checks::Remote;
+use self::checks::{Check, Local, OfTemplate};
 use crate::BoxError;
-use crate::endpoints::{BoxFuture, Endpoints};
+use crate::endpoints::BoxFuture;
 #[cfg(feature = "introspection")]
 use crate::introspection::{Introspection, Token};
 use crate::router::respond;
@@ -78,46 +85,6 @@ pub struct RequireToken {
     check: Arc<dyn Check>,
 }
 
-/// The check of a call's access token.
-trait Check: Send + Sync {
-    fn check<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Caller, Reply>>;
-}
-
-/// The check of a resource in the process of its authorization server.
-struct Local {
-    endpoints: Arc<dyn Endpoints>,
-    needs: Needs,
-}
-
-impl Check for Local {
-    fn check<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Caller, Reply>> {
-        Box::pin(async move {
-            let access = self.endpoints.check(headers.into(), &self.needs).await;
-            let access = access.map_err(|refusal| refusal.reply(self.endpoints.policy()))?;
-            Ok(Caller(Kind::Checked(access)))
-        })
-    }
-}
-
-/// The check of a resource in another process.
-#[cfg(feature = "introspection")]
-struct Remote {
-    introspection: Introspection,
-    needs: Needs,
-}
-
-#[cfg(feature = "introspection")]
-impl Check for Remote {
-    fn check<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Caller, Reply>> {
-        Box::pin(async move {
-            let token = self.introspection.check(&headers.into(), &self.needs).await;
-            token
-                .map(|token| Caller(Kind::Introspected(token)))
-                .map_err(|refusal| refusal.reply(self.introspection.policy()))
-        })
-    }
-}
-
 impl RequireToken {
     /// Returns the layer of a resource in the same process as its authorization server. Each call
     /// is checked against the records, so a revocation takes effect at the next call.
@@ -128,6 +95,62 @@ impl RequireToken {
         L: AuditLog + 'static,
     {
         Self { check: Arc::new(Local { endpoints: server, needs }) }
+    }
+
+    /// Returns the layer of the resources of a
+    /// [template](grantcore::policy::PolicyBuilder::resource), in the same process as their
+    /// authorization server. Each call is checked for the resource that it is at or below, by the
+    /// host and the path of the request. A call that is at none is answered with 404.
+    ///
+    /// Handlers take the tenant from [`Caller::resource`], which was checked, and not from the
+    /// request. For a template with a variable in its host, `Host` must be the host that was called:
+    /// a proxy must pass it on.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use axum::Router;
+    /// use axum::routing::get;
+    /// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
+    /// use grantcore_axum::{Caller, RequireToken};
+    ///
+    /// async fn notes(caller: Caller) -> String {
+    ///     let org = caller.resource().and_then(|own| own.variable("org")).unwrap_or_default();
+    ///     format!("the notes of {} at {org}", caller.subject())
+    /// }
+    ///
+    /// let api = "https://api.example/{org}";
+    /// let policy = Policy::mcp("https://auth.example", api, [("notes", "Read notes")]).build()?;
+    /// let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
+    /// let app: Router = Router::new()
+    ///     .route("/{org}/notes", get(notes))
+    ///     .route_layer(RequireToken::of_template(server, api, "notes")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NeedsError`] if the policy has no such template, or does not declare a scope token.
+    pub fn of_template<S, A, L>(
+        server: Arc<Server<S, A, L>>,
+        template: &str,
+        scope: &str,
+    ) -> Result<Self, NeedsError>
+    where
+        S: Store + 'static,
+        A: AccountSource<S> + Send + Sync + 'static,
+        L: AuditLog + 'static,
+    {
+        let policy = server.policy();
+        let mut templates = policy.resources().iter().filter(|own| own.is_template());
+        let Some(template) = templates.find(|own| own.identifier() == template).cloned() else {
+            return Err(NeedsError::ResourceUnknown { resource: template.to_owned() });
+        };
+        // The scope is checked now and not at each call. It does not depend on the resource.
+        if let Ok(any) = Resource::new("https://scope.invalid/", "") {
+            policy.needs_at(&any, scope)?;
+        }
+        let scope = scope.to_owned();
+        Ok(Self { check: Arc::new(OfTemplate { endpoints: server, template, scope }) })
     }
 
     /// Returns the layer of a resource in another process than its authorization server. Tokens are
@@ -189,7 +212,7 @@ where
         Box::pin(async move {
             // A `Caller` of an outer layer was accepted for other needs than those of this one.
             request.extensions_mut().remove::<Caller>();
-            let checked = check.check(request.headers()).await;
+            let checked = check.check(request.headers(), request.uri()).await;
             let caller = match checked {
                 Ok(caller) => caller,
                 Err(reply) => return Ok(respond(reply)),
@@ -209,7 +232,10 @@ where
 /// A handler that extracts it on a route without the layer responds with 500, so that a forgotten
 /// layer leaves no route open.
 #[derive(Clone, Debug)]
-pub struct Caller(Kind);
+pub struct Caller {
+    kind: Kind,
+    resource: Option<Arc<Resource>>,
+}
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -221,7 +247,7 @@ enum Kind {
 impl Caller {
     /// Returns the `sub` of the access token: the account on whose behalf the client calls.
     pub fn subject(&self) -> &str {
-        match &self.0 {
+        match &self.kind {
             Kind::Checked(access) => access.subject().as_str(),
             #[cfg(feature = "introspection")]
             Kind::Introspected(token) => &token.subject,
@@ -230,7 +256,7 @@ impl Caller {
 
     /// Returns the `client_id` of the client that calls.
     pub fn client_id(&self) -> &str {
-        match &self.0 {
+        match &self.kind {
             Kind::Checked(access) => access.client_id().as_str(),
             #[cfg(feature = "introspection")]
             Kind::Introspected(token) => &token.client_id,
@@ -239,7 +265,7 @@ impl Caller {
 
     /// Returns the scope tokens of the access token.
     pub fn scope(&self) -> impl Iterator<Item = &str> {
-        let (checked, introspected) = match &self.0 {
+        let (checked, introspected) = match &self.kind {
             Kind::Checked(access) => (Some(access.scope()), None),
             #[cfg(feature = "introspection")]
             Kind::Introspected(token) => (None, Some(token.scope.split_ascii_whitespace())),
@@ -258,17 +284,41 @@ impl Caller {
 
     /// Returns when the access token expires.
     pub fn expires(&self) -> Timestamp {
-        match &self.0 {
+        match &self.kind {
             Kind::Checked(access) => access.expires(),
             #[cfg(feature = "introspection")]
             Kind::Introspected(token) => token.expires,
         }
     }
 
+    /// Returns the resource that was called, with the values of its variables, if the layer is of a
+    /// [template](RequireToken::of_template).
+    pub fn resource(&self) -> Option<&Resource> {
+        self.resource.as_deref()
+    }
+
+    /// Returns when the user last signed in before the consent, if that is known.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        match &self.kind {
+            Kind::Checked(access) => access.auth_time(),
+            #[cfg(feature = "introspection")]
+            Kind::Introspected(token) => token.login().map(|login| login.time()),
+        }
+    }
+
+    /// Returns the class of that login (`acr`), if it is known.
+    pub fn acr(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Checked(access) => access.acr(),
+            #[cfg(feature = "introspection")]
+            Kind::Introspected(token) => token.login().and_then(|login| login.acr()),
+        }
+    }
+
     /// Returns the result of the check if the token was checked in this process, or `None` if it
     /// was introspected.
     pub fn access(&self) -> Option<&Access> {
-        match &self.0 {
+        match &self.kind {
             Kind::Checked(access) => Some(access),
             #[cfg(feature = "introspection")]
             Kind::Introspected(_) => None,

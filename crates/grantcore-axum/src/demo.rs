@@ -15,9 +15,10 @@ use grantcore::rate::RateWindow;
 use grantcore::value::{Digest, RequestDigest};
 use serde::Deserialize;
 
-use crate::pages::{BoxError, Login, Pages, ReturnTo, SignedIn, render};
+use crate::pages::{BoxError, Login, Pages, ReturnTo, render};
 use crate::router::with_page_headers;
 use crate::same_origin::is_same_origin;
+use crate::signed_in::SignedIn;
 
 const COOKIE: &str = "grantcore_demo_session";
 /// The most browsers that are signed in. A further sign-in ends the oldest session.

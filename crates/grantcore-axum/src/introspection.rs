@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use grantcore::moment::{Clock as _, SystemClock};
-use grantcore::request::AccessCheck;
+use grantcore::request::{AccessCheck, Login};
 use grantcore::value::Digest;
 use grantcore::{Authorization, Needs, Policy, Reason, Refusal, Timestamp};
 use moka::future::Cache;
@@ -19,7 +19,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
 
 use self::response::{IntrospectionResponse, TokenError, read};
-use crate::router::{RouterError, resource_documents};
+use crate::documents::resource_documents;
+use crate::router::RouterError;
 
 /// The most introspections that run at the same time. Others wait.
 const CONCURRENT_REQUESTS: usize = 64;
@@ -97,9 +98,20 @@ pub(crate) struct Token {
     pub(crate) scope: String,
     pub(crate) expires: Timestamp,
     audience: Vec<String>,
+    /// When the user signed in, and by which class of login (RFC 9470 §6.2).
+    login: Option<(Timestamp, Option<String>)>,
     /// The moment before the introspection was sent. A later one would extend the life of a token
     /// that was revoked while the response was on its way.
     requested: Instant,
+}
+
+impl Token {
+    /// Returns the login of the user. A class that cannot be one counts as unknown.
+    pub(crate) fn login(&self) -> Option<Login<'_>> {
+        let (time, acr) = self.login.as_ref()?;
+        let login = Login::at(*time);
+        Some(acr.as_ref().and_then(|acr| login.with_acr(acr).ok()).unwrap_or(login))
+    }
 }
 
 /// The reason why an [`Introspection`] cannot be built.
@@ -249,7 +261,9 @@ impl Introspection {
             tracing::error!(%error, "an access token could not be introspected");
             needs.refuse(Reason::StorageUnavailable)
         })?;
-        needs.judge(&self.0.policy, token.audience.iter().map(String::as_str), &token.scope)?;
+        let audience = token.audience.iter().map(String::as_str);
+        let now = SystemClock.now();
+        needs.judge(&self.0.policy, audience, token.login(), &token.scope, now)?;
         Ok(token)
     }
 
@@ -299,6 +313,9 @@ impl Introspection {
             scope: response.scope,
             expires,
             audience: response.aud.into(),
+            login: response
+                .auth_time
+                .map(|time| (Timestamp::from_unix_seconds(time), response.acr)),
             requested,
         }))
     }

@@ -72,12 +72,14 @@ mod bearer;
 mod body;
 mod cors;
 mod demo;
+mod documents;
 mod endpoints;
 #[cfg(feature = "introspection")]
 mod introspection;
 mod pages;
 mod router;
 mod same_origin;
+mod signed_in;
 mod source;
 mod tasks;
 
@@ -86,10 +88,9 @@ pub use self::cors::cors;
 pub use self::demo::DemoLogin;
 #[cfg(feature = "introspection")]
 pub use self::introspection::{Introspection, IntrospectionBuilder, IntrospectionError};
-pub use self::pages::{
-    BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo, SignedIn,
-};
+pub use self::pages::{BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo};
 pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
 pub use self::same_origin::is_same_origin;
+pub use self::signed_in::SignedIn;
 pub use self::source::{Source, TrustedProxies, TrustedProxiesService};
 pub use self::tasks::{Tasks, sweep};

@@ -7,13 +7,13 @@ use askama::Template;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use grantcore::request::UserError;
 use grantcore::response::{ConsentPage, LoginPage, Problem};
 use grantcore::value::{RequestDigest, display_text};
-use grantcore::{Policy, Refusal, User};
+use grantcore::{Policy, Refusal};
 use serde::{Deserialize, Deserializer};
 
 use crate::router::with_page_headers;
+use crate::signed_in::SignedIn;
 
 /// The error of [`Pages::user`]: the host failed to find out who is signed in. It is logged, and
 /// the user gets an error page.
@@ -81,47 +81,6 @@ pub trait Pages: Send + Sync + 'static {
     }
 }
 
-/// The user who is signed in at a browser, and the browser's session.
-#[derive(Clone)]
-pub struct SignedIn {
-    subject: String,
-    session: Vec<u8>,
-    request: Option<RequestDigest>,
-}
-
-impl SignedIn {
-    /// Returns the user of this account and browser session, as in [`User::new`]: `subject` is the
-    /// stable name of the account, and `session` a secret that only this browser session has. The
-    /// consent page is bound to both.
-    pub fn new(subject: impl Into<String>, session: impl Into<Vec<u8>>) -> Self {
-        Self { subject: subject.into(), session: session.into(), request: None }
-    }
-
-    /// Sets the authorization request that the last sign-in of this session was for: the
-    /// [`Login::request`] of that sign-in. It proves to a request with `prompt=login` that the user
-    /// has signed in again. Default: `None`, and a request with `prompt=login` leads to
-    /// [`Pages::login`] again and again.
-    #[must_use = "the user is the one returned"]
-    pub fn signed_in_for(self, request: Option<RequestDigest>) -> Self {
-        Self { request, ..self }
-    }
-
-    pub(crate) fn as_user(&self) -> Result<User<'_>, UserError> {
-        let user = User::new(&self.subject, &self.session)?;
-        Ok(match self.request {
-            Some(request) => user.signed_in_for(request),
-            None => user,
-        })
-    }
-}
-
-// The session's secret is left out.
-impl fmt::Debug for SignedIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedIn").field("subject", &self.subject).finish_non_exhaustive()
-    }
-}
-
 /// The sign-in that an authorization request needs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -138,11 +97,23 @@ pub struct Login {
     /// The request, for [`SignedIn::signed_in_for`]. [`redirect`](Self::redirect) carries it to the
     /// login page, which keeps it in the session that it opens.
     pub request: Option<RequestDigest>,
-    /// Whether the user must sign in again, even if a user is signed in (`prompt=login`).
+    /// Whether the user must sign in again, even if a user is signed in (`prompt=login`, or a login
+    /// that is older than [`max_age`](Self::max_age)).
     pub fresh: bool,
     /// Whether the user must choose an account, even if a user is signed in
     /// (`prompt=select_account`).
     pub choose_account: bool,
+    /// The classes of logins (`acr`) of which one is necessary. Empty: any login suffices. A host
+    /// that cannot offer one answers with
+    /// [`Server::give_up_login`](grantcore::Server::give_up_login).
+    pub needed_acr_values: Vec<String>,
+    /// For how many seconds after a login the client accepts it.
+    pub max_age: Option<u64>,
+    /// Who the client believes the user is, for the name field of the form. It is the client's own
+    /// text.
+    pub login_hint: Option<String>,
+    /// The languages that the user prefers, the best first.
+    pub ui_locales: Vec<String>,
 }
 
 impl Login {
@@ -155,6 +126,14 @@ impl Login {
             request: page.map(LoginPage::request),
             fresh: page.is_some_and(LoginPage::fresh),
             choose_account: page.is_some_and(LoginPage::choose_account),
+            needed_acr_values: page
+                .map(|page| page.needed_acr_values().map(str::to_owned).collect())
+                .unwrap_or_default(),
+            max_age: page.and_then(LoginPage::max_age),
+            login_hint: page.and_then(|page| page.login_hint().map(str::to_owned)),
+            ui_locales: page
+                .map(|page| page.ui_locales().map(str::to_owned).collect())
+                .unwrap_or_default(),
         }
     }
 

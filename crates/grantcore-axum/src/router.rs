@@ -1,20 +1,18 @@
 //! The router: every endpoint of the policy, the metadata documents, and the consent form.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header::HOST;
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, post};
 use grantcore::audit::AuditLog;
 use grantcore::reason::Endpoint;
-use grantcore::response::{PAGE_HEADERS, WellKnown};
+use grantcore::response::PAGE_HEADERS;
 use grantcore::store::AccountSource;
 use grantcore::{Policy, Refusal, Reply, RequestParts, Server, Store};
 #[cfg(feature = "fetch")]
@@ -23,6 +21,7 @@ use grantcore_fetch::DocumentFetcher;
 use crate::authorize::{authorize, consent};
 use crate::body::read;
 use crate::cors::cors;
+use crate::documents::documents;
 use crate::endpoints::Endpoints;
 use crate::pages::{LOCATION_LIMIT, Pages, redirect_page};
 use crate::source::Source;
@@ -52,11 +51,44 @@ where
 }
 
 /// The settings of a [`router`].
+///
+/// # Several issuers on one store
+///
+/// Each issuer has a server with [its policy](Policy::at), and all can have one store: nothing that
+/// was made at one issuer has an effect at another.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::Router;
+/// use grantcore::policy::ResourceDescription;
+/// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
+/// use grantcore_axum::{DemoLogin, OAuthRouter, router};
+///
+/// # fn app() -> Result<Router, Box<dyn std::error::Error>> {
+/// let mcp = "https://mcp.example/mcp";
+/// let rules = Policy::mcp("https://auth.example", mcp, [("notes", "Read your notes")])
+///     .describe_resource(mcp, ResourceDescription::default()
+///         .also_issued_by("https://auth.example/acme"))
+///     .build()?;
+/// let acme = rules.at("https://auth.example/acme")?;
+/// let store = Arc::new(MemoryStore::new());
+/// let rules = Arc::new(Server::new(rules, Arc::clone(&store), AlwaysActive));
+/// let acme = Arc::new(Server::new(acme, store, AlwaysActive));
+///
+/// let login = DemoLogin::new([("alice", "wonderland")]);
+/// let of_acme = OAuthRouter::new(acme, login.clone()).resource_documents(false).build()?;
+/// let app = router(rules, login.clone())?.merge(of_acme).merge(login.router());
+/// # Ok(app)
+/// # }
+/// # app().unwrap();
+/// ```
 #[must_use = "settings do nothing until the router is built"]
 pub struct OAuthRouter<P> {
     endpoints: Arc<dyn Endpoints>,
     pages: P,
     tasks: Tasks,
+    resource_documents: bool,
     #[cfg(feature = "fetch")]
     fetcher: Option<DocumentFetcher>,
 }
@@ -103,6 +135,7 @@ impl<P: Pages> OAuthRouter<P> {
             endpoints: server,
             pages,
             tasks: Tasks::default(),
+            resource_documents: true,
             #[cfg(feature = "fetch")]
             fetcher: None,
         }
@@ -121,6 +154,15 @@ impl<P: Pages> OAuthRouter<P> {
         Self { tasks, ..self }
     }
 
+    /// Sets whether the metadata documents of the resources are mounted. Default: `true`.
+    ///
+    /// Where several issuers serve the same resources, one router mounts the documents: axum panics
+    /// if two routers with one path are merged. `authorization_servers` then names the others by
+    /// [`also_issued_by`](grantcore::policy::ResourceDescription::also_issued_by).
+    pub fn resource_documents(self, mount: bool) -> Self {
+        Self { resource_documents: mount, ..self }
+    }
+
     /// Builds the router.
     ///
     /// # Errors
@@ -132,7 +174,7 @@ impl<P: Pages> OAuthRouter<P> {
         let page = taken.claim(policy.authorization_endpoint())?;
         let consent_url = format!("{}/consent", policy.authorization_endpoint());
         let form = taken.claim(&consent_url)?;
-        let documents = documents(policy, &mut taken)?;
+        let documents = documents(policy, self.resource_documents, &mut taken)?;
         #[cfg(feature = "fetch")]
         let fetcher = match self.fetcher {
             None if policy.client_documents().is_some() => {
@@ -193,7 +235,7 @@ where
 /// # Errors
 /// [`RouterError`] if the URLs of the policy cannot be mounted.
 pub fn well_known_router(policy: &Policy) -> Result<Router, RouterError> {
-    documents(policy, &mut Routes::default())
+    documents(policy, true, &mut Routes::default())
 }
 
 /// The state of the authorization endpoint.
@@ -210,21 +252,25 @@ pub(crate) struct App<P> {
 /// The paths that are mounted. axum panics if a path is mounted twice, so [`claim`](Self::claim)
 /// refuses the second.
 #[derive(Default)]
-struct Routes(BTreeSet<String>);
+pub(crate) struct Routes(BTreeSet<String>);
 
 impl Routes {
     /// Adds the path of this URL, and returns it as a route of axum.
     fn claim(&mut self, url: &str) -> Result<String, RouterError> {
+        self.claim_route(url, escape(path_of(url)))
+    }
+
+    /// Adds this route for the URL.
+    pub(crate) fn claim_route(&mut self, url: &str, path: String) -> Result<String, RouterError> {
         if url.contains('?') {
             return Err(RouterError::Query { url: url.to_owned() });
         }
-        let path = escape(path_of(url));
         if self.0.insert(path.clone()) { Ok(path) } else { Err(RouterError::Overlap { path }) }
     }
 }
 
 /// Escapes the braces of a path, which are parameters in a route of axum.
-fn escape(path: &str) -> String {
+pub(crate) fn escape(path: &str) -> String {
     path.replace('{', "{{").replace('}', "}}")
 }
 
@@ -283,60 +329,6 @@ async fn program(
         endpoints.answer(endpoint, &client_id, &request).await
     });
     answered.await.map_or_else(internal_error, respond)
-}
-
-/// Returns a router with the metadata documents of the policy's resources, without that of the
-/// authorization server.
-#[cfg(feature = "introspection")]
-pub(crate) fn resource_documents(policy: &Policy) -> Result<Router, RouterError> {
-    let is_of_resource = |document: &WellKnown| {
-        path_of(&document.url).starts_with("/.well-known/oauth-protected-resource")
-    };
-    let documents = policy.well_known().into_iter().filter(is_of_resource);
-    mount_documents(documents, &mut Routes::default())
-}
-
-fn documents(policy: &Policy, taken: &mut Routes) -> Result<Router, RouterError> {
-    mount_documents(policy.well_known(), taken)
-}
-
-/// Mounts metadata documents. Resources on different hosts can have their documents at the same
-/// path. The host of the request then selects one.
-fn mount_documents(
-    documents: impl IntoIterator<Item = WellKnown>,
-    taken: &mut Routes,
-) -> Result<Router, RouterError> {
-    let mut by_path: BTreeMap<String, Vec<WellKnown>> = BTreeMap::new();
-    for document in documents {
-        by_path.entry(path_of(&document.url).to_owned()).or_default().push(document);
-    }
-    let mut router = Router::new().without_v07_checks();
-    for documents in by_path.into_values() {
-        let Some(first) = documents.first() else { continue };
-        let path = taken.claim(&first.url)?;
-        let documents = Arc::new(documents);
-        let answer =
-            move |uri: Uri, headers: HeaderMap| async move { document(&documents, &uri, &headers) };
-        router = router.route(&path, get(answer));
-    }
-    // Not on the fallback: a router that merges this one would take it over for all its paths.
-    Ok(router.route_layer(cors()))
-}
-
-/// Returns the document for the host of the request, or the first if no document is for this host.
-fn document(documents: &[WellKnown], uri: &Uri, headers: &HeaderMap) -> Response {
-    // HTTP/2 has `:authority` in place of `Host`.
-    let host = uri.authority().map(Authority::as_str);
-    let host = host.or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default();
-    let is_of_host = |document: &&WellKnown| authority_of(&document.url).eq_ignore_ascii_case(host);
-    let found = documents.iter().find(is_of_host).or(documents.first());
-    found.map_or_else(internal_error, |document| respond(document.reply.clone()))
-}
-
-/// Returns the authority of a URL.
-fn authority_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 /// Returns the part of a URL after its origin.

@@ -338,3 +338,65 @@ async fn audit_06_no_layer_shows_a_secret() {
     let oauth = grantcore_axum::OAuthRouter::new(Arc::clone(&world.server), support::login());
     assert!(format!("{oauth:?}").starts_with("OAuthRouter"));
 }
+
+/// The tenant is that of the URL that was called, and the token must be for it.
+#[tokio::test]
+async fn tenant_05_a_layer_of_a_template_checks_the_tenant_that_is_called() {
+    let template = "https://api.example/{org}/v1";
+    let world = World::with(policy().resource(template, "read"));
+    let of = |scope| RequireToken::of_template(Arc::clone(&world.server), template, scope);
+    let echo = |caller: Caller| async move {
+        let org = caller.resource().and_then(|own| own.variable("org"));
+        format!("{} at {}", caller.subject(), org.unwrap())
+    };
+    let app = Router::new().route("/{*path}", get(echo)).route_layer(of("read").unwrap());
+    let token = support::browser::tokens_for(&world, "https://api.example/acme/v1").await;
+    let call = async |path: &str, host: &str| {
+        let request = Request::get(path).header("host", host);
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let answer = send(&app, request.body(Body::empty()).unwrap()).await;
+        let challenge = answer.header("www-authenticate").unwrap_or_default().to_owned();
+        (answer.status, answer.body.clone(), challenge)
+    };
+    for path in ["/acme/v1", "/acme/v1/notes", "/acme/v1?x=/beta/v1"] {
+        let (status, body, _) = call(path, "api.example").await;
+        assert_eq!((status, &*body), (200, "alice at acme"), "{path}");
+    }
+    let (status, _, challenge) = call("/beta/v1", "api.example").await;
+    let document = "https://api.example/.well-known/oauth-protected-resource/beta/v1";
+    assert_eq!(status, 401);
+    assert!(challenge.contains(document), "{challenge}");
+    for (path, host) in [
+        ("/acme/v1", "evil.example"),
+        ("/acme", "api.example"),
+        ("/acme/v2", "api.example"),
+        ("/a%2Fb/v1", "api.example"),
+    ] {
+        assert_eq!(call(path, host).await.0, 404, "{path} at {host}");
+    }
+    assert!(of("unheard-of").is_err());
+    assert!(RequireToken::of_template(Arc::clone(&world.server), MCP, "read").is_err());
+}
+
+/// The login of a user that the host does not know satisfies no resource that needs one.
+#[tokio::test]
+async fn host_31_a_login_that_does_not_suffice_is_challenged() {
+    let world = World::new();
+    let strong = needs(&world, "read").acr(&["mfa"]).unwrap().max_age(300);
+    let app = resource(&world, strong);
+    let bearer = format!("Bearer {}", tokens(&world, "read").await.access);
+    let answer = send(&app, call(&[&bearer])).await;
+    assert_eq!(
+        (answer.status, &*answer.error()),
+        (401, "insufficient_user_authentication"),
+        "{answer:?}"
+    );
+    assert_eq!(world.reason(), Some(Reason::LoginInsufficient));
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with(&format!("Bearer resource_metadata=\"{METADATA}\"")));
+    let needed = "acr_values=\"mfa\", max_age=\"300\", scope=\"read\"";
+    assert!(challenge.ends_with(needed), "{challenge}");
+    // Nobody learns what is needed without a good token.
+    let unknown = send(&app, call(&["Bearer gat_unknown"])).await;
+    assert!(!unknown.header("www-authenticate").unwrap().contains("acr_values"));
+}

@@ -9,15 +9,19 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
-use grantcore::policy::Limits;
+use grantcore::policy::{ConsentRules, Limits, Remember};
 use grantcore::response::PAGE_HEADERS;
-use grantcore::{Client, Policy, Reason};
+use grantcore::value::GrantId;
+use grantcore::{Client, Policy, Reason, Timestamp};
 use grantcore_axum::{BoxError, Consent, ErrorPage, Login, Pages, SignedIn};
-use support::browser::{Asking, Browser, attribute, field};
-use support::{Answer, CALLBACK, ISSUER, MCP, World, login, params, policy};
+use support::browser::{Asking, Browser, attribute, field, redeem};
+use support::{Answer, CALLBACK, ISSUER, MCP, T, World, login, param, params, policy};
 
 #[track_caller]
 fn assert_page_headers(answer: &Answer) {
@@ -102,9 +106,9 @@ impl Pages for Site {
 }
 
 async fn visit(world: &World, path: &str, user: &str) -> Answer {
-    let request = axum::http::Request::get(path);
+    let request = Request::get(path);
     let request = if user.is_empty() { request } else { request.header("x-user", user) };
-    world.send(request.body(axum::body::Body::empty()).unwrap()).await
+    world.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
@@ -133,7 +137,7 @@ async fn authz_24_the_headers_of_a_hosts_own_page_stay_and_its_error_status_does
     assert_eq!(limited.header("retry-after"), Some("77"), "the host's own");
     let id = error.header("x-correlation-id").unwrap();
     assert!(error.body.contains(id) && error.body.contains("https://help.example/oauth#"));
-    let put = axum::http::Request::put("/oauth/authorize").body(axum::body::Body::empty());
+    let put = Request::put("/oauth/authorize").body(Body::empty());
     let refused = world.send(put.unwrap()).await;
     assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, POST")));
 }
@@ -144,8 +148,8 @@ async fn authz_25_a_host_that_fails_is_a_page_of_5xx() {
     for path in ["/oauth/authorize?client_id=app", "/oauth/authorize/consent"] {
         let send = async |user: &str| {
             let method = if path.ends_with("consent") { "POST" } else { "GET" };
-            let request = axum::http::Request::builder().method(method).uri(path);
-            let request = request.header("x-user", user).body(axum::body::Body::empty());
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("x-user", user).body(Body::empty());
             world.send(request.unwrap()).await
         };
         let failed = send("fails").await;
@@ -266,4 +270,64 @@ async fn authz_14_a_long_request_comes_back_after_the_login() {
     let answer = browser.sign_in(&back, "", "alice", "alice").await;
     assert_eq!(attribute(answer.body.split("<a ").nth(1).unwrap(), "href"), back);
     assert_eq!(browser.get(&back).await.status, 200);
+}
+
+/// A site whose user is alice once she has signed in, and which names the grant that she was asked
+/// about last.
+struct Remembering(Arc<Mutex<(bool, Option<GrantId>)>>);
+
+impl Pages for Remembering {
+    async fn user(&self, _: &Parts) -> Result<Option<SignedIn>, BoxError> {
+        let (is_signed_in, remembered) = *self.0.lock().unwrap();
+        let alice = SignedIn::new("alice", b"alice's browser".to_vec())
+            .with_login(Timestamp::from_unix_seconds(T), Some("pwd".to_owned()))
+            .remembering(remembered);
+        Ok(is_signed_in.then_some(alice))
+    }
+
+    async fn login(&self, _: &Parts, login: Login) -> Response {
+        login.redirect("/login")
+    }
+
+    async fn consent(&self, _: &Parts, consent: Consent) -> Response {
+        self.0.lock().unwrap().1 = Some(consent.page.grant_id());
+        consent.plain_page()
+    }
+}
+
+/// Returns the status, and whether the answer is a code without a page, of this request.
+async fn asked(world: &World, url: &str, site: &str) -> (Answer, bool) {
+    let request = Request::get(url).header("sec-fetch-site", site);
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    let is_code =
+        answer.status == 303 && params(answer.location()).iter().any(|own| own.0 == "code");
+    (answer, is_code)
+}
+
+#[tokio::test]
+async fn host_40_a_remembered_consent_is_a_redirect_unless_another_site_began() {
+    let rules = ConsentRules::default().with_remember(Remember::HttpsRedirect);
+    let state = Arc::new(Mutex::new((true, None)));
+    let pages = Remembering(Arc::clone(&state));
+    let world = World::with_pages(policy().consent_rules(rules), pages, login());
+    let url = Asking::app().url();
+    let mut browser = Browser::new(&world.app);
+    let code = browser.code(&Asking::app()).await;
+    assert_eq!(redeem(&world.app, "app", &code).await.status, 200);
+    let remembered = state.lock().unwrap().1;
+    assert!(asked(&world, &url, "none").await.1);
+    // A page that another site asked for names another grant.
+    assert!(!asked(&world, &url, "cross-site").await.1);
+    *state.lock().unwrap() = (false, remembered);
+    // The browser comes back from the login page, and the request remembers who began it.
+    for (site, is_silent) in [("cross-site", false), ("none", true), ("same-origin", true)] {
+        *state.lock().unwrap() = (false, remembered);
+        let (to_login, _) = asked(&world, &url, site).await;
+        let back = param(to_login.location(), "return_to").unwrap();
+        *state.lock().unwrap() = (true, remembered);
+        assert_eq!(asked(&world, &back, "same-origin").await.1, is_silent, "{site}");
+    }
+    // What a link of another site says of itself only makes it trusted less.
+    let forged = format!("{url}&began=elsewhere");
+    assert!(!asked(&world, &forged, "none").await.1);
 }

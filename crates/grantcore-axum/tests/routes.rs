@@ -16,7 +16,7 @@ use axum::http::{Request, Uri};
 use grantcore::Policy;
 use grantcore::policy::{PolicyBuilder, RegistrationRules, RevocationRules};
 use grantcore::reason::Endpoint;
-use grantcore_axum::{RouterError, program_router, router, well_known_router};
+use grantcore_axum::{OAuthRouter, RouterError, program_router, router, well_known_router};
 use support::browser::{Asking, action};
 use support::{Answer, ISSUER, MCP, Random, World, policy, send, server};
 
@@ -139,6 +139,65 @@ async fn meta_09_resources_of_other_hosts_at_one_path_have_documents_of_their_ow
     }
     for unknown in ["", "other.example", "one.example:1", "one.example.evil"] {
         assert_eq!(ask(path, unknown).await, MCP, "{unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn tenant_10_each_instance_of_a_template_has_its_document() {
+    let own = policy()
+        .resource("https://{org}.tenants.example/mcp", "read")
+        .resource("https://api.example/{org}/v1", "read")
+        .resource("https://other.example/{team}/v1", "read")
+        .default_resource(MCP);
+    let world = World::with(own);
+    let ask = async |path: &str, host: &str| {
+        let uri = format!("/.well-known/oauth-protected-resource{path}");
+        let request = Request::get(uri).header("host", host).body(Body::empty()).unwrap();
+        let answer = world.send(request).await;
+        (answer.status, (answer.status == 200).then(|| answer.json()["resource"].clone()))
+    };
+    let found = |resource: &str| (200, Some(resource.into()));
+    for (path, host, resource) in [
+        ("/mcp", "acme.tenants.example", "https://acme.tenants.example/mcp"),
+        ("/mcp", "BETA.tenants.example", "https://beta.tenants.example/mcp"),
+        ("/mcp", "auth.example", MCP),
+        ("/acme/v1", "api.example", "https://api.example/acme/v1"),
+        ("/acme/v1", "other.example", "https://other.example/acme/v1"),
+    ] {
+        assert_eq!(ask(path, host).await, found(resource), "{path} at {host}");
+    }
+    // No tenant has such a name. The document of the one resource at this path is no tenant's.
+    for host in ["acme.tenants.example.evil", "a.b.tenants.example", "tenants.example", ""] {
+        assert_eq!(ask("/mcp", host).await, found(MCP), "{host}");
+    }
+    for (path, host) in [
+        ("/acme/v1", "evil.example"),
+        ("/a%2Fb/v1", "api.example"),
+        ("/acme/v2", "api.example"),
+        ("/acme/v1/x", "api.example"),
+    ] {
+        assert_eq!(ask(path, host).await, (404, None), "{path} at {host}");
+    }
+}
+
+#[tokio::test]
+async fn tenant_18_several_issuers_are_mounted_in_one_application() {
+    let (first, _) = server(policy().build().unwrap());
+    let other = first.policy().at(at("/t1")).unwrap();
+    let (second, _) = server(other);
+    let of_second = OAuthRouter::new(second, support::login()).resource_documents(false);
+    let app = router(first, support::login()).unwrap().merge(of_second.build().unwrap());
+    let issuer = async |path: &str| {
+        let answer = send(&app, Request::get(path).body(Body::empty()).unwrap()).await;
+        answer.json()["issuer"].as_str().unwrap().to_owned()
+    };
+    let well_known = "/.well-known/oauth-authorization-server";
+    assert_eq!(issuer(well_known).await, ISSUER);
+    assert_eq!(issuer(&format!("{well_known}/t1")).await, at("/t1"));
+    assert_eq!(issuer(&format!("/t1{well_known}")).await, at("/t1"));
+    for path in ["/oauth/token", "/t1/oauth/token"] {
+        let answer = send(&app, Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, 405, "{path}");
     }
 }
 

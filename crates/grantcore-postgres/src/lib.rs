@@ -55,6 +55,8 @@
 //!   it is promoted. Codes and tokens that were used in that time can be used again, and grants
 //!   that were revoked work again. With `synchronous_standby_names` set, a commit waits for a
 //!   replica. Promote only such a replica.
+//! - **TLS to another machine**: [`connect_with_tls`](PostgresStore::connect_with_tls). Whoever can
+//!   read or change the connection can take over every grant.
 //! - **As many connections as statements run at once.** Each call holds one connection for one
 //!   round trip. [`connect`](PostgresStore::connect) opens at most 16. All processes together must
 //!   stay below `max_connections`. A call that gets no connection within five seconds is an error.
@@ -83,9 +85,10 @@ use deadpool_postgres::{
     BuildError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use tokio::time::timeout;
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, NoTls, Row};
+use tokio_postgres::{Config, NoTls, Row, Socket};
 
 /// Clients, grants and accounts in PostgreSQL. A clone is another handle of the same pool.
 #[derive(Clone, Debug)]
@@ -132,12 +135,48 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
     /// Connects to the database of this URL (or of `key=value` words), without TLS, and brings its
-    /// tables up to date. For TLS, create a pool and use [`new`](Self::new).
+    /// tables up to date. For TLS, use [`connect_with_tls`](Self::connect_with_tls).
     ///
     /// # Errors
-    /// Those of [`new`](Self::new), and [`PostgresError::Database`] if the URL cannot be parsed.
+    /// Those of [`new`](Self::new), and [`PostgresError::Database`] if the URL cannot be parsed, or
+    /// requires TLS (`sslmode=require`).
     pub async fn connect(url: &str) -> Result<Self> {
+        Self::open(url.parse()?, NoTls).await
+    }
+
+    /// Connects like [`connect`](Self::connect), with TLS.
+    ///
+    /// `tls` is the connector of a crate such as `tokio-postgres-rustls`. It decides which
+    /// certificates are trusted, and should verify the name of the server: `sslmode` does not, in
+    /// this client. A server without TLS is an error, unless the URL has `sslmode=disable`. The
+    /// mode `prefer`, which is the default of a URL, counts as `require`, because it would let
+    /// anybody between this process and the server turn TLS off.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect), and [`PostgresError::Pool`] if there is no connection
+    /// with TLS.
+    pub async fn connect_with_tls<T>(url: &str, tls: T) -> Result<Self>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
         let mut config: Config = url.parse()?;
+        if config.get_ssl_mode() != SslMode::Disable {
+            config.ssl_mode(SslMode::Require);
+        }
+        Self::open(config, tls).await
+    }
+
+    /// Makes the pool of these settings, and its store.
+    async fn open<T>(mut config: Config, tls: T) -> Result<Self>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
         let plain = Config::new();
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         // A connection whose host is gone is noticed while it is idle, unless the URL has settings
@@ -156,7 +195,7 @@ impl PostgresStore {
         }
         let manager = Manager::from_config(
             config,
-            NoTls,
+            tls,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = Pool::builder(manager).max_size(POOL_SIZE).runtime(Runtime::Tokio1);

@@ -133,7 +133,7 @@ async fn one_round_trip_finds_what_many_find() {
                             subject: subject.map(Into::into),
                             caller: caller.clone(),
                             balance,
-                            skip_accounts: false,
+                            ..Keys::default()
                         };
                         let expected = shown(plain.load_all(&keys).await);
                         assert_eq!(shown(store.load(&keys).await.unwrap()), expected, "{keys:?}");

@@ -6,8 +6,10 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+#[cfg(feature = "rustls")]
+use redis::TlsCertificates;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::ClusterClient;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -65,10 +67,30 @@ impl Connection {
     pub(crate) async fn open(url: &str) -> RedisResult<Self> {
         #[cfg(feature = "rustls")]
         provide_cryptography();
-        match url.split_once("-cluster://") {
-            Some((scheme, nodes)) => open_cluster(scheme, nodes).await.map(Self::Cluster),
-            None => open_single(url).await.map(Self::Single),
+        let Some((scheme, nodes)) = url.split_once("-cluster://") else {
+            let server = url.into_connection_info()?.set_tcp_settings(tcp());
+            return open_single(&Client::open(server)?).await.map(Self::Single);
+        };
+        open_cluster(cluster(scheme, nodes)).await.map(Self::Cluster)
+    }
+
+    /// Opens a connection with TLS. A URL without TLS is an error.
+    #[cfg(feature = "rustls")]
+    pub(crate) async fn open_with_tls(
+        url: &str,
+        certificates: TlsCertificates,
+    ) -> RedisResult<Self> {
+        provide_cryptography();
+        let Some((scheme, nodes)) = url.split_once("-cluster://") else {
+            let server = url.into_connection_info()?.set_tcp_settings(tcp());
+            let client = Client::build_with_tls(server, certificates)?;
+            return open_single(&client).await.map(Self::Single);
+        };
+        if scheme != "rediss" {
+            let why = "a cluster with TLS has a URL with `rediss-cluster://`";
+            return Err((ErrorKind::InvalidClientConfig, why).into());
         }
+        open_cluster(cluster(scheme, nodes).certs(certificates)).await.map(Self::Cluster)
     }
 
     /// Sends a command. This crate sends it once. A cluster's client may send it again.
@@ -151,25 +173,26 @@ fn unexpected_nodes() -> RedisError {
     (ErrorKind::UnexpectedReturnType, "the cluster did not name its primaries").into()
 }
 
-async fn open_single(url: &str) -> RedisResult<ConnectionManager> {
-    let server = url.into_connection_info()?.set_tcp_settings(tcp());
+async fn open_single(client: &Client) -> RedisResult<ConnectionManager> {
     let settings = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
         .set_number_of_retries(1);
-    Client::open(server)?.get_connection_manager_with_config(settings).await
+    client.get_connection_manager_with_config(settings).await
 }
 
-async fn open_cluster(scheme: &str, nodes: &str) -> RedisResult<ClusterConnection> {
-    let client = ClusterClient::builder(node_urls(scheme, nodes))
+fn cluster(scheme: &str, nodes: &str) -> ClusterClientBuilder {
+    ClusterClient::builder(node_urls(scheme, nodes))
         .connection_timeout(CONNECT_TIMEOUT)
         .response_timeout(RESPONSE_TIMEOUT)
         .tcp_settings(tcp())
         .retries(4)
         .min_retry_wait(20)
         .max_retry_wait(500)
-        .build()?;
-    client.get_async_connection().await
+}
+
+async fn open_cluster(cluster: ClusterClientBuilder) -> RedisResult<ClusterConnection> {
+    cluster.build()?.get_async_connection().await
 }
 
 /// Returns one URL for each node, with the name and password that stand before the first host.

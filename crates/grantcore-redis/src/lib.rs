@@ -24,7 +24,8 @@
 //! ```
 //!
 //! Redis 6.2 or later, or Valkey. For TLS (`rediss://`), enable the feature `rustls` or one of
-//! redis' own features.
+//! redis' own features. `RedisStore::connect_with_tls`, of the feature `rustls`, takes an authority
+//! of your own.
 //!
 //! # Accounts
 //!
@@ -99,6 +100,8 @@ use std::sync::Arc;
 
 use grantcore::value::GrantId;
 pub use redis;
+#[cfg(feature = "rustls")]
+use redis::TlsCertificates;
 use redis::aio::ConnectionManager;
 use redis::cluster_async::ClusterConnection;
 use redis::cmd;
@@ -143,6 +146,18 @@ impl RedisStore {
     /// [`RedisStoreError`] if the URL cannot be parsed, or nothing answers there.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::over(Connection::open(url).await?)
+    }
+
+    /// Connects like [`connect`](Self::connect), to a server or cluster with TLS whose certificate
+    /// the system does not trust: by an authority of your own, or with a certificate for this
+    /// client. If `certificates` has an authority, no other is trusted.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect). A certificate that cannot be read, or a URL without TLS
+    /// (`redis://`), is [`RedisStoreError::Redis`].
+    #[cfg(feature = "rustls")]
+    pub async fn connect_with_tls(url: &str, certificates: TlsCertificates) -> Result<Self> {
+        Self::over(Connection::open_with_tls(url, certificates).await?)
     }
 
     /// Returns a store on a connection of the host's own, with its time-outs. It must be a

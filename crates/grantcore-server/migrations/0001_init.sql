@@ -3,7 +3,8 @@
 -- An account exists if and only if it has a row here.
 CREATE TABLE balances (
     subject TEXT PRIMARY KEY,
-    balance INTEGER NOT NULL CHECK (balance >= 0)
+    balance INTEGER NOT NULL CHECK (balance >= 0),
+    name    TEXT -- the name for people of an account of the identity provider
 ) WITHOUT ROWID, STRICT;
 
 -- The browsers that are signed in, in the order of their sign-ins. No token is here in clear.
@@ -11,7 +12,10 @@ CREATE TABLE sessions (
     id       INTEGER PRIMARY KEY,
     digest   TEXT NOT NULL UNIQUE, -- SHA-256 of the session's token
     subject  TEXT NOT NULL,
-    password TEXT NOT NULL, -- SHA-256 of the hash of the password that opened it
+    -- SHA-256 of the hash of the password that opened it, or of the identity provider's rules
+    credential TEXT NOT NULL,
+    name     TEXT, -- the name of the account for people, if it is not the subject
+    is_admin INTEGER NOT NULL, -- whether the provider's rules made the account an administrator
     expires  INTEGER NOT NULL -- seconds since 1970
 ) STRICT;
 
@@ -47,3 +51,4 @@ CREATE INDEX trail_by_flow ON trail (flow);
 CREATE INDEX trail_by_subject ON trail (subject, at);
 CREATE INDEX trail_by_time ON trail (at);
 CREATE INDEX trail_of_strangers ON trail (at) WHERE attributed = 0;
+CREATE INDEX trail_of_refusals ON trail (at) WHERE kind = 'refused';

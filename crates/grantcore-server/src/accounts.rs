@@ -1,4 +1,5 @@
-//! The accounts that may sign in: those of a file, or the demonstration accounts.
+//! The accounts that may sign in with a password: those of a file, or the demonstration accounts.
+//! Those of an identity provider are in `provider.rs`.
 //!
 //! Here: names, password hashes, which accounts are administrators, and the check of a password.
 //! Never here: sessions, balances, and the limit of attempts (`limits.rs`).
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 pub(crate) use self::edit::add;
 pub(crate) use self::file::AccountsError;
 pub(crate) use self::limits::{Attempts, Wait};
+use crate::provider::is_of_provider;
 
 /// The demonstration accounts: name, password, and whether the account is an administrator.
 /// Everybody knows the passwords, so these accounts exist only if the issuer and the listen address
@@ -39,6 +41,8 @@ const LONGEST_TURN: Duration = Duration::from_secs(10);
 pub(crate) struct Accounts {
     entries: Arc<BTreeMap<String, Entry>>,
     is_demo: bool,
+    /// The digest of the rules of the identity provider.
+    provider: Option<String>,
     turns: Semaphore,
 }
 
@@ -67,6 +71,21 @@ impl Accounts {
         Self::new(DEMO.into_iter().map(entry).collect(), true)
     }
 
+    /// Returns no accounts, for a server that signs users in with an identity provider alone.
+    pub(crate) fn none() -> Self {
+        Self::new(BTreeMap::new(), false)
+    }
+
+    /// Adds the accounts of an identity provider, with the digest of its rules.
+    pub(crate) fn with_provider(self, credential: &str) -> Self {
+        Self { provider: Some(credential.to_owned()), ..self }
+    }
+
+    /// Returns whether there are accounts with a password.
+    pub(crate) fn has_passwords(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     /// Reads the accounts of a file, in the format of [`file`].
     pub(crate) fn read(path: &Path) -> Result<Self, AccountsError> {
         let listed = file::read(path)?.into_iter().map(|listed| {
@@ -77,7 +96,8 @@ impl Accounts {
     }
 
     fn new(entries: BTreeMap<String, Entry>, is_demo: bool) -> Self {
-        Self { entries: Arc::new(entries), is_demo, turns: Semaphore::new(HASHES_AT_ONCE) }
+        let turns = Semaphore::new(HASHES_AT_ONCE);
+        Self { entries: Arc::new(entries), is_demo, provider: None, turns }
     }
 
     /// Returns the names of all accounts, ascending.
@@ -90,9 +110,13 @@ impl Accounts {
         self.entries.get(name).is_some_and(|entry| entry.is_admin)
     }
 
-    /// Returns a digest of the account's password hash, in base64url, which changes whenever the
-    /// password does. Returns `None` if there is no such account.
-    pub(crate) fn password_digest(&self, name: &str) -> Option<String> {
+    /// Returns a digest of what a sign-in to the account is checked by, in base64url: its password
+    /// hash, or the rules of the identity provider. It changes whenever they do. Returns `None` if
+    /// there is no such account.
+    pub(crate) fn credential(&self, name: &str) -> Option<String> {
+        if is_of_provider(name) {
+            return self.provider.clone();
+        }
         let digest = match &self.entries.get(name)?.password {
             Password::Demo => Sha256::digest("demonstration"),
             Password::Hash(hash) => Sha256::digest(hash.to_string()),

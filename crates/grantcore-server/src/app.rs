@@ -1,6 +1,7 @@
 //! The state that all routes share: the authorization server and the sessions. Refusals and
 //! failures become pages here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,6 +20,7 @@ use crate::config::Issuer;
 use crate::kept::Kept;
 use crate::pages::answer::shown;
 use crate::pages::{Nav, Onward, Page, PlainWords, Problem, Refused, place};
+use crate::provider::Provider;
 use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::setup::ResourceNames;
 use crate::store::{Backend, BackendError};
@@ -30,14 +32,21 @@ pub(crate) struct App {
     pub(crate) trail: Trail,
     pub(crate) tasks: Tasks,
     pub(crate) accounts: Accounts,
+    /// The identity provider, if users sign in with one.
+    pub(crate) provider: Option<Provider>,
+    /// What a new account of the provider has to spend.
+    pub(crate) opening_balance: u64,
     pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,
     pub(crate) kept: Kept,
     pub(crate) session_cookie: TokenCookie,
     pub(crate) form_cookie: TokenCookie,
+    pub(crate) sign_in_cookie: TokenCookie,
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
+    /// The ids of the clients that the file of settings declares.
+    pub(crate) declared_clients: BTreeSet<String>,
     /// The id of the demonstration's public client. `None` under a file of settings.
     pub(crate) public_client: Option<&'static str>,
 }
@@ -62,10 +71,12 @@ impl App {
         })
     }
 
-    /// Returns the links between the pages for this user, or for a visitor who is not signed in.
-    pub(crate) fn nav(&self, subject: Option<&str>) -> Nav {
-        let is_admin = subject.is_some_and(|subject| self.accounts.is_admin(subject));
-        Nav { is_admin, ..Nav::of(subject) }
+    /// Returns the links between the pages for this session, or for a visitor who is not signed in.
+    #[expect(clippy::unused_self, reason = "pages ask the server for their navigation")]
+    pub(crate) fn nav(&self, session: Option<&Session>) -> Nav {
+        let is_admin = session.is_some_and(|session| session.is_admin);
+        let account = session.map(|session| session.subject.clone());
+        Nav { account, is_admin, ..Nav::of(session.map(Session::shown)) }
     }
 
     /// Returns the response of a refusal at the authorization endpoint: a redirect if the refusal

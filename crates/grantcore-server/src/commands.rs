@@ -24,7 +24,7 @@ pub(crate) async fn run(command: Command) -> Result<(), StartError> {
             let hash = crate::accounts::hash(&password()?).map_err(|error| error.to_string())?;
             print(&hash)
         }
-        Command::CheckConfig(at) => check::run(&settings(&at)?),
+        Command::CheckConfig { at, online } => check::run(&settings(&at)?, online).await,
         Command::AddAccount { name, admin, replace, accounts, at } => {
             accounts::add(&name, admin, replace, accounts, &at)
         }
@@ -33,7 +33,7 @@ pub(crate) async fn run(command: Command) -> Result<(), StartError> {
             clients::add(wanted, &store).await
         }
         Command::RotateSecret { id, store } => clients::rotate(&id, &store).await,
-        Command::MoveStore { from, to, resume } => moving::run(&from, &to, resume).await,
+        Command::MoveStore { from, to, resume, tls } => moving::run(&from, &to, resume, &tls).await,
     }
 }
 
@@ -61,7 +61,7 @@ fn settings_with(at: &StoreAt) -> Result<Config, StartError> {
 /// Opens the database of the settings.
 async fn open(config: &Config) -> Result<Backend, StartError> {
     let database = &config.database;
-    let opened = Backend::open(database, config.balances.low_balance).await;
+    let opened = Backend::open(database, &config.database_tls, config.balances.low_balance).await;
     Ok(opened.map_err(|error| {
         format!("the database cannot be opened: {error} (--database {database})")
     })?)

@@ -23,8 +23,10 @@ mod file_tests;
 mod issuer;
 mod load;
 mod network;
+mod operations;
 mod problems;
 mod protect;
+mod provider;
 mod records;
 pub(crate) mod secrets;
 #[cfg(test)]
@@ -35,13 +37,17 @@ pub(crate) use self::authorization::Authorization;
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::declared::{
-    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts,
+    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts, Resource,
 };
 pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
+pub(crate) use self::operations::{DatabaseTls, Operation};
 pub(crate) use self::problems::{Invalid, Place, Problem};
 pub(crate) use self::protect::{Protect, UpstreamUrl, Upstreams};
+pub(crate) use self::provider::{
+    NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
+};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
@@ -124,18 +130,20 @@ pub(crate) struct Config {
     /// `memory:`: everything is lost at a restart.
     ///
     /// `postgres://USER:PASSWORD@HOST/NAME`: acknowledged writes survive a crash, and a failover if
-    /// commits wait for the replica. The connection has no TLS, so keep the network private.
+    /// commits wait for the replica. To another machine the connection has TLS, and the certificate
+    /// and name of the server are verified, whatever `sslmode` says; `?sslmode=disable` accepts
+    /// plain text. On this machine TLS is used if the URL has `sslmode=verify-full`.
     ///
-    /// `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`:
+    /// `redis://HOST:PORT` on this machine, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`:
     /// acknowledged writes survive a restart with `appendonly yes`, and a power loss with
     /// `appendfsync always`. A failover can lose them. The audit log keeps about the latest 200,000
     /// events.
     ///
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
-    /// never tokens. Several servers of one --issuer may share any database except `memory:`; a
-    /// browser is signed in at one of the servers only. Other users of this machine can read a
-    /// command line, so pass a password in the variable or in a file. `env:NAME` is the value of
-    /// the variable NAME.
+    /// never tokens. Several servers of one --issuer may share any database except `memory:`, and a
+    /// browser is signed in at all of them. The proxy in front must keep it at one of them while
+    /// its user signs in. Other users of this machine can read a command line, so pass a password
+    /// in the variable or in a file. `env:NAME` is the value of the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]
@@ -145,11 +153,17 @@ pub(crate) struct Config {
     #[arg(long, env = "GRANTCORE_DATABASE_FILE", value_name = "FILE", help_heading = "Place")]
     pub(crate) database_file: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) database_tls: DatabaseTls,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
     #[command(flatten)]
     pub(crate) accounts: AccountsFile,
+
+    #[command(flatten)]
+    pub(crate) provider: ProviderSettings,
 
     #[command(flatten)]
     pub(crate) network: Network,
@@ -174,6 +188,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) records: Records,
+
+    #[command(flatten)]
+    pub(crate) operation: Operation,
 
     /// The format of log lines: `text` for people, or `json` with one object per line.
     #[arg(long, env = "GRANTCORE_LOG_FORMAT", value_name = "FORMAT")]

@@ -137,6 +137,13 @@ impl Kept {
         }
     }
 
+    /// Returns how many requests are kept.
+    pub(crate) fn count(&self, now: SystemTime) -> usize {
+        let mut live = self.lock();
+        live.drop_expired(now);
+        live.entries.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Live> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

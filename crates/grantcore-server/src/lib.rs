@@ -10,21 +10,27 @@
 
 mod accounts;
 mod app;
+mod clients;
 mod commands;
 mod config;
+mod help;
 mod kept;
 mod mcp;
+mod metrics;
 mod network;
 mod pages;
 mod payment;
 mod plan;
 mod protect;
+mod provider;
 mod routes;
 mod sessions;
 mod setup;
 mod signals;
 mod site;
+mod stop;
 mod store;
+mod sweeping;
 mod tasks;
 mod telemetry;
 mod trail;
@@ -34,23 +40,28 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use grantcore::audit::AuditPolicy;
-use grantcore::{FromStore, Server};
+use grantcore::{Client, Event, FromStore, Server};
 use grantcore_axum::{Tasks, TrustedProxies};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::accounts::Attempts;
+use crate::accounts::{Accounts, Attempts};
 use crate::app::App;
 use crate::config::{Config, LoadError};
 use crate::kept::Kept;
+use crate::metrics::{Meter, Metrics};
 use crate::network::connections::Connections;
 use crate::plan::Plan;
+use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
+use crate::stop::Stop;
 use crate::store::{Backend, Ledger as _};
+use crate::sweeping::{AuditBounds, sweep};
 use crate::trail::Trail;
 
 /// Why the server did not start, as a message for the person who started it.
@@ -58,9 +69,6 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 
 /// How many browsers may be signed in to one account at once. The oldest sign-in makes room.
 const SESSION_LIMIT: usize = 100;
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// How long requests may go on after the server was asked to stop.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -69,6 +77,10 @@ pub struct Running {
     issuer: String,
     /// Names and passwords of the demonstration accounts. Empty if an accounts file is used.
     shown: Vec<(String, String)>,
+    /// The name of the identity provider, if users sign in with one.
+    provider: Option<String>,
+    /// Whether there are accounts with a password.
+    has_passwords: bool,
     /// The resources of the file of settings. `None` if they are the demonstration's.
     resources: Option<Vec<String>>,
     /// The protected upstreams: where the calls of which resource go.
@@ -79,8 +91,11 @@ pub struct Running {
     is_exposed: bool,
     trail: Trail,
     tasks: Tasks,
-    stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    stop: Stop,
+    drain: Duration,
+    serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
+    metrics: Option<metrics::Listener>,
 }
 
 impl Running {
@@ -96,28 +111,30 @@ impl Running {
     }
 
     async fn start_with(config: Config) -> Result<Self, StartError> {
-        let listener = listen(config.listen).await?;
+        let listener = listen(config.listen, "--listen").await?;
         let address = listener.local_addr()?;
+        let scraped = bind_metrics(&config).await?;
+        let metrics = scraped.as_ref().map(|(_, metrics)| metrics.clone());
         let plan = Plan::of(&config, address)?;
-        let Plan { issuer, policy, builtins, protected, clients, accounts, documents } = plan;
+        let Plan {
+            issuer,
+            policy,
+            builtins,
+            protected,
+            clients,
+            accounts,
+            provider,
+            documents,
+            transport: _,
+        } = plan;
         let shown = accounts.shown();
+        let has_passwords = accounts.has_passwords();
+        let provider_name = provider.as_ref().map(|provider| provider.name().to_owned());
         let resources = policy.resources().iter().map(|own| own.identifier().to_owned()).collect();
-        let backend = Backend::open(&config.database, config.balances.low_balance).await;
-        let backend = backend.map_err(|error| {
-            format!("the database cannot be opened: {error} (--database {})", config.database)
-        })?;
         let is_demo = config.declared.is_none();
         let forwards = protected.iter().map(ToString::to_string).collect();
-        for client in clients {
-            if is_demo {
-                backend.add_client(client).await?;
-            } else {
-                commands::declare(&backend, client).await?;
-            }
-        }
-        for subject in accounts.names() {
-            backend.ledger().add_account(subject, config.balances.opening_balance).await?;
-        }
+        let meter = metrics.as_ref().map(Metrics::meter).unwrap_or_default();
+        let backend = open_backend(&config, meter, clients, &accounts).await?;
         let records = &config.records;
         let trail = Trail::open(&backend, records.trail_fail_closed);
         let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
@@ -128,11 +145,12 @@ impl Running {
                  anybody can make this server call what listens here"
             );
         }
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let tasks = Tasks::default();
         let bounds =
             AuditBounds { retention: records.trail_retention, events: records.trail_events };
-        tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
+        let sweeping =
+            tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.ending().clone()));
         let lifetime = config.lifetimes.session_lifetime;
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
@@ -140,33 +158,43 @@ impl Running {
         let app = Arc::new(App {
             oauth: Arc::new(
                 Server::new(policy, backend, FromStore)
-                    .with_observer(app::log_event)
+                    .with_observer(observer(metrics.clone()))
                     .with_audit_log(trail.clone(), rules),
             ),
             trail: trail.clone(),
             tasks: tasks.clone(),
             accounts,
+            provider,
+            opening_balance: config.balances.opening_balance,
             attempts: Attempts::default(),
             kept: Kept::default(),
             sessions,
             session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
             form_cookie: TokenCookie::form(is_https, issuer.site()),
+            sign_in_cookie: TokenCookie::sign_in(is_https, issuer.site(), ATTEMPT_LIFETIME),
             issuer: issuer.clone(),
             documents,
             resource_names,
+            declared_clients: clients::declared(config.declared.as_ref()).map(Into::into).collect(),
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
-        let router = routes::router(&app, &builtins, protected, &config, &stop)?;
+        let observed_http = metrics.as_ref().map(Metrics::http);
+        let router = routes::router(&app, &builtins, protected, &config, &stop, observed_http)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
         let connections = Connections::new(&config.network, proxies, network::most_files());
-        let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
-        let task = tokio::spawn(serving);
+        let connections = Arc::new(connections);
+        let scraped = scraped.map(|(listener, metrics)| {
+            metrics.listen(listener, &app, &connections, &config.network)
+        });
+        let serving = tokio::spawn(network::serve(listener, router, connections, stop.clone()));
         let has_published_client = is_demo && issuer.is_loopback();
         let issuer = issuer.as_str().to_owned();
         Ok(Self {
             address,
             issuer,
             shown,
+            provider: provider_name,
+            has_passwords,
             resources: if is_demo { None } else { Some(resources) },
             forwards,
             has_published_client,
@@ -174,7 +202,10 @@ impl Running {
             trail,
             tasks,
             stop,
-            task,
+            drain: config.operation.drain,
+            serving,
+            sweeping,
+            metrics: scraped.transpose()?,
         })
     }
 
@@ -188,70 +219,99 @@ impl Running {
         &self.issuer
     }
 
+    /// The address of the metrics, or `None` if nothing is measured.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        Some(self.metrics.as_ref()?.address)
+    }
+
+    /// Reports that the server is not ready, and goes on for the time of `--drain`. Call
+    /// [`stop`](Self::stop) then.
+    pub async fn drain(&self) {
+        self.stop.drain();
+        tokio::time::sleep(self.drain).await;
+    }
+
     /// Stops the server: it accepts no new requests, finishes those under way within ten seconds,
     /// and writes the events that are still queued.
     ///
     /// # Errors
     /// [`StartError`] if serving failed before.
     pub async fn stop(self) -> Result<(), StartError> {
-        self.stop.cancel();
-        let mut task = self.task;
-        let ended = tokio::time::timeout(DRAIN, &mut task).await;
+        let Self { stop, mut serving, mut sweeping, tasks, trail, metrics, .. } = self;
+        stop.end();
+        let end = Instant::now() + stop::LONGEST_REQUESTS;
+        let ended = timeout_at(end, &mut serving).await;
         if ended.is_err() {
             tracing::warn!("some requests were not answered in time");
-            task.abort();
+            serving.abort();
         }
         // Requests whose clients have disconnected are decided to their end all the same.
-        if !self.tasks.finish(DRAIN).await {
+        if !tasks.finish(end.saturating_duration_since(Instant::now())).await {
             tracing::warn!("some requests were still being decided");
         }
-        self.trail.flush().await;
+        if timeout_at(end, &mut sweeping).await.is_err() {
+            sweeping.abort();
+        }
+        if timeout(stop::LONGEST_FLUSH, trail.flush()).await.is_err() {
+            tracing::warn!("some events were not written to the audit log in time");
+        }
+        if let Some(metrics) = metrics {
+            metrics.stop.end();
+        }
         ended.map_or(Ok(()), |ended| Ok(ended?))
     }
 }
 
+/// Opens the database of the settings, and writes these clients and accounts to it.
+async fn open_backend(
+    config: &Config,
+    meter: Meter,
+    clients: Vec<Client>,
+    accounts: &Accounts,
+) -> Result<Backend, StartError> {
+    let opened = Backend::open(&config.database, &config.database_tls, config.balances.low_balance);
+    let backend = opened.await.map_err(|error| {
+        format!("the database cannot be opened: {error} (--database {})", config.database)
+    })?;
+    let backend = backend.measured(meter);
+    for client in clients {
+        if config.declared.is_none() {
+            backend.add_client(client).await?;
+        } else {
+            commands::declare(&backend, client).await?;
+        }
+    }
+    for subject in accounts.names() {
+        backend.ledger().add_account(subject, config.balances.opening_balance).await?;
+    }
+    Ok(backend)
+}
+
+/// Returns what logs each event of the library, and counts it if there are metrics.
+fn observer(metrics: Option<Metrics>) -> impl Fn(&Event) + Send + Sync {
+    move |event| {
+        app::log_event(event);
+        if let Some(metrics) = &metrics {
+            metrics.observe(event);
+        }
+    }
+}
+
+/// Registers the metrics and binds their address, if the settings have one.
+async fn bind_metrics(config: &Config) -> Result<Option<(TcpListener, Metrics)>, StartError> {
+    let Some(address) = config.operation.metrics_listen else { return Ok(None) };
+    let listener = listen(address, "--metrics-listen").await?;
+    Ok(Some((listener, Metrics::new(config.lifetimes.consent_lifetime)?)))
+}
+
 /// Binds the address. An error names the address and the flag.
-async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
-            format!("{address} is in use by another program; stop it, or choose another --listen")
+            format!("{address} is in use by another program; stop it, or choose another {flag}")
         }
-        _ => format!("cannot listen on {address}: {error} (--listen)"),
+        _ => format!("cannot listen on {address}: {error} ({flag})"),
     })
-}
-
-/// How much of the audit log is kept.
-#[derive(Clone, Copy)]
-struct AuditBounds {
-    retention: Duration,
-    events: u64,
-}
-
-/// Drops expired records and old events, a bounded number at a time.
-async fn sweep(backend: Backend, trail: Trail, bounds: AuditBounds, stop: CancellationToken) {
-    let mut turns = tokio::time::interval(SWEEP_EVERY);
-    while stop.run_until_cancelled(turns.tick()).await.is_some() {
-        while let Some(dropped) = swept(&backend, &trail, bounds).await {
-            tracing::debug!(dropped, "swept");
-        }
-    }
-}
-
-/// Returns how many were dropped. Returns `None` if there is nothing more to drop, or on an error.
-async fn swept(backend: &Backend, trail: &Trail, bounds: AuditBounds) -> Option<usize> {
-    let now = SystemTime::now().into();
-    let events = trail.sweep(now, bounds.retention, bounds.events).await;
-    let dropped = match (backend.sweep(now).await, events) {
-        (Ok(records), Ok(events)) => Ok(records + events),
-        (Err(error), _) | (_, Err(error)) => Err(error),
-    };
-    match dropped {
-        Ok(dropped) => Some(dropped).filter(|dropped| *dropped >= store::SWEPT_AT_ONCE.into()),
-        Err(error) => {
-            tracing::error!(%error, "the sweep failed");
-            None
-        }
-    }
 }
 
 /// Runs the program: reads the command line, prints the addresses, and serves until a signal stops
@@ -273,9 +333,15 @@ pub async fn main() -> Result<(), StartError> {
     let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;
     welcome(&running);
-    signals.next().await;
+    let signal = signals.next().await;
     tracing::info!("stopping; once more to stop at once");
-    tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
+    let stopping = async {
+        if signal == Signal::Terminate {
+            running.drain().await;
+        }
+        running.stop().await
+    };
+    tokio::select! { ended = stopping => ended, _ = signals.next() => Ok(()) }
 }
 
 /// Prints the addresses and accounts. A closed standard output does not stop the server.
@@ -283,8 +349,12 @@ fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =
         running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
-    let users =
-        if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
+    let users = match (&running.provider, running.has_passwords) {
+        (Some(name), false) => format!("a user of {name}"),
+        (Some(name), true) => format!("an account of --accounts, or a user of {name}"),
+        (None, _) if users.is_empty() => "the accounts of --accounts".to_owned(),
+        (None, _) => users.join(", "),
+    };
     let confidential = if running.has_published_client {
         let secret = setup::DEMO_SECRET;
         format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)

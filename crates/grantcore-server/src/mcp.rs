@@ -253,7 +253,7 @@ mod tests {
     }
 
     async fn call(app: &Router, subject: &str, tool: &str, arguments: Value) -> Value {
-        let ledger = AnyLedger::Memory(Arc::default());
+        let ledger = AnyLedger::memory();
         ledger.add_account(subject, 1).await.unwrap();
         call_by(app, &Payment::by(subject, false, ledger), subject, tool, arguments).await
     }
@@ -289,7 +289,7 @@ mod tests {
         for (tool, arguments) in
             [("whoami", json!({})), ("note_add", json!({"text": "x"})), ("note_list", json!({}))]
         {
-            let ledger = AnyLedger::Memory(Arc::default());
+            let ledger = AnyLedger::memory();
             ledger.add_account("alice", 6).await.unwrap();
             let payment = Payment::by("alice", true, ledger);
             let result = call_by(&app, &payment, "alice", tool, arguments.clone()).await;
@@ -305,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn f04_a_tool_is_paid_once_it_has_its_arguments_and_before_it_works() {
         let app = app();
-        let ledger = AnyLedger::Memory(Arc::default());
+        let ledger = AnyLedger::memory();
         ledger.add_account("alice", 1).await.unwrap();
         let payment = || Payment::by("alice", false, ledger.clone());
         for (tool, arguments) in [

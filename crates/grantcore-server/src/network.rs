@@ -7,6 +7,7 @@ pub(crate) mod activity;
 pub(crate) mod connections;
 pub(crate) mod hosts;
 mod serve;
+mod streams;
 
 use std::net::SocketAddr;
 

@@ -8,7 +8,9 @@ mod admin;
 pub(crate) mod answer;
 mod connected;
 mod consent;
+mod help;
 mod problem;
+mod sign_in;
 pub(crate) mod words;
 
 use std::sync::Arc;
@@ -20,12 +22,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub(crate) use self::admin::{
-    Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail,
+pub(crate) use self::admin::accounts::{Account, AccountRow, Accounts, AdminApp};
+pub(crate) use self::admin::clients::{
+    ClientPage, ClientRow, Clients, NewClient, NewSecret, Standing,
 };
-pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
+pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
+pub(crate) use self::admin::{AskReason, Confirm, Refused};
+pub(crate) use self::connected::{App, Connected, Entry};
 pub(crate) use self::consent::{Consent, Destination, Scope};
+pub(crate) use self::help::Troubleshooting;
 pub(crate) use self::problem::{PlainWords, Problem, place};
+pub(crate) use self::sign_in::{Login, ProviderButton, SignInProblem, Way};
 pub(crate) use self::words::{AppName, utc};
 use crate::site::{Unrendered, filters};
 
@@ -73,15 +80,17 @@ impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
 /// The navigation of the pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Nav {
-    /// The user who is signed in.
+    /// The user who is signed in, by the name of the account for people.
     pub(crate) subject: Option<String>,
+    /// The account of that user, as the records name it.
+    pub(crate) account: Option<String>,
     pub(crate) is_admin: bool,
 }
 
 impl Nav {
     /// Returns the navigation of an ordinary user. `App::nav` adds the administrator's links.
     pub(crate) fn of(subject: Option<&str>) -> Self {
-        Self { subject: subject.map(str::to_owned), is_admin: false }
+        Self { subject: subject.map(str::to_owned), account: None, is_admin: false }
     }
 }
 
@@ -105,30 +114,6 @@ pub(crate) struct Home {
 }
 
 impl Screen for Home {}
-
-/// The sign-in form, posted to `/login` with `username`, `password`, `next` and `csrf`.
-#[derive(Debug, Template)]
-#[template(path = "login.html", whitespace = "minimize")]
-pub(crate) struct Login {
-    /// The address to go to after the sign-in.
-    pub(crate) next: String,
-    /// The value of the hidden `csrf` field.
-    pub(crate) csrf: String,
-    /// The application that asks for access, if an authorization request waits for the sign-in.
-    pub(crate) asking: Option<AppName>,
-    /// The user name of the last attempt, or an empty text.
-    pub(crate) username: String,
-    /// Whether the last attempt failed. The page does not show which field was wrong.
-    pub(crate) failed: bool,
-    /// Why the password is not checked now.
-    pub(crate) not_now: Option<String>,
-    /// The user who is signed in and may continue.
-    pub(crate) current: Option<String>,
-    /// The name and password of each demonstration account. Without any, the hint is omitted.
-    pub(crate) users: Vec<(String, String)>,
-}
-
-impl Screen for Login {}
 
 /// The page that leads back to the application if the address is too long for a header.
 #[derive(Debug, Template)]

@@ -83,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn f04_of_two_calls_for_the_last_unit_one_is_paid_and_each_draws_once() {
-        let ledger = AnyLedger::Memory(Arc::default());
+        let ledger = AnyLedger::memory();
         ledger.add_account("alice", 1).await.unwrap();
         let payments = [0, 1].map(|_| Payment::by("alice", true, ledger.clone()));
         assert_eq!(payments[0].drawn(), None);

@@ -11,7 +11,9 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, AccountsError};
 use crate::config::{Builtin, Config, Invalid, Issuer, Problem};
 use crate::protect::Upstream;
+use crate::provider::Provider;
 use crate::setup;
+use crate::store::{self, Transport};
 
 /// A server that can be started.
 pub(crate) struct Plan {
@@ -24,7 +26,10 @@ pub(crate) struct Plan {
     pub(crate) protected: Vec<Upstream>,
     pub(crate) clients: Vec<Client>,
     pub(crate) accounts: Accounts,
+    pub(crate) provider: Option<Provider>,
     pub(crate) documents: DocumentFetcher,
+    /// How the connection to the database is protected.
+    pub(crate) transport: Transport,
 }
 
 impl Plan {
@@ -34,6 +39,10 @@ impl Plan {
             config.issuer_at(address).map_err(|error| Invalid(vec![Problem::new(error)]))?;
         let mut problems = Problems::default();
         let accounts = problems.take(accounts(config, &issuer));
+        let provider = Provider::of(&config.provider, &issuer).unwrap_or_else(|found| {
+            problems.0.extend(found.iter().map(Problem::new));
+            None
+        });
         let policy = setup::policy(config, &issuer).map_err(|error| match &config.file {
             Some(file) => Problem::of(file, None, error),
             None => Problem::new(error),
@@ -41,6 +50,12 @@ impl Plan {
         let policy = problems.take(policy);
         let clients = clients(config, &issuer, &mut problems);
         let documents = problems.take(config.clients.fetcher());
+        let transport =
+            store::check_transport(&config.database, &config.database_tls).map_err(|error| {
+                let database = &config.database;
+                format!("the database cannot be opened: {error} (--database {database})")
+            });
+        let transport = problems.take(transport);
         let builtins = setup::builtins(config, &issuer);
         for (builtin, identifier, _) in &builtins {
             let own = format!("{}{}", issuer.as_str(), builtin.path());
@@ -66,9 +81,25 @@ impl Plan {
                 Err(why) => refuse(place, format!("protect `{}`: {why}", own.path.as_str())),
             }
         }
-        match (accounts, policy, documents) {
-            (Some(accounts), Some(policy), Some(documents)) if problems.0.is_empty() => {
-                Ok(Self { issuer, policy, builtins, protected, clients, accounts, documents })
+        match (accounts, policy, documents, transport) {
+            (Some(accounts), Some(policy), Some(documents), Some(transport))
+                if problems.0.is_empty() =>
+            {
+                let accounts = match &provider {
+                    Some(provider) => accounts.with_provider(provider.credential()),
+                    None => accounts,
+                };
+                Ok(Self {
+                    issuer,
+                    policy,
+                    builtins,
+                    protected,
+                    clients,
+                    accounts,
+                    provider,
+                    documents,
+                    transport,
+                })
             }
             _ => Err(Invalid(problems.0)),
         }
@@ -105,13 +136,15 @@ fn clients(config: &Config, issuer: &Issuer, problems: &mut Problems) -> Vec<Cli
     clients
 }
 
-/// Returns the accounts of the file, or the demonstration accounts.
+/// Returns the accounts of the file, or the demonstration accounts, or none if an identity provider
+/// signs users in.
 ///
 /// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
 /// A loopback issuer does not ensure that, because the server may listen on every address.
 fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
+        None if config.provider.provider_issuer.is_some() => Ok(Accounts::none()),
         None if !issuer.is_loopback() => Err(AccountsError::NotNamed),
         None if !config.listen.ip().is_loopback() => Err(AccountsError::Reachable(config.listen)),
         None => Ok(Accounts::demo()),

@@ -80,6 +80,11 @@ impl Upstream {
         &self.required_scope
     }
 
+    /// Returns the path whose calls are forwarded, with those below it.
+    pub(crate) fn path(&self) -> String {
+        self.mapping.path().to_owned()
+    }
+
     /// Returns the host of the resource, which requests have as `Host`.
     pub(crate) fn host(&self) -> Option<AllowedHost> {
         let url = url::Url::parse(&self.resource).ok()?;

@@ -11,6 +11,7 @@ mod health;
 mod help;
 mod login;
 mod missing;
+mod provider;
 mod resume;
 
 use std::sync::Arc;
@@ -23,15 +24,17 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use grantcore::reason::Endpoint;
 use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_known_router};
-use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
 use self::guard::{Billed, Guarded};
 use crate::app::App;
 use crate::config::{Builtin, Config};
+use crate::metrics::{HttpMetrics, measure};
 use crate::network::hosts::{self, Hosts};
 use crate::protect::{self, Upstream};
+use crate::provider::CALLBACK;
 use crate::site::{self, Site};
+use crate::stop::Stop;
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
 
@@ -46,7 +49,8 @@ pub(crate) fn router(
     builtins: &[(Builtin, String, String)],
     protected: Vec<Upstream>,
     config: &Config,
-    stop: &CancellationToken,
+    stop: &Stop,
+    metrics: Option<&HttpMetrics>,
 ) -> Result<Router, RouterError> {
     let network = &config.network;
     let site = app.issuer.site();
@@ -54,6 +58,8 @@ pub(crate) fn router(
     let pages = Router::new()
         .route("/", get(login::home))
         .route("/login", get(login::page).post(login::submit))
+        .route("/login/provider", post(provider::begin))
+        .route(CALLBACK, get(provider::callback))
         .route("/login/stay", post(resume::stay))
         .route("/logout", post(login::logout))
         .route("/settings/connected-apps", get(connected::list))
@@ -63,10 +69,13 @@ pub(crate) fn router(
         )
         .route("/admin", get(admin::home))
         .route("/admin/clients", get(admin::clients))
+        .route("/admin/clients/new", get(admin::new_client).post(admin::create))
+        .route("/admin/client", get(admin::client))
         .route("/admin/accounts", get(admin::accounts))
         .route("/admin/accounts/{subject}", get(admin::account))
         .route("/admin/trail", get(admin::trail))
         .route("/admin/flow/{flow}", get(admin::flow))
+        .route("/admin/confirm", get(admin::confirm))
         .route("/admin/act", post(admin::act))
         .route("/troubleshooting", get(help::troubleshooting))
         .route("/oauth/authorize", any(authorize::authorize))
@@ -86,7 +95,7 @@ pub(crate) fn router(
     for (builtin, identifier, scope) in builtins {
         let path = path_of(identifier);
         let (billed, route) = match builtin {
-            Builtin::Mcp => (Billed::Tools, mcp::service(stop.clone())),
+            Builtin::Mcp => (Billed::Tools, mcp::service(stop.ending().clone())),
             Builtin::Api => (Billed::All, get(api::whoami)),
         };
         #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
@@ -116,8 +125,11 @@ pub(crate) fn router(
     let hosts: Vec<_> = network.allowed_hosts.iter().cloned().chain(hosts).collect();
     let hosts = Hosts::new(&app.issuer, &hosts);
     let proxies = TrustedProxies::new(network.trusted_proxies.iter().copied());
+    let served = builtins.iter().map(|(_, url, _)| path_of(url).to_owned());
+    let served: Vec<_> = served.chain(protected.iter().map(Upstream::path)).collect();
     // Their calls have time-outs of their own.
-    let protected = protect::router(app, protected, config.upstreams.max_upstream_calls, stop);
+    let protected =
+        protect::router(app, protected, config.upstreams.max_upstream_calls, stop.ending());
     let missing = missing::fallback(app, bounded(resources.clone()).merge(protected.clone()));
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
     let own = mounted(site, pages.layer(written))
@@ -126,14 +138,20 @@ pub(crate) fn router(
         .merge(endpoints_that_are_off(app))
         .merge(documents)
         .merge(resources);
-    Ok(bounded(own)
+    let router = bounded(own)
         .merge(protected)
         .fallback_service(missing)
         .layer(middleware::from_fn_with_state(hosts, hosts::admit))
         .layer(middleware::from_fn_with_state(site.clone(), site::finish))
         .layer(telemetry::http())
-        .layer(proxies)
-        .merge(health::router(app)))
+        .layer(proxies);
+    let router = match metrics {
+        Some(metrics) => {
+            router.layer(middleware::from_fn_with_state(metrics.of(site, served), measure))
+        }
+        None => router,
+    };
+    Ok(router.merge(health::router(app, stop)))
 }
 
 /// Lets pages of other origins read a 408. That response has no body, and it is made outside of the

@@ -62,9 +62,43 @@ impl Token {
 pub(crate) struct Session {
     /// The account.
     pub(crate) subject: String,
+    /// The name of the account for people, if it is not the subject.
+    pub(crate) name: Option<String>,
+    pub(crate) is_admin: bool,
     /// The value that a consent page is bound to: the digest of the session's token, which is of no
     /// use as a cookie.
     pub(crate) binding: String,
+}
+
+impl Session {
+    fn of(row: SessionRow, binding: String, accounts: &Accounts) -> Self {
+        let SessionRow { subject, name, is_admin, .. } = row;
+        let is_admin = is_admin || accounts.is_admin(&subject);
+        Self { subject, name, is_admin, binding }
+    }
+
+    /// Returns the name of the account for people.
+    pub(crate) fn shown(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.subject)
+    }
+}
+
+/// The account of a user who has just proved to be its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) subject: String,
+    /// The name of the account for people, if it is not the subject.
+    pub(crate) name: Option<String>,
+    /// Whether the identity provider's rules make the account an administrator. Of the accounts of
+    /// a file, the file decides.
+    pub(crate) is_admin: bool,
+}
+
+impl Person {
+    /// Returns the person of an account with a password.
+    pub(crate) fn with_password(subject: String) -> Self {
+        Self { subject, name: None, is_admin: false }
+    }
 }
 
 /// A failure to open a session.
@@ -96,13 +130,13 @@ impl Sessions {
         Self { ledger, lifetime, limit }
     }
 
-    /// Opens a session for `subject`, and ends the one that the browser had before. The oldest
+    /// Opens a session for this person, and ends the one that the browser had before. The oldest
     /// sessions of the same account make room for it.
     ///
     /// The token is always a new one, so nobody can plant one beforehand (session fixation).
     pub(crate) async fn open(
         &self,
-        subject: &str,
+        person: &Person,
         accounts: &Accounts,
         previous: Option<&Token>,
         now: Timestamp,
@@ -110,18 +144,20 @@ impl Sessions {
         let token = Token::draw().map_err(OpenError::Randomness)?;
         let binding = token.digest();
         let row = SessionRow {
-            subject: subject.to_owned(),
-            password: accounts.password_digest(subject).ok_or(OpenError::NoAccount)?,
+            subject: person.subject.clone(),
+            credential: accounts.credential(&person.subject).ok_or(OpenError::NoAccount)?,
+            name: person.name.clone(),
+            is_admin: person.is_admin,
             expires: now.after(self.lifetime).unix_seconds(),
         };
         let previous = previous.map(Token::digest);
         self.ledger.open_session(&binding, &row, previous.as_deref(), self.limit).await?;
-        Ok((token, Session { subject: row.subject, binding }))
+        Ok((token, Session::of(row, binding, accounts)))
     }
 
     /// Returns the session of `token`.
     ///
-    /// A session does not outlive its account or its account's password, both of which may have
+    /// A session does not outlive its account or what signs in to it, both of which may have
     /// changed since the server that opened it was started. A clock that was set back lengthens a
     /// session by as much, and no more.
     pub(crate) async fn find(
@@ -133,11 +169,11 @@ impl Sessions {
         let binding = token.digest();
         let Some(row) = self.ledger.session(&binding).await? else { return Ok(None) };
         let is_over = now.unix_seconds() >= row.expires;
-        let password = accounts.password_digest(&row.subject);
-        if is_over || password.as_ref() != Some(&row.password) {
+        let credential = accounts.credential(&row.subject);
+        if is_over || credential.as_ref() != Some(&row.credential) {
             return Ok(None);
         }
-        Ok(Some(Session { subject: row.subject, binding }))
+        Ok(Some(Session::of(row, binding, accounts)))
     }
 
     /// Ends the session of `token`.
@@ -160,7 +196,6 @@ pub(crate) fn next(target: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
 
@@ -178,12 +213,13 @@ mod tests {
 
     impl Fixture {
         fn new(limit: usize) -> Self {
-            let ledger = AnyLedger::Memory(Arc::default());
+            let ledger = AnyLedger::memory();
             Self { sessions: Sessions::new(ledger, LIFETIME, limit), accounts: Accounts::demo() }
         }
 
         async fn open(&self, subject: &str, previous: Option<&Token>, seconds: u64) -> Token {
-            let opened = self.sessions.open(subject, &self.accounts, previous, at(seconds)).await;
+            let person = Person::with_password(subject.to_owned());
+            let opened = self.sessions.open(&person, &self.accounts, previous, at(seconds)).await;
             opened.unwrap().0
         }
 
@@ -295,6 +331,32 @@ mod tests {
         }
         fixture.accounts = Accounts::demo();
         assert!(fixture.find(&token, 1).await.is_none(), "the demonstration's alice is another");
+    }
+
+    #[tokio::test]
+    async fn a_session_of_a_provider_ends_with_the_rules_that_opened_it() {
+        let mut fixture = Fixture::new(10);
+        let person = |is_admin| Person {
+            subject: "oidc:x".to_owned(),
+            name: Some("Alice".to_owned()),
+            is_admin,
+        };
+        let open = async |fixture: &Fixture, is_admin| {
+            let person = person(is_admin);
+            fixture.sessions.open(&person, &fixture.accounts, None, at(0)).await
+        };
+        assert!(open(&fixture, false).await.is_err(), "there is no provider");
+        fixture.accounts = Accounts::demo().with_provider("rules");
+        for is_admin in [false, true] {
+            let (token, _) = open(&fixture, is_admin).await.unwrap();
+            let session = fixture.find(&token, 1).await.unwrap();
+            assert_eq!((session.shown(), session.is_admin), ("Alice", is_admin));
+            fixture.accounts = Accounts::demo().with_provider("other rules");
+            assert!(fixture.find(&token, 1).await.is_none());
+            fixture.accounts = Accounts::demo();
+            assert!(fixture.find(&token, 1).await.is_none());
+            fixture.accounts = Accounts::demo().with_provider("rules");
+        }
     }
 
     #[test]

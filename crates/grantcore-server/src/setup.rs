@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use grantcore::client::{ClientError, StoredSecret};
 use grantcore::policy::{
-    DocumentRules, IntrospectionRules, Lifetimes, PolicyBuilder, PolicyError, RateRules,
-    RegistrationRules, RevocationRules,
+    DocumentRules, DomainRules, IntrospectionRules, Lifetimes, PolicyBuilder, PolicyError,
+    RateRules, RegistrationRules, RevocationRules,
 };
 use grantcore::value::{Digest, GrantTypes, SecretMethod};
 use grantcore::{Client, Policy};
@@ -141,17 +141,34 @@ fn client_rules(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
         policy = policy.unverified_scope(scope);
     }
     if clients.registration == Switch::On {
-        policy = policy.registration(match &clients.registration_token {
-            None => RegistrationRules::default(),
-            Some(token) => RegistrationRules::default()
-                .with_initial_access_tokens([Digest::of(token.as_bytes())]),
-        });
+        let mut rules = RegistrationRules::default();
+        if let Some(token) = &clients.registration_token {
+            rules = rules.with_initial_access_tokens([Digest::of(token.as_bytes())]);
+        }
+        let hosts = named(&clients.redirect_hosts);
+        if !hosts.is_empty() {
+            rules = rules.with_redirect_hosts(hosts);
+        }
+        policy = policy.registration(rules);
     }
     if clients.client_documents == Switch::On {
         let rules = DocumentRules::default().with_allow_loopback(clients.allow_loopback_documents);
         policy = policy.client_documents(rules);
     }
-    policy
+    let domains = DomainRules::default()
+        .with_denied(named(&clients.denied_document_domains))
+        .with_trusted(named(&clients.trusted_document_domains));
+    let allowed = named(&clients.allowed_document_domains);
+    policy.document_domains(if allowed.is_empty() {
+        domains
+    } else {
+        domains.with_allowed(allowed)
+    })
+}
+
+/// Returns the names of a list. An empty list is one empty text on the command line.
+fn named(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).filter(|name| !name.is_empty()).collect()
 }
 
 /// Returns the clients of the demonstration.

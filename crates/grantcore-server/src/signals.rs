@@ -5,6 +5,16 @@
 
 use std::io;
 
+/// What asks the program to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// A person at the terminal, who does not want to wait.
+    Interrupt,
+    /// A service manager.
+    #[cfg_attr(windows, expect(dead_code, reason = "there is no such signal"))]
+    Terminate,
+}
+
 /// The signals that stop the program.
 #[cfg(unix)]
 pub(crate) struct Signals {
@@ -24,8 +34,11 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) {
-        tokio::select! { _ = self.interrupt.recv() => {}, _ = self.terminate.recv() => {} }
+    pub(crate) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+        }
     }
 }
 
@@ -41,7 +54,8 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         self.0.recv().await;
+        Signal::Interrupt
     }
 }

@@ -13,6 +13,7 @@ mod redis;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transport;
 
 use std::sync::Arc;
 
@@ -26,8 +27,11 @@ use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 
 pub(crate) use self::error::BackendError;
 pub(crate) use self::grants::Grants;
+use self::ledger::Kind;
 pub(crate) use self::ledger::{AnyLedger, Ledger, SessionRow};
-use crate::config::Database;
+pub(crate) use self::transport::{Transport, check as check_transport};
+use crate::config::{Database, DatabaseTls};
+use crate::metrics::{Call, Meter};
 
 type Result<T> = std::result::Result<T, BackendError>;
 
@@ -41,6 +45,7 @@ pub(crate) struct Backend {
     ledger: AnyLedger,
     /// A balance below this is low.
     low_balance: u64,
+    meter: Meter,
 }
 
 /// An account: its name, whether it is suspended, and what its applications have to spend.
@@ -56,14 +61,25 @@ pub(crate) struct AccountRow {
 
 impl Backend {
     /// Opens a database. Balances below `low_balance` are low.
-    pub(crate) async fn open(database: &Database, low_balance: u64) -> Result<Self> {
+    pub(crate) async fn open(
+        database: &Database,
+        tls: &DatabaseTls,
+        low_balance: u64,
+    ) -> Result<Self> {
         let (grants, ledger) = match database {
-            Database::Memory => (Grants::Memory(Arc::default()), AnyLedger::Memory(Arc::default())),
+            Database::Memory => {
+                (Grants::Memory(Arc::default()), Kind::Memory(Arc::default()).into())
+            }
             Database::Sqlite(path) => sqlite::open(path).await?,
-            Database::Postgres(address) => postgres::open(address).await?,
-            Database::Redis(address) => redis::open(address).await?,
+            Database::Postgres(address) => postgres::open(address, tls).await?,
+            Database::Redis(address) => redis::open(address, tls).await?,
         };
-        Ok(Self { grants, ledger, low_balance })
+        Ok(Self { grants, ledger, low_balance, meter: Meter::default() })
+    }
+
+    /// Returns the same database, with its calls measured.
+    pub(crate) fn measured(self, meter: Meter) -> Self {
+        Self { ledger: self.ledger.measured(meter.clone()), meter, ..self }
     }
 
     /// Returns the host's own data.
@@ -117,10 +133,16 @@ impl Backend {
         self.grants.clients(after, limit).await
     }
 
-    /// Lists all accounts, by subject.
-    pub(crate) async fn accounts(&self) -> Result<Vec<AccountRow>> {
+    /// Lists up to `limit` of the accounts whose subject fits, by subject.
+    pub(crate) async fn accounts(
+        &self,
+        fits: impl Fn(&str) -> bool + Send,
+        limit: usize,
+    ) -> Result<Vec<AccountRow>> {
+        let mut subjects = self.ledger.accounts().await?;
+        subjects.retain(|(subject, _)| fits(subject));
         let mut rows = Vec::new();
-        for (subject, balance) in self.ledger.accounts().await? {
+        for (subject, balance) in subjects.into_iter().take(limit) {
             rows.extend(self.row(subject, balance).await?);
         }
         Ok(rows)
@@ -156,7 +178,8 @@ impl Backend {
     /// Drops some of the records that may be dropped, and returns how many. Only the size of the
     /// database depends on it.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<usize> {
-        let records = self.grants.sweep(now, SWEPT_AT_ONCE.into()).await?;
+        let records = self.grants.sweep(now, SWEPT_AT_ONCE.into());
+        let records = self.meter.timed(Call::Sweep, records).await?;
         let sessions = self.ledger.drop_sessions(now, SWEPT_AT_ONCE.into()).await?;
         Ok(records + sessions)
     }
@@ -203,15 +226,15 @@ impl Store for Backend {
     type Error = BackendError;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
-        self.grants.client(id).await
+        self.meter.timed(Call::Client, self.grants.client(id)).await
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
-        self.grants.grant(id).await
+        self.meter.timed(Call::Grant, self.grants.grant(id)).await
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
-        self.grants.commit(write).await
+        self.meter.committed(self.grants.commit(write)).await
     }
 
     async fn grants_of(
@@ -220,18 +243,19 @@ impl Store for Backend {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>> {
-        self.grants.grants_of(subject, after, limit).await
+        self.meter.timed(Call::GrantsOf, self.grants.grants_of(subject, after, limit)).await
     }
 
     /// Loads from the grants' store at once, and then the balance from the ledger.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
-        let loaded = self.grants.load(&Keys { balance: false, ..keys.clone() }).await?;
+        let of_grants = Keys { balance: false, ..keys.clone() };
+        let loaded = self.meter.timed(Call::Load, self.grants.load(&of_grants)).await?;
         self.complete(loaded, keys.subject.as_deref(), keys.balance).await
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
         let mut found = Vec::with_capacity(ids.len());
-        for loaded in self.grants.load_grants(ids).await? {
+        for loaded in self.meter.timed(Call::LoadGrants, self.grants.load_grants(ids)).await? {
             found.push(self.complete(loaded, None, false).await?);
         }
         Ok(found)
@@ -243,7 +267,7 @@ impl Accounts for Backend {
 
     async fn account(&self, subject: &str) -> Result<Option<Account>> {
         match self.ledger.balance(subject).await? {
-            Some(_) => self.grants.account(subject).await,
+            Some(_) => self.meter.timed(Call::Account, self.grants.account(subject)).await,
             None => Ok(None),
         }
     }
@@ -254,7 +278,7 @@ impl Accounts for Backend {
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool> {
         match self.ledger.balance(subject).await? {
-            Some(_) => self.grants.raise_epoch(subject).await,
+            Some(_) => self.meter.timed(Call::RaiseEpoch, self.grants.raise_epoch(subject)).await,
             None => Ok(false),
         }
     }

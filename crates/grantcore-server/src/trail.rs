@@ -1,10 +1,11 @@
 //! The audit log: every step of every flow. Support finds a case by what its user can quote: the
 //! client, the error and the minute.
 //!
-//! Here: the form of an entry, and the search. The queue to the database is in `trail/queue.rs`;
-//! the tables are the ledger's.
+//! Here: the form of an entry. The search is in `trail/search.rs`, the queue to the database in
+//! `trail/queue.rs`; the tables are the ledger's.
 
 mod queue;
+mod search;
 #[cfg(test)]
 mod tests;
 mod unattributed;
@@ -13,12 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::audit::{AuditError, AuditQuery};
+use grantcore::audit::AuditError;
 use grantcore::event::{EventClass, Written};
 use grantcore::{AuditLog, Event, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::queue::{Place, Queue};
+pub(crate) use self::search::{Found, Position, Search, Value};
 use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
@@ -27,21 +29,16 @@ type Result<T> = std::result::Result<T, BackendError>;
 #[derive(Clone)]
 pub(crate) struct Trail(Arc<Queue>);
 
-/// A search for entries. An entry matches if it matches every criterion that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Search {
-    /// The client id, known or claimed.
-    pub(crate) client: Option<String>,
-    /// The public error code of the response.
-    pub(crate) error: Option<String>,
-    /// A time in Unix seconds. Finds its minute, the minute before and the minute after.
-    pub(crate) around: Option<u64>,
-    /// The id of the flow.
-    pub(crate) flow: Option<String>,
-    /// The correlation id of the request.
-    pub(crate) correlation: Option<String>,
-    /// The user.
-    pub(crate) subject: Option<String>,
+/// A sign-in of a user of the identity provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignIn<'a> {
+    /// The reference that a page and the log have.
+    pub(crate) reference: &'a str,
+    /// Why the user may not sign in, if so.
+    pub(crate) refused: Option<&'a str>,
+    /// The account, or the `sub` at the provider of a user without one.
+    pub(crate) subject: &'a str,
+    pub(crate) source: &'a str,
 }
 
 /// One event, as it is stored and shown.
@@ -81,10 +78,29 @@ impl Trail {
         Self(Arc::new(Queue::start(backend.ledger().clone(), waits)))
     }
 
-    /// Returns the latest `limit` entries that match, in the order of their events.
-    pub(crate) async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+    /// Returns up to `limit` entries that match, before this place: the newest first.
+    pub(crate) async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Found> {
         self.flush().await;
-        self.0.ledger.find(search, limit).await
+        // One more shows whether there is another page.
+        let found = self.0.ledger.find(search, before, limit.saturating_add(1)).await?;
+        Ok(Found::page(found, limit))
+    }
+
+    /// Records a step of an administrator that this server makes itself, such as the suspension of
+    /// an account.
+    pub(crate) async fn keep_step(&self, entry: Entry) -> std::result::Result<(), AuditError> {
+        self.0.keep_step(entry).await
+    }
+
+    /// Returns whether a step may be made now. It may not if every step must be recorded and the
+    /// last write of events failed.
+    pub(crate) fn admits(&self) -> bool {
+        self.0.admits()
     }
 
     /// Returns all entries of a flow in order.
@@ -93,9 +109,24 @@ impl Trail {
         self.0.ledger.flow(flow_id).await
     }
 
+    /// Records a sign-in with the identity provider. Only the provider's users cause one.
+    pub(crate) fn sign_in(&self, sign_in: &SignIn<'_>, now: Timestamp) {
+        self.0.add(Entry::of_sign_in(sign_in, now));
+    }
+
     /// Waits until all events recorded before are written or lost.
     pub(crate) async fn flush(&self) {
         self.0.flush().await;
+    }
+
+    /// Returns how many attributed and how many unattributed events wait to be written.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        self.0.queued()
+    }
+
+    /// Returns how many events were lost since the start.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped()
     }
 
     /// Drops entries older than `retention`, and entries beyond `limit`, unattributed ones first. A
@@ -138,41 +169,23 @@ impl AuditLog for Trail {
     }
 }
 
-impl Search {
-    /// Returns the time span of the search, the end excluded. Returns `None` if no time is given.
-    pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        let around = Some(Timestamp::from_unix_seconds(self.around?));
-        Some(AuditQuery { around, ..AuditQuery::default() }.span())
-    }
-
-    /// Returns the criteria that must be equal, each with the name of its column.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let columns = [
-            ("correlation", &self.correlation),
-            ("flow", &self.flow),
-            ("client", &self.client),
-            ("subject", &self.subject),
-            ("error", &self.error),
-        ];
-        columns.into_iter().filter_map(|(column, wanted)| Some((column, wanted.as_ref()?)))
-    }
-
-    /// Returns whether an entry matches, for databases that cannot search by all criteria.
-    pub(crate) fn matches(&self, entry: &Entry) -> bool {
-        let is = |wanted: &Option<String>, own: Option<&String>| {
-            wanted.is_none() || wanted.as_ref() == own
-        };
-        let at = Timestamp::from_unix_seconds(entry.at);
-        self.span().is_none_or(|(from, until)| (from..until).contains(&at))
-            && is(&self.client, entry.client.as_ref())
-            && is(&self.error, entry.error.as_ref())
-            && is(&self.flow, entry.flow.as_ref())
-            && is(&self.correlation, Some(&entry.correlation))
-            && is(&self.subject, entry.subject.as_ref())
-    }
-}
-
 impl Entry {
+    fn of_sign_in(sign_in: &SignIn<'_>, now: Timestamp) -> Self {
+        let SignIn { reference, refused, subject, source } = sign_in;
+        Self {
+            at: now.unix_seconds(),
+            correlation: (*reference).to_owned(),
+            kind: if refused.is_some() { "sign_in_refused" } else { "signed_in" }.to_owned(),
+            subject: Some((*subject).to_owned()),
+            note: Some(match refused {
+                Some(why) => format!("{why}; source {source}"),
+                None => format!("source {source}"),
+            }),
+            attributed: true,
+            ..Self::default()
+        }
+    }
+
     fn of(event: &Event) -> Self {
         let sent = event.sent.as_deref();
         let written: Option<Written> = event.written.or(event.prepared);

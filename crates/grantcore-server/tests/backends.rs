@@ -78,7 +78,7 @@ impl Fixture {
 
     /// Submits a confirmed form of the administrator.
     async fn act(&self, admin: &Browser, csrf: &str, fields: &[(&str, &str)]) -> Response {
-        let form = [fields, &[("csrf", csrf), ("confirmed", "yes")]].concat();
+        let form = [fields, &[("csrf", csrf), ("reason", "because")]].concat();
         admin.http.post(self.url("/admin/act")).form(&form).send().await.unwrap()
     }
 }
@@ -158,33 +158,37 @@ async fn administrate(fixture: &Fixture, alice: &Browser, admin: &Browser) {
     let names =
         ["admin", "alice", "bob"].map(|name| accounts.find(&format!("/admin/accounts/{name}")));
     assert!(names.iter().all(Option::is_some) && names.is_sorted(), "{accounts}");
-    let csrf = form(&accounts).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
+    let (_, account) = fixture.page(admin, "/admin/accounts/alice").await;
+    let csrf = form(&account).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
 
     let act =
         async |fields: &[(&str, &str)]| fixture.act(admin, &csrf, fields).await.status().as_u16();
     assert_eq!(
-        (act(&[("act", "suspend"), ("subject", "alice")]).await, fixture.api(&access).await),
+        (
+            act(&[("act", "suspend-account"), ("subject", "alice")]).await,
+            fixture.api(&access).await
+        ),
         (303, 401)
     );
     assert_eq!(
-        (act(&[("act", "lift"), ("subject", "alice")]).await, fixture.api(&access).await),
+        (act(&[("act", "lift-account"), ("subject", "alice")]).await, fixture.api(&access).await),
         (303, 200)
     );
     assert_eq!(
         (
-            act(&[("act", "deactivate"), ("client_id", "demo-public")]).await,
+            act(&[("act", "suspend-client"), ("client_id", "demo-public")]).await,
             fixture.api(&access).await
         ),
         (303, 401)
     );
     assert_eq!(
         (
-            act(&[("act", "reactivate"), ("client_id", "demo-public")]).await,
+            act(&[("act", "lift-client"), ("client_id", "demo-public")]).await,
             fixture.api(&access).await
         ),
         (303, 200)
     );
-    assert_eq!(act(&[("act", "suspend"), ("subject", "nobody")]).await, 404);
+    assert_eq!(act(&[("act", "suspend-account"), ("subject", "nobody")]).await, 404);
     assert_eq!(act(&[("act", "top-up"), ("subject", "bob"), ("by", "234")]).await, 303);
     let (_, accounts) = fixture.page(admin, "/admin/accounts").await;
     assert!(accounts.contains("1234"), "{accounts}");
@@ -193,13 +197,14 @@ async fn administrate(fixture: &Fixture, alice: &Browser, admin: &Browser) {
 
     let flow = latest_flow(fixture, admin).await;
     assert!(flow.contains("consent_shown") && flow.contains("code_redeemed"), "{flow}");
-    assert_eq!(
-        act(&[("act", "end-user"), ("subject", "alice"), ("reason", "it is over")]).await,
-        303
-    );
+    assert_eq!(act(&[("act", "disconnect-account"), ("subject", "alice")]).await, 303);
     assert_eq!(fixture.api(&access).await, 401);
     let (_, ended) = fixture.page(admin, "/admin/trail?subject=alice").await;
     assert!(ended.contains("account_grants_ended"), "{ended}");
+    for step in ["account_suspended", "account_suspension_lifted"] {
+        assert!(ended.contains(step), "{step}: {ended}");
+    }
+    assert!(ended.contains("by admin: because"), "{ended}");
 }
 
 /// Returns the page of the latest flow.
@@ -207,8 +212,7 @@ async fn latest_flow(fixture: &Fixture, admin: &Browser) -> String {
     let (_, trail) = fixture.page(admin, "/admin/trail?subject=alice").await;
     let path = trail
         .split("href=\"")
-        .filter(|rest| rest.starts_with("/admin/flow/"))
-        .last()
+        .find(|rest| rest.starts_with("/admin/flow/"))
         .unwrap_or_else(|| panic!("{trail}"));
     fixture.page(admin, path.split('"').next().unwrap()).await.1
 }

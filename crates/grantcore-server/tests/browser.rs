@@ -79,30 +79,30 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     }
     admin.shot("flow").await;
 
-    // An administrator revokes the connections, with a reason.
+    // An administrator disconnects the applications, with a reason.
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     app.works(&tokens).await;
     admin.open("/admin/accounts/alice").await.shot("account").await;
-    admin.act("end-user", "alice", Some("lost laptop")).await;
-    admin.shows("End all connections of").await;
-    admin.shot("confirm").await;
-    admin.press("End").await;
-    admin.shows("Done").await;
+    admin.decide("Disconnect all applications", "lost laptop", "Disconnect all").await;
+    admin.shows("All connections of the account are disconnected").await;
+    admin.shows("No application is connected").await;
     app.is_dead(&tokens).await;
     assert!(
         admin
             .find("invalid_token", "demo-public", &minute())
             .await
-            .ends_with(&["token_revoked".to_owned()])
+            .starts_with(&["token_revoked".to_owned()])
     );
     admin.open("/admin/trail?subject=alice").await;
     admin.shows("account_grants_ended").await;
+    admin.shows("by admin: lost laptop").await;
 
-    // A client is deactivated and reactivated.
+    // A client is suspended, and its suspension is lifted.
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     admin.open("/admin/clients").await.shot("clients").await;
-    admin.act("deactivate", "demo-public", None).await;
-    admin.shows("Done").await;
+    admin.press("Demo application").await;
+    admin.decide("Suspend", "leaks its tokens", "Suspend").await;
+    admin.shows("The client is suspended").await;
     app.is_dead(&tokens).await;
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_client");
     alice.open(&app.request("/api", "profile")).await.shot("unknown-client").await;
@@ -111,25 +111,28 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
         admin
             .find("invalid_token", "demo-public", &minute())
             .await
-            .ends_with(&["client_deactivated".to_owned()])
+            .starts_with(&["client_deactivated".to_owned()])
     );
-    admin.open("/admin/clients").await.act("reactivate", "demo-public", None).await;
-    admin.shows("Done").await;
+    admin.open("/admin/client?id=demo-public").await;
+    admin.decide("Lift suspension", "", "Lift suspension").await;
+    admin.shows("The suspension is lifted").await;
     app.works(&tokens).await;
 
     // An account is suspended. After the suspension is lifted, the same token works again.
     admin.open("/admin/accounts").await.shot("accounts").await;
-    admin.act("suspend", "alice", None).await;
-    admin.shows("Done").await;
+    admin.press("alice").await;
+    admin.decide("Suspend", "asked for it", "Suspend").await;
+    admin.shows("The account is suspended").await;
     app.is_dead(&tokens).await;
     assert!(
         admin
             .find("invalid_token", "demo-public", &minute())
             .await
-            .ends_with(&["account_suspended".to_owned()])
+            .starts_with(&["account_suspended".to_owned()])
     );
-    admin.open("/admin/accounts").await.act("lift", "alice", None).await;
-    admin.shows("Done").await;
+    admin.open("/admin/accounts/alice").await;
+    admin.decide("Lift suspension", "", "Lift suspension").await;
+    admin.shows("The suspension is lifted").await;
     app.works(&tokens).await;
 
     // A token for the other resource.
@@ -139,7 +142,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
         admin
             .find("invalid_token", "demo-public", &minute())
             .await
-            .ends_with(&["audience_mismatch".to_owned()])
+            .starts_with(&["audience_mismatch".to_owned()])
     );
 
     // A token without the scope, and the step-up authorization.
@@ -222,8 +225,9 @@ async fn after_a_top_up_the_same_token_works_again() {
         admin.find("insufficient_balance", "demo-public", &minute()).await,
         ["insufficient_balance"]
     );
-    admin.open("/admin/accounts").await.act("top-up", "alice", Some("5")).await;
-    admin.shows("Done").await;
+    admin.open("/admin/accounts/alice").await.fill("by", "5").await;
+    admin.press("Top up").await;
+    admin.shows("The balance is topped up").await;
     admin.shot("topped-up").await;
     app.works(&tokens).await;
     for browser in [alice, admin] {

@@ -157,10 +157,10 @@ async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
     assert_eq!(spent.status(), 200);
     let admin = Browser::new("admin");
     let _signed_in = admin.authorize(&authorization(&issuer, &resource), "allow").await;
-    let page = admin.http.get(format!("{issuer}/admin/accounts")).send().await.unwrap();
+    let page = admin.http.get(format!("{issuer}/admin/accounts/bob")).send().await.unwrap();
     let page = page.text().await.unwrap();
     let csrf = support::form(&page).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
-    let form = [("act", "suspend"), ("subject", "bob"), ("csrf", &*csrf), ("confirmed", "yes")];
+    let form = [("act", "suspend-account"), ("subject", "bob"), ("csrf", &*csrf), ("reason", "x")];
     let act = admin.http.post(format!("{issuer}/admin/act")).form(&form).send().await.unwrap();
     assert_eq!(act.status(), 303);
     assert!(program.stop());

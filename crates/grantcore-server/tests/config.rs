@@ -106,6 +106,7 @@ async fn a_server_serves_what_its_file_declares() {
     let program = {
         let mut command = Command::new(PROGRAM);
         command.args(["--config", "c.toml"]).env("REPORTS_SECRET", "another-secret-of-this-client");
+        command.env("GRANTCORE_DRAIN", "0s");
         let child = command.current_dir(path).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.unwrap();
         let mut first = String::new();
@@ -217,6 +218,33 @@ fn the_help_shows_no_secret() {
     assert!(!checked.output.contains("hunter2") && !checked.errors.contains("hunter2"));
 }
 
+/// The way to the database, and the listener of the metrics, are checked before anything is opened.
+#[test]
+fn what_other_machines_can_read_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let checked = |url: &str, plaintext: &str| {
+        let set = [("GRANTCORE_DATABASE", url), ("GRANTCORE_ALLOW_PLAINTEXT_REDIS", plaintext)];
+        run_with(directory.path(), &["check-config"], &set, "")
+    };
+    let local = checked("redis://:hunter2@127.0.0.1:1/", "false");
+    assert!(local.output.contains("database   redis://127.0.0.1:1/\n"), "{}", local.output);
+    let tls = checked("rediss://:hunter2@r.internal/", "false");
+    assert!(tls.output.contains("rediss://r.internal/  with TLS\n"), "{}", tls.output);
+    for url in
+        ["postgres://u:hunter2@db.internal/n?sslmode=disable", "redis://u:hunter2@r.internal/"]
+    {
+        let plain = checked(url, "true");
+        assert!(plain.output.contains("  in plain text\n"), "{}", plain.output);
+        assert!(plain.errors.contains("warning: database: the connection"), "{}", plain.errors);
+    }
+    let set = [("GRANTCORE_METRICS_LISTEN", "0.0.0.0:9090")];
+    let open = run_with(directory.path(), &["check-config"], &set, "");
+    assert!(open.errors.contains("warning: metrics_listen: other machines"), "{}", open.errors);
+    let refused = checked("redis://u:hunter2@r.internal/", "false");
+    assert!(!refused.is_success && refused.errors.contains("--allow-plaintext-redis"));
+    assert!(!refused.errors.contains("hunter2"), "{}", refused.errors);
+}
+
 /// The supervisor's addresses answer to any host, also under a path, and are in no log.
 #[tokio::test]
 async fn health_and_readiness_are_answered_and_not_logged() {
@@ -244,7 +272,8 @@ async fn health_and_readiness_are_answered_and_not_logged() {
         postgres.kill();
         assert_eq!(get("/healthz").await.0, 200);
         let (status, text) = get("/readyz").await;
-        assert!(status == 503 && text.starts_with("the database does not answer"), "{text}");
+        assert!(status == 503 && text.contains("accounts: the database does not answer"), "{text}");
+        assert!(text.starts_with("grants: the database does not answer"), "{text}");
         postgres.restart();
         assert_eq!(get("/readyz").await.0, 200);
     }

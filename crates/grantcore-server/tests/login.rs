@@ -8,6 +8,10 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "login/provider.rs"]
+mod provider;
+#[path = "login/provider_faults.rs"]
+mod provider_faults;
 mod support;
 
 use grantcore_server::Running;

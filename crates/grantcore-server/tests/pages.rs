@@ -8,6 +8,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "pages/admin.rs"]
+mod admin;
 mod support;
 
 use std::process::{Child, Command, Stdio};
@@ -128,26 +130,39 @@ async fn only_an_administrator_can_use_the_administrators_pages() {
     let issuer = server.issuer().to_owned();
     let alice = Browser::new("alice");
     let (access, _) = tokens(&issuer, &alice).await;
-    for path in ["", "/clients", "/accounts", "/accounts/alice", "/trail", "/flow/x"] {
+    for path in [
+        "",
+        "/clients",
+        "/clients/new",
+        "/client?id=demo-public",
+        "/accounts",
+        "/accounts/alice",
+        "/trail",
+        "/flow/x",
+        "/confirm?act=suspend-account&subject=bob",
+    ] {
         assert_eq!(page(&alice, &format!("{issuer}/admin{path}")).await.0, 403, "{path}");
         let stranger =
             plain_client(false).get(format!("{issuer}/admin{path}")).send().await.unwrap();
         assert_eq!(stranger.status(), 303, "{path}");
     }
     let act = format!("{issuer}/admin/act");
-    let suspend = [("act", "suspend"), ("subject", "alice")];
+    let suspend = [("act", "suspend-account"), ("subject", "alice"), ("reason", "x")];
     assert_eq!(alice.http.post(&act).form(&suspend).send().await.unwrap().status(), 403);
+    let new = format!("{issuer}/admin/clients/new");
+    let mine = [("id", "mine"), ("redirect_uris", "https://mine.example/cb")];
+    assert_eq!(alice.http.post(&new).form(&mine).send().await.unwrap().status(), 403);
 
     let admin = Browser::new("admin");
     tokens(&issuer, &admin).await;
-    assert_eq!(
-        admin.http.post(&act).form(&suspend).send().await.unwrap().status(),
-        403,
-        "without the form's token"
-    );
-    assert_eq!(api(&issuer, &access).await, 200);
-    let (_, accounts) = page(&admin, &format!("{issuer}/admin/accounts")).await;
-    let csrf = form(&accounts).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
+    for (target, fields) in [(&act, &suspend[..]), (&new, &mine)] {
+        let forged = admin.http.post(target).form(fields).send().await.unwrap();
+        assert_eq!(forged.status(), 403, "{target}: without the form's token");
+    }
+    let (status, _) = page(&admin, &format!("{issuer}/admin/client?id=mine")).await;
+    assert_eq!((api(&issuer, &access).await, status), (200, 404), "nothing was changed");
+    let (_, account) = page(&admin, &format!("{issuer}/admin/accounts/alice")).await;
+    let csrf = form(&account).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
     let acting = async |fields: &[(&str, &str)]| {
         let answer = admin
             .http
@@ -159,28 +174,25 @@ async fn only_an_administrator_can_use_the_administrators_pages() {
         answer.status().as_u16()
     };
     for (bad, status) in [
-        (&[("act", "suspend")][..], 400),
+        (&[("act", "suspend-account")][..], 400),
         (&[("act", "dance"), ("subject", "alice")], 400),
-        (&[("act", "suspend"), ("subject", "nobody")], 404),
+        (&[("act", "suspend-account"), ("subject", "nobody"), ("reason", "x")], 404),
         (&[("act", "top-up"), ("subject", "alice"), ("by", "-1")], 404),
-        (&[("act", "deactivate"), ("client_id", "nobody")], 404),
-        // The confirmation page.
-        (&[("act", "end-user"), ("subject", "alice"), ("reason", "x")], 200),
+        (&[("act", "suspend-client"), ("client_id", "nobody"), ("reason", "x")], 404),
+        // The page that asks for the reason.
+        (&[("act", "disconnect-account"), ("subject", "alice")], 400),
+        (&[("act", "suspend-account"), ("subject", "alice"), ("reason", " ")], 400),
+        (&[("act", "suspend-account"), ("subject", "admin"), ("reason", "x")], 409),
     ] {
         assert_eq!(acting(bad).await, status, "{bad:?}");
     }
     assert_eq!(api(&issuer, &access).await, 200, "nothing was changed");
     assert_eq!(acting(&suspend).await, 303);
     assert_eq!(api(&issuer, &access).await, 401);
-    assert_eq!(acting(&[("act", "lift"), ("subject", "alice")]).await, 303);
+    assert_eq!(acting(&[("act", "lift-account"), ("subject", "alice")]).await, 303);
     assert_eq!(
-        acting(&[
-            ("act", "end-client"),
-            ("client_id", "demo-public"),
-            ("reason", "x"),
-            ("confirmed", "yes")
-        ])
-        .await,
+        acting(&[("act", "disconnect-client"), ("client_id", "demo-public"), ("reason", "x")])
+            .await,
         303
     );
     assert_eq!(api(&issuer, &access).await, 401);
@@ -198,7 +210,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     let log = std::fs::File::create(directory.path().join("log")).unwrap();
     let mut program = KillOnDrop(
         Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
-            .args(["--listen", "127.0.0.1:0", "--log", "trace"])
+            .args(["--listen", "127.0.0.1:0", "--log", "trace", "--drain", "0s"])
             .current_dir(directory.path())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -284,6 +296,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     for path in [
         "/settings/connected-apps",
         "/admin/clients",
+        "/admin/client?id=demo-confidential",
         "/admin/accounts/alice",
         "/admin/trail?subject=alice",
         "/admin/trail",

@@ -16,6 +16,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use support::program::Program;
 use support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// Starts the program without a log, because these tests do not read it.
 fn start(listen: &str, directory: &Path) -> Program {
@@ -79,6 +81,57 @@ fn a_second_signal_stops_it_at_once() {
     };
     assert!(ended.success());
     drop(stuck);
+}
+
+/// Returns the status and the text of `/readyz`, on a connection of its own.
+async fn readiness(issuer: &str) -> (u16, String) {
+    let answer = plain_client(false).get(format!("{issuer}/readyz")).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// After SIGTERM the server says that it is not ready and goes on. Then it closes its port, answers
+/// what has begun, and writes the events of it.
+#[tokio::test]
+async fn a_stop_drains_closes_the_port_and_answers_what_has_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--drain", "3s"];
+    let mut program = Program::start(&arguments, directory.path(), Stdio::null()).unwrap();
+    let issuer = program.issuer.clone();
+    let address = issuer.strip_prefix("http://").unwrap();
+    assert_eq!(readiness(&issuer).await, (200, "ready\n".to_owned()));
+    let form = "grant_type=refresh_token&client_id=demo-public&refresh_token=none";
+    let (first, rest) = form.split_at(20);
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let head = "Host: localhost\r\nContent-Type: application/x-www-form-urlencoded";
+    let length = form.len();
+    let head = format!("POST /oauth/token HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n");
+    slow.write_all(format!("{head}{first}").as_bytes()).await.unwrap();
+
+    let asked = Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status();
+    assert!(asked.unwrap().success());
+    while readiness(&issuer).await.0 == 200 {}
+    assert_eq!(readiness(&issuer).await, (503, "the server stops\n".to_owned()));
+    let late = plain_client(false).get(format!("{issuer}/healthz")).send().await.unwrap();
+    assert_eq!(late.status(), 200, "new requests are answered while it drains");
+    let page = plain_client(false).get(format!("{issuer}/login")).send().await.unwrap();
+    assert_eq!(
+        (page.status().as_u16(), &page.headers()["connection"]),
+        (200, &"close".parse().unwrap())
+    );
+
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(program.child.try_wait().unwrap().is_none(), "a request has begun");
+    slow.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("invalid_grant"), "{answer}");
+    assert!(program.child.wait().unwrap().success());
+    let database = rusqlite::Connection::open(directory.path().join("grantcore.sqlite")).unwrap();
+    let sql = "SELECT count(*) FROM trail WHERE kind = 'refused' AND client = 'demo-public'";
+    let events: u32 = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(events, 1, "its event is written");
 }
 
 #[test]

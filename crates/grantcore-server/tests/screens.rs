@@ -18,6 +18,8 @@ mod chromium;
 mod screen;
 mod support;
 
+#[path = "screens/admin.rs"]
+mod admin;
 #[path = "screens/connected.rs"]
 mod connected;
 #[path = "screens/consent.rs"]
@@ -26,6 +28,8 @@ mod consent;
 mod every_page;
 #[path = "screens/problems.rs"]
 mod problems;
+#[path = "screens/provider.rs"]
+mod provider;
 
 use grantcore_server::Running;
 use reqwest::Url;

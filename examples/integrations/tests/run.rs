@@ -78,3 +78,24 @@ fn own_store() {
         ],
     );
 }
+
+#[test]
+fn tenants() {
+    let printed = lines(example("tenants"));
+    assert_in_order(
+        &printed,
+        &[
+            "alice is asked for access to acme: Allow",
+            "alice is asked for access to globex: Allow",
+            "alice is asked for access to initech: Deny",
+            "a stranger: None",
+            "the token for acme: the notes of alice at acme",
+            "the token for acme: 401 at globex",
+            "the token for globex: 401 at acme",
+            "the token for globex: the notes of alice at globex",
+        ],
+    );
+    for org in ["acme", "globex"] {
+        assert!(printed.contains(&format!("connected: https://{org}.notes.example/mcp")));
+    }
+}

@@ -1,10 +1,15 @@
 //! Settings of the endpoints, and of the features that some of them belong to. A feature is off
 //! until its rules are set.
 
+use serde::Serialize;
+
 use super::PolicyBuilder;
-use crate::policy::{DocumentRules, IntrospectionRules, RegistrationRules, RevocationRules};
+use crate::policy::{
+    DocumentRules, DomainRules, IntrospectionRules, RegistrationRules, RevocationRules,
+};
 #[cfg(doc)]
 use crate::policy::{Lifetimes, Limits};
+use crate::value::issuer::Issuer;
 
 /// # Endpoints
 ///
@@ -55,6 +60,28 @@ impl PolicyBuilder {
     /// `/oauth/introspect`. Refused unless [`introspection`](Self::introspection) is on.
     pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoints.introspection = Some(url.into());
+        self
+    }
+
+    /// Adds a member to the server's metadata, such as `service_documentation` (RFC 8414 §2).
+    /// Default: none. At most 64, of 16 KiB in all. A member that the crate writes, or may write in
+    /// a later version, is refused.
+    ///
+    /// Clients believe what the document says, and nothing checks it.
+    pub fn metadata_member(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.policy.metadata_members.add(name.into(), &value);
+        self
+    }
+
+    /// Accepts the records of an issuer that this one was before, such as after a change of its
+    /// domain. Each record has the new issuer after its next write. Default: none, and the records
+    /// of every other issuer do not exist.
+    ///
+    /// Clients keep their credentials by issuer (RFC 8414 §3.3), so that most must authorize anew in
+    /// any case. Leave it out when the grants of before have ended. Never name an issuer that is
+    /// still served on the same store: its tokens would be accepted here.
+    pub fn former_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.policy.former_issuers.push(Issuer::new(issuer.into()));
         self
     }
 
@@ -112,6 +139,13 @@ impl PolicyBuilder {
     /// rules](Self::rate_rules), they do not use up each other's limit.
     pub fn client_documents(mut self, rules: DocumentRules) -> Self {
         self.policy.documents = Some(rules);
+        self
+    }
+
+    /// Sets which domains the documents of clients can be at, before anything is fetched. Default:
+    /// every domain, and none is trusted.
+    pub fn document_domains(mut self, rules: DomainRules) -> Self {
+        self.policy.domains = rules;
         self
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::PolicyBuilder;
 use crate::policy::{
-    CheckRules, ErrorDelivery, Lifetimes, Limits, RateRules, Supersede, TokenRedirectUri,
+    CheckRules, ClientLifetimes, ErrorDelivery, LifetimeOverrides, Lifetimes, Limits, RateRules,
+    Supersede, TokenRedirectUri,
 };
 
 /// # Lifetimes and rotation
@@ -36,6 +37,23 @@ impl PolicyBuilder {
     /// clients 24 h.
     pub fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
         self.policy.lifetimes = lifetimes;
+        self
+    }
+
+    /// Sets shorter lifetimes for clients that the operator did not register: those that registered
+    /// themselves and those that are known by a document. Default: the policy's. A longer one has no
+    /// effect.
+    ///
+    /// Clients refresh more often, which costs a write each, and their users are asked again sooner.
+    pub fn unverified_lifetimes(mut self, lifetimes: LifetimeOverrides) -> Self {
+        self.policy.unverified_lifetimes = lifetimes;
+        self
+    }
+
+    /// Sets whether the [lifetimes of a client](crate::client::ClientBuilder::lifetimes) can be
+    /// longer than the policy's. Default: [`ClientLifetimes::Shorten`].
+    pub fn client_lifetimes(mut self, rule: ClientLifetimes) -> Self {
+        self.policy.client_lifetimes = rule;
         self
     }
 

@@ -1,8 +1,7 @@
 //! Settings of scopes and resources: what access tokens allow, and where.
 
 use super::PolicyBuilder;
-use crate::policy::{Resource, ScopeInfo};
-use crate::value::resource;
+use crate::policy::{Resource, ResourceDescription, ScopeInfo};
 
 /// # Scopes and resources
 ///
@@ -64,11 +63,44 @@ impl PolicyBuilder {
     /// §1.2), an `https` URL without a fragment. `scopes` are the scope tokens that its metadata
     /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
     /// most 64.
+    ///
+    /// # Templates
+    ///
+    /// An identifier with up to four variables in braces is a template: one resource for each value.
+    /// A variable is one whole label of the host or one whole segment of the path, as in
+    /// `https://{org}.example.com/mcp` and `https://mcp.example.com/{org}/mcp`. In the host, it takes
+    /// letters, digits and inner hyphens, in lower case; in the path, 1 to 64 letters, digits and
+    /// `-._~`. Grants, tokens and documents name the concrete resource, and a token for one is good
+    /// at no other. One grant names at most one resource of a template. A request that names no
+    /// resource never means a template.
+    ///
+    /// A request can name a tenant that does not exist, and a user can approve one that they do not
+    /// belong to: such a token is refused by nobody but the resource. Refuse strangers at the
+    /// consent page, by its [`resource_variables`](crate::ConsentPage::resource_variables). Every
+    /// name that matches the host must be the operator's own.
     pub fn resource(mut self, identifier: impl Into<String>, scopes: &str) -> Self {
-        let identifier = identifier.into();
-        let metadata_url = resource::well_known(&identifier, "oauth-protected-resource");
-        let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
-        self.policy.resources.push(Resource { identifier, scopes, metadata_url });
+        self.policy.resources.push(Resource::declared(identifier.into(), scopes));
+        self
+    }
+
+    /// Describes a resource in its metadata document. `identifier` is as in
+    /// [`resource`](Self::resource), byte for byte. Default: the document has what clients need, and
+    /// no name.
+    pub fn describe_resource(
+        mut self,
+        identifier: impl Into<String>,
+        description: ResourceDescription,
+    ) -> Self {
+        self.descriptions.push((identifier.into(), description));
+        self
+    }
+
+    /// Sets whether a variable in the host of a resource takes international names in their ASCII
+    /// form (`xn--…`). Default: `false`.
+    ///
+    /// Such names can look like those of other tenants.
+    pub fn punycode_tenants(mut self, allow: bool) -> Self {
+        self.punycode_tenants = allow;
         self
     }
 

@@ -5,7 +5,7 @@ use super::super::{Policy, PolicyError};
 use crate::value::uri::{Uri, canonical_issuer, is_same_origin, is_server_url};
 
 /// Checks that the issuer is a URL that can be one, in its canonical spelling.
-pub(super) fn check_issuer(issuer: &str, loopback_http: bool) -> Result<(), PolicyError> {
+pub(in super::super) fn check_issuer(issuer: &str, loopback_http: bool) -> Result<(), PolicyError> {
     let refused = || PolicyError::Issuer { issuer: issuer.to_owned() };
     // A scheme in upper case is a matter of spelling, which has an error of its own.
     let lower_scheme = Uri::split(issuer).ok_or_else(refused)?.with_lower_scheme();
@@ -21,11 +21,7 @@ pub(super) fn check_issuer(issuer: &str, loopback_http: bool) -> Result<(), Poli
 
 /// Checks that each endpoint is a URL of the issuer's origin: what the metadata name is this
 /// server's own. An endpoint that the host named must belong to a feature that is on.
-pub(super) fn check_endpoints(
-    policy: &Policy,
-    named: &NamedEndpoints,
-    loopback_http: bool,
-) -> Result<(), PolicyError> {
+pub(super) fn check_endpoints(policy: &Policy, named: &NamedEndpoints) -> Result<(), PolicyError> {
     let off = [
         (
             "registration_endpoint",
@@ -53,7 +49,8 @@ pub(super) fn check_endpoints(
         ("revocation_endpoint", &policy.revocation_endpoint),
         ("introspection_endpoint", &policy.introspection_endpoint),
     ] {
-        let is_own = is_server_url(url, loopback_http) && is_same_origin(url, &policy.issuer);
+        let is_own =
+            is_server_url(url, policy.loopback_http) && is_same_origin(url, policy.issuer());
         // Each registration has its own URL below the endpoint.
         let has_no_place_below = endpoint == "registration_endpoint" && url.contains('?');
         if !is_own || has_no_place_below {

@@ -116,6 +116,15 @@ macro_rules! any_rows {
             cause: "The client exists but was deactivated by an administrator.",
             fix: "Reactivate the client, or register it again.",
         }
+        CimdDenied "cimd_denied" {
+            code: InvalidClient,
+            section: "OAuth 2.1 §4.1.2.1, §3.2.4",
+            description: "The client is unknown or its authentication failed. Register the client \
+                again.",
+            cause: "The client_id is the URL of a document at a domain that the policy denies or \
+                does not allow. Nothing was fetched.",
+            fix: "Allow the domain in DomainRules, or use a client of another domain.",
+        }
     }
 
     at Authorization, Token, Resource; also by redirect {
@@ -147,6 +156,30 @@ macro_rules! any_rows {
                 no response is sent without its event. What the step wrote stays written.",
             fix: "Find out why the audit log fails. The client should retry with backoff. With a \
                 replay window in the policy, the retry of a refresh succeeds.",
+        }
+    }
+
+    at Authorization, Token; also by redirect {
+        ScopeForbidden "scope_forbidden" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "The scope exceeds what the client is registered for.",
+            cause: "A scope token is outside the scope in the client's registration, or nothing of the \
+                grant's scope lies within what the operator lets the client have now.",
+            fix: "Register the client with this scope, or ask for less.",
+        }
+    }
+
+    at Authorization, Registration, Management {
+        RedirectHostDenied "redirect_host_denied" {
+            code: InvalidRedirectUri,
+            section: "OAuth 2.1 §7.9",
+            description: "redirect_uris: one goes to a place that this server does not admit.",
+            cause: "The policy restricts where clients that the operator did not register redirect \
+                to: to listed hosts, to no loopback address, to no private-use scheme, or to the \
+                origin of the client's document. A client on record may be older than the rule.",
+            fix: "Register the client for another redirect URI, or admit this one in \
+                RegistrationRules or DocumentRules.",
         }
     }
 

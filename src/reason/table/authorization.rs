@@ -222,13 +222,6 @@ macro_rules! authorization_rows {
             cause: "A scope token is not configured on this server.",
             fix: "Ask for the scopes in the metadata document's scopes_supported.",
         }
-        ScopeForbidden "scope_forbidden" {
-            code: InvalidScope,
-            section: "OAuth 2.1 §4.1.2.1",
-            description: "The scope exceeds what the client is registered for.",
-            cause: "A scope token is outside the scope in the client's registration.",
-            fix: "Register the client with this scope, or ask for less.",
-        }
         ResourceMalformed "resource_malformed" {
             code: InvalidTarget,
             section: "RFC 8707 §2",
@@ -242,6 +235,14 @@ macro_rules! authorization_rows {
             description: "The resource is not known to this server.",
             cause: "A resource parameter names something this server does not issue tokens for.",
             fix: "Send the resource exactly as its metadata document spells it.",
+        }
+        ResourceTenantsMixed "resource_tenants_mixed" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The request names two resources of which one grant can have one.",
+            cause: "Two resource parameters are instances of one template, such as two tenants of \
+                one service.",
+            fix: "Send one authorization request for each.",
         }
         ResourceMissing "resource_missing" {
             code: InvalidTarget,
@@ -259,18 +260,52 @@ macro_rules! authorization_rows {
                 require one.",
             fix: "Send none alone, or leave it out.",
         }
+        MaxAgeMalformed "max_age_malformed" {
+            code: InvalidRequest,
+            section: "OIDC Core §3.1.2.1",
+            description: "The max_age is not a number of seconds.",
+            cause: "max_age is negative, has a fraction, or is no number.",
+            fix: "Send max_age as whole seconds in digits, or leave it out.",
+        }
         LoginRequired "login_required" {
             code: LoginRequired,
             section: "OIDC Core §3.1.2.6",
-            description: "The user is not signed in, and prompt=none forbids the login page.",
-            cause: "The client sent prompt=none, and no user is signed in at this browser.",
+            description: "The user is not signed in as this request needs it.",
+            cause: "The client sent prompt=none, and no user is signed in at this browser, or the \
+                login is older than max_age or of none of the acr_values. Or the user left the \
+                login page.",
             fix: "Send the request again without prompt=none, so that the user can sign in.",
+        }
+        LoginChoiceRequired "login_choice_required" {
+            code: AccountSelectionRequired,
+            section: "OIDC Core §3.1.2.6",
+            description: "The user has chosen no account.",
+            cause: "The user left the page on which an account is chosen.",
+            fix: "Send the request again when the user wants to connect.",
+        }
+        LoginInteractionRequired "login_interaction_required" {
+            code: InteractionRequired,
+            section: "OIDC Core §3.1.2.6",
+            description: "The user has to do something first, and has not done it.",
+            cause: "The user left a page of the login other than the form itself, such as one with \
+                new terms of service.",
+            fix: "Send the request again when the user wants to connect.",
+        }
+        LoginClassUnmet "login_class_unmet" {
+            code: UnmetAuthenticationRequirements,
+            section: "RFC 9470 §5",
+            description: "The user cannot be signed in as acr_values asks for.",
+            cause: "None of the acr_values is declared by the policy, or the user's login is of \
+                none of them.",
+            fix: "Ask for a class in the metadata document's acr_values_supported. The user may \
+                need to set up a second factor first.",
         }
         ConsentRequired "consent_required" {
             code: ConsentRequired,
             section: "OIDC Core §3.1.2.6",
             description: "The user must be asked, and prompt=none forbids the consent page.",
-            cause: "The client sent prompt=none. This server asks the user at every request.",
+            cause: "The client sent prompt=none, and the user must be asked: this server remembers \
+                no consent of the client, or none that covers this request.",
             fix: "Send the request again without prompt=none, so that the user can decide.",
         }
         AccessDenied "access_denied" {
@@ -309,6 +344,15 @@ macro_rules! authorization_rows {
                 opened the consent page.",
             fix: "Reload the consent screen in this session. If this recurs, someone may be \
                 forging decisions.",
+        }
+        ConsentLoginOlder "consent_login_older" {
+            code: InvalidRequest,
+            section: "RFC 9470 §6.1",
+            description: "The consent page was shown for a newer login. Reload the consent screen.",
+            cause: "The decision came with an older login than that of the consent page, or with \
+                none although the page had one.",
+            fix: "Reload the consent screen. A host passes the login of the session with the page \
+                and with its answer.",
         }
         ConsentExpired "consent_nonce_expired" {
             code: ConsentExpired,

@@ -49,6 +49,14 @@ macro_rules! resource_rows {
             cause: "A token for one resource was sent to another.",
             fix: "Authorize for this resource: follow resource_metadata in the challenge.",
         }
+        LoginInsufficient "login_insufficient" {
+            code: InsufficientUserAuthentication,
+            section: "RFC 9470 §3",
+            description: "The operation needs a newer login of the user, or one of another class.",
+            cause: "The token is valid, but its user has signed in too long ago, or by another \
+                class of login than this operation needs.",
+            fix: "Authorize again, with acr_values and max_age as the challenge has them.",
+        }
         ScopeInsufficient "scope_insufficient" {
             code: InsufficientScope,
             section: "OAuth 2.1 §5.3.2",

@@ -191,7 +191,8 @@ macro_rules! token_rows {
             section: "OAuth 2.1 §4.3.3",
             description: "The connection was ended. Authorize again.",
             cause: "All grants of this client or account were ended at once, after a security \
-                event or by an administrator.",
+                event or by an administrator. Or the code was issued without a consent page, and \
+                the earlier grant that it relies on was revoked before the code was redeemed.",
             fix: "Authorize again.",
         }
         RevokedSecurityEvent "revoked_security_event" {

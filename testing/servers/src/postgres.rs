@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -42,6 +42,16 @@ impl Postgres {
     /// Creates a database cluster and starts its server with these settings. Returns `None` if
     /// PostgreSQL is not installed.
     pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
+        Self::start_as(settings, None)
+    }
+
+    /// Starts a server like [`start`](Self::start) that has TLS, with this certificate and key in
+    /// PEM. Connections without TLS are accepted too.
+    pub fn start_with_tls(settings: &[(&str, &str)], certificate: &str, key: &str) -> Option<Self> {
+        Self::start_as(settings, Some((certificate, key)))
+    }
+
+    fn start_as(settings: &[(&str, &str)], tls: Option<(&str, &str)>) -> Option<Self> {
         let Some(programs) = programs() else {
             skipped(NAME);
             return None;
@@ -57,6 +67,9 @@ impl Postgres {
         let mut server =
             Self { programs, directory, settings, user, port: free_port(), process: None };
         server.make();
+        if let Some((certificate, key)) = tls {
+            server.add_tls(certificate, key);
+        }
         server.run(free_port);
         Some(server)
     }
@@ -100,6 +113,19 @@ impl Postgres {
         ]);
         let made = command.arg(self.data()).output().expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// Turns TLS on. Only the user of the server may read the key.
+    fn add_tls(&mut self, certificate: &str, key: &str) {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            fs::write(&path, text).expect("a file of the cluster");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its own file");
+            if let Some(user) = self.user {
+                chown(&path, Some(user.uid), Some(user.gid)).expect("root may give a file away");
+            }
+        }
+        self.settings.push("ssl=on".to_owned());
     }
 
     /// Starts the server, repeatedly, until it accepts connections. It ends by itself if another

@@ -43,7 +43,11 @@ pub(super) fn authorize(cast: &mut Cast, request: &Request) -> Result<Seen, Faul
             cast.tickets.push(ticket);
             Ok(Seen::default())
         }
-        Ok(_) => Ok(Seen::default()),
+        // No policy of the cast remembers or skips a consent.
+        Ok(AuthorizationStep::Done(_)) => Err("a code without a page".into()),
+        Ok(AuthorizationStep::NeedsLogin(_) | AuthorizationStep::NeedsDocument(_)) => {
+            Ok(Seen::default())
+        }
         Err(refusal) => {
             let to = named.as_deref().and_then(|named| cast.actor(named));
             let sent = request.param("redirect_uri");

@@ -22,6 +22,8 @@ pub(super) struct IntrospectionResponse {
     #[serde(default)]
     pub(super) aud: Audience,
     pub(super) iss: Option<String>,
+    pub(super) auth_time: Option<u64>,
+    pub(super) acr: Option<String>,
 }
 
 /// The audience: one resource as a string, or several as an array (RFC 7519 §4.1.3).

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Response, StatusCode};
 use grantcore::moment::{Clock as _, SystemClock};
+use grantcore::{Needs, Policy};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::socket::listen;
@@ -217,12 +218,23 @@ async fn judged(changes: &[(&'static str, serde_json::Value)]) -> super::Answer 
 
 /// As `judged`, for a resource that needs this scope.
 async fn judged_for(scope: &str, changes: &[(&'static str, serde_json::Value)]) -> super::Answer {
+    judged_by(changes, |policy| policy.needs(policy.resources()[0].identifier(), scope).unwrap())
+        .await
+}
+
+/// As `judged`, for a resource with these needs.
+async fn judged_by(
+    changes: &[(&'static str, serde_json::Value)],
+    needs: impl FnOnce(&Policy) -> Needs,
+) -> super::Answer {
     let issuer = Arc::new(Mutex::new(String::new()));
     let own = Arc::clone(&issuer);
     let changes = changes.to_vec();
     let fake = Fake::new(move || json(&described(&own.lock().unwrap(), &changes))).await;
     fake.issuer.clone_into(&mut issuer.lock().unwrap());
-    call(&resource(&builder(&fake.issuer).build().unwrap(), scope), TOKEN).await
+    let introspection = builder(&fake.issuer).build().unwrap();
+    let needs = needs(introspection.policy());
+    call(&super::resource_with(&introspection, needs), TOKEN).await
 }
 
 #[tokio::test]
@@ -308,4 +320,34 @@ async fn i29_an_endpoint_that_hangs_keeps_no_call_waiting() {
         assert_unavailable(&call.await.unwrap());
     }
     assert!(fake.asked() < CALLS, "calls whose time was over asked all the same");
+}
+
+#[tokio::test]
+async fn host_31_the_login_of_an_introspected_token_must_suffice() {
+    let now = SystemClock.now().unix_seconds();
+    let strong = |policy: &Policy| {
+        let needs = policy.needs(policy.resources()[0].identifier(), "read").unwrap();
+        needs.acr(&["mfa"]).unwrap().max_age(300)
+    };
+    let recent = [("auth_time", (now - 60).into()), ("acr", "mfa".into())];
+    assert_eq!(judged_by(&recent, strong).await.status, 200);
+    for insufficient in [
+        vec![],
+        vec![("auth_time", now.into())],
+        vec![("auth_time", now.into()), ("acr", "pwd".into())],
+        vec![("auth_time", now.into()), ("acr", "two words".into())],
+        vec![("auth_time", (now - 400).into()), ("acr", "mfa".into())],
+        vec![("acr", "mfa".into())],
+    ] {
+        let answer = judged_by(&insufficient, strong).await;
+        let error = (answer.status, &*answer.error());
+        assert_eq!(error, (401, "insufficient_user_authentication"), "{insufficient:?}");
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.contains("acr_values=\"mfa\", max_age=\"300\""), "{challenge}");
+    }
+    // The audience goes before the login, and the login before the scope.
+    let elsewhere = [("aud", "https://elsewhere.example".into())];
+    assert_eq!(&*judged_by(&elsewhere, strong).await.error(), "invalid_token");
+    let narrow = [("scope", "write".into()), ("auth_time", now.into()), ("acr", "mfa".into())];
+    assert_eq!(&*judged_by(&narrow, strong).await.error(), "insufficient_scope");
 }

@@ -26,6 +26,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, Response};
 use axum::routing::{any, post};
+use grantcore::Needs;
 use grantcore_axum::{Caller, Introspection, IntrospectionBuilder, RequireToken};
 use support::socket::{listen, serve};
 use support::{Answer, RESOURCE_SERVER, SECRET, SOON, policy_at, send};
@@ -48,6 +49,11 @@ fn builder(issuer: &str) -> IntrospectionBuilder {
 fn resource(introspection: &Introspection, scope: &str) -> Router {
     let policy = introspection.policy();
     let needs = policy.needs(policy.resources()[0].identifier(), scope).unwrap();
+    resource_with(introspection, needs)
+}
+
+/// Returns a resource with these needs, behind the check.
+fn resource_with(introspection: &Introspection, needs: Needs) -> Router {
     let echo = |caller: Caller, request: Request| async move {
         let scope: Vec<_> = caller.scope().collect();
         let has_token = request.headers().contains_key("authorization");

@@ -166,6 +166,15 @@ pub async fn tokens(world: &World, scope: &str) -> Tokens {
     Tokens { access: text("access_token"), refresh: text("refresh_token") }
 }
 
+/// Returns an access token of alice for the client `app`, for this resource.
+pub async fn tokens_for(world: &World, resource: &str) -> String {
+    let mut browser = Browser::of(world, "alice").await;
+    let code = browser.code(&Asking::app().with("resource", resource)).await;
+    let answer = redeem(&world.app, "app", &code).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["access_token"].as_str().unwrap().to_owned()
+}
+
 /// Returns the hidden fields of the form of a page.
 pub fn hidden(page: &str) -> Vec<(String, String)> {
     let inputs = inputs(page).filter(|input| input.contains("type=\"hidden\""));

@@ -83,7 +83,7 @@ async fn all_that_an_attempt_needs_is_loaded_as_the_library_would() {
                             subject: subject.map(Into::into),
                             caller: caller.clone(),
                             balance,
-                            skip_accounts: false,
+                            ..Keys::default()
                         };
                         let own = store.load(&keys).await.unwrap();
                         let plain = Plain(store).load_all(&keys).await;

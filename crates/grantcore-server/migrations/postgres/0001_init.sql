@@ -3,7 +3,8 @@
 -- An account exists if and only if it has a row here.
 CREATE TABLE balances (
     subject text COLLATE "C" PRIMARY KEY,
-    balance bigint NOT NULL CHECK (balance >= 0)
+    balance bigint NOT NULL CHECK (balance >= 0),
+    name    text -- the name for people of an account of the identity provider
 ) WITH (fillfactor = 70);
 
 -- The browsers that are signed in, in the order of their sign-ins. No token is here in clear.
@@ -11,7 +12,10 @@ CREATE TABLE sessions (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest   text COLLATE "C" NOT NULL UNIQUE, -- SHA-256 of the session's token
     subject  text COLLATE "C" NOT NULL,
-    password text NOT NULL, -- SHA-256 of the hash of the password that opened it
+    -- SHA-256 of the hash of the password that opened it, or of the identity provider's rules
+    credential text NOT NULL,
+    name     text, -- the name of the account for people, if it is not the subject
+    is_admin boolean NOT NULL, -- whether the provider's rules made the account an administrator
     expires  bigint NOT NULL -- seconds since 1970
 );
 
@@ -47,3 +51,4 @@ CREATE INDEX trail_by_flow ON trail (flow, id);
 CREATE INDEX trail_by_subject ON trail (subject, at, id);
 CREATE INDEX trail_by_time ON trail (at, id);
 CREATE INDEX trail_of_strangers ON trail (at) WHERE NOT attributed;
+CREATE INDEX trail_of_refusals ON trail (at, id) WHERE kind = 'refused';

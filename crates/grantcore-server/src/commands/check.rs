@@ -8,27 +8,52 @@ use grantcore::value::RegisteredRedirectUri;
 use crate::StartError;
 use crate::config::{Config, secrets};
 use crate::plan::Plan;
+use crate::provider::Known;
+use crate::store::Transport;
 
 /// Prints what would run with the settings. Fails with every problem that was found.
-pub(super) fn run(config: &Config) -> Result<(), StartError> {
+pub(super) async fn run(config: &Config, online: bool) -> Result<(), StartError> {
     let plan = Plan::of(config, config.listen)?;
     for warning in warnings(config, &plan) {
         super::note(&format!("warning: {warning}"))?;
     }
-    super::print(report(config, &plan)?.trim_end())
+    let known = match plan.provider.as_ref().filter(|_| online) {
+        Some(provider) => {
+            let known = provider.discover().await;
+            Some(known.map_err(|fault| format!("{}: {fault}", provider.issuer()))?)
+        }
+        None => None,
+    };
+    if known.as_ref().is_some_and(|known| !known.names_pkce()) {
+        super::note("warning: the identity provider does not name PKCE (S256) as supported")?;
+    }
+    super::print(report(config, &plan, known.as_ref())?.trim_end())
 }
 
-fn report(config: &Config, plan: &Plan) -> Result<String, std::fmt::Error> {
+fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let policy = &plan.policy;
     writeln!(text, "issuer     {}", plan.issuer.as_str())?;
     writeln!(text, "listen     {}", config.listen)?;
-    writeln!(text, "database   {}", config.database)?;
+    let protection = match plan.transport {
+        Transport::Local => "",
+        Transport::Tls => "  with TLS",
+        Transport::Plain => "  in plain text",
+    };
+    writeln!(text, "database   {}{protection}", config.database)?;
     match &config.accounts.accounts {
         Some(path) => {
             writeln!(text, "accounts   {} in {}", plan.accounts.names().count(), path.display())?;
         }
+        None if plan.provider.is_some() => writeln!(text, "accounts   those of the provider")?,
         None => writeln!(text, "accounts   those of the demonstration, with known passwords")?,
+    }
+    if let Some(provider) = &plan.provider {
+        writeln!(text, "provider   {} ({})", provider.issuer(), provider.name())?;
+        writeln!(text, "           redirect URI {}", provider.redirect_uri())?;
+    }
+    if let Some(known) = known {
+        writeln!(text, "           users sign in at {}", known.authorization_endpoint())?;
     }
     writeln!(text, "\nendpoints")?;
     for endpoint in policy.endpoints() {
@@ -83,6 +108,12 @@ fn warnings(config: &Config, plan: &Plan) -> Vec<String> {
         let path = path.display();
         warnings
             .push(format!("{path}: other users can read the hashes of passwords: chmod o= {path}"));
+    }
+    if plan.transport == Transport::Plain {
+        warnings.push("database: the connection to another machine is not encrypted".into());
+    }
+    if config.operation.metrics_listen.is_some_and(|address| !address.ip().is_loopback()) {
+        warnings.push("metrics_listen: other machines can read the metrics".into());
     }
     if config.clients.allow_loopback_documents {
         warnings.push(

@@ -11,7 +11,7 @@ use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts as _, Store as _, Timestamp};
 
 use crate::StartError;
-use crate::config::Database;
+use crate::config::{Database, DatabaseTls};
 use crate::store::{Backend, Grants, Ledger as _};
 
 /// How many records are read at once.
@@ -38,7 +38,12 @@ impl fmt::Display for Counts {
 
 /// Copies clients, grants and accounts. Fails if the target has other records, or has records
 /// already and `resumes` is not set.
-pub(super) async fn run(from: &Database, to: &Database, resumes: bool) -> Result<(), StartError> {
+pub(super) async fn run(
+    from: &Database,
+    to: &Database,
+    resumes: bool,
+    tls: &DatabaseTls,
+) -> Result<(), StartError> {
     if from == to {
         return Err("--from and --to are the same database".into());
     }
@@ -46,8 +51,8 @@ pub(super) async fn run(from: &Database, to: &Database, resumes: bool) -> Result
         return Err("`memory:` cannot be moved: it is lost at exit".into());
     }
     super::must_exist(from)?;
-    let source = open(from, "--from").await?;
-    let target = open(to, "--to").await?;
+    let source = open(from, tls, "--from").await?;
+    let target = open(to, tls, "--to").await?;
     let present = counts(&target, Timestamp::from_unix_seconds(0)).await?;
     if present != Counts::default() && !resumes {
         return Err(format!(
@@ -83,8 +88,8 @@ pub(super) async fn run(from: &Database, to: &Database, resumes: bool) -> Result
     super::print(&format!("moved {moved} to {to}"))
 }
 
-async fn open(database: &Database, flag: &str) -> Result<Backend, StartError> {
-    let opened = Backend::open(database, 0).await;
+async fn open(database: &Database, tls: &DatabaseTls, flag: &str) -> Result<Backend, StartError> {
+    let opened = Backend::open(database, tls, 0).await;
     Ok(opened
         .map_err(|error| format!("the database cannot be opened: {error} ({flag} {database})"))?)
 }
@@ -162,6 +167,9 @@ async fn copy_accounts(
         if to.ledger().balance(&subject).await? != Some(balance) {
             conflicts.push(format!("the balance of {subject}"));
         }
+    }
+    for (subject, name) in from.ledger().account_names().await? {
+        to.ledger().name_account(&subject, &name).await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::database::{Database, Reader};
+use super::operations::DatabaseTls;
 
 /// The accounts that may sign in.
 #[derive(Debug, Clone, Args)]
@@ -17,8 +18,8 @@ pub(crate) struct AccountsFile {
     /// with # are comments. The file is read at the start. An account that is removed from the file
     /// can no longer sign in, but its connected applications stay: suspend the account first.
     ///
-    /// Without a file, the server has demonstration accounts, under an --issuer on this machine
-    /// only.
+    /// Without a file and without a --provider-issuer, the server has demonstration accounts, under
+    /// an --issuer on this machine only.
     #[arg(long, env = "GRANTCORE_ACCOUNTS", value_name = "FILE")]
     pub(crate) accounts: Option<PathBuf>,
 }
@@ -30,7 +31,13 @@ pub(crate) enum Command {
     HashPassword,
 
     /// Prints what would run with these settings, or every error in them. Starts nothing.
-    CheckConfig(At),
+    CheckConfig {
+        #[command(flatten)]
+        at: At,
+        /// Read the documents of the --provider-issuer as well.
+        #[arg(long)]
+        online: bool,
+    },
 
     /// Adds an account to the --accounts file, with a password from standard input.
     ///
@@ -100,6 +107,8 @@ pub(crate) enum Command {
         /// there already must be the same.
         #[arg(long)]
         resume: bool,
+        #[command(flatten)]
+        tls: DatabaseTls,
     },
 }
 

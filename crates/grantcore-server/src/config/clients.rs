@@ -61,6 +61,29 @@ pub(crate) struct Clients {
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) allow_loopback_documents: bool,
 
+    /// Hosts of client documents that are refused, before anything is fetched. `*.example.com` is
+    /// every name below it.
+    #[arg(long, env = "GRANTCORE_DENIED_DOCUMENT_DOMAINS", value_name = "HOSTS")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) denied_document_domains: Vec<String>,
+
+    /// Hosts of client documents that are admitted [default: all].
+    ///
+    /// Applications of other hosts cannot connect, whatever their users want.
+    #[arg(long, env = "GRANTCORE_ALLOWED_DOCUMENT_DOMAINS", value_name = "HOSTS")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) allowed_document_domains: Vec<String>,
+
+    /// Hosts of client documents whose own origin gets errors by redirect. The user is still asked.
+    #[arg(long, env = "GRANTCORE_TRUSTED_DOCUMENT_DOMAINS", value_name = "HOSTS")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) trusted_document_domains: Vec<String>,
+
+    /// Hosts that applications which register themselves may redirect to [default: all]. Loopback
+    /// addresses and private-use schemes are not concerned.
+    #[arg(long, env = "GRANTCORE_REDIRECT_HOSTS", value_name = "HOSTS", value_delimiter = ',')]
+    pub(crate) redirect_hosts: Vec<String>,
+
     /// A file with one more certificate authority (PEM) to trust when client documents are fetched.
     #[arg(long, env = "GRANTCORE_DOCUMENT_AUTHORITY", value_name = "FILE")]
     pub(crate) document_authority: Option<PathBuf>,

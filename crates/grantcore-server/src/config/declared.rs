@@ -3,9 +3,10 @@
 //! Here: the keys, and the checks between them. Never here: the rules of a policy or a client,
 //! which the library checks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -52,6 +53,16 @@ pub(crate) struct Resource {
     pub(crate) url: String,
     /// The name for people, as the consent page has it in "wants access to *your notes*".
     pub(crate) name: Option<String>,
+    /// `resource_documentation`, `resource_policy_uri` and `resource_tos_uri` of its metadata.
+    pub(crate) documentation: Option<String>,
+    pub(crate) policy_uri: Option<String>,
+    pub(crate) tos_uri: Option<String>,
+    /// Other authorization servers whose tokens the resource accepts.
+    #[serde(default)]
+    pub(crate) also_issued_by: Vec<String>,
+    /// More members of its metadata.
+    #[serde(default)]
+    pub(crate) members: BTreeMap<String, toml::Value>,
     #[serde(default)]
     pub(crate) scopes: Vec<Spanned<String>>,
     /// Whether a request that names no resource is for this one.
@@ -111,6 +122,24 @@ pub(crate) struct DeclaredClient {
     pub(crate) introspects: Vec<Spanned<String>>,
     /// Token requests per minute, instead of `rate_limit`.
     pub(crate) rate_limit: Option<std::num::NonZeroU32>,
+    /// Shorter lifetimes than the server's.
+    pub(crate) code_lifetime: Option<Lifetime>,
+    pub(crate) access_lifetime: Option<Lifetime>,
+    pub(crate) refresh_idle: Option<Lifetime>,
+    pub(crate) refresh_absolute: Option<Lifetime>,
+}
+
+/// A duration as text, such as `10m`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Lifetime(pub(crate) Duration);
+
+impl TryFrom<String> for Lifetime {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        humantime::parse_duration(&text).map(Self).map_err(|error| error.to_string())
+    }
 }
 
 /// How a client authenticates.

@@ -27,7 +27,7 @@ use super::{Config, secrets};
 /// The tables of the file that are no flags.
 const TABLES: [&str; 3] = ["scopes", "resources", "clients"];
 /// The settings that may have a secret in them.
-const SECRETS: [&str; 2] = ["database", "registration_token"];
+const SECRETS: [&str; 3] = ["database", "registration_token", "provider_client_secret"];
 /// The flag that names the file. It has no key.
 const CONFIG: &str = "config";
 
@@ -123,7 +123,9 @@ impl File {
             let mut values = setting.values.iter().filter_map(|value| value.to_str());
             match setting.id.as_str() {
                 "database" => values.any(|url| url.contains('@')),
-                "registration_token" => values.any(|token| !token.starts_with("env:")),
+                "registration_token" | "provider_client_secret" => {
+                    values.any(|secret| !secret.starts_with("env:"))
+                }
                 _ => false,
             }
         })

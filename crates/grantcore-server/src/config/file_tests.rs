@@ -13,12 +13,28 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 48] = [
+const VALUES: [(&str, &str, &str); 66] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
     ("database", "memory:", r#""memory:""#),
     ("database-file", "FILE", r#""FILE""#),
+    ("database-authority", "/etc/db.pem", r#""/etc/db.pem""#),
+    ("allow-plaintext-redis", "true", "true"),
     ("accounts", "/etc/accounts", r#""/etc/accounts""#),
+    ("provider-issuer", "https://idp.example", r#""https://idp.example""#),
+    ("provider-name", "Example ID", r#""Example ID""#),
+    ("provider-client-id", "us", r#""us""#),
+    ("provider-client-secret", "hush", r#""hush""#),
+    ("provider-client-secret-file", "FILE", r#""FILE""#),
+    ("provider-scopes", "groups", r#"["groups"]"#),
+    ("provider-account-name", "preferred_username", r#""preferred_username""#),
+    ("provider-everybody", "true", "true"),
+    ("provider-domains", "a.example,b.example", r#"["a.example", "b.example"]"#),
+    ("provider-claims", "hd=a.example,n=1", r#"["hd=a.example", "n=1"]"#),
+    ("provider-subjects", "1,2", r#"["1", "2"]"#),
+    ("provider-admin-subjects", "1", r#"["1"]"#),
+    ("provider-admin-emails", "a@a.example", r#"["a@a.example"]"#),
+    ("provider-authority", "/etc/idp.pem", r#""/etc/idp.pem""#),
     ("trusted-proxies", "10.0.0.7,fd00::/8", r#"["10.0.0.7", "fd00::/8"]"#),
     ("allowed-hosts", "a,b:80", r#"["a", "b:80"]"#),
     ("header-timeout", "11s", r#""11s""#),
@@ -60,6 +76,8 @@ const VALUES: [(&str, &str, &str); 48] = [
     ("trail-retention", "16d", r#""16d""#),
     ("trail-events", "1700", "1700"),
     ("trail-fail-closed", "true", "true"),
+    ("metrics-listen", "127.0.0.1:9090", r#""127.0.0.1:9090""#),
+    ("drain", "18s", r#""18s""#),
     ("log-format", "json", r#""json""#),
     ("log", "debug", r#""debug""#),
 ];
@@ -86,7 +104,9 @@ fn shown(config: Config) -> String {
     let database = config.database.clone();
     let config = Config { file: None, declared: None, ..config };
     let token = config.clients.registration_token.as_ref().map(|token| token.as_bytes().to_vec());
-    format!("{config:?} {database} {token:?}")
+    let secret =
+        config.provider.provider_client_secret.as_ref().map(provider::ProviderSecret::reveal);
+    format!("{config:?} {database} {token:?} {secret:?}")
 }
 
 /// Returns the problems of a file, without its name.

@@ -36,7 +36,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads the secrets of the files that `--database-file` and `--registration-token-file` name.
+    /// Reads the secrets of the files that flags such as `--database-file` name.
     fn with_secrets(
         mut self,
         matches: &ArgMatches,
@@ -66,6 +66,7 @@ impl Config {
         };
         let database = secret("database", &self.database_file);
         let token = secret("registration_token", &self.clients.registration_token_file);
+        let provider = secret("provider_client_secret", &self.provider.provider_client_secret_file);
         match database.as_deref().map(Database::given) {
             Some(Ok(database)) => self.database = database,
             Some(Err(why)) => problems.push(Problem::new(format!("--database-file: {why}"))),
@@ -77,6 +78,9 @@ impl Config {
                 problems.push(Problem::new(format!("--registration-token-file: {why}")));
             }
             None => {}
+        }
+        if let Some(secret) = provider {
+            self.provider.provider_client_secret = Some(secret.into());
         }
         if problems.is_empty() { Ok(self) } else { Err(Invalid(problems).into()) }
     }

@@ -60,6 +60,7 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
         "Place:",
         "Network:",
         "Accounts:",
+        "Identity provider:",
         "Clients:",
         "Lifetimes:",
         "Limits:",

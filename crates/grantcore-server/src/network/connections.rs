@@ -105,6 +105,11 @@ impl Connections {
         }
     }
 
+    /// Returns how many connections are open.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().count
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::{BoxError, Router};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -24,31 +24,35 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::Local;
 use super::activity::Activity;
 use super::connections::{Connections, Slot};
+use super::streams::{self, UntilStop};
+use crate::stop::Stop;
 
-/// Serves until `stop` is cancelled, and then until the requests that have begun are answered.
+/// Serves until the server ends, and then until the requests that have begun are answered. Streams
+/// of events end at once.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     connections: Arc<Connections>,
-    stop: CancellationToken,
+    stop: Stop,
 ) {
     let graceful = GracefulShutdown::new();
     // The tasks end when this future is dropped, so connections that do not end are closed.
     let mut serving = JoinSet::new();
     loop {
         tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.ending().cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     if let Some(slot) = connections.admit(peer.ip()) {
                         let watcher = graceful.watcher();
-                        serving.spawn(connection(stream, peer, slot, router.clone(), watcher));
+                        let stop = stop.clone();
+                        let served = connection(stream, peer, slot, router.clone(), watcher, stop);
+                        serving.spawn(served);
                     }
                 }
                 Err(error) => rest(&error).await,
@@ -79,6 +83,7 @@ async fn connection(
     slot: Slot,
     router: Router,
     watcher: Watcher,
+    stop: Stop,
 ) {
     let Ok(local) = stream.local_addr() else { return };
     // Responses are written whole, so Nagle's algorithm would only delay them.
@@ -88,8 +93,18 @@ async fn connection(
     let service = service_fn(|request: Request<Incoming>| {
         let router = router.clone();
         let activity = Arc::clone(&activity);
+        let stop = stop.clone();
+        let is_get = request.method() == Method::GET;
         async move {
-            Ok::<_, std::convert::Infallible>(answer(router, &activity, peer, local, request).await)
+            let mut response = answer(router, &activity, peer, local, request).await;
+            if stop.is_draining() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            if is_get && streams::is_events(response.headers()) {
+                response = response.map(|body| Body::new(UntilStop::new(body, stop.ending())));
+            }
+            Ok::<_, std::convert::Infallible>(response)
         }
     });
     let serving = watcher.watch(http1::Builder::new().serve_connection(stream, service));
@@ -255,7 +270,7 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use axum::extract::State;
-    use axum::routing::post;
+    use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::Barrier;
 
@@ -278,6 +293,70 @@ mod tests {
         steps.wait().await;
     }
 
+    /// A stream of one event that never ends by itself.
+    struct Endless(bool);
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            if std::mem::take(&mut self.0) {
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from("data: 1\n\n")))));
+            }
+            Poll::Pending
+        }
+    }
+
+    /// Reads a response until it has this text, or until its end.
+    async fn read_to(stream: &mut TcpStream, end: Option<&str>) -> String {
+        let mut text = String::new();
+        while end.is_none_or(|end| !text.contains(end)) {
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes).await.unwrap();
+            text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            if count == 0 {
+                assert_eq!(end, None, "{text}");
+                break;
+            }
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn a_stop_closes_connections_and_ends_streams_of_events() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let events = || async {
+            ([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], Body::new(Endless(true)))
+        };
+        let router =
+            Router::new().route("/events", get(events)).route("/", get(|| async { "hello" }));
+        let stop = Stop::default();
+        let serving = tokio::spawn(serve(listener, router, connections(9, 9), stop.clone()));
+        let mut connections = Vec::new();
+        for path in ["/events", "/"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let end = if path == "/" { "hello" } else { "data: 1" };
+            let begun = read_to(&mut stream, Some(end)).await;
+            assert!(!begun.contains("connection: close"), "{begun}");
+            connections.push(stream);
+        }
+        stop.drain();
+        connections[1].write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let answer = read_to(&mut connections[1], None).await;
+        assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
+        stop.end();
+        let rest = read_to(&mut connections[0], None).await;
+        assert!(rest.ends_with("0\r\n\r\n"), "a whole body: {rest}");
+        serving.await.unwrap();
+    }
+
     /// With one place in all, no other connection is admitted while the request is decided.
     #[tokio::test]
     async fn a8_a_request_that_waits_for_no_body_keeps_its_place() {
@@ -286,7 +365,7 @@ mod tests {
         let steps = Arc::new(Barrier::new(2));
         let router = Router::new().route("/read", post(read)).route("/unread", post(leave_unread));
         let router = router.with_state(Arc::clone(&steps));
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let serving = tokio::spawn(serve(listener, router, connections(1, 1), stop.clone()));
         for (path, length, body) in [
             ("read", "Content-Length: 2", "hi"),
@@ -305,7 +384,7 @@ mod tests {
             first.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 200 "), "{path} {length}: {answer}");
         }
-        stop.cancel();
+        stop.end();
         serving.await.unwrap();
     }
 }

@@ -1,123 +1,14 @@
-//! The administrator's pages: clients, accounts, the audit log and one flow of it.
+//! The administrator's pages. Here: what they share, and the pages that ask and refuse. The audit log
+//! is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in `admin/accounts.rs`.
+
+pub(super) mod accounts;
+pub(super) mod clients;
+pub(super) mod log;
 
 use askama::Template;
 use axum::http::StatusCode;
 
-use super::connected::App;
 use super::{Nav, Screen, filters};
-use crate::trail::Entry;
-
-/// The administrator's front page, with the search.
-#[derive(Debug, Template)]
-#[template(path = "admin.html", whitespace = "minimize")]
-pub(crate) struct AdminHome {
-    pub(crate) nav: Nav,
-    pub(crate) form: SearchForm,
-}
-
-impl Screen for AdminHome {}
-
-/// One page of the list of clients.
-#[derive(Debug, Template)]
-#[template(path = "admin_clients.html", whitespace = "minimize")]
-pub(crate) struct Clients {
-    pub(crate) nav: Nav,
-    pub(crate) csrf: String,
-    /// Whether an action was just done.
-    pub(crate) done: bool,
-    pub(crate) listed: Vec<Client>,
-    pub(crate) next: Option<String>,
-}
-
-impl Screen for Clients {}
-
-/// One client.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) registration: &'static str,
-    pub(crate) created: Option<String>,
-    pub(crate) active: bool,
-}
-
-/// The accounts.
-#[derive(Debug, Template)]
-#[template(path = "admin_accounts.html", whitespace = "minimize")]
-pub(crate) struct Accounts {
-    pub(crate) nav: Nav,
-    pub(crate) csrf: String,
-    pub(crate) done: bool,
-    /// Each account: subject, whether it is suspended, and balance.
-    pub(crate) listed: Vec<(String, bool, u64)>,
-}
-
-impl Screen for Accounts {}
-
-/// One account and its connections.
-#[derive(Debug, Template)]
-#[template(path = "admin_account.html", whitespace = "minimize")]
-pub(crate) struct Account {
-    pub(crate) nav: Nav,
-    pub(crate) csrf: String,
-    pub(crate) done: bool,
-    pub(crate) subject: String,
-    pub(crate) suspended: bool,
-    pub(crate) balance: u64,
-    pub(crate) apps: Vec<App>,
-}
-
-impl Screen for Account {}
-
-/// The search form, as typed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SearchForm {
-    pub(crate) error: String,
-    pub(crate) client: String,
-    pub(crate) at: String,
-    pub(crate) reference: String,
-    pub(crate) subject: String,
-    /// Whether the time cannot be parsed.
-    pub(crate) bad_time: bool,
-}
-
-/// The entries that the search found.
-#[derive(Debug, Template)]
-#[template(path = "admin_trail.html", whitespace = "minimize")]
-pub(crate) struct Trail {
-    pub(crate) nav: Nav,
-    pub(crate) form: SearchForm,
-    pub(crate) steps: Vec<Step>,
-    /// Whether older entries are left out.
-    pub(crate) cut: bool,
-}
-
-impl Screen for Trail {}
-
-/// One entry, as it is shown.
-#[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) at: String,
-    /// The time since the previous step, on a time line.
-    pub(crate) after: Option<String>,
-    pub(crate) entry: Entry,
-    /// The cause and the fix of the entry's reason.
-    pub(crate) meaning: Option<(String, String)>,
-}
-
-/// A whole flow on a time line.
-#[derive(Debug, Template)]
-#[template(path = "admin_flow.html", whitespace = "minimize")]
-pub(crate) struct Flow {
-    pub(crate) nav: Nav,
-    pub(crate) csrf: String,
-    pub(crate) done: bool,
-    /// The id of the flow.
-    pub(crate) id: String,
-    pub(crate) steps: Vec<Step>,
-}
-
-impl Screen for Flow {}
 
 /// The page that asks for confirmation before an action that cannot be undone.
 #[derive(Debug, Template)]
@@ -137,6 +28,35 @@ pub(crate) struct Confirm {
 
 impl Screen for Confirm {}
 
+/// The page that asks for the reason of an administrator's action, and for confirmation.
+#[derive(Debug, Template)]
+#[template(path = "admin_ask.html", whitespace = "minimize")]
+pub(crate) struct AskReason {
+    pub(crate) nav: Nav,
+    /// The action, as a question.
+    pub(crate) question: String,
+    pub(crate) consequence: &'static str,
+    /// The text of the button.
+    pub(crate) button: &'static str,
+    /// What it is done to: each fact with its value.
+    pub(crate) facts: Vec<(&'static str, String)>,
+    /// Whether something is taken away, and the reason is required.
+    pub(crate) needs_reason: bool,
+    /// Whether the reason was not given.
+    pub(crate) is_missing: bool,
+    /// Whether the form has a tick for a security event.
+    pub(crate) may_be_security: bool,
+    /// The hidden fields of the form.
+    pub(crate) fields: Vec<(&'static str, String)>,
+    pub(crate) back: String,
+}
+
+impl Screen for AskReason {
+    fn status(&self) -> StatusCode {
+        if self.is_missing { StatusCode::BAD_REQUEST } else { StatusCode::OK }
+    }
+}
+
 /// The page of a request that is refused or fails.
 #[derive(Debug, Template)]
 #[template(path = "refused.html", whitespace = "minimize")]
@@ -155,95 +75,34 @@ impl Screen for Refused {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::connected::tests::app;
     use super::*;
 
-    fn form(text: &str) -> SearchForm {
-        SearchForm {
-            error: text.into(),
-            client: text.into(),
-            at: text.into(),
-            reference: text.into(),
-            subject: text.into(),
-            bad_time: true,
+    pub(crate) fn ask(text: &str) -> AskReason {
+        AskReason {
+            nav: Nav { is_admin: true, ..Nav::of(Some(text)) },
+            question: text.into(),
+            consequence: "consequence",
+            button: "Suspend",
+            facts: vec![("Account", text.into()), ("Client ID", text.into())],
+            needs_reason: true,
+            is_missing: true,
+            may_be_security: true,
+            fields: vec![("csrf", text.into())],
+            back: text.into(),
         }
     }
 
-    fn step(text: &str) -> Step {
-        let some = || Some(text.to_owned());
-        let entry = Entry {
-            at: 0,
-            correlation: text.into(),
-            flow: some(),
-            kind: text.into(),
-            reason: some(),
-            detail: some(),
-            client: some(),
-            subject: some(),
-            status: Some(400),
-            error: some(),
-            description: some(),
-            challenge: some(),
-            note: some(),
-            written: some(),
-            durability: some(),
-            attributed: true,
-            count: 1,
-        };
-        Step { at: text.into(), after: some(), entry, meaning: Some((text.into(), text.into())) }
-    }
-
-    pub(crate) fn home(text: &str) -> AdminHome {
-        AdminHome { nav: Nav::of(Some(text)), form: form(text) }
-    }
-
-    pub(crate) fn clients(text: &str) -> Clients {
-        let one = |active| Client {
-            id: text.into(),
-            name: text.into(),
-            registration: "dynamic",
-            created: Some(text.into()),
-            active,
-        };
-        let clients = vec![one(true), one(false)];
-        Clients {
-            nav: Nav::of(Some(text)),
-            csrf: text.into(),
-            done: true,
-            listed: clients,
-            next: Some(text.into()),
-        }
-    }
-
-    pub(crate) fn accounts(text: &str) -> Accounts {
-        let accounts = vec![(text.into(), true, 7), (text.into(), false, 0)];
-        Accounts { nav: Nav::of(Some(text)), csrf: text.into(), done: true, listed: accounts }
-    }
-
-    pub(crate) fn account(text: &str) -> Account {
-        let apps = vec![app(text)];
-        Account {
-            nav: Nav::of(Some(text)),
-            csrf: text.into(),
-            done: true,
-            subject: text.into(),
-            suspended: false,
-            balance: 1,
-            apps,
-        }
-    }
-
-    pub(crate) fn trail(text: &str) -> Trail {
-        Trail { nav: Nav::of(Some(text)), form: form(text), steps: vec![step(text)], cut: true }
-    }
-
-    pub(crate) fn flow(text: &str) -> Flow {
-        Flow {
-            nav: Nav::of(Some(text)),
-            csrf: text.into(),
-            done: true,
-            id: text.into(),
-            steps: vec![step(text), step(text)],
-        }
+    #[test]
+    fn a_reason_is_required_only_where_something_is_taken_away() -> askama::Result<()> {
+        let page = ask("plain");
+        assert_eq!(page.status(), StatusCode::BAD_REQUEST);
+        let html = page.render()?;
+        assert!(html.contains(" required") && html.contains("aria-invalid"), "{html}");
+        let gentle =
+            AskReason { needs_reason: false, is_missing: false, may_be_security: false, ..page };
+        assert_eq!(gentle.status(), StatusCode::OK);
+        let html = gentle.render()?;
+        assert!(!html.contains(" required") && !html.contains("security"), "{html}");
+        Ok(())
     }
 }

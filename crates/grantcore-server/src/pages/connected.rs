@@ -1,4 +1,4 @@
-//! The pages of a user: the connected applications, and troubleshooting.
+//! The page of a user: the connected applications.
 
 use askama::Template;
 
@@ -61,29 +61,6 @@ pub(crate) struct Entry {
     pub(crate) refreshes: bool,
 }
 
-/// The page of all reasons, with their causes and fixes.
-#[derive(Debug, Template)]
-#[template(path = "troubleshooting.html", whitespace = "minimize")]
-pub(crate) struct Troubleshooting {
-    pub(crate) nav: Nav,
-    pub(crate) reasons: Vec<Reason>,
-}
-
-impl Screen for Troubleshooting {}
-
-/// One row of the error table.
-#[derive(Debug)]
-pub(crate) struct Reason {
-    /// The name of the reason, which is also the anchor.
-    pub(crate) name: String,
-    /// The public error code; empty if there is none.
-    pub(crate) code: String,
-    pub(crate) description: String,
-    pub(crate) cause: String,
-    pub(crate) fix: String,
-    pub(crate) section: String,
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -123,18 +100,6 @@ pub(super) mod tests {
             next: Some(text.into()),
             addresses: vec![(text.into(), text.into())],
         }
-    }
-
-    pub(crate) fn troubleshooting(text: &str) -> Troubleshooting {
-        let reason = Reason {
-            name: text.into(),
-            code: text.into(),
-            description: text.into(),
-            cause: text.into(),
-            fix: text.into(),
-            section: text.into(),
-        };
-        Troubleshooting { nav: Nav::of(None), reasons: vec![reason] }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::clients::with_document;
 use super::consent::{connected_since, consent_page};
 use super::login::with_form_cookie;
 use super::resume::log_in_for;
-use crate::app::{App, Asked};
+use crate::app::{App, Asked, to_client};
 use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::pages::Page;
 use crate::sessions::Session;
@@ -69,9 +69,11 @@ pub(super) async fn decide(
             let connected = connected_since(app, &page).await;
             with_form_cookie(app, &parts.headers, |csrf| {
                 let address = Kept::address(query);
-                Page(consent_page(&page, address, csrf, connected, app)).into_response()
+                let session = session.as_ref();
+                Page(consent_page(&page, address, csrf, connected, app, session)).into_response()
             })
         }
+        Some(Ok(AuthorizationStep::Done(redirect))) => to_client(redirect.reply()),
         // Does not occur: the request was just sent with its document.
         Some(Ok(AuthorizationStep::NeedsDocument(_))) => {
             app.refuse(Reason::DocumentUnreachable).await

@@ -20,6 +20,13 @@ use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused,
 use crate::sessions::Session;
 use crate::store::BackendError;
 
+/// Who reads about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Viewer {
+    User,
+    Administrator,
+}
+
 /// The number of grants that are read for one page.
 const MOST: usize = 100;
 const HERE: &str = "/settings/connected-apps";
@@ -42,14 +49,14 @@ pub(crate) async fn list(
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&session.subject, after, MOST).await {
         Ok(found) => found,
-        Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     let active_only = !shown.active.is_empty();
     let listed =
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
     Page(Connected {
-        nav: app.nav(Some(&session.subject)),
-        apps: by_app(listed, app.oauth.policy(), app.oauth.now()),
+        nav: app.nav(Some(&session)),
+        apps: by_app(listed, app.oauth.policy(), app.oauth.now(), Viewer::User),
         active_only,
         ended: !shown.ended.is_empty(),
         next: found.next.map(|id| id.to_string()),
@@ -66,15 +73,15 @@ pub(crate) async fn confirm(
     headers: HeaderMap,
 ) -> Response {
     let Some(session) = session else { return log_in_first(HERE) };
-    let own = match find(&app, &session, &grant).await {
+    let own = match find(&app, &session.subject, &grant).await {
         Ok(Some(own)) => own,
-        Ok(None) => return unknown(app.nav(Some(&session.subject))),
-        Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
+        Ok(None) => return unknown(app.nav(Some(&session))),
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     with_form_cookie(&app, &headers, |csrf| {
-        let entry = entry(&own, app.oauth.policy(), app.oauth.now());
+        let entry = connection(&own, app.oauth.policy(), app.oauth.now(), Viewer::User);
         Page(Confirm {
-            nav: app.nav(Some(&session.subject)),
+            nav: app.nav(Some(&session)),
             question: format!("Disconnect {}?", app_name(&own).plain()),
             consequence: format!(
                 "You connected it {} ({}). {}. It loses its access at once, and must ask you again.",
@@ -98,13 +105,13 @@ pub(crate) async fn disconnect(
 ) -> Response {
     let Some(session) = session else { return log_in_first(HERE) };
     if !app.form_cookie.matches(&headers, &form.csrf) {
-        return forged(app.nav(Some(&session.subject)));
+        return forged(app.nav(Some(&session)));
     }
-    let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session.subject))) };
+    let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session))) };
     match app.oauth.revoke_connection(&session.subject, id).await {
         Ok(()) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
-        Err(Error::Refused(_)) => unknown(app.nav(Some(&session.subject))),
-        Err(error) => unavailable(app.nav(Some(&session.subject)), &error),
+        Err(Error::Refused(_)) => unknown(app.nav(Some(&session))),
+        Err(error) => unavailable(app.nav(Some(&session)), &error),
     }
 }
 
@@ -121,15 +128,15 @@ pub(super) fn forged(nav: Nav) -> Response {
 }
 
 /// Finds the connection of this user with this grant id.
-async fn find(
+pub(super) async fn find(
     app: &App,
-    session: &Session,
+    subject: &str,
     grant: &str,
 ) -> Result<Option<Connection>, Error<BackendError>> {
     let Ok(id) = grant.parse::<GrantId>() else { return Ok(None) };
     let mut after = None;
     loop {
-        let found = app.oauth.connections(&session.subject, after, MOST).await?;
+        let found = app.oauth.connections(subject, after, MOST).await?;
         if let Some(own) = found.entries.into_iter().find(|own| own.grant_id() == id) {
             return Ok(Some(own));
         }
@@ -160,6 +167,7 @@ pub(super) fn by_app<'a>(
     connections: impl Iterator<Item = &'a Connection>,
     policy: &Policy,
     now: Timestamp,
+    viewer: Viewer,
 ) -> Vec<pages::App> {
     let mut all: Vec<_> = connections.collect();
     all.sort_by_key(|own| {
@@ -170,12 +178,12 @@ pub(super) fn by_app<'a>(
         let client_id = own.client_id().to_string();
         match apps.last_mut() {
             Some(app) if app.client_id == client_id => {
-                app.entries.push(entry(own, policy, now));
+                app.entries.push(connection(own, policy, now, viewer));
             }
             _ => apps.push(pages::App {
                 name: app_name(own),
                 client_id,
-                entries: vec![entry(own, policy, now)],
+                entries: vec![connection(own, policy, now, viewer)],
             }),
         }
     }
@@ -187,7 +195,12 @@ fn app_name(own: &Connection) -> AppName {
     AppName::of(&own.client_name(), own.client_id().as_str(), verified)
 }
 
-fn entry(own: &Connection, policy: &Policy, now: Timestamp) -> Entry {
+pub(super) fn connection(
+    own: &Connection,
+    policy: &Policy,
+    now: Timestamp,
+    viewer: Viewer,
+) -> Entry {
     let meaning = |name: &str| {
         let known = policy.scopes().iter().find(|known| known.name() == name);
         (name.to_owned(), known.map_or_else(String::new, |known| known.description().to_owned()))
@@ -197,7 +210,7 @@ fn entry(own: &Connection, policy: &Policy, now: Timestamp) -> Entry {
         grant: own.grant_id().to_string(),
         scopes: own.scope().map(meaning).collect(),
         resources: own.resources().map(Into::into).collect(),
-        place: place(own),
+        place: place(own, viewer),
         software: software.as_deref().map(brief),
         since: ago(own.created(), now),
         used: ago(own.last_refreshed_at(), now),
@@ -211,11 +224,15 @@ fn entry(own: &Connection, policy: &Policy, now: Timestamp) -> Entry {
 }
 
 /// Describes where the application of a connection runs, as far as its redirect URI shows it.
-fn place(own: &Connection) -> String {
+fn place(own: &Connection, viewer: Viewer) -> String {
     let host = own.redirect_host();
+    let whose = match viewer {
+        Viewer::User => "yours",
+        Viewer::Administrator => "the user",
+    };
     match own.redirects_to_own_device() {
-        true if own.redirects_to_loopback() => format!("On a device of yours, {host}"),
-        true => format!("On a device of yours, for {host}: addresses"),
+        true if own.redirects_to_loopback() => format!("On a device of {whose}, {host}"),
+        true => format!("On a device of {whose}, for {host}: addresses"),
         false => format!("At {host}"),
     }
 }

@@ -16,6 +16,7 @@ use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::Request as Kept;
 use crate::pages::words::{ago, day, listed, spoken, utc};
 use crate::pages::{self, AppName, Destination, Notice, Page};
+use crate::sessions::Session;
 
 /// How many grants of the user are read to find a live connection. A page must not cost as much as
 /// its user has grants.
@@ -90,6 +91,7 @@ pub(super) fn consent_page(
     csrf: String,
     connected: Option<String>,
     app: &App,
+    session: Option<&Session>,
 ) -> pages::Consent {
     let policy = app.oauth.policy();
     let now = app.oauth.now();
@@ -103,7 +105,7 @@ pub(super) fn consent_page(
     let names: Vec<String> = page.resources().map(|own| app.resource_name(own).into()).collect();
     let resources = page.resources().map(|own| (app.resource_name(own).into(), own.into()));
     pages::Consent {
-        subject: page.subject().into(),
+        subject: session.map_or(page.subject(), Session::shown).into(),
         name,
         whole_name: is_cut.then(|| page.client_name()),
         wanted: if names.is_empty() { "your account".into() } else { listed(&names) },

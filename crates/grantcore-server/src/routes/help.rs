@@ -2,29 +2,30 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use grantcore::Reason;
-use grantcore::reason::{Endpoint, ErrorCode};
+use serde::Deserialize;
 
 use crate::app::{App, SessionUnavailable};
-use crate::pages::{self, Page, Troubleshooting};
+use crate::help::MANUAL;
+use crate::pages::{Page, Troubleshooting};
 use crate::sessions::Session;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    q: String,
+}
 
 /// The page is readable while the database fails, as for a visitor who is not signed in.
 pub(crate) async fn troubleshooting(
     State(app): State<Arc<App>>,
     session: Result<Option<Session>, SessionUnavailable>,
+    Query(asked): Query<Asked>,
 ) -> Response {
-    let subject = session.ok().flatten().map(|session| session.subject);
-    let reasons = Reason::ALL.iter().map(|reason| pages::Reason {
-        name: reason.name().into(),
-        code: reason.code(Endpoint::Token).map_or("", ErrorCode::as_str).into(),
-        description: reason.description().into(),
-        cause: reason.cause().into(),
-        fix: reason.fix().into(),
-        section: reason.section().into(),
-    });
-    Page(Troubleshooting { nav: app.nav(subject.as_deref()), reasons: reasons.collect() })
+    let session = session.ok().flatten();
+    let typed = asked.q.trim().to_owned();
+    let found = (!typed.is_empty()).then(|| MANUAL.search(&typed));
+    Page(Troubleshooting { nav: app.nav(session.as_ref()), manual: &MANUAL, typed, found })
         .into_response()
 }

@@ -17,9 +17,10 @@ use super::clients::source;
 use super::resume::{continue_to, log_in_for, login_for};
 use crate::accounts::Wait;
 use crate::app::{App, SessionUnavailable, not_now};
-use crate::kept::Request;
-use crate::pages::{AppName, Home, Login, Nav, Notice, Page};
-use crate::sessions::{self, Session, Token};
+use crate::kept::{Request, Wanted};
+use crate::pages::{AppName, Home, Login, Nav, Notice, Page, ProviderButton};
+use crate::provider::is_of_provider;
+use crate::sessions::{self, Person, Session, Token};
 
 #[derive(Deserialize)]
 pub(crate) struct Target {
@@ -27,7 +28,13 @@ pub(crate) struct Target {
     next: String,
     /// The key of the authorization request that waits for this sign-in.
     #[serde(default)]
-    request: String,
+    pub(super) request: String,
+    /// Set after the user came back from the provider without a sign-in.
+    #[serde(default)]
+    pub(super) cancelled: String,
+    /// Set if the user wants another account of the provider.
+    #[serde(default)]
+    pub(super) choose: String,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +68,7 @@ pub(crate) async fn home(
         .iter()
         .map(|own| (own.identifier().to_owned(), app.resource_name(own.identifier()).to_owned()));
     let resources = resources.collect();
-    let signed_in = session.ok().flatten().map(|session| session.subject);
+    let session = session.ok().flatten();
     with_form_cookie(&app, &headers, |csrf| {
         Page(Home {
             issuer: policy.issuer().into(),
@@ -69,7 +76,7 @@ pub(crate) async fn home(
             public_client: app.public_client,
             can_register: policy.registration().is_some(),
             users: app.accounts.shown(),
-            nav: app.nav(signed_in.as_deref()),
+            nav: app.nav(session.as_ref()),
             csrf,
         })
         .into_response()
@@ -84,7 +91,7 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Response {
     if !target.request.is_empty() {
-        return login_for(&app, session, &headers, &target.request).await;
+        return login_for(&app, session, &headers, &target).await;
     }
     let next = sessions::next(&target.next).to_owned();
     if session.is_some() {
@@ -95,6 +102,7 @@ pub(crate) async fn page(
         Err(error) => return no_randomness(error),
     };
     let page = login_page(&app, next, token.reveal(), String::new()).await;
+    let page = asked_for(page, Wanted::default(), &target);
     set_form_cookie(&app, &token, Page(page).into_response())
 }
 
@@ -130,7 +138,8 @@ pub(crate) async fn submit(
     };
     let previous = app.session_cookie.read(headers);
     let now = SystemTime::now().into();
-    match app.sessions.open(&subject, &app.accounts, previous.as_ref(), now).await {
+    let person = Person::with_password(subject);
+    match app.sessions.open(&person, &app.accounts, previous.as_ref(), now).await {
         Ok((token, session)) => {
             let cookie = [(header::SET_COOKIE, app.session_cookie.set(&token))];
             (AppendHeaders(cookie), continue_to(&app, &next, session, true)).into_response()
@@ -151,6 +160,7 @@ pub(crate) async fn logout(
     if !app.form_cookie.matches(&headers, &form.csrf) {
         return Redirect::to("/").into_response();
     }
+    let session = app.session(&headers).await.ok().flatten();
     if let Some(token) = app.session_cookie.read(&headers)
         && let Err(error) = app.sessions.close(&token).await
     {
@@ -159,7 +169,16 @@ pub(crate) async fn logout(
         return not_now(Nav::of(None));
     }
     let cookie = [(header::SET_COOKIE, app.session_cookie.clear())];
-    (AppendHeaders(cookie), Redirect::to("/")).into_response()
+    let is_of_provider = session.is_some_and(|session| is_of_provider(&session.subject));
+    let Some(provider) = app.provider.as_ref().filter(|_| is_of_provider) else {
+        return (AppendHeaders(cookie), Redirect::to("/")).into_response();
+    };
+    let message = format!(
+        "You are signed out of this server. You may still be signed in at {}, which this does \
+         not change.",
+        provider.name()
+    );
+    (AppendHeaders(cookie), Page(Notice::new("Signed out", &message))).into_response()
 }
 
 /// A reason not to check a password now.
@@ -217,7 +236,30 @@ async fn check(
 pub(super) async fn login_page(app: &App, next: String, csrf: String, username: String) -> Login {
     let asking = asking(app, &next).await;
     let users = app.accounts.shown();
-    Login { next, csrf, asking, username, failed: false, not_now: None, current: None, users }
+    let button = |name: &str| ProviderButton { name: name.to_owned(), prompt: "" };
+    Login {
+        next,
+        csrf,
+        asking,
+        has_passwords: app.accounts.has_passwords(),
+        provider: app.provider.as_ref().map(|provider| button(provider.name())),
+        username,
+        users,
+        ..Login::default()
+    }
+}
+
+/// Adds to a login page what the request and the address of the page ask for.
+pub(super) fn asked_for(mut page: Login, wanted: Wanted, target: &Target) -> Login {
+    page.was_cancelled = !target.cancelled.is_empty();
+    if let Some(provider) = &mut page.provider {
+        provider.prompt = match (wanted.fresh, wanted.choice || !target.choose.is_empty()) {
+            (true, _) => "login",
+            (false, true) => "select_account",
+            (false, false) => "",
+        };
+    }
+    page
 }
 
 /// Returns the name of the client of an authorization request, or `None` if the client is not

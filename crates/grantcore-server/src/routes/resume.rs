@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::authorize::decide;
 use super::connected::forged;
-use super::login::{login_page, no_randomness, set_form_cookie};
+use super::login::{Target, asked_for, login_page, no_randomness, set_form_cookie};
 use crate::app::App;
 use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::pages::{Login, Nav, Notice, Page};
@@ -50,6 +50,16 @@ pub(super) fn log_in_for(app: &App, request: Kept) -> Response {
 /// of this server.
 pub(super) fn continue_to(app: &App, next: &str, session: Session, is_fresh: bool) -> Response {
     let Some(request) = Kept::of_field(next) else { return redirect(sessions::next(next)) };
+    continue_with(app, request, session, is_fresh)
+}
+
+/// Redirects to the authorization request that a sign-in was made for.
+pub(super) fn continue_with(
+    app: &App,
+    request: Kept,
+    session: Session,
+    is_fresh: bool,
+) -> Response {
     let answered = Some(SignIn { session: session.binding, is_fresh });
     match app.kept.keep(Kept { answered, ..request }, SystemTime::now()) {
         Ok(key) => redirect(&format!("/oauth/continue?request={key}")),
@@ -63,24 +73,27 @@ pub(super) async fn login_for(
     app: &App,
     session: Option<Session>,
     headers: &HeaderMap,
-    key: &str,
+    target: &Target,
 ) -> Response {
     let token = match app.form_cookie.read_or_create(headers) {
         Ok(token) => token,
         Err(error) => return no_randomness(error),
     };
-    let page = waiting(app, session, key, token.reveal()).await;
+    let page = waiting(app, session, target, token.reveal()).await;
     set_form_cookie(app, &token, page)
 }
 
-async fn waiting(app: &App, session: Option<Session>, key: &str, csrf: String) -> Response {
+async fn waiting(app: &App, session: Option<Session>, target: &Target, csrf: String) -> Response {
+    let key = &target.request;
     let Some(request) = app.kept.open(key, &csrf, SystemTime::now()) else { return gone() };
     let Wanted { fresh, choice } = request.wanted;
-    if session.is_some() && !fresh && !choice {
+    let is_chosen = choice || !target.choose.is_empty();
+    if session.is_some() && !fresh && !is_chosen {
         return redirect(&format!("/oauth/continue?request={key}"));
     }
-    let current = session.filter(|_| !fresh).map(|session| session.subject);
+    let current = session.filter(|_| !fresh).map(|session| session.shown().to_owned());
     let page = login_page(app, Kept::address(&request.query), csrf, String::new()).await;
+    let page = asked_for(page, request.wanted, target);
     Page(Login { current, ..page }).into_response()
 }
 
@@ -164,13 +177,13 @@ pub(super) fn link(app: &App, request: Kept) -> Option<String> {
     Some(format!("/oauth/continue?request={key}"))
 }
 
-fn redirect(target: &str) -> Response {
+pub(super) fn redirect(target: &str) -> Response {
     (AppendHeaders(PAGE_HEADERS), Redirect::to(target)).into_response()
 }
 
 /// Returns the page for a request that is not kept: it waited for too long, the server was
 /// restarted, another server has it, or its key belongs to another browser.
-fn gone() -> Response {
+pub(super) fn gone() -> Response {
     let message = "This request was open for too long, or in another browser. Start again from the application.";
     (StatusCode::GONE, Page(Notice::new("This request is over", message))).into_response()
 }

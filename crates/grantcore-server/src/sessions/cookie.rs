@@ -40,6 +40,13 @@ impl TokenCookie {
         Self::new("grantcore-form", https, site, None)
     }
 
+    /// The cookie that binds a sign-in at the identity provider to this browser.
+    ///
+    /// `SameSite=Lax`, because the way back begins at another site.
+    pub(crate) fn sign_in(https: bool, site: &Site, lifetime: Duration) -> Self {
+        Self::new("grantcore-sign-in", https, site, Some(lifetime))
+    }
+
     fn new(name: &str, https: bool, site: &Site, lifetime: Option<Duration>) -> Self {
         let prefix = match (https, site.prefix()) {
             (false, _) => "",

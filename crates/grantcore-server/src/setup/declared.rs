@@ -3,7 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use grantcore::Client;
 use grantcore::client::{ClientBuilder, StoredSecret};
-use grantcore::policy::{IntrospectionRules, PolicyBuilder, RateRules};
+use grantcore::policy::{
+    IntrospectionRules, LifetimeOverrides, PolicyBuilder, RateRules, ResourceDescription,
+};
 use grantcore::value::{
     Digest, GrantTypes, LoopbackPorts as Ports, PrivateUseSchemes, RedirectRules, Scope,
     SecretMethod, Subject,
@@ -15,7 +17,7 @@ use toml::Spanned;
 
 use crate::config::{
     AuthMethod, Builtin, Clients, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts,
-    secrets,
+    Resource, secrets,
 };
 
 /// The shortest secret of a client, in bytes. Only its digest is stored, and a digest of a secret
@@ -42,7 +44,9 @@ pub(super) fn apply(
         policy = policy.default_scope(default_scope.join(" "));
     }
     for resource in declared.resources.iter().map(|own| &own.value) {
-        policy = policy.resource(&resource.url, &joined(&resource.scopes));
+        policy = policy
+            .resource(&resource.url, &joined(&resource.scopes))
+            .describe_resource(&resource.url, description(resource));
         if resource.default {
             policy = policy.default_resource(&resource.url);
         }
@@ -61,6 +65,48 @@ pub(super) fn apply(
         policy = policy.introspection(rules);
     }
     policy.rate_rules(rates)
+}
+
+/// Returns what the metadata of a resource say beside its scopes.
+fn description(resource: &Resource) -> ResourceDescription {
+    let mut description = ResourceDescription::default();
+    if let Some(name) = &resource.name {
+        description = description.with_name(name);
+    }
+    if let Some(url) = &resource.documentation {
+        description = description.with_documentation(url);
+    }
+    if let Some(url) = &resource.policy_uri {
+        description = description.with_policy_uri(url);
+    }
+    if let Some(url) = &resource.tos_uri {
+        description = description.with_tos_uri(url);
+    }
+    for issuer in &resource.also_issued_by {
+        description = description.also_issued_by(issuer);
+    }
+    for (name, value) in &resource.members {
+        description = description.with_member(name, value);
+    }
+    description
+}
+
+/// Returns the lifetimes of a client.
+fn lifetimes(declared: &DeclaredClient) -> LifetimeOverrides {
+    let mut lifetimes = LifetimeOverrides::default();
+    if let Some(own) = declared.code_lifetime {
+        lifetimes = lifetimes.with_code(own.0);
+    }
+    if let Some(own) = declared.access_lifetime {
+        lifetimes = lifetimes.with_access(own.0);
+    }
+    if let Some(own) = declared.refresh_idle {
+        lifetimes = lifetimes.with_refresh_idle(own.0);
+    }
+    if let Some(own) = declared.refresh_absolute {
+        lifetimes = lifetimes.with_refresh_absolute(own.0);
+    }
+    lifetimes
 }
 
 /// Returns the resources of the demonstration that the file keeps, with identifier and scope.
@@ -154,6 +200,7 @@ fn registered(
             LoopbackPorts::IpLiteralsAndLocalhost => Ports::IpLiteralsAndLocalhost,
         });
     }
+    builder = builder.lifetimes(lifetimes(declared));
     if let Some(owner) = &declared.owner {
         builder = builder.owner(Subject::new(owner));
     }

@@ -10,6 +10,8 @@ use grantcore_postgres::PostgresError;
 use grantcore_redis::{RedisStoreError, redis::RedisError};
 use grantcore_sqlite::SqliteError;
 
+use super::transport::TransportError;
+
 /// A failure of the library's store, or of the host's own data beside it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackendError {
@@ -34,6 +36,9 @@ pub(crate) enum BackendError {
     RedisStore(#[from] RedisStoreError),
     #[error("{}", line(.0))]
     Redis(#[from] RedisError),
+    /// The connection would not be protected, or the authority of TLS cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     #[error("an event or a session cannot be encoded or decoded: {0}")]
     Json(#[from] serde_json::Error),
     /// A newer version of this program made the host's own tables.
@@ -48,7 +53,7 @@ impl From<Infallible> for BackendError {
 }
 
 /// Returns an error with its causes. The first error of a database's client says little.
-fn line(error: &dyn Error) -> String {
+pub(super) fn line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

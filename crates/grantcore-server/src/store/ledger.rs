@@ -11,14 +11,20 @@ use super::memory::MemoryLedger;
 use super::postgres::PostgresLedger;
 use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
-use crate::trail::{Entry, Search};
+use crate::metrics::{Call, Meter};
+use crate::trail::{Entry, Position, Search};
 
 /// A session as a database keeps it, under the digest of its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionRow {
     pub(crate) subject: String,
-    /// A digest of the password hash that the account had when the session was opened.
-    pub(crate) password: String,
+    /// A digest of what the sign-in was checked by: the password hash of the account, or the rules
+    /// of the identity provider.
+    pub(crate) credential: String,
+    /// The name of the account for people, if it is not the subject.
+    pub(crate) name: Option<String>,
+    /// Whether the identity provider's rules made the account an administrator.
+    pub(crate) is_admin: bool,
     /// In seconds since 1970.
     pub(crate) expires: u64,
 }
@@ -27,6 +33,12 @@ pub(crate) struct SessionRow {
 pub(crate) trait Ledger {
     /// Adds an account, unless it exists already.
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()>;
+
+    /// Keeps the name of an account for people, in place of an earlier one.
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()>;
+
+    /// Lists the accounts that have a name for people, with it.
+    async fn account_names(&self) -> Result<Vec<(String, String)>>;
 
     /// Lists all accounts with their balances, by subject. A host of this size has few.
     async fn accounts(&self) -> Result<Vec<(String, u64)>>;
@@ -65,8 +77,14 @@ pub(crate) trait Ledger {
     /// the first is kept, because a step may arrive twice.
     async fn append(&self, entries: Vec<Entry>) -> Result<()>;
 
-    /// Returns the latest `limit` events that match, in the order of their time.
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>>;
+    /// Returns the latest `limit` events that match, before this place: the newest first, by their
+    /// time, in Redis by their arrival.
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>>;
 
     /// Returns all events of a flow, in the order they were recorded.
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>>;
@@ -81,51 +99,81 @@ pub(crate) trait Ledger {
 
 /// The ledger of an open database. A clone is another handle of the same.
 #[derive(Clone)]
-pub(crate) enum AnyLedger {
+pub(crate) struct AnyLedger {
+    pub(super) kind: Kind,
+    meter: Meter,
+}
+
+/// The ledger of each kind of database.
+#[derive(Clone)]
+pub(super) enum Kind {
     Memory(Arc<MemoryLedger>),
     Sqlite(SqliteLedger),
     Postgres(PostgresLedger),
     Redis(RedisLedger),
 }
 
-/// Returns the latest `limit` of these events in the order of their time. Events of one second stay
-/// in the order they were recorded.
-pub(super) fn latest(mut entries: Vec<Entry>, limit: usize) -> Vec<Entry> {
-    entries.sort_by_key(|entry| entry.at);
-    entries.split_off(entries.len().saturating_sub(limit))
+impl From<Kind> for AnyLedger {
+    fn from(kind: Kind) -> Self {
+        Self { kind, meter: Meter::default() }
+    }
 }
 
-/// Makes the same call of whichever ledger it is.
+impl AnyLedger {
+    /// Returns a ledger in memory.
+    #[cfg(test)]
+    pub(crate) fn memory() -> Self {
+        Kind::Memory(Arc::default()).into()
+    }
+
+    /// Returns the same ledger, with its calls measured.
+    pub(super) fn measured(self, meter: Meter) -> Self {
+        Self { meter, ..self }
+    }
+}
+
+/// Makes the same call of whichever ledger it is, and measures it.
 macro_rules! each {
-    ($ledgers:expr, $ledger:ident => $call:expr) => {
-        match $ledgers {
-            AnyLedger::Memory($ledger) => $call.await,
-            AnyLedger::Sqlite($ledger) => $call.await,
-            AnyLedger::Postgres($ledger) => $call.await,
-            AnyLedger::Redis($ledger) => $call.await,
-        }
-    };
+    ($ledgers:expr, $what:ident, $ledger:ident => $call:expr) => {{
+        let made = async {
+            match &$ledgers.kind {
+                Kind::Memory($ledger) => $call.await,
+                Kind::Sqlite($ledger) => $call.await,
+                Kind::Postgres($ledger) => $call.await,
+                Kind::Redis($ledger) => $call.await,
+            }
+        };
+        $ledgers.meter.timed(Call::$what, made).await
+    }};
 }
 
 impl Ledger for AnyLedger {
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
-        each!(self, ledger => ledger.add_account(subject, balance))
+        each!(self, Accounts, ledger => ledger.add_account(subject, balance))
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        each!(self, Accounts, ledger => ledger.name_account(subject, name))
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        each!(self, Accounts, ledger => ledger.account_names())
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
-        each!(self, ledger => ledger.accounts())
+        each!(self, Accounts, ledger => ledger.accounts())
     }
 
     async fn balance(&self, subject: &str) -> Result<Option<u64>> {
-        each!(self, ledger => ledger.balance(subject))
+        each!(self, Balance, ledger => ledger.balance(subject))
     }
 
     async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
-        each!(self, ledger => ledger.top_up(subject, by))
+        each!(self, ChangeBalance, ledger => ledger.top_up(subject, by))
     }
 
     async fn spend(&self, subject: &str) -> Result<Option<u64>> {
-        each!(self, ledger => ledger.spend(subject))
+        each!(self, ChangeBalance, ledger => ledger.spend(subject))
     }
 
     async fn open_session(
@@ -135,38 +183,43 @@ impl Ledger for AnyLedger {
         previous: Option<&str>,
         limit: usize,
     ) -> Result<()> {
-        each!(self, ledger => ledger.open_session(digest, row, previous, limit))
+        each!(self, ChangeSession, ledger => ledger.open_session(digest, row, previous, limit))
     }
 
     async fn session(&self, digest: &str) -> Result<Option<SessionRow>> {
-        each!(self, ledger => ledger.session(digest))
+        each!(self, Session, ledger => ledger.session(digest))
     }
 
     async fn close_session(&self, digest: &str) -> Result<()> {
-        each!(self, ledger => ledger.close_session(digest))
+        each!(self, ChangeSession, ledger => ledger.close_session(digest))
     }
 
     async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        each!(self, ledger => ledger.drop_sessions(now, limit))
+        each!(self, Sweep, ledger => ledger.drop_sessions(now, limit))
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {
-        each!(self, ledger => ledger.append(entries))
+        each!(self, AppendEvents, ledger => ledger.append(entries))
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        each!(self, ledger => ledger.find(search, limit))
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        each!(self, FindEvents, ledger => ledger.find(search, before, limit))
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
-        each!(self, ledger => ledger.flow(flow))
+        each!(self, FindEvents, ledger => ledger.flow(flow))
     }
 
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        each!(self, ledger => ledger.drop_before(before, limit))
+        each!(self, DropEvents, ledger => ledger.drop_before(before, limit))
     }
 
     async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
-        each!(self, ledger => ledger.drop_over(rows, limit))
+        each!(self, DropEvents, ledger => ledger.drop_over(rows, limit))
     }
 }

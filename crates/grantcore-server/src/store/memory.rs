@@ -2,15 +2,15 @@
 
 mod sessions;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grantcore::Timestamp;
 
 use self::sessions::Sessions;
-use super::ledger::latest;
 use super::{Ledger, Result, SessionRow};
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 /// How many events are kept. They are gone at exit anyway.
 const EVENT_LIMIT: usize = 10_000;
@@ -18,7 +18,9 @@ const EVENT_LIMIT: usize = 10_000;
 /// The latest events, and the names of all of them.
 #[derive(Default)]
 struct Kept {
-    entries: VecDeque<Entry>,
+    /// The entries with their numbers, in the order of their arrival.
+    entries: VecDeque<(u64, Entry)>,
+    next: u64,
     names: HashSet<(String, String)>,
 }
 
@@ -26,13 +28,19 @@ struct Kept {
 #[derive(Default)]
 pub(crate) struct MemoryLedger {
     balances: Mutex<BTreeMap<String, u64>>,
+    names: Mutex<BTreeMap<String, String>>,
     sessions: Mutex<Sessions>,
     trail: Mutex<Kept>,
 }
 
 impl MemoryLedger {
-    fn events(&self, search: &Search) -> Vec<Entry> {
-        lock(&self.trail).entries.iter().filter(|entry| search.matches(entry)).cloned().collect()
+    fn events(&self, search: &Search) -> Vec<(Position, Entry)> {
+        let trail = lock(&self.trail);
+        let found = trail.entries.iter().filter(|(_, entry)| search.matches(entry));
+        let place = |(number, entry): &(u64, Entry)| {
+            (Position { at: entry.at, number: *number }, entry.clone())
+        };
+        found.map(place).collect()
     }
 }
 
@@ -40,6 +48,15 @@ impl Ledger for MemoryLedger {
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
         lock(&self.balances).entry(subject.to_owned()).or_insert(balance);
         Ok(())
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        lock(&self.names).insert(subject.to_owned(), name.to_owned());
+        Ok(())
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        Ok(lock(&self.names).clone().into_iter().collect())
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
@@ -95,19 +112,31 @@ impl Ledger for MemoryLedger {
         let mut trail = lock(&self.trail);
         for entry in entries {
             if trail.names.insert(name(&entry)) {
-                trail.entries.push_back(entry);
+                let number = trail.next;
+                trail.next += 1;
+                trail.entries.push_back((number, entry));
             }
         }
         trail.drop_over(EVENT_LIMIT, usize::MAX);
         Ok(())
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        Ok(latest(self.events(search), limit))
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        let mut found = self.events(search);
+        found.retain(|(position, _)| before.is_none_or(|before| *position < before));
+        found.sort_by_key(|(position, _)| Reverse(*position));
+        found.truncate(limit);
+        Ok(found)
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
-        Ok(self.events(&Search { flow: Some(flow.to_owned()), ..Search::default() }))
+        let found = self.events(&Search { flow: Some(flow.to_owned()), ..Search::default() });
+        Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
 
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
@@ -134,7 +163,7 @@ impl Kept {
             return 0;
         }
         let mut dropped = 0;
-        self.entries.retain(|entry| {
+        self.entries.retain(|(_, entry)| {
             let goes = dropped < limit && fits(entry);
             if goes {
                 dropped += 1;

@@ -11,9 +11,11 @@ use grantcore::Timestamp;
 use grantcore_postgres::PostgresStore;
 
 use super::grants::Grants;
+use super::ledger::Kind;
+use super::transport::{self, Transport, TransportError};
 use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
-use crate::config::Address;
-use crate::trail::{Entry, Search};
+use crate::config::{Address, DatabaseTls};
+use crate::trail::{Entry, Position, Search};
 
 /// Balances, sessions and the trail.
 #[derive(Clone)]
@@ -29,10 +31,22 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_init
 /// The advisory lock that a change of the tables takes: `gcserver` in ASCII.
 const LOCK: i64 = 0x6763_7365_7276_6572;
 
-pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
-    let store = PostgresStore::connect(address.reveal()).await?;
+pub(super) async fn open(address: &Address, tls: &DatabaseTls) -> Result<(Grants, AnyLedger)> {
+    let (url, transport) = transport::postgres(address.reveal())?;
+    let store = match transport {
+        Transport::Tls => {
+            let opened = PostgresStore::connect_with_tls(&url, transport::connector(tls)?).await;
+            opened.map_err(|error| match BackendError::from(error) {
+                error if error.to_string().ends_with("server does not support TLS") => {
+                    TransportError::Unsupported.into()
+                }
+                error => error,
+            })?
+        }
+        Transport::Local | Transport::Plain => PostgresStore::connect(&url).await?,
+    };
     migrate(&mut store.pool().get().await?).await?;
-    Ok((Grants::Postgres(store.clone()), AnyLedger::Postgres(PostgresLedger { store })))
+    Ok((Grants::Postgres(store.clone()), Kind::Postgres(PostgresLedger { store }).into()))
 }
 
 /// Brings the tables to this program's version. A process that starts at the same time waits, and
@@ -75,8 +89,22 @@ impl PostgresLedger {
 
 impl Ledger for PostgresLedger {
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
-        let sql = "INSERT INTO balances VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO balances (subject, balance) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         self.rows(sql, &[&subject, &number(balance)]).await.map(drop)
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        if !is_text(name) {
+            return Ok(());
+        }
+        let sql = "UPDATE balances SET name = $2 WHERE subject = $1 AND name IS DISTINCT FROM $2";
+        self.rows(sql, &[&subject, &name]).await.map(drop)
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT subject, name FROM balances WHERE name IS NOT NULL ORDER BY subject";
+        let rows = self.rows(sql, &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
@@ -127,8 +155,13 @@ impl Ledger for PostgresLedger {
         self.append_all(&entries).await
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        self.find_events(search, limit).await
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        self.find_events(search, before, limit).await
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {

@@ -9,14 +9,18 @@
 mod sessions;
 mod trail;
 
+use std::collections::BTreeMap;
+
 use grantcore::Timestamp;
 use grantcore_redis::RedisStore;
 use grantcore_redis::redis::{FromRedisValue, ToRedisArgs, cmd};
 
 use super::grants::Grants;
+use super::ledger::Kind;
+use super::transport::{self, Transport};
 use super::{AnyLedger, Ledger, Result, SessionRow};
-use crate::config::Address;
-use crate::trail::{Entry, Search};
+use crate::config::{Address, DatabaseTls};
+use crate::trail::{Entry, Position, Search};
 
 /// Balances, sessions and the trail.
 #[derive(Clone)]
@@ -26,6 +30,8 @@ pub(crate) struct RedisLedger {
 
 /// The subjects of all accounts.
 const ACCOUNTS: &str = "grantcore-server:accounts";
+/// The names of accounts for people, by their subjects.
+const NAMES: &str = "grantcore-server:names";
 
 /// Reads a balance as text, because the numbers of a script are exact to 2^53 only.
 const TOP_UP: &str = "
@@ -40,13 +46,22 @@ const SPEND: &str = "
     redis.call('DECR', KEYS[1])
     return redis.call('GET', KEYS[1])";
 
-pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
-    let store = RedisStore::connect(address.reveal()).await?;
+pub(super) async fn open(address: &Address, tls: &DatabaseTls) -> Result<(Grants, AnyLedger)> {
+    let url = address.reveal();
+    let transport = transport::redis(url, tls.allow_plaintext_redis)?;
+    let certificates = match transport {
+        Transport::Tls => transport::certificates(tls)?,
+        Transport::Local | Transport::Plain => None,
+    };
+    let store = match certificates {
+        Some(certificates) => RedisStore::connect_with_tls(url, certificates).await?,
+        None => RedisStore::connect(url).await?,
+    };
     for risk in store.risks().await? {
         tracing::warn!("Redis: {risk}");
     }
     let ledger = RedisLedger { store: store.clone() };
-    Ok((Grants::Redis(store), AnyLedger::Redis(ledger)))
+    Ok((Grants::Redis(store), Kind::Redis(ledger).into()))
 }
 
 impl RedisLedger {
@@ -66,6 +81,15 @@ impl Ledger for RedisLedger {
         self.store.ask::<u64>(cmd("SADD").arg(ACCOUNTS).arg(subject)).await?;
         let set = cmd("SET").arg(key(subject)).arg(number(balance)).arg("NX").take();
         Ok(self.store.ask::<Option<String>>(&set).await.map(drop)?)
+    }
+
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        Ok(self.store.ask::<u64>(cmd("HSET").arg(NAMES).arg(subject).arg(name)).await.map(drop)?)
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        let names: BTreeMap<String, String> = self.store.ask(cmd("HGETALL").arg(NAMES)).await?;
+        Ok(names.into_iter().collect())
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
@@ -118,8 +142,13 @@ impl Ledger for RedisLedger {
         self.append_all(&entries).await
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        self.find_events(search, limit).await
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        self.find_events(search, before, limit).await
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {

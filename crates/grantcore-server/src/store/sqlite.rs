@@ -21,8 +21,9 @@ use grantcore_sqlite::{SqliteError, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
+use super::ledger::Kind;
 use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 /// The turn to write to the file. SQLite lets one writer wait for another by polling, and unfairly.
 /// The writers of one process queue up here first.
@@ -78,7 +79,7 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
         let connections =
             Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
         let ledger = SqliteLedger { connections, turn: turn.clone() };
-        Ok::<_, BackendError>((Grants::Sqlite(store.on_tokio(), turn), AnyLedger::Sqlite(ledger)))
+        Ok::<_, BackendError>((Grants::Sqlite(store.on_tokio(), turn), Kind::Sqlite(ledger).into()))
     })
     .await
 }
@@ -178,6 +179,15 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| balances::add(connection, &subject, balance)).await
     }
 
+    async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
+        let (subject, name) = (subject.to_owned(), name.to_owned());
+        self.write(move |connection| balances::name(connection, &subject, &name)).await
+    }
+
+    async fn account_names(&self) -> Result<Vec<(String, String)>> {
+        self.read(|connection| balances::names(connection)).await
+    }
+
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
         self.read(|connection| balances::all(connection)).await
     }
@@ -231,9 +241,14 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| trail::append(connection, &entries)).await
     }
 
-    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+    async fn find(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
         let search = search.clone();
-        self.search(move |connection| trail::find(connection, &search, limit)).await
+        self.search(move |connection| trail::find(connection, &search, before, limit)).await
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {

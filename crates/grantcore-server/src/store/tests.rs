@@ -3,6 +3,7 @@
 pub(crate) mod databases;
 mod laws;
 mod sessions;
+mod tls;
 mod trail;
 
 use std::collections::BTreeSet;
@@ -19,10 +20,16 @@ async fn backends(databases: &Databases) -> Vec<Backend> {
     let mut backends = Vec::new();
     for (name, database) in &databases.all {
         backends.push(
-            Backend::open(database, 10).await.unwrap_or_else(|error| panic!("{name}: {error}")),
+            Backend::open(database, &DatabaseTls::default(), 10)
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error}")),
         );
     }
     backends
+}
+
+async fn everybody(backend: &Backend) -> Vec<AccountRow> {
+    backend.accounts(|_| true, usize::MAX).await.unwrap()
 }
 
 #[tokio::test]
@@ -41,8 +48,17 @@ async fn an_account_keeps_what_it_has_when_it_is_added_again() {
             AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 1, balance: 1005 };
         let bob =
             AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 1000 };
-        assert_eq!(backend.accounts().await.unwrap(), [alice.clone(), bob]);
+        assert_eq!(everybody(backend).await, [alice.clone(), bob]);
+        assert_eq!(
+            backend.accounts(|own| own > "a", 1).await.unwrap(),
+            std::slice::from_ref(&alice)
+        );
         assert_eq!(backend.account_row("alice").await.unwrap(), Some(alice));
+        for name in ["Alice", "Älice"] {
+            ledger.name_account("alice", name).await.unwrap();
+            let names = ledger.account_names().await.unwrap();
+            assert_eq!(names, [("alice".to_owned(), name.to_owned())]);
+        }
         assert_eq!(
             backend.account("alice").await.unwrap(),
             Some(Account { suspended: true, epoch: 1 })
@@ -70,7 +86,7 @@ async fn who_has_no_account_has_nothing_and_gets_none_by_accident() {
                 (None, None)
             );
         }
-        assert_eq!(backend.accounts().await.unwrap(), []);
+        assert_eq!(everybody(backend).await, []);
         let nobodys =
             backend.load(&Keys { subject: Some("eve".into()), ..Keys::default() }).await.unwrap();
         assert_eq!(nobodys.account, None);
@@ -188,7 +204,7 @@ mod migrations {
     use super::*;
 
     async fn open(directory: &TempDir) -> Result<Backend> {
-        Backend::open(&Database::Sqlite(file(directory)), 10).await
+        Backend::open(&Database::Sqlite(file(directory)), &DatabaseTls::default(), 10).await
     }
 
     #[tokio::test]
@@ -200,7 +216,7 @@ mod migrations {
         let again = open(&directory).await.unwrap();
         let alice =
             AccountRow { subject: "alice".to_owned(), suspended: false, epoch: 0, balance: 5 };
-        assert_eq!(again.accounts().await.unwrap(), [alice]);
+        assert_eq!(everybody(&again).await, [alice]);
         let connection = Connection::open(file(&directory)).unwrap();
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
         assert_eq!(version, Ok(1_i64));

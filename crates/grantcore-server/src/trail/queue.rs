@@ -7,7 +7,7 @@
 //! queue is full, the database fails or the task has ended, events are lost, and responses are not.
 //! Lost events are counted and logged.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -114,12 +114,35 @@ impl Queue {
         if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
     }
 
+    /// Records an entry of the host's own, if there is a place for it.
+    pub(super) fn add(&self, entry: Entry) {
+        match Arc::clone(&self.room).try_acquire_owned() {
+            Ok(place) => {
+                self.send(Queued { entry: Some(entry), place: Place(Some(place)), done: None });
+            }
+            Err(_) => self.lost.add(1, &"the queue is full"),
+        }
+    }
+
     /// Records the event of a request whose caller is gone. It needs no place, because there are at
     /// most as many of these as requests under way.
     pub(super) fn abandoned(&self, event: &Event) {
         if !self.is_only_counted(event) {
             self.send(Queued { entry: Some(Entry::of(event)), ..Queued::default() });
         }
+    }
+
+    /// Records a step of the server itself. It needs no place, because administrators make few.
+    pub(super) async fn keep_step(&self, entry: Entry) -> Result<(), AuditError> {
+        let (done, written) = oneshot::channel();
+        let done = self.waits.then_some(done);
+        self.send(Queued { entry: Some(entry), done, ..Queued::default() });
+        if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
+    }
+
+    /// Returns whether events need not be recorded, or the last write succeeded.
+    pub(super) fn admits(&self) -> bool {
+        !self.waits || self.works.load(Ordering::SeqCst)
     }
 
     /// Counts an unattributed event beyond the limit of its minute, and returns whether it did. A
@@ -161,6 +184,17 @@ impl Queue {
         let _ = written.await;
     }
 
+    /// Returns how many places for attributed and for unattributed events are taken.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        let taken = |room: &Semaphore, all: usize| all.saturating_sub(room.available_permits());
+        (taken(&self.room, ROOM), taken(&self.unattributed_room, UNATTRIBUTED_ROOM))
+    }
+
+    /// Returns how many events were lost since the start.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lost.1.load(Ordering::Relaxed)
+    }
+
     /// Logs the losses that were not logged yet.
     pub(super) fn log_losses(&self) {
         self.lost.add(0, &"as logged before");
@@ -196,9 +230,9 @@ async fn write(
     }
 }
 
-/// The events that were not written.
+/// The events that were not written: those to log, and the number of all.
 #[derive(Default)]
-struct Lost(Mutex<Tally>);
+struct Lost(Mutex<Tally>, AtomicU64);
 
 #[derive(Default)]
 struct Tally {
@@ -208,6 +242,7 @@ struct Tally {
 
 impl Lost {
     fn add(&self, count: usize, why: &dyn std::fmt::Display) {
+        self.1.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
         let due = self.0.lock().unwrap_or_else(PoisonError::into_inner).add(count, Instant::now());
         if let Some(lost) = due {
             tracing::error!(lost, %why, "events were not recorded");

@@ -12,6 +12,7 @@ mod support;
 
 mod addresses;
 mod connections;
+mod metrics;
 mod mounted;
 mod nginx;
 mod protect;

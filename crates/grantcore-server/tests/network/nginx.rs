@@ -3,10 +3,7 @@
 //! If nginx is not installed, these tests are skipped with a message, unless
 //! `GRANTCORE_REQUIRE_NGINX=1`.
 
-use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use grantcore_server::Running;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -14,6 +11,7 @@ use reqwest::{Certificate, Client, Response, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::support::nginx::{self, Nginx};
 use super::support::{
     Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, install_crypto_provider,
     param,
@@ -28,17 +26,7 @@ struct Proxied {
     nginx: Nginx,
     authority: Certificate,
     port: u16,
-    directory: TempDir,
-}
-
-/// The process, which ends with its test.
-struct Nginx(Child);
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    _directory: TempDir,
 }
 
 impl Proxied {
@@ -51,11 +39,7 @@ impl Proxied {
         upstream: Option<&str>,
         more: &[&str],
     ) -> Option<Self> {
-        if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
-            let is_required =
-                std::env::var_os("GRANTCORE_REQUIRE_NGINX").is_some_and(|value| value == "1");
-            assert!(!is_required, "nginx is not installed, and GRANTCORE_REQUIRE_NGINX is 1");
-            let _ = writeln!(std::io::stderr(), "skipped: nginx is not installed");
+        if !nginx::is_installed() {
             return None;
         }
         let port = free_port();
@@ -73,46 +57,14 @@ impl Proxied {
             Some(name) => (format!("upstream {name} {{ server {address}; }}"), name.to_owned()),
             None => (String::new(), address.to_string()),
         };
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {kind};"))
-            .join(" ");
-        // One process, which can read the files of this user's directory.
         let settings = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log error.log; events {{}}
-             http {{ access_log off; {temporary} {named}
-               server {{ listen 127.0.0.1:{port} ssl; server_name {NAME};
-                 ssl_certificate c.pem; ssl_certificate_key k.pem;
-                 location / {{ proxy_pass http://{target}; {location} }} }} }}"
+            "{named}
+             server {{ listen 127.0.0.1:{port} ssl; server_name {NAME};
+               ssl_certificate c.pem; ssl_certificate_key k.pem;
+               location / {{ proxy_pass http://{target}; {location} }} }}"
         );
-        std::fs::write(directory.path().join("nginx.conf"), settings).unwrap();
-        let nginx = Command::new("nginx")
-            .args(["-e", "error.log", "-c", "nginx.conf", "-p"])
-            .arg(directory.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let nginx = Nginx(nginx);
-        let mut proxied = Self { server, nginx, authority, port, directory };
-        proxied.wait();
-        Some(proxied)
-    }
-
-    /// Waits until nginx accepts connections.
-    fn wait(&mut self) {
-        for _ in 0..600 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                return;
-            }
-            let ended = self.nginx.0.try_wait().unwrap();
-            assert!(ended.is_none(), "{}", self.log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("nginx does not listen: {}", self.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default()
+        let nginx = Nginx::start(directory.path(), &settings, port);
+        Some(Self { server, nginx, authority, port, _directory: directory })
     }
 
     fn issuer(&self) -> &str {
@@ -338,7 +290,11 @@ async fn f05_a_long_state_passes_nginx_signed_out_and_in() {
         let browser = proxied.browser("alice");
         for (turn, decision) in [("signed out", "deny"), ("signed in", "allow")] {
             let page = browser.consent_page(&url).await;
-            assert!(page.contains("Allow access"), "{turn} {length}: {page} {}", proxied.log());
+            assert!(
+                page.contains("Allow access"),
+                "{turn} {length}: {page} {}",
+                proxied.nginx.log()
+            );
             let target = onward(browser.submit(&url, &page, decision).await).await;
             assert!(target.as_str().starts_with(CALLBACK), "{target}");
             assert_eq!(param(&target, "state").as_deref(), Some(&*state), "{turn} {length}");

@@ -86,20 +86,58 @@ async fn no_page_has_an_axe_violation_and_each_fits_320_pixels() {
     bob.shows("Continue as bob").await;
     bob.is_accessible(&axe).await;
 
-    let admin = driver.browser(issuer, "admin", false).await;
-    admin.open("/admin").await;
-    let pages = [
-        ("admin", "/admin"),
-        ("admin-clients", "/admin/clients"),
-        ("admin-accounts", "/admin/accounts"),
-        ("admin-account", "/admin/accounts/alice"),
-        ("admin-trail", "/admin/trail?subject=alice"),
-        ("admin-nothing", "/admin/trail?subject=nobody"),
-        ("admin-flow", "/admin/flow/x"),
-    ];
-    check(&admin, &axe, &pages).await;
-    for browser in [alice, bob, admin] {
+    administration(&driver, issuer, &client, &axe).await;
+    for browser in [alice, bob] {
         browser.client.close().await.unwrap();
     }
     server.stop().await.unwrap();
+}
+
+/// Checks the pages of an administrator, where `client` is connected to an account.
+async fn administration(driver: &Driver, issuer: &str, client: &str, axe: &str) {
+    let admin = driver.browser(issuer, "admin", false).await;
+    admin.open("/admin").await;
+    admin.open("/admin/trail?subject=alice").await;
+    let flow = admin.value("document.querySelector('.cards .last a').pathname").await;
+    let pages = [
+        ("admin", "/admin"),
+        ("admin-clients", "/admin/clients"),
+        ("admin-no-client", "/admin/clients?q=nothing"),
+        ("admin-client", &*format!("/admin/client?id={client}&done=lift-client")),
+        ("admin-client-own", "/admin/client?id=demo-confidential"),
+        ("admin-gone", "/admin/client?id=nobody"),
+        ("admin-new", "/admin/clients/new"),
+        ("admin-accounts", "/admin/accounts"),
+        ("admin-account", "/admin/accounts/alice?done=top-up"),
+        ("admin-account-empty", "/admin/accounts/bob"),
+        ("admin-ask", "/admin/confirm?act=disconnect-account&subject=alice"),
+        ("admin-lift", "/admin/confirm?act=rotate-secret&client_id=demo-confidential"),
+        ("admin-oneself", "/admin/confirm?act=suspend-account&subject=admin"),
+        ("admin-trail", "/admin/trail?subject=alice"),
+        ("admin-refusals", "/admin/trail?refusals=1"),
+        ("admin-bad-time", "/admin/trail?at=noon"),
+        ("admin-nothing", "/admin/trail?subject=nobody"),
+        ("admin-flow", flow.as_str().unwrap()),
+        ("admin-no-flow", "/admin/flow/x"),
+        ("troubleshooting-found", "/troubleshooting?q=pkce"),
+        ("troubleshooting-nothing", "/troubleshooting?q=nothing+at+all"),
+    ];
+    check(&admin, axe, &pages).await;
+    // What only a form shows: a wrong field, a missing reason, a secret.
+    admin.open("/admin/clients/new").await.press("Add client").await;
+    admin.shows("Write an ID.").await;
+    admin.is_accessible(axe).await;
+    admin.fill("id", "wiki").await;
+    admin.value("document.querySelector('[value=client_secret_post]').checked = true").await;
+    admin.press("Add client").await;
+    admin.shows("Copy the secret now.").await;
+    admin.is_accessible(axe).await;
+    admin.press("Go to the client").await;
+    admin.shows("Suspend").await;
+    admin.press("Suspend").await;
+    admin.shows("It is kept in the audit log").await;
+    admin.press("Suspend").await;
+    admin.shows("Write a reason.").await;
+    admin.is_accessible(axe).await;
+    admin.client.close().await.unwrap();
 }

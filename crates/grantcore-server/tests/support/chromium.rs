@@ -133,25 +133,12 @@ impl Browser {
         found.click().await.unwrap();
     }
 
-    /// Presses the button of the form with this hidden value, after filling in the reason if one is
-    /// given.
-    pub(crate) async fn act(&self, act: &str, value: &str, reason: Option<&str>) {
-        let form = format!("//form[input[@value='{act}']][input[@value='{value}']]");
-        if let Some(reason) = reason {
-            let field = self
-                .client
-                .find(Locator::XPath(&format!("({form}//input[@name='reason' or @name='by'])[1]")))
-                .await
-                .unwrap();
-            field.send_keys(reason).await.unwrap();
-        }
-        self.client
-            .find(Locator::XPath(&format!("({form}//button)[1]")))
-            .await
-            .unwrap()
-            .click()
-            .await
-            .unwrap();
+    /// Presses the link to an action, gives the reason that its page asks for, and confirms.
+    pub(crate) async fn decide(&self, link: &str, reason: &str, button: &str) {
+        self.press(link).await;
+        self.shows("It is kept in the audit log").await;
+        self.fill("reason", reason).await;
+        self.press(button).await;
     }
 
     pub(crate) async fn text(&self) -> String {
@@ -212,7 +199,7 @@ impl Browser {
         for (field, value) in [("error", error), ("client", client), ("at", minute)] {
             self.fill(field, value).await;
         }
-        self.press("Search the trail").await;
+        self.press("Search the log").await;
         self.arrives("the results", |url| url.path() == "/admin/trail").await;
         self.shows("Time").await;
         let links =

@@ -12,7 +12,10 @@ pub mod accounts;
 pub mod cases;
 pub mod commands;
 pub mod mcp_upstream;
+pub mod nginx;
+pub mod ports;
 pub mod program;
+pub mod provider;
 pub mod publisher;
 
 pub use grantcore_testing_clients::{

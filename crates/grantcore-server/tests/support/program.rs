@@ -12,11 +12,13 @@ pub struct Program {
 
 impl Program {
     /// Starts the program and waits for its first line, which it prints when it listens. Returns
-    /// `None` if it ended before; `log` has the error then.
+    /// `None` if it ended before; `log` has the error then. It stops without a time to drain,
+    /// unless the arguments name one.
     pub fn start(arguments: &[&str], directory: &Path, log: impl Into<Stdio>) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
         let child = command
             .args(arguments)
+            .env("GRANTCORE_DRAIN", "0s")
             .current_dir(directory)
             .stdout(Stdio::piped())
             .stderr(log)

@@ -1,39 +1,79 @@
-//! The actions of an administrator. Each is a form that is protected by the cookie of the browser.
-//! An action that cannot be undone is confirmed first.
+//! What an administrator does. Each action is first asked for on a page of its own, which names what
+//! it is done to and takes the reason. That page's form is protected by the cookie of the browser.
+
+mod ask;
+pub(super) mod steps;
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use grantcore::client::ClientStatus;
-use grantcore::value::display_text;
 use grantcore::{Error, RevokedBy, RevokedGrants};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{Admin, failed, refused};
+use self::ask::{Ask, Asked};
+use super::{Admin, account_path, address, client_path, failed, refused};
 use crate::app::App;
-use crate::pages::{Confirm, Nav, Page};
+use crate::clients::{self, Unchanged};
+use crate::pages::{Nav, NewSecret, Page};
 use crate::routes::connected::forged;
+use crate::routes::login::with_form_cookie;
 use crate::store::{BackendError, Ledger as _};
 
 /// A failure of the database, in the library or in the host's own calls.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// The action of a form.
+/// The longest reason, in characters.
+pub(crate) const LONGEST_REASON: usize = 200;
+
+/// What a page shows beside its subject: where its list goes on, and what was just done.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Shown {
+    pub(super) after: Option<String>,
+    pub(super) done: String,
+}
+
+/// An action, with what it is done to.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 enum Act {
-    Deactivate { client_id: String },
-    Reactivate { client_id: String },
-    EndClient { client_id: String, reason: String },
-    Suspend { subject: String },
-    Lift { subject: String },
+    SuspendClient { client_id: String },
+    LiftClient { client_id: String },
+    DisconnectClient { client_id: String },
+    RotateSecret { client_id: String },
+    SuspendAccount { subject: String },
+    LiftAccount { subject: String },
     TopUp { subject: String, by: String },
-    EndUser { subject: String, reason: String, security: Option<String> },
-    EndUserClient { subject: String, client_id: String, reason: String },
-    EndGrant { grant: String, reason: String, subject: Option<String> },
+    DisconnectAccount { subject: String },
+    DisconnectApp { subject: String, client_id: String },
+    DisconnectGrant { grant: String, subject: Option<String> },
+}
+
+/// What was done, as the next page says it.
+pub(crate) struct Done;
+
+impl Done {
+    /// Returns the sentence for the name of an action in an address.
+    pub(super) fn of(act: &str) -> Option<&'static str> {
+        Some(match act {
+            "suspend-client" => "The client is suspended. It is refused from now on.",
+            "lift-client" => "The suspension is lifted. The client works again.",
+            "disconnect-client" => "The client is disconnected from all accounts.",
+            "suspend-account" => {
+                "The account is suspended. Its connections do not work from now on."
+            }
+            "lift-account" => "The suspension is lifted. The account's connections work again.",
+            "top-up" => "The balance is topped up.",
+            "disconnect-account" => "All connections of the account are disconnected.",
+            "disconnect-app" => "The application is disconnected from the account.",
+            "disconnect-grant" => "Disconnected. The application no longer has access.",
+            _ => return None,
+        })
+    }
 }
 
 /// The outcome of an action.
@@ -57,7 +97,33 @@ impl From<RevokedGrants> for Outcome {
     }
 }
 
-/// `/admin/act`.
+/// `GET /admin/confirm`: asks for the reason, and for the decision.
+pub(crate) async fn confirm(
+    Admin(nav): Admin,
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    match read(&query.unwrap_or_default()) {
+        Ok(act) => ask(nav, &app, &headers, &act, false).await,
+        Err(_) => unreadable(nav),
+    }
+}
+
+/// Shows the page of an action. `is_missing` marks the reason, which was not given.
+async fn ask(nav: Nav, app: &App, headers: &HeaderMap, act: &Act, is_missing: bool) -> Response {
+    let admin = nav.account.clone().unwrap_or_default();
+    match Ask::of(act, app, &admin).await {
+        Ok(Asked::Page(ask)) => with_form_cookie(app, headers, |csrf| {
+            Page(ask.page(nav, csrf, act, is_missing)).into_response()
+        }),
+        Ok(Asked::Over(title, message)) => refused(nav, StatusCode::NOT_FOUND, title, message),
+        Ok(Asked::Oneself) => oneself(nav),
+        Err(error) => failed(nav, &error),
+    }
+}
+
+/// `POST /admin/act`.
 pub(crate) async fn act(
     Admin(nav): Admin,
     State(app): State<Arc<App>>,
@@ -65,17 +131,36 @@ pub(crate) async fn act(
     body: String,
 ) -> Response {
     let field = |name: &str| {
-        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+        form_urlencoded::parse(body.as_bytes())
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.trim().chars().take(LONGEST_REASON).collect::<String>())
+            .filter(|value| !value.is_empty())
     };
     if !app.form_cookie.matches(&headers, &field("csrf").unwrap_or_default()) {
         return forged(nav);
     }
     let Ok(act) = read(&body) else { return unreadable(nav) };
-    if let (Some((question, consequence)), None) = (act.question(), field("confirmed")) {
-        return confirm(nav, question, consequence, act.back(), &body);
+    let admin = nav.account.clone().unwrap_or_default();
+    if matches!(&act, Act::SuspendAccount { subject } if *subject == admin) {
+        return oneself(nav);
     }
-    match act.run(&app).await {
-        Ok(Outcome::Complete) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
+    let reason = field("reason");
+    if act.needs_reason() && reason.is_none() {
+        return ask(nav, &app, &headers, &act, true).await;
+    }
+    if !app.trail.admits() {
+        return failed(nav, &"the audit log cannot record the step");
+    }
+    let because = Because {
+        note: steps::note(&admin, reason.as_deref()),
+        is_security: field("security").is_some(),
+    };
+    if let Act::RotateSecret { client_id } = &act {
+        return rotate(nav, &app, client_id, &because).await;
+    }
+    let done = act.run(&app, &because).await;
+    match done {
+        Ok(Outcome::Complete) => Redirect::to(&act.back(true)).into_response(),
         Ok(Outcome::Unknown) => refused(
             nav,
             StatusCode::NOT_FOUND,
@@ -85,10 +170,72 @@ pub(crate) async fn act(
         Ok(Outcome::Partial) => refused(
             nav,
             StatusCode::SERVICE_UNAVAILABLE,
-            "Some connections were not ended",
-            "The trail shows the cause. Send the form again.",
+            "Some connections were not disconnected",
+            "The audit log shows the cause. Send the form again.",
         ),
         Err(error) => failed(nav, &error),
+    }
+}
+
+/// Why something is done, for the audit log.
+struct Because {
+    /// The administrator and the reason.
+    note: String,
+    /// Whether it is done after a security event.
+    is_security: bool,
+}
+
+impl Because {
+    fn revoked_by(&self) -> RevokedBy<'_> {
+        if self.is_security {
+            RevokedBy::SecurityEvent(&self.note)
+        } else {
+            RevokedBy::Administrator(&self.note)
+        }
+    }
+}
+
+/// Replaces the secret of a client of the operator, and shows the new one, once.
+async fn rotate(nav: Nav, app: &App, client_id: &str, because: &Because) -> Response {
+    let admin = nav.account.clone().unwrap_or_default();
+    let act = Act::RotateSecret { client_id: client_id.to_owned() };
+    // The page of the action offers it only where it can be done.
+    match Ask::of(&act, app, &admin).await {
+        Ok(Asked::Page(_)) => {}
+        Ok(_) => {
+            return refused(
+                nav,
+                StatusCode::NOT_FOUND,
+                "Nothing was changed",
+                "The client has no secret that can be replaced here.",
+            );
+        }
+        Err(error) => return failed(nav, &error),
+    }
+    let rules = app.oauth.policy().redirect_rules();
+    match clients::rotate_secret(app.oauth.store(), client_id, rules).await {
+        Ok(secret) => {
+            steps::rotated(app, client_id, &because.note).await;
+            Page(NewSecret {
+                nav,
+                title: "The secret is replaced",
+                id: client_id.to_owned(),
+                path: client_path(client_id),
+                secret: Some(secret),
+                is_new: false,
+            })
+            .into_response()
+        }
+        Err(Unchanged::Store(error)) => failed(nav, &error),
+        Err(error) => {
+            tracing::warn!(%error, "a secret was not replaced");
+            refused(
+                nav,
+                StatusCode::CONFLICT,
+                "Nothing was changed",
+                "The client has no secret that can be replaced here.",
+            )
+        }
     }
 }
 
@@ -120,109 +267,123 @@ fn unreadable(nav: Nav) -> Response {
     )
 }
 
-/// Asks for confirmation with the same form.
-fn confirm(nav: Nav, question: String, consequence: &str, back: String, body: &str) -> Response {
-    let sent = form_urlencoded::parse(body.as_bytes())
-        .map(|(name, value)| (name.into_owned(), value.into_owned()));
-    let fields = sent.chain([("confirmed".into(), "yes".into())]).collect();
-    Page(Confirm {
+fn oneself(nav: Nav) -> Response {
+    refused(
         nav,
-        question,
-        consequence: consequence.into(),
-        button: "End",
-        action: "/admin/act".into(),
-        fields,
-        back,
-    })
-    .into_response()
+        StatusCode::CONFLICT,
+        "Nobody suspends themselves",
+        "Nothing was changed. Ask another administrator to suspend your account.",
+    )
 }
 
 impl Act {
-    /// Returns the question and the consequence, if the action cannot be undone.
-    fn question(&self) -> Option<(String, &'static str)> {
-        let consequence = "Its tokens stop working at once and for good. Users can connect anew.";
+    /// Returns the name of the action, and the fields that say what it is done to.
+    fn fields(&self) -> (&'static str, Vec<(&'static str, &str)>) {
+        fn client(id: &str) -> Vec<(&'static str, &str)> {
+            vec![("client_id", id)]
+        }
+        fn account(subject: &str) -> Vec<(&'static str, &str)> {
+            vec![("subject", subject)]
+        }
         match self {
-            Self::EndClient { client_id, .. } => {
-                Some((format!("End all connections of the client “{client_id}”?"), consequence))
+            Self::SuspendClient { client_id } => ("suspend-client", client(client_id)),
+            Self::LiftClient { client_id } => ("lift-client", client(client_id)),
+            Self::DisconnectClient { client_id } => ("disconnect-client", client(client_id)),
+            Self::RotateSecret { client_id } => ("rotate-secret", client(client_id)),
+            Self::SuspendAccount { subject } => ("suspend-account", account(subject)),
+            Self::LiftAccount { subject } => ("lift-account", account(subject)),
+            Self::TopUp { subject, by } => ("top-up", vec![("subject", subject), ("by", by)]),
+            Self::DisconnectAccount { subject } => ("disconnect-account", account(subject)),
+            Self::DisconnectApp { subject, client_id } => {
+                ("disconnect-app", vec![("subject", subject), ("client_id", client_id)])
             }
-            Self::EndUser { subject, .. } => {
-                Some((format!("End all connections of “{}”?", display_text(subject)), consequence))
+            Self::DisconnectGrant { grant, subject } => {
+                let subject = subject.as_deref().map(|subject| ("subject", subject));
+                let grant = [("grant", &**grant)];
+                ("disconnect-grant", grant.into_iter().chain(subject).collect())
             }
-            Self::EndUserClient { subject, client_id, .. } => Some((
-                format!("End the connections of “{}” with “{client_id}”?", display_text(subject)),
-                consequence,
-            )),
-            Self::EndGrant { .. } => Some(("End this connection?".into(), consequence)),
-            Self::Deactivate { .. }
-            | Self::Reactivate { .. }
-            | Self::Suspend { .. }
-            | Self::Lift { .. }
-            | Self::TopUp { .. } => None,
         }
     }
 
-    /// Returns the address to go to afterwards.
-    fn back(&self) -> String {
-        let account = |subject: &str| {
-            let subject: String = form_urlencoded::byte_serialize(subject.as_bytes()).collect();
-            format!("/admin/accounts/{}", subject.replace('+', "%20"))
-        };
+    /// Returns whether the action takes something away, and is not done without a reason.
+    fn needs_reason(&self) -> bool {
+        !matches!(self, Self::LiftClient { .. } | Self::LiftAccount { .. } | Self::TopUp { .. })
+    }
+
+    /// Returns the page that the action belongs to. After the action, the page says what was done.
+    fn back(&self, is_done: bool) -> String {
+        let done = if is_done { self.fields().0 } else { "" };
         match self {
-            Self::Deactivate { .. } | Self::Reactivate { .. } | Self::EndClient { .. } => {
-                "/admin/clients".into()
+            Self::SuspendClient { client_id }
+            | Self::LiftClient { client_id }
+            | Self::DisconnectClient { client_id }
+            | Self::RotateSecret { client_id } => {
+                address("/admin/client", &[("id", client_id), ("done", done)])
             }
-            Self::Suspend { .. } | Self::Lift { .. } | Self::TopUp { .. } => {
-                "/admin/accounts".into()
+            Self::SuspendAccount { subject }
+            | Self::LiftAccount { subject }
+            | Self::TopUp { subject, .. }
+            | Self::DisconnectAccount { subject }
+            | Self::DisconnectApp { subject, .. }
+            | Self::DisconnectGrant { subject: Some(subject), .. } => {
+                address(&account_path(subject), &[("done", done)])
             }
-            Self::EndUser { subject, .. }
-            | Self::EndUserClient { subject, .. }
-            | Self::EndGrant { subject: Some(subject), .. } => account(subject),
-            Self::EndGrant { grant, .. } => format!("/admin/flow/{grant}"),
+            Self::DisconnectGrant { grant, subject: None } => {
+                let grant: String = form_urlencoded::byte_serialize(grant.as_bytes()).collect();
+                address(&format!("/admin/flow/{grant}"), &[("done", done)])
+            }
         }
     }
 
-    /// Runs the action.
-    async fn run(&self, app: &App) -> Result<Outcome, Failed> {
+    /// Runs the action. The steps that the library does not make are recorded here.
+    async fn run(&self, app: &App, because: &Because) -> Result<Outcome, Failed> {
         let oauth = &app.oauth;
         let store = oauth.store();
+        let note = &because.note;
         let answer = match self {
-            Self::Suspend { subject } => {
-                return Ok(store.set_suspended(subject, true).await?.into());
-            }
-            Self::Lift { subject } => {
-                return Ok(store.set_suspended(subject, false).await?.into());
+            Self::SuspendAccount { subject } | Self::LiftAccount { subject } => {
+                let suspends = matches!(self, Self::SuspendAccount { .. });
+                let is_there = store.set_suspended(subject, suspends).await?;
+                if is_there {
+                    let kind =
+                        if suspends { "account_suspended" } else { "account_suspension_lifted" };
+                    steps::of_account(app, kind, subject, note).await;
+                }
+                return Ok(is_there.into());
             }
             Self::TopUp { subject, by } => {
-                let Ok(by) = by.parse::<u32>() else { return Ok(Outcome::Unknown) };
-                return Ok(store.ledger().top_up(subject, by.into()).await?.is_some().into());
+                let Ok(units) = by.parse::<u32>() else { return Ok(Outcome::Unknown) };
+                let is_there = store.ledger().top_up(subject, units.into()).await?.is_some();
+                if is_there {
+                    let note = format!("{note}: {units} calls added");
+                    steps::of_account(app, "account_topped_up", subject, &note).await;
+                }
+                return Ok(is_there.into());
             }
-            Self::Deactivate { client_id } => {
-                oauth.set_client_status(client_id, ClientStatus::Deactivated).await
+            Self::SuspendClient { client_id } => {
+                oauth.set_client_status_noted(client_id, ClientStatus::Deactivated, note).await
             }
-            Self::Reactivate { client_id } => {
-                oauth.set_client_status(client_id, ClientStatus::Active).await
+            Self::LiftClient { client_id } => {
+                oauth.set_client_status_noted(client_id, ClientStatus::Active, note).await
             }
-            Self::EndClient { client_id, reason } => {
-                oauth.revoke_client(client_id, RevokedBy::Administrator(reason)).await
+            Self::DisconnectClient { client_id } => {
+                oauth.revoke_client(client_id, because.revoked_by()).await
             }
-            Self::EndUser { subject, reason, security } => {
-                let revoked_by = if security.is_some() {
-                    RevokedBy::SecurityEvent(reason)
-                } else {
-                    RevokedBy::Administrator(reason)
-                };
-                let ended = oauth.revoke_user(subject, revoked_by).await;
+            Self::DisconnectAccount { subject } => {
+                let ended = oauth.revoke_user(subject, because.revoked_by()).await;
                 return outcome_of(ended, Outcome::from);
             }
-            Self::EndUserClient { subject, client_id, reason } => {
-                let revoked_by = RevokedBy::Administrator(reason);
-                let ended = oauth.revoke_user_client(subject, client_id, revoked_by).await;
+            Self::DisconnectApp { subject, client_id } => {
+                let ended =
+                    oauth.revoke_user_client(subject, client_id, because.revoked_by()).await;
                 return outcome_of(ended, Outcome::from);
             }
-            Self::EndGrant { grant, reason, .. } => {
+            Self::DisconnectGrant { grant, .. } => {
                 let Ok(grant) = grant.parse() else { return Ok(Outcome::Unknown) };
-                oauth.revoke_grant(grant, RevokedBy::Administrator(reason)).await
+                oauth.revoke_grant(grant, because.revoked_by()).await
             }
+            // It is done apart, because its outcome is a page.
+            Self::RotateSecret { .. } => return Ok(Outcome::Unknown),
         };
         outcome_of(answer, |()| Outcome::Complete)
     }

@@ -10,9 +10,9 @@ use grantcore_postgres::PostgresError;
 use tokio::time::timeout;
 
 use super::{PostgresLedger, Result, Values, is_text, number};
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search, Value};
 
-type Value = Box<dyn ToSql + Send + Sync>;
+type Sql = Box<dyn ToSql + Send + Sync>;
 
 const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
     error, description, challenge, note, written, durability) \
@@ -24,7 +24,7 @@ const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlat
     description, challenge, note, written, durability, place) ORDER BY place \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note, written, durability, attributed, count FROM trail";
+    note, written, durability, attributed, count, id FROM trail";
 
 const DROP_BEFORE: &str = "WITH dropped AS (DELETE FROM trail WHERE id IN \
     (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2) RETURNING id) SELECT count(*) FROM dropped";
@@ -72,15 +72,32 @@ impl PostgresLedger {
         self.rows(INSERT, &values).await.map(drop)
     }
 
-    pub(super) async fn find_events(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        if !search.columns().all(|(_, wanted)| is_text(wanted)) {
+    pub(super) async fn find_events(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        if !search.texts().all(is_text) {
             return Ok(Vec::new());
         }
-        let (conditions, mut values) = conditions(search);
-        values.push(Box::new(number(limit)));
+        let (conditions, values) = search.sql(before, '$');
+        let values = values.into_iter().map(|value| -> Sql {
+            match value {
+                Value::Text(text) => Box::new(text.to_owned()),
+                Value::Number(value) => Box::new(number(value)),
+            }
+        });
+        let values: Vec<_> = values.chain([Box::new(number(limit)) as Sql]).collect();
         let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ${}", values.len());
         let values: Vec<_> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
-        self.rows(&sql, &values).await?.iter().rev().map(entry).collect()
+        let rows = self.rows(&sql, &values).await?;
+        let placed = rows.iter().map(|row| {
+            let entry = entry(row)?;
+            let number = row.try_get::<_, i64>(17)?.cast_unsigned();
+            Ok((Position { at: entry.at, number }, entry))
+        });
+        placed.collect()
     }
 
     pub(super) async fn flow_events(&self, flow: &str) -> Result<Vec<Entry>> {
@@ -133,26 +150,6 @@ impl PostgresLedger {
         };
         dropped
     }
-}
-
-/// Returns a search as SQL and its values. Only names from the source are in the SQL. A search by
-/// error alone has no index, and reads from the latest event back.
-fn conditions(search: &Search) -> (String, Vec<Value>) {
-    let mut conditions = Vec::new();
-    let mut values = Vec::<Value>::new();
-    let mut add = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(format!("{condition} ${}", values.len()));
-    };
-    for (column, wanted) in search.columns() {
-        add(&format!("{column} ="), Box::new(wanted.clone()));
-    }
-    if let Some((from, until)) = search.span() {
-        add("at >=", Box::new(number(from.unix_seconds())));
-        add("at <", Box::new(number(until.unix_seconds())));
-    }
-    let start = if conditions.is_empty() { "" } else { " WHERE " };
-    (format!("{start}{}", conditions.join(" AND ")), values)
 }
 
 fn entry(row: &Row) -> Result<Entry> {

@@ -8,11 +8,12 @@ use grantcore::Timestamp;
 use grantcore_redis::redis::cmd;
 
 use super::{RedisLedger, Result};
-use crate::store::ledger::latest;
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search};
 
 const TRAIL: &str = "grantcore-server:trail";
 const STRANGERS: &str = "grantcore-server:trail:strangers";
+/// Both, in the order of events with equal ids.
+const STREAMS: [&str; 2] = [TRAIL, STRANGERS];
 /// About how many events are kept: each search may read all of them.
 const EVENT_LIMIT: u32 = 200_000;
 /// About how many events of strangers are kept.
@@ -43,14 +44,21 @@ impl RedisLedger {
         Ok(())
     }
 
-    pub(super) async fn find_events(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-        let found = self.read_back(search, limit).await?;
-        Ok(latest(found.into_iter().map(|(_, entry)| entry).collect(), limit))
+    pub(super) async fn find_events(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        let mut found = self.read_back(search, before, limit).await?;
+        found.reverse();
+        found.truncate(limit);
+        Ok(found)
     }
 
     pub(super) async fn flow_events(&self, flow: &str) -> Result<Vec<Entry>> {
         let of_flow = Search { flow: Some(flow.to_owned()), ..Search::default() };
-        let found = self.read_back(&of_flow, usize::MAX).await?;
+        let found = self.read_back(&of_flow, None, usize::MAX).await?;
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
 
@@ -66,12 +74,20 @@ impl RedisLedger {
         Ok(dropped)
     }
 
-    /// Returns the latest `limit` matching events of each stream, in the order they were recorded.
-    /// Of events with one correlation and kind only the first, because a step may arrive twice.
-    async fn read_back(&self, search: &Search, limit: usize) -> Result<Vec<(Id, Entry)>> {
-        let mut found = self.read_stream(TRAIL, search, limit).await?;
-        found.extend(self.read_stream(STRANGERS, search, limit).await?);
-        found.sort_by_key(|(id, _)| *id);
+    /// Returns the latest `limit` matching events of each stream before this place, in the order they
+    /// were recorded. Of events with one correlation and kind only the first, because a step may
+    /// arrive twice.
+    async fn read_back(
+        &self,
+        search: &Search,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, Entry)>> {
+        let mut found = Vec::new();
+        for stream in STREAMS.into_iter().enumerate() {
+            found.extend(self.read_stream(stream, search, before, limit).await?);
+        }
+        found.sort_by_key(|(position, _)| *position);
         let mut names = HashSet::new();
         found.retain(|(_, entry)| names.insert((entry.correlation.clone(), entry.kind.clone())));
         Ok(found)
@@ -79,15 +95,21 @@ impl RedisLedger {
 
     async fn read_stream(
         &self,
-        stream: &str,
+        (number, stream): (usize, &str),
         search: &Search,
+        before: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<(Id, Entry)>> {
+    ) -> Result<Vec<(Position, Entry)>> {
         let mut from = "-".to_owned();
         let mut until = "+".to_owned();
-        if let Some((first, end)) = search.span() {
+        let mut end = u64::MAX;
+        if let Some((first, last)) = search.span() {
             from = first.unix_seconds().saturating_sub(APART).saturating_mul(1000).to_string();
-            until = end.unix_seconds().saturating_add(APART).saturating_mul(1000).to_string();
+            end = last.unix_seconds().saturating_add(APART).saturating_mul(1000);
+            until = end.to_string();
+        }
+        if let Some(before) = before.filter(|before| before.at <= end) {
+            until = first_id(before, number);
         }
         let mut found = Vec::new();
         while found.len() < limit {
@@ -103,7 +125,7 @@ impl RedisLedger {
                 let [_, event] = &fields[..] else { continue };
                 let entry = serde_json::from_str(event)?;
                 if search.matches(&entry) {
-                    found.push((place(id), entry));
+                    found.push((place(id, number), entry));
                 }
             }
             match page.last() {
@@ -116,10 +138,20 @@ impl RedisLedger {
     }
 }
 
-/// The millisecond in which Redis took an entry, and the entry's number within it.
-type Id = (u64, u64);
-
-fn place(id: &str) -> Id {
+/// Returns the place of an entry: the millisecond in which Redis took it, and its number within the
+/// millisecond. Entries of different streams can have equal numbers, and are in the order of their
+/// streams then.
+fn place(id: &str, stream: usize) -> Position {
     let (time, number) = id.split_once('-').unwrap_or((id, "0"));
-    (time.parse().unwrap_or_default(), number.parse().unwrap_or_default())
+    let number: u64 = number.parse().unwrap_or_default();
+    let number = number.saturating_mul(STREAMS.len() as u64).saturating_add(stream as u64);
+    Position { at: time.parse().unwrap_or_default(), number }
+}
+
+/// Returns where a stream is read from, to find the entries before this place.
+fn first_id(before: Position, stream: usize) -> String {
+    let streams = STREAMS.len() as u64;
+    let is_included = (stream as u64) < before.number % streams;
+    let exclusive = if is_included { "" } else { "(" };
+    format!("{exclusive}{}-{}", before.at, before.number / streams)
 }

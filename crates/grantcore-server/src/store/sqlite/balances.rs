@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params};
 use super::number;
 
 pub(super) fn add(connection: &Connection, subject: &str, balance: u64) -> Result<()> {
-    let sql = "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO balances (subject, balance) VALUES (?, ?) ON CONFLICT DO NOTHING";
     connection.prepare_cached(sql)?.execute(params![subject, number(balance)])?;
     Ok(())
 }
@@ -14,6 +14,17 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<(String, u64)>> {
     let mut query =
         connection.prepare_cached("SELECT balance, subject FROM balances ORDER BY subject")?;
     query.query_map([], |row| Ok((row.get(1)?, units(row)?)))?.collect()
+}
+
+pub(super) fn name(connection: &Connection, subject: &str, name: &str) -> Result<()> {
+    let sql = "UPDATE balances SET name = ?1 WHERE subject = ?2 AND name IS NOT ?1";
+    connection.prepare_cached(sql)?.execute([name, subject]).map(drop)
+}
+
+pub(super) fn names(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT subject, name FROM balances WHERE name IS NOT NULL ORDER BY subject";
+    let mut query = connection.prepare_cached(sql)?;
+    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 pub(super) fn find(connection: &Connection, subject: &str) -> Result<Option<u64>> {

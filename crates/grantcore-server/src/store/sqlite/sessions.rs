@@ -18,9 +18,11 @@ pub(super) fn open(
     if let Some(previous) = previous {
         close(&change, previous)?;
     }
-    let insert = "INSERT INTO sessions (digest, subject, password, expires) VALUES (?, ?, ?, ?)";
-    let SessionRow { subject, password, expires } = row;
-    change.prepare_cached(insert)?.execute(params![digest, subject, password, number(*expires)])?;
+    let insert = "INSERT INTO sessions \
+        (digest, subject, credential, name, is_admin, expires) VALUES (?, ?, ?, ?, ?, ?)";
+    let SessionRow { subject, credential, name, is_admin, expires } = row;
+    let values = params![digest, subject, credential, name, is_admin, number(*expires)];
+    change.prepare_cached(insert)?.execute(values)?;
     let oldest = "DELETE FROM sessions WHERE id IN \
         (SELECT id FROM sessions WHERE subject = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
     change.prepare_cached(oldest)?.execute(params![subject, number(limit)])?;
@@ -28,10 +30,15 @@ pub(super) fn open(
 }
 
 pub(super) fn find(connection: &Connection, digest: &str) -> Result<Option<SessionRow>> {
-    let sql = "SELECT subject, password, expires FROM sessions WHERE digest = ?";
+    let sql = "SELECT subject, credential, name, is_admin, expires FROM sessions WHERE digest = ?";
     let row = |row: &rusqlite::Row<'_>| {
-        let expires = row.get::<_, i64>(2)?.cast_unsigned();
-        Ok(SessionRow { subject: row.get(0)?, password: row.get(1)?, expires })
+        Ok(SessionRow {
+            subject: row.get(0)?,
+            credential: row.get(1)?,
+            name: row.get(2)?,
+            is_admin: row.get(3)?,
+            expires: row.get::<_, i64>(4)?.cast_unsigned(),
+        })
     };
     connection.prepare_cached(sql)?.query_row([digest], row).optional()
 }

@@ -24,7 +24,7 @@ impl Fixture {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (grants, ledger) = open(&file(&directory)).await.unwrap();
-        let AnyLedger::Sqlite(ledger) = ledger else { panic!("not SQLite") };
+        let Kind::Sqlite(ledger) = ledger.kind else { panic!("not SQLite") };
         ledger.add_account("alice", 100).await.unwrap();
         let other = Connection::open(file(&directory)).unwrap();
         Self { grants, ledger, other, _directory: directory }

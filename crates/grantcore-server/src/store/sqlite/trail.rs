@@ -2,17 +2,17 @@
 //! from its old end.
 
 use grantcore::Timestamp;
-use rusqlite::types::Value;
+use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Result, Row, TransactionBehavior, params, params_from_iter};
 
 use super::number;
-use crate::trail::{Entry, Search};
+use crate::trail::{Entry, Position, Search, Value};
 
 const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
     challenge, note, written, durability, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
-    note, written, durability, attributed, count FROM trail";
+    note, written, durability, attributed, count, id FROM trail";
 
 /// Appends events in one transaction, and so with one wait for the disk.
 pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
@@ -41,15 +41,32 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
     change.commit()
 }
 
-pub(super) fn find(connection: &Connection, search: &Search, limit: usize) -> Result<Vec<Entry>> {
-    let (conditions, mut values) = conditions(search);
-    values.push(number(limit).into());
-    let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
+pub(super) fn find(
+    connection: &Connection,
+    search: &Search,
+    before: Option<Position>,
+    limit: usize,
+) -> Result<Vec<(Position, Entry)>> {
+    let (sql, values) = select(search, before, limit);
     let mut query = connection.prepare_cached(&sql)?;
-    let mut found =
-        query.query_map(params_from_iter(values), entry)?.collect::<Result<Vec<_>>>()?;
-    found.reverse();
-    Ok(found)
+    query
+        .query_map(params_from_iter(values), |row| {
+            let entry = entry(row)?;
+            let number = row.get::<_, i64>(17)?.cast_unsigned();
+            Ok((Position { at: entry.at, number }, entry))
+        })?
+        .collect()
+}
+
+/// Returns a search as SQL and its values.
+fn select(search: &Search, before: Option<Position>, limit: usize) -> (String, Vec<Sql>) {
+    let (conditions, values) = search.sql(before, '?');
+    let values = values.into_iter().map(|value| match value {
+        Value::Text(text) => Sql::Text(text.to_owned()),
+        Value::Number(value) => number(value).into(),
+    });
+    let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
+    (sql, values.chain([number(limit).into()]).collect())
 }
 
 pub(super) fn flow(connection: &Connection, flow: &str) -> Result<Vec<Entry>> {
@@ -83,25 +100,6 @@ pub(super) fn drop_oldest(connection: &Connection, limit: usize) -> Result<usize
     let all = "DELETE FROM trail WHERE id IN (SELECT id FROM trail ORDER BY at LIMIT ?)";
     let dropped = connection.prepare_cached(strangers)?.execute([number(limit)])?;
     Ok(dropped + connection.prepare_cached(all)?.execute([number(limit - dropped)])?)
-}
-
-/// Returns a search as SQL and its values. Only names from the source are in the SQL. A search by
-/// error alone has no index, and reads from the latest event back.
-fn conditions(search: &Search) -> (String, Vec<Value>) {
-    let mut sql = String::new();
-    let mut values = Vec::<Value>::new();
-    let mut add = |condition: &str, value: Value| {
-        sql.extend([if values.is_empty() { " WHERE " } else { " AND " }, condition]);
-        values.push(value);
-    };
-    for (column, wanted) in search.columns() {
-        add(&format!("{column} = ?"), wanted.clone().into());
-    }
-    if let Some((from, until)) = search.span() {
-        add("at >= ?", number(from.unix_seconds()).into());
-        add("at < ?", number(until.unix_seconds()).into());
-    }
-    (sql, values)
 }
 
 fn entry(row: &Row<'_>) -> Result<Entry> {
@@ -140,26 +138,30 @@ mod tests {
         let base = Search::default();
         let pieces =
             Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
+        let refused = Search { refusals: true, ..base.clone() };
         for (search, index) in [
             (pieces, "trail_by_client"),
             (Search { client: text.clone(), ..base.clone() }, "trail_by_client"),
             (Search { subject: text.clone(), ..base.clone() }, "trail_by_subject"),
-            (Search { correlation: text.clone(), ..base.clone() }, "trail_by_correlation"),
+            (Search { reference: text.clone(), ..base.clone() }, "trail_by_correlation"),
             (Search { flow: text.clone(), ..base.clone() }, "trail_by_flow"),
             (Search { error: text, around: Some(1), ..base.clone() }, "trail_by_time"),
+            (refused, "trail_of_refusals"),
             (base, "trail_by_time"),
         ] {
-            let (conditions, values) = conditions(&search);
-            let sql = format!(
-                "EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9"
-            );
-            let mut query = connection.prepare(&sql).unwrap();
-            let rows =
-                query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
-            let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();
-            assert!(plan[0].contains(index), "{search:?}: {plan:?}");
-            let few = search.flow.is_some() || search.correlation.is_some();
-            assert!(few || plan.len() == 1, "{search:?}: {plan:?}");
+            for before in [None, Some(Position { at: 5, number: 7 })] {
+                let (sql, values) = select(&search, before, 9);
+                let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+                let rows = query
+                    .query_map(params_from_iter(values), |row| row.get::<_, String>(3))
+                    .unwrap();
+                let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();
+                assert!(plan.iter().any(|step| step.contains(index)), "{search:?}: {plan:?}");
+                let few = search.flow.is_some() || search.reference.is_some();
+                assert!(few || plan.len() == 1, "{search:?}: {plan:?}");
+                let is_scan = plan[0].starts_with("SCAN") && before.is_some();
+                assert!(!is_scan, "an older page is looked up: {search:?}: {plan:?}");
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::databases::file;
-use crate::config::Database;
+use crate::config::{Database, DatabaseTls};
 use crate::store::{Backend, Ledger as _};
 
 struct Laws {
@@ -22,7 +22,8 @@ impl Laws {
         let runtime = Runtime::new().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let database = name(&directory);
-        let backend = runtime.block_on(Backend::open(&database, 10)).unwrap();
+        let backend =
+            runtime.block_on(Backend::open(&database, &DatabaseTls::default(), 10)).unwrap();
         Self { runtime, backend, reopened: reopens.then_some(database), _directory: directory }
     }
 }
@@ -32,7 +33,9 @@ impl Harness for Laws {
 
     fn open(&self) -> Backend {
         match &self.reopened {
-            Some(database) => self.wait(Backend::open(database, 10)).unwrap(),
+            Some(database) => {
+                self.wait(Backend::open(database, &DatabaseTls::default(), 10)).unwrap()
+            }
             None => self.backend.clone(),
         }
     }

@@ -8,7 +8,13 @@ use super::*;
 /// Redis expires keys by its own clock.
 fn row(subject: &str, seconds: u64) -> SessionRow {
     let expires = Timestamp::from(SystemTime::now()).unix_seconds() + seconds;
-    SessionRow { subject: subject.to_owned(), password: "p".to_owned(), expires }
+    SessionRow {
+        subject: subject.to_owned(),
+        credential: "p".to_owned(),
+        name: (seconds == 1000).then(|| "Ünter".to_owned()),
+        is_admin: seconds == 1000,
+        expires,
+    }
 }
 
 /// Returns those of `digests` that have a session.

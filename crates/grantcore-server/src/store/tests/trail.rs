@@ -27,7 +27,7 @@ async fn fill(ledger: &AnyLedger) {
 }
 
 async fn left(ledger: &AnyLedger) -> usize {
-    ledger.find(&Search::default(), usize::MAX).await.unwrap().len()
+    ledger.find(&Search::default(), None, usize::MAX).await.unwrap().len()
 }
 
 /// Drops the surplus by both ledgers at once, and returns how many events each dropped.
@@ -44,8 +44,8 @@ fn drop_by_both(
 async fn two_servers_on_one_sqlite_file_drop_a_surplus_once() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::Sqlite(file(&directory));
-    let one = Backend::open(&database, 10).await.unwrap();
-    let two = Backend::open(&database, 10).await.unwrap();
+    let one = Backend::open(&database, &DatabaseTls::default(), 10).await.unwrap();
+    let two = Backend::open(&database, &DatabaseTls::default(), 10).await.unwrap();
     fill(one.ledger()).await;
     // The file is locked until both have counted the surplus and wait to drop it.
     let other = Connection::open(file(&directory)).unwrap();
@@ -67,8 +67,8 @@ async fn two_servers_on_one_postgresql_drop_a_surplus_once() {
         return;
     };
     let Database::Postgres(address) = database else { panic!("not PostgreSQL") };
-    let one = Backend::open(database, 10).await.unwrap();
-    let two = Backend::open(database, 10).await.unwrap();
+    let one = Backend::open(database, &DatabaseTls::default(), 10).await.unwrap();
+    let two = Backend::open(database, &DatabaseTls::default(), 10).await.unwrap();
     fill(one.ledger()).await;
     let (other, connection) = tokio_postgres::connect(address.reveal(), NoTls).await.unwrap();
     tokio::spawn(connection);

@@ -37,8 +37,11 @@ async fn i46_a_full_queue_refuses_events_and_loses_none_that_it_took() {
         }
     }
     assert!((1024..4096).contains(&taken[0]) && taken[1] >= 4096, "{taken:?}");
+    assert_eq!(fixture.trail.queued(), (4096, 1024), "as the metrics report it");
+    assert_eq!(fixture.trail.dropped(), 2, "one event of each class");
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken[0] + taken[1]);
+    assert_eq!(fixture.trail.queued(), (0, 0));
     fixture.trail.keep(&attributed()).await;
     assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken[0] + taken[1] + 1);
 }

@@ -12,8 +12,8 @@
 
 mod browser;
 mod flow;
-mod random;
-mod report;
+pub mod random;
+pub mod report;
 mod service;
 mod verdict;
 
@@ -248,12 +248,12 @@ impl Flow<'_> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a number from an environment variable.
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))

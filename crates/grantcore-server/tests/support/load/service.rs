@@ -2,7 +2,6 @@
 //! each. A lost request is a value here. The flow judges the responses.
 
 use std::fs::{File, read_to_string};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use super::report::Tally;
 use crate::support::plain_client;
+use crate::support::ports::lasting_port;
 use crate::support::program::Program;
 
 /// The issuer of both processes. Requests are sent to their addresses.
@@ -78,7 +78,7 @@ impl Service {
             kills: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         };
-        let nodes = [node(free_port(0)), node(free_port(1))];
+        let nodes = [node(lasting_port()), node(lasting_port())];
         let service = Self {
             nodes,
             http: plain_client(false),
@@ -210,13 +210,4 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
     }
-}
-
-/// Returns a port below the range of outgoing connections, so that it stays free while its process
-/// is down. Within that range, a client that calls a dead process could get this port as its own
-/// and connect to itself.
-fn free_port(place: u16) -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap() * 2 + place;
-    let mut ports = (first..32_000).chain(20_000..first).step_by(2);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }

@@ -1,0 +1,116 @@
+//! One flow: who and what it connects, its state, and its steps.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use grantcore::Store as _;
+use grantcore::grant::Grant;
+
+use super::act::{Done, Shown};
+use super::log::step;
+use super::{Admin, address, client_path, failed, words};
+use crate::app::App;
+use crate::pages::{Flow, FlowHead, Page, Step, utc};
+use crate::routes::connected::{Viewer, connection, find};
+
+/// How many steps are shown: the latest.
+const STEPS_AT_ONCE: usize = 200;
+
+/// A failure of the database, in the library or in the host's own calls.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+pub(crate) async fn flow(
+    Admin(nav): Admin,
+    State(app): State<Arc<App>>,
+    Path(flow): Path<String>,
+    Query(shown): Query<Shown>,
+) -> Response {
+    let mut found = match app.trail.flow(&flow).await {
+        Ok(found) => found,
+        Err(error) => return failed(nav, &error),
+    };
+    let left_out = found.len().saturating_sub(STEPS_AT_ONCE);
+    let named = |text: fn(&crate::trail::Entry) -> Option<&String>| {
+        found.iter().rev().find_map(text).cloned()
+    };
+    let known = (named(|own| own.client.as_ref()), named(|own| own.subject.as_ref()));
+    let mut before = None;
+    let steps: Vec<Step> = found
+        .drain(left_out..)
+        .map(|entry| {
+            let at = entry.at;
+            step(entry, before.replace(at))
+        })
+        .collect();
+    let head = match head(&app, &flow, known).await {
+        Ok(head) => head,
+        Err(error) => return failed(nav, &error),
+    };
+    Page(Flow {
+        nav,
+        done: Done::of(&shown.done),
+        earlier: (left_out > 0).then(|| address("/admin/trail", &[("reference", &flow)])),
+        id: flow,
+        head,
+        steps,
+    })
+    .into_response()
+}
+
+/// Returns the head of a flow: from the records, and if there are none any more, what the steps
+/// name. Returns `None` if nothing is known of the flow.
+async fn head(
+    app: &App,
+    flow: &str,
+    known: (Option<String>, Option<String>),
+) -> Result<Option<FlowHead>, Failed> {
+    let grant = match flow.parse() {
+        Ok(id) => app.oauth.store().grant(id).await?,
+        Err(_) => None,
+    };
+    let Some(grant) = grant.map(|stored| stored.record) else {
+        let (client_id, subject) = known;
+        return Ok(client_id.or(subject.clone()).map(|_| FlowHead {
+            state: "Over: its record is gone.",
+            client: None,
+            subject,
+            ..FlowHead::default()
+        }));
+    };
+    of_grant(app, flow, &grant).await.map(Some)
+}
+
+async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Failed> {
+    let now = app.oauth.now();
+    let client_id = grant.client_id().as_str();
+    let subject = grant.subject().as_str();
+    let client = app.oauth.store().client(client_id).await?;
+    let name = client.map(|stored| words::name(&stored.record));
+    let live = find(app, subject, flow).await?;
+    let (state, is_live) = match &live {
+        Some(own) => (words::connected(own.state()), true),
+        None => words::phase(grant, app.oauth.policy(), now),
+    };
+    let entry =
+        live.as_ref().map(|own| connection(own, app.oauth.policy(), now, Viewer::Administrator));
+    Ok(FlowHead {
+        state,
+        client: Some((name, client_id.to_owned(), client_path(client_id))),
+        subject: Some(subject.to_owned()),
+        scopes: match &live {
+            Some(own) => own.scope().map(Into::into).collect(),
+            None => grant.scope().tokens().map(Into::into).collect(),
+        },
+        resources: match &live {
+            Some(own) => own.resources().map(Into::into).collect(),
+            None => grant.resources().map(Into::into).collect(),
+        },
+        created: Some(utc(grant.created())),
+        place: entry.as_ref().map(|entry| entry.place.clone()),
+        refreshed: entry.as_ref().map(|entry| entry.refreshed.clone()),
+        expires: entry.map(|entry| entry.expires),
+        disconnect: is_live
+            .then(|| address("/admin/confirm", &[("act", "disconnect-grant"), ("grant", flow)])),
+    })
+}

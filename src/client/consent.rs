@@ -1,0 +1,79 @@
+//! Whether a client's users are asked at each request. The operator decides it, and no update or
+//! document of the client changes it (I47).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Authentication, Client, ClientBuilder, ClientError, Fields, Kind, Origin};
+use crate::moment::Timestamp;
+use crate::value::redirect_uri::RegisteredRedirectUri;
+
+/// Whether the users of one client are asked at each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConsentMode {
+    /// Each request is asked, whatever the policy remembers.
+    Ask,
+    /// A consent is remembered as the policy's [`ConsentRules`](crate::policy::ConsentRules) say,
+    /// and for a client with a secret also if they remember nobody's.
+    Remember,
+    /// No request is asked. It is only for a client with a secret that the operator registered,
+    /// with `https` redirect URIs off the user's own device.
+    ///
+    /// Every user who signs in grants such a client whatever it asks for, without knowing it. It
+    /// is for the operator's own applications, whose scope is what their users expect.
+    Skip,
+}
+
+impl Client {
+    /// Returns whether the users of the client are asked, or `None` if the policy decides.
+    pub fn consent(&self) -> Option<ConsentMode> {
+        self.0.consent
+    }
+
+    /// Returns whether the client proves who it is by a secret.
+    pub(crate) fn is_confidential(&self) -> bool {
+        self.authentication() != Authentication::Public
+    }
+
+    /// Returns whether the client had its present description when the user was asked at this
+    /// time. What the operator changes counts as described all along.
+    pub(crate) fn was_described_at(&self, asked: Timestamp) -> bool {
+        self.0.described <= asked
+    }
+
+    /// Returns this client as described now, or as long as the client before if the two differ in
+    /// nothing but that.
+    pub(crate) fn described_after(self, before: &Self, now: Timestamp) -> Self {
+        let same = Self(Fields { described: before.0.described, ..self.0 });
+        if same.is_described_as(before) { same } else { Self(Fields { described: now, ..same.0 }) }
+    }
+}
+
+impl ClientBuilder {
+    /// Sets whether the users of the client are asked at each request. Default: the policy's
+    /// [`ConsentRules`](crate::policy::ConsentRules) decide.
+    ///
+    /// What is not asked is not known to the user: see [`ConsentMode`].
+    pub fn consent(mut self, mode: ConsentMode) -> Self {
+        self.consent = Some(mode);
+        self
+    }
+}
+
+impl Fields {
+    /// Refuses to skip the consent of a client that cannot prove its identity (OAuth 2.1 §7.3.1).
+    pub(super) fn check_consent(&self) -> Result<(), ClientError> {
+        let is_confidential = matches!(self.kind, Kind::Secret { .. });
+        let is_operators = matches!(self.origin, Origin::Operator { .. });
+        let flow = self.kind.code_flow();
+        let uris = flow.map_or(&[][..], |flow| flow.redirect_uris.as_slice());
+        let is_assured = uris.iter().all(RegisteredRedirectUri::is_https_host);
+        match self.consent {
+            Some(ConsentMode::Skip) if !(is_confidential && is_operators && is_assured) => {
+                Err(ClientError::ConsentSkipped)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The door between what a store loads and what a decision sees: records of another issuer do not
+//! exist (I50), and those of a former issuer are the present one's.
+
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::Loaded;
+use crate::account::RefreshDecision;
+use crate::client::Client;
+use crate::keys::{ClientKey, Keys};
+use crate::policy::{Belonging, Policy};
+use crate::record::Stored;
+
+/// Loaded records without those of other issuers. Every decision is made on it: a context is made
+/// of nothing else.
+#[derive(Debug)]
+pub(crate) struct OwnRecords<'l> {
+    records: Cow<'l, Loaded>,
+    has_foreign_client: bool,
+}
+
+impl Deref for OwnRecords<'_> {
+    type Target = Loaded;
+
+    fn deref(&self) -> &Loaded {
+        &self.records
+    }
+}
+
+impl OwnRecords<'static> {
+    /// Returns no records.
+    pub(crate) fn nothing() -> Self {
+        Self { records: Cow::Owned(Loaded::default()), has_foreign_client: false }
+    }
+}
+
+impl OwnRecords<'_> {
+    /// Returns the client that calls, as the client, and nothing else.
+    pub(crate) fn caller_only(&self) -> OwnRecords<'static> {
+        let records = Loaded { client: self.caller.clone(), ..Loaded::default() };
+        OwnRecords { records: Cow::Owned(records), has_foreign_client: false }
+    }
+
+    /// Returns whether the named client is on record and bound to another issuer.
+    pub(crate) fn has_foreign_client(&self) -> bool {
+        self.has_foreign_client
+    }
+}
+
+impl Loaded {
+    /// Returns the records without those of other issuers. `keys` are those that were loaded; they
+    /// are asked for only if a record is not of the policy's issuer.
+    ///
+    /// In the usual case it compares the issuers of two records and copies nothing.
+    pub(crate) fn own<'l, 'k>(
+        &'l self,
+        policy: &Policy,
+        keys: impl FnOnce() -> Keys<'k>,
+    ) -> OwnRecords<'l> {
+        let grant = self
+            .grant
+            .as_ref()
+            .map_or(Belonging::Own, |stored| policy.belonging(stored.record.issuer()));
+        let client = belonging_of(self.client.as_ref(), policy);
+        let caller = belonging_of(self.caller.as_ref(), policy);
+        let remembered = self
+            .remembered
+            .as_ref()
+            .map_or(Belonging::Own, |stored| policy.belonging(stored.record.issuer()));
+        if [grant, client, caller, remembered] == [Belonging::Own; 4] {
+            return OwnRecords { records: Cow::Borrowed(self), has_foreign_client: false };
+        }
+        let mut records = self.clone();
+        match grant {
+            Belonging::Own => {}
+            Belonging::Former => {
+                records.grant = records.grant.map(|stored| Stored {
+                    record: Arc::new(stored.record.relabelled(policy)),
+                    version: stored.version,
+                });
+            }
+            Belonging::Foreign => {
+                let keys = keys();
+                records.grant = None;
+                records.balance = None;
+                records.refresh_decision = RefreshDecision::default();
+                // What was loaded for the grant and not for the request goes with it.
+                if keys.client == ClientKey::Unnamed {
+                    records.client = None;
+                    records.owner = None;
+                }
+                if keys.subject.is_none() {
+                    records.account = None;
+                }
+            }
+        }
+        if remembered == Belonging::Foreign {
+            records.remembered = None;
+        }
+        if client == Belonging::Foreign {
+            records.owner = None;
+        }
+        records.client = own_client(records.client, client, policy);
+        records.caller = own_client(records.caller, caller, policy);
+        let has_foreign_client = client == Belonging::Foreign;
+        OwnRecords { records: Cow::Owned(records), has_foreign_client }
+    }
+}
+
+fn belonging_of(client: Option<&Stored<Client>>, policy: &Policy) -> Belonging {
+    let issuer = client.and_then(|stored| stored.record.issuer());
+    issuer.map_or(Belonging::Own, |issuer| policy.belonging(issuer))
+}
+
+fn own_client(
+    client: Option<Stored<Client>>,
+    belonging: Belonging,
+    policy: &Policy,
+) -> Option<Stored<Client>> {
+    match belonging {
+        Belonging::Own => client,
+        Belonging::Former => client.map(|stored| Stored {
+            record: Arc::new(stored.record.relabelled(policy)),
+            version: stored.version,
+        }),
+        Belonging::Foreign => None,
+    }
+}

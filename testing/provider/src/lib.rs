@@ -1,0 +1,397 @@
+//! An OpenID Connect provider for tests, in this process. Its user is signed in, and it redirects
+//! every request at once, unless it is to ask. [`Fault`] lists how it can misbehave.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test may fail loudly"
+)]
+
+mod keys;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{self, Form, Query};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use url::Url;
+
+pub use self::keys::Algorithm;
+use self::keys::Key;
+
+/// The client that the provider knows.
+pub const CLIENT_ID: &str = "grantcore";
+pub const CLIENT_SECRET: &str = "of-the-provider";
+/// The `sub` of the user.
+pub const ALICE: &str = "248289761001";
+
+/// A place of the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "tests name each place")]
+pub enum Place {
+    Document,
+    Keys,
+    Token,
+}
+
+/// What the provider does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "tests name each fault")]
+pub enum Fault {
+    /// The nonce of another sign-in.
+    WrongNonce,
+    NoNonce,
+    /// The audience is another client.
+    WrongAudience,
+    /// The audience is this client and another one.
+    TwoAudiences,
+    /// `iss` of the ID token is another provider.
+    WrongIssuer,
+    Expired,
+    /// The algorithm `none`, without a signature.
+    Unsigned,
+    /// Signed with the client's secret.
+    SignedWithSecret,
+    /// Signed by another key than that of its `kid`.
+    OtherKey,
+    /// Signed by a key that is not published.
+    UnknownKey,
+    NoIdToken,
+    /// `iss` of the response is another provider.
+    ResponseOfOther,
+    /// The response has no `iss`, which the document promises.
+    ResponseWithoutIssuer,
+    /// The provider refuses the request with `server_error`.
+    ServerError,
+    /// The provider refuses the client at the token endpoint.
+    RefusesClient,
+    /// The document names another issuer.
+    DocumentOfOther,
+    /// The document names no algorithm but `none` and HMAC.
+    WeakAlgorithms,
+    /// The endpoint answers 500.
+    Fails(Place),
+    /// The endpoint never answers.
+    Hangs(Place),
+    /// The response is very long.
+    IsLarge(Place),
+    /// The endpoint redirects to where the right answer is.
+    Redirects(Place),
+}
+
+/// A provider. Clones are the same one. It ends with the test.
+#[derive(Clone)]
+pub struct Provider(Arc<Inner>);
+
+struct Inner {
+    issuer: String,
+    state: Mutex<State>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct State {
+    key: Key,
+    /// The number of the key, which its `kid` has.
+    generation: usize,
+    faults: HashSet<Fault>,
+    /// Further members of ID tokens.
+    claims: Value,
+    /// Whether the provider shows a page with two links instead of a redirect.
+    asks: bool,
+    /// The parameters of the requests, by their codes.
+    requests: HashMap<String, HashMap<String, String>>,
+    codes: usize,
+    calls: HashMap<Place, usize>,
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Provider({})", self.0.issuer)
+    }
+}
+
+impl Provider {
+    /// Starts a provider whose keys are of this algorithm.
+    pub async fn start(algorithm: Algorithm) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = Self(Arc::new(Inner {
+            issuer: format!("http://{}", listener.local_addr().unwrap()),
+            state: Mutex::new(State {
+                key: Key::new(algorithm),
+                generation: 1,
+                faults: HashSet::new(),
+                claims: json!({}),
+                asks: false,
+                requests: HashMap::new(),
+                codes: 0,
+                calls: HashMap::new(),
+            }),
+            task: Mutex::default(),
+        }));
+        let app = Router::new()
+            .route("/.well-known/openid-configuration", get(document))
+            .route("/keys", get(keys))
+            .route("/authorize", get(authorize))
+            .route("/token", post(token))
+            .with_state(provider.clone());
+        let serve = async move { axum::serve(listener, app).await.unwrap() };
+        *provider.0.task.lock().unwrap() = Some(tokio::spawn(serve));
+        provider
+    }
+
+    /// Returns the issuer.
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// Ends the provider: nobody listens at its address any longer.
+    pub async fn stop(&self) {
+        let task = self.0.task.lock().unwrap().take();
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Makes the provider do this, and nothing else, wrong.
+    pub fn does(&self, fault: Fault) {
+        self.state().faults = HashSet::from([fault]);
+    }
+
+    /// Makes the provider behave.
+    pub fn behaves(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Sets further claims of the user. `sub` may be among them.
+    pub fn says(&self, claims: Value) {
+        self.state().claims = claims;
+    }
+
+    /// Shows a page with the links "Approve" and "Cancel", instead of a redirect.
+    pub fn asks(&self) {
+        self.state().asks = true;
+    }
+
+    /// Replaces the key by a new one of the same algorithm, with another `kid`.
+    pub fn rotates_its_key(&self) {
+        let mut state = self.state();
+        state.key = Key::new(state.key.algorithm());
+        state.generation += 1;
+    }
+
+    /// Returns how many requests this place has had.
+    pub fn calls(&self, place: Place) -> usize {
+        self.state().calls.get(&place).copied().unwrap_or_default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    /// Counts a request, and returns the response of a place that misbehaves.
+    async fn fault(&self, place: Place, path: &str) -> Option<Response> {
+        let faults = {
+            let mut state = self.state();
+            *state.calls.entry(place).or_default() += 1;
+            state.faults.clone()
+        };
+        if faults.contains(&Fault::Hangs(place)) {
+            std::future::pending::<()>().await;
+        }
+        if faults.contains(&Fault::Fails(place)) {
+            return Some(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        }
+        if faults.contains(&Fault::IsLarge(place)) {
+            let long = format!("{{\"x\": \"{}\"}}", "x".repeat(1024 * 1024));
+            return Some(([(header::CONTENT_TYPE, "application/json")], long).into_response());
+        }
+        if faults.contains(&Fault::Redirects(place)) {
+            self.behaves();
+            return Some(Redirect::temporary(path).into_response());
+        }
+        None
+    }
+
+    /// Returns a signed ID token for a request.
+    fn id_token(&self, request: &HashMap<String, String>) -> String {
+        let state = self.state();
+        let is = |fault| state.faults.contains(&fault);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let mut claims = json!({
+            "iss": self.issuer(), "sub": ALICE, "aud": CLIENT_ID, "iat": now, "exp": now + 300,
+            "nonce": request["nonce"],
+        });
+        let members = claims.as_object_mut().unwrap();
+        members.extend(state.claims.as_object().unwrap().clone());
+        let mut set = |name: &str, value: Value| members.insert(name.to_owned(), value);
+        if is(Fault::WrongNonce) {
+            set("nonce", "other".into());
+        }
+        if is(Fault::WrongAudience) {
+            set("aud", "other".into());
+        }
+        if is(Fault::TwoAudiences) {
+            set("aud", json!([CLIENT_ID, "other"]));
+        }
+        if is(Fault::WrongIssuer) {
+            set("iss", "https://other.example".into());
+        }
+        if is(Fault::Expired) {
+            set("exp", (now - 120).into());
+        }
+        if is(Fault::NoNonce) {
+            members.remove("nonce");
+        }
+        let mut header = json!({ "alg": state.key.algorithm().name(), "kid": state.kid() });
+        if is(Fault::Unsigned) {
+            header["alg"] = "none".into();
+        }
+        if is(Fault::SignedWithSecret) {
+            header["alg"] = "HS256".into();
+        }
+        if is(Fault::UnknownKey) {
+            header["kid"] = "unknown".into();
+        }
+        let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encoded(&header), encoded(&claims));
+        let signature = if is(Fault::Unsigned) {
+            Vec::new()
+        } else if is(Fault::SignedWithSecret) {
+            keys::hmac(CLIENT_SECRET, &signed)
+        } else if is(Fault::OtherKey) || is(Fault::UnknownKey) {
+            Key::new(Algorithm::Ed25519).sign(&signed)
+        } else {
+            state.key.sign(&signed)
+        };
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+impl State {
+    fn kid(&self) -> String {
+        format!("key-{}", self.generation)
+    }
+}
+
+async fn document(extract::State(provider): extract::State<Provider>) -> Response {
+    if let Some(fault) = provider.fault(Place::Document, "/.well-known/openid-configuration").await
+    {
+        return fault;
+    }
+    let issuer = provider.issuer();
+    let state = provider.state();
+    let is = |fault| state.faults.contains(&fault);
+    let algorithms = if is(Fault::WeakAlgorithms) {
+        json!(["none", "HS256"])
+    } else {
+        json!([state.key.algorithm().name(), "HS256", "none"])
+    };
+    Json(json!({
+        "issuer": if is(Fault::DocumentOfOther) { "https://other.example" } else { issuer },
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/keys"),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": algorithms,
+        "authorization_response_iss_parameter_supported": true,
+        "code_challenge_methods_supported": ["S256"],
+    }))
+    .into_response()
+}
+
+async fn keys(extract::State(provider): extract::State<Provider>) -> Response {
+    if let Some(fault) = provider.fault(Place::Keys, "/keys").await {
+        return fault;
+    }
+    let state = provider.state();
+    Json(json!({ "keys": [state.key.public(&state.kid())] })).into_response()
+}
+
+async fn authorize(
+    extract::State(provider): extract::State<Provider>,
+    Query(request): Query<HashMap<String, String>>,
+) -> Response {
+    assert_eq!(request["client_id"], CLIENT_ID);
+    assert_eq!(request["code_challenge_method"], "S256");
+    let mut state = provider.state();
+    let is = |fault| state.faults.contains(&fault);
+    let mut back = Url::parse(&request["redirect_uri"]).unwrap();
+    back.query_pairs_mut().append_pair("state", &request["state"]);
+    if is(Fault::ResponseOfOther) {
+        back.query_pairs_mut().append_pair("iss", "https://other.example");
+    } else if !is(Fault::ResponseWithoutIssuer) {
+        back.query_pairs_mut().append_pair("iss", provider.issuer());
+    }
+    let refused = |error| {
+        let mut back = back.clone();
+        back.query_pairs_mut().append_pair("error", error);
+        back
+    };
+    if is(Fault::ServerError) {
+        return Redirect::to(refused("server_error").as_str()).into_response();
+    }
+    let cancelled = refused("access_denied");
+    state.codes += 1;
+    let code = format!("code-{}", state.codes);
+    back.query_pairs_mut().append_pair("code", &code);
+    state.requests.insert(code, request);
+    if !state.asks {
+        return Redirect::to(back.as_str()).into_response();
+    }
+    let link = |url: &Url, text| {
+        format!("<p><a href=\"{}\">{text}</a></p>", url.as_str().replace('&', "&amp;"))
+    };
+    let links = link(&back, "Approve") + &link(&cancelled, "Cancel");
+    let page = "<!doctype html><html lang=\"en\"><title>The provider</title><h1>The provider</h1>";
+    Html(format!("{page}{links}")).into_response()
+}
+
+async fn token(
+    extract::State(provider): extract::State<Provider>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
+) -> Response {
+    if let Some(fault) = provider.fault(Place::Token, "/token").await {
+        return fault;
+    }
+    let refused = |status: StatusCode, code: &str| {
+        // A description that no log of a server may repeat.
+        let body = json!({ "error": code, "error_description": "alice@example.com" });
+        (status, Json(body)).into_response()
+    };
+    let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
+    let is_refused = provider.state().faults.contains(&Fault::RefusesClient);
+    if is_refused || headers.get(header::AUTHORIZATION).is_none_or(|own| *own != *basic) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_client");
+    }
+    let request = provider.state().requests.remove(form.get("code").map_or("", String::as_str));
+    let Some(request) = request else {
+        return refused(StatusCode::BAD_REQUEST, "invalid_grant");
+    };
+    let verifier = form.get("code_verifier").map_or("", String::as_str);
+    let is_own = keys::sha256(verifier) == request["code_challenge"]
+        && form.get("redirect_uri") == request.get("redirect_uri");
+    if !is_own {
+        return refused(StatusCode::BAD_REQUEST, "invalid_grant");
+    }
+    let mut tokens = json!({
+        "access_token": "of-the-provider", "token_type": "bearer",
+        "id_token": provider.id_token(&request),
+    });
+    if provider.state().faults.contains(&Fault::NoIdToken) {
+        tokens.as_object_mut().unwrap().remove("id_token");
+    }
+    Json(tokens).into_response()
+}

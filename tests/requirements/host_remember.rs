@@ -1,0 +1,452 @@
+//! Tests of HOST-37 to HOST-40, HOST-42 and I54: whose consent is remembered, and when.
+
+use std::time::Duration;
+
+use grantcore::client::{ConsentMode, StoredSecret};
+use grantcore::policy::{ConsentRules, Lifetimes, PolicyBuilder, Remember};
+use grantcore::request::{Login, RevokedBy, Site};
+use grantcore::value::{Digest, GrantId, SecretMethod, Subject};
+use grantcore::{
+    Account, AuthorizationStep, Choice, Client, Reason, Refusal, RequestParts, Timestamp, User,
+};
+
+use crate::support::params::Params;
+use crate::support::refused::assert_redir_to;
+use crate::support::{ALICE, Granted, MCP, Outcome, SECRET, T, World, param, policy, user, web};
+
+pub(crate) const HOUR: u64 = 3600;
+const WEB_CALLBACK: &str = "https://web.example/cb";
+
+/// A world in which alice was asked about a client, and granted it all that it asked for.
+pub(crate) struct Earlier {
+    pub(crate) world: World,
+    pub(crate) id: GrantId,
+    pub(crate) tokens: Granted,
+}
+
+/// Returns the rules that remember a consent for two hours.
+pub(crate) fn rules(remember: Remember) -> ConsentRules {
+    let time = Duration::from_secs(2 * HOUR);
+    ConsentRules::default().with_remember(remember).with_remember_for(time)
+}
+
+pub(crate) fn remembering(remember: Remember) -> PolicyBuilder {
+    policy().consent_rules(rules(remember))
+}
+
+impl Earlier {
+    /// Returns a grant of the client `web`, which has a secret.
+    pub(crate) fn new(remember: Remember) -> Self {
+        Self::with(remembering(remember))
+    }
+
+    pub(crate) fn with(policy: PolicyBuilder) -> Self {
+        Self::of(World::with(policy), Params::by_web)
+    }
+
+    /// Returns a grant of the client that `by` makes the sender of the requests.
+    pub(crate) fn of(world: World, by: fn(Params) -> Params) -> Self {
+        let code = world.code(&by(Params::authorize()));
+        let tokens = Granted::of(&world.token(&by(Params::redeem(&code))));
+        let id = world.grants()[0].record.id();
+        Self { world, id, tokens }
+    }
+
+    /// Sends the same request again, as alice with this grant.
+    pub(crate) fn again(&self) -> Result<AuthorizationStep, Refusal> {
+        self.ask(&again(), ALICE.remembering(self.id))
+    }
+
+    pub(crate) fn ask(
+        &self,
+        params: &Params,
+        user: User<'_>,
+    ) -> Result<AuthorizationStep, Refusal> {
+        ask_from(&self.world, params, user, Site::NotSaid)
+    }
+}
+
+/// Returns the request of the client `web`.
+pub(crate) fn again() -> Params {
+    Params::authorize().by_web()
+}
+
+pub(crate) fn ask_from(
+    world: &World,
+    params: &Params,
+    user: User<'_>,
+    site: Site,
+) -> Result<AuthorizationStep, Refusal> {
+    let query = params.encode();
+    let request =
+        RequestParts { method: "GET", query: query.as_bytes(), site, ..RequestParts::default() };
+    world.server.authorize(&request, Some(user)).outcome()
+}
+
+/// Returns the code of an answer without a page.
+#[track_caller]
+pub(crate) fn silent(step: Result<AuthorizationStep, Refusal>) -> String {
+    match step {
+        Ok(AuthorizationStep::Done(redirect)) => {
+            param(&redirect.into_location(), "code").expect("a code")
+        }
+        other => panic!("not answered without a page: {other:?}"),
+    }
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "the answer of a call, at its end")]
+pub(crate) fn assert_asked(step: Result<AuthorizationStep, Refusal>) {
+    assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
+}
+
+#[test]
+fn host_37_every_request_is_asked_by_default() {
+    let earlier = Earlier::with(policy());
+    assert_asked(earlier.again());
+    let world = World::new();
+    world.tokens();
+    let id = world.grants()[0].record.id();
+    assert_asked(world.authorize_as(&Params::authorize(), Some(ALICE.remembering(id))));
+}
+
+/// A change after which the earlier consent does not suffice.
+type Deviation = (&'static str, fn(&Earlier));
+
+/// What the world does, with the request and the user of the next request unchanged.
+const DEVIATIONS: &[Deviation] = &[
+    ("revoked by its user", |earlier| {
+        earlier.world.server.revoke_connection("alice", earlier.id).unwrap();
+    }),
+    ("revoked by an administrator", |earlier| {
+        let by = RevokedBy::Administrator("test");
+        drop(earlier.world.server.revoke_grant(earlier.id, by));
+    }),
+    ("replayed", |earlier| {
+        let refresh = Params::refresh(earlier.tokens.refresh()).by_web();
+        drop([earlier.world.token(&refresh), earlier.world.token(&refresh)]);
+    }),
+    ("asked too long ago", |earlier| earlier.world.at(2 * HOUR)),
+    ("the client's grants are ended", |earlier| earlier.world.put(web().with_grants_ended())),
+    ("the account's grants are ended", |earlier| {
+        let account = Account { suspended: false, epoch: 1 };
+        earlier.world.store.inner.put_account(Subject::new("alice"), account);
+    }),
+    ("the client is always asked", |earlier| {
+        earlier.world.put(web().edit().consent(ConsentMode::Ask).build().unwrap());
+    }),
+    ("the client lost its secret", |earlier| {
+        let public = Client::public("web").redirect_uri(WEB_CALLBACK).build().unwrap();
+        earlier.world.put(public);
+    }),
+];
+
+#[test]
+fn host_38_a_covered_request_is_answered_without_a_page() {
+    for remember in [Remember::Confidential, Remember::HttpsRedirect] {
+        let earlier = Earlier::new(remember);
+        earlier.world.at(2 * HOUR - 1);
+        let code = silent(earlier.again());
+        let granted = Granted::of(&earlier.world.token(&Params::redeem(&code).by_web()));
+        assert_eq!(granted.scope, "read write");
+        assert!(earlier.world.works(&granted.access));
+    }
+    // The mode of the client suffices. So does a part of what was granted, `prompt=none`, and every
+    // prompt that is answered.
+    let earlier = Earlier::with(remembering(Remember::Never));
+    assert_asked(earlier.again());
+    earlier.world.put(web().edit().consent(ConsentMode::Remember).build().unwrap());
+    silent(earlier.again());
+    let user = ALICE.remembering(earlier.id);
+    let granted = earlier.world.token(
+        &Params::redeem(&silent(earlier.ask(&again().set("scope", "write"), user))).by_web(),
+    );
+    assert_eq!(Granted::of(&granted).scope, "write");
+    silent(earlier.ask(&again().set("prompt", "none"), user));
+    let login = Login::at(Timestamp::from_unix_seconds(T));
+    silent(earlier.ask(&again().set("max_age", "60"), user.with_login(login)));
+    let params = again().set("prompt", "login");
+    let Ok(AuthorizationStep::NeedsLogin(page)) = earlier.ask(&params, user) else {
+        panic!("no login")
+    };
+    silent(earlier.ask(&params, user.signed_in_for(page.request())));
+}
+
+#[test]
+fn host_38_what_the_world_changed_is_asked() {
+    for (name, happen) in DEVIATIONS {
+        let earlier = Earlier::new(Remember::Confidential);
+        happen(&earlier);
+        let step = earlier.again();
+        assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{name}: {step:?}");
+        let silently = again().set("prompt", "none");
+        let refusal = earlier.ask(&silently, ALICE.remembering(earlier.id)).unwrap_err();
+        let consent_required = Reason::ConsentRequired;
+        let state = Some("xyz");
+        assert_redir_to(
+            &earlier.world,
+            &refusal,
+            WEB_CALLBACK,
+            state,
+            "consent_required",
+            consent_required,
+        );
+    }
+}
+
+/// The earlier grant has ended by itself.
+#[test]
+fn host_38_an_expired_grant_is_not_remembered() {
+    let hour = Duration::from_secs(HOUR);
+    let lifetimes = Lifetimes::default().with_access(hour);
+    for lifetimes in
+        [lifetimes.with_refresh_idle(hour), lifetimes.with_refresh_absolute(Some(hour))]
+    {
+        let earlier = Earlier::with(remembering(Remember::Confidential).lifetimes(lifetimes));
+        earlier.world.at(HOUR - 1);
+        silent(earlier.again());
+        earlier.world.at(HOUR);
+        assert_asked(earlier.again());
+    }
+    // A code that nobody has redeemed is no grant yet.
+    let world = World::with(remembering(Remember::Confidential));
+    world.code(&again());
+    let id = world.grants()[0].record.id();
+    assert_asked(ask_from(&world, &again(), ALICE.remembering(id), Site::None));
+}
+
+#[test]
+fn host_38_more_than_was_granted_is_asked() {
+    let files = "https://files.example";
+    let earlier = Earlier::of(
+        World::with(
+            remembering(Remember::Confidential).resource(files, "read").default_resource(MCP),
+        ),
+        Params::by_web,
+    );
+    let user = ALICE.remembering(earlier.id);
+    silent(earlier.ask(&again(), user));
+    assert_asked(earlier.ask(&again().set("scope", "read admin"), user));
+    assert_asked(earlier.ask(&again().and("resource", files), user));
+    assert_asked(earlier.ask(&again().and("resource", MCP).and("resource", files), user));
+    // Another of the client's own redirect URIs.
+    let other = "https://web.example/other";
+    earlier.world.put(web().edit().redirect_uri(other).build().unwrap());
+    assert_asked(earlier.ask(&again().set("redirect_uri", other), user));
+    silent(earlier.ask(&again(), user));
+    // The account stands badly.
+    earlier.world.store.suspend("alice", true);
+    assert_eq!(earlier.ask(&again(), user).unwrap_err().reason(), Reason::AccountSuspended);
+}
+
+#[test]
+fn host_38_a_client_that_described_itself_anew_is_asked() {
+    use crate::support::clients::{ask, metadata, with};
+    use grantcore::policy::RegistrationRules;
+    let open = remembering(Remember::Confidential).registration(RegistrationRules::default());
+    let world = World::with(open);
+    let secret = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
+    let own = world.own(&secret);
+    world.tokens_by(&own);
+    let id = world.grants()[0].record.id();
+    let again = || ask_from(&world, &ask(&own.id), ALICE.remembering(id), Site::NotSaid);
+    silent(again());
+    world.at(60);
+    // An update that changes nothing describes nothing anew.
+    world.updated(&own, secret.clone());
+    silent(again());
+    world.updated(&own, with(secret, "client_name", "Your Bank"));
+    assert_asked(again());
+}
+
+#[test]
+fn host_39_only_an_assured_client_is_remembered() {
+    let secret = || StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    for (uri, is_remembered) in [
+        ("https://web.example/cb", true),
+        ("https://localhost/cb", false),
+        ("https://127.0.0.1/cb", false),
+        ("https://[::1]/cb", false),
+        ("http://127.0.0.1:4711/cb", false),
+        ("com.example.web:/cb", false),
+    ] {
+        let world = World::with(remembering(Remember::Confidential));
+        let own = Client::confidential("web", SecretMethod::Post, secret()).redirect_uri(uri);
+        world.put(own.build().unwrap());
+        let params = again().set("redirect_uri", uri);
+        let code = world.code(&params);
+        Granted::of(&world.token(&Params::redeem(&code).by_web().set("redirect_uri", uri)));
+        let id = world.grants()[0].record.id();
+        let step = ask_from(&world, &params, ALICE.remembering(id), Site::SameOrigin);
+        assert_eq!(matches!(step, Ok(AuthorizationStep::Done(_))), is_remembered, "{uri}");
+        if !is_remembered {
+            assert_asked(step);
+        }
+    }
+}
+
+const SITES: [Site; 5] =
+    [Site::NotSaid, Site::SameOrigin, Site::SameSite, Site::CrossSite, Site::None];
+
+#[test]
+fn host_40_a_public_client_is_remembered_if_no_other_site_sent_the_browser() {
+    let earlier = Earlier::of(World::with(remembering(Remember::HttpsRedirect)), |params| params);
+    let user = ALICE.remembering(earlier.id);
+    for site in SITES {
+        let step = ask_from(&earlier.world, &Params::authorize(), user, site);
+        match site {
+            Site::SameOrigin | Site::None => drop(silent(step)),
+            Site::NotSaid | Site::SameSite | Site::CrossSite => assert_asked(step),
+        }
+    }
+    // After a login the browser comes from the login page, whoever began.
+    let params = Params::authorize().set("prompt", "login");
+    let step = ask_from(&earlier.world, &params, user, Site::CrossSite);
+    let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
+    let user = user.signed_in_for(page.request());
+    assert_asked(ask_from(&earlier.world, &params, user, Site::SameOrigin));
+    // The header is read once.
+    let site = |values: &[&'static str]| values.iter().map(|value| value.as_bytes()).collect();
+    for (values, expected) in [
+        (&[][..], Site::NotSaid),
+        (&["none"], Site::None),
+        (&["same-origin"], Site::SameOrigin),
+        (&["same-site"], Site::SameSite),
+        (&["cross-site"], Site::CrossSite),
+        (&["None"], Site::NotSaid),
+        (&["none", "none"], Site::NotSaid),
+        (&["same-origin", "cross-site"], Site::NotSaid),
+    ] {
+        let own: Site = site(values);
+        assert_eq!(own, expected, "{values:?}");
+    }
+}
+
+#[test]
+fn host_42_a_named_grant_is_a_hint() {
+    let earlier = Earlier::new(Remember::Confidential);
+    let world = &earlier.world;
+    let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    let other = Client::confidential("other", SecretMethod::Post, secret);
+    world.put(other.redirect_uri("https://web.example/cb").build().unwrap());
+    let bob = user("bob", b"bob's browser");
+    let nobody = GrantId::from_bytes([9; 16]);
+    let plain = |user: User<'_>, params: &Params| {
+        let step = earlier.ask(params, user);
+        assert_asked(step);
+        let event = world.events().pop().unwrap();
+        (event.kind, event.note, event.detail, event.reason)
+    };
+    for (user, params) in [(bob, again()), (ALICE, again().set("client_id", "other"))] {
+        let without = plain(user, &params);
+        // Another user's or client's grant and none at all look the same.
+        assert_eq!(plain(user.remembering(earlier.id), &params), without);
+        assert_eq!(plain(user.remembering(nobody), &params), without);
+    }
+    assert_eq!(plain(ALICE.remembering(nobody), &again()), plain(ALICE, &again()),);
+    // The list of connections names the grant whose page the user saw last.
+    let connections = world.server.connections("alice", None, 10).unwrap();
+    assert_eq!(connections.asked("web"), Some(earlier.id));
+    assert_eq!(connections.asked("app"), None);
+}
+
+/// A code goes out without a page only if every condition holds, whatever else deviates.
+#[test]
+fn i54_two_deviations_do_not_make_a_consent() {
+    for (position, (first, happen)) in DEVIATIONS.iter().enumerate() {
+        for (second, also) in &DEVIATIONS[position + 1..] {
+            let earlier = Earlier::new(Remember::HttpsRedirect);
+            happen(&earlier);
+            also(&earlier);
+            for params in [again(), again().set("prompt", "none")] {
+                let step = earlier.ask(&params, ALICE.remembering(earlier.id));
+                let is_page = matches!(step, Ok(AuthorizationStep::NeedsConsent(_)));
+                let is_refused =
+                    step.is_err_and(|refusal| refusal.reason() == Reason::ConsentRequired);
+                let is_silent = params.0.iter().any(|(name, _)| name == "prompt");
+                assert_eq!((is_page, is_refused), (!is_silent, is_silent), "{first}, {second}");
+            }
+        }
+    }
+}
+
+/// Doorkeeper CVE-2023-34246 and go-gitea/gitea#30836: public clients were approved from history.
+#[test]
+fn cve_2023_34246_no_setting_remembers_a_public_client_on_the_users_own_device() {
+    for remember in [Remember::Never, Remember::Confidential, Remember::HttpsRedirect] {
+        for uri in ["https://app.example/cb", "http://127.0.0.1:4711/cb", "com.example.app:/cb"] {
+            for mode in [None, Some(ConsentMode::Ask), Some(ConsentMode::Remember)] {
+                let world = World::with(remembering(remember));
+                let mut own = Client::public("app").redirect_uri(uri);
+                if let Some(mode) = mode {
+                    own = own.consent(mode);
+                }
+                world.put(own.build().unwrap());
+                let params = Params::authorize().set("redirect_uri", uri);
+                let code = world.code(&params);
+                Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", uri)));
+                let user = ALICE.remembering(world.grants()[0].record.id());
+                let may_be_silent = remember == Remember::HttpsRedirect
+                    && uri.starts_with("https")
+                    && mode != Some(ConsentMode::Ask);
+                for site in SITES {
+                    let step = ask_from(&world, &params, user, site);
+                    let is_own = matches!(site, Site::SameOrigin | Site::None);
+                    if may_be_silent && is_own {
+                        silent(step);
+                    } else {
+                        assert_asked(step);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// PrefectHQ/fastmcp#3960: a hostile server between client and this one rode on a consent for a
+/// `client_id` that all servers share.
+#[test]
+fn ghsa_6x8h_498w_gv8c_a_shared_client_id_is_asked_when_another_site_began() {
+    use crate::support::clients::ask;
+    use grantcore::policy::DocumentRules;
+    use serde_json::json;
+    let id = "https://editor.example/client.json";
+    let uri = "https://editor.example/cb";
+    for remember in [Remember::Confidential, Remember::HttpsRedirect] {
+        let world = World::with(remembering(remember).client_documents(DocumentRules::default()));
+        let document = json!({ "client_id": id, "client_name": "Editor", "redirect_uris": [uri] });
+        let params = ask(id).set("redirect_uri", uri);
+        let page = world.page_with(&params, &document);
+        let location = world.decide(&page.ticket(), Choice::Allow).unwrap().into_location();
+        let code = param(&location, "code").unwrap();
+        let redeem = Params::redeem(&code).set("client_id", id).set("redirect_uri", uri);
+        Granted::of(&world.token(&redeem));
+        let user = ALICE.remembering(world.grants()[0].record.id());
+        for site in [Site::CrossSite, Site::SameSite, Site::NotSaid] {
+            assert_asked(ask_from(&world, &params, user, site));
+        }
+        let from_here = ask_from(&world, &params, user, Site::None);
+        assert_eq!(
+            matches!(from_here, Ok(AuthorizationStep::Done(_))),
+            remember == Remember::HttpsRedirect
+        );
+    }
+}
+
+/// cloudflare/ai#51 and PrefectHQ/fastmcp#2056: one consent counted for all clients behind a proxy.
+#[test]
+fn fastmcp_2056_a_consent_for_one_client_is_none_for_another() {
+    for remember in [Remember::Confidential, Remember::HttpsRedirect] {
+        let earlier = Earlier::new(remember);
+        let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+        let other = Client::confidential("other", SecretMethod::Post, secret)
+            .redirect_uri(WEB_CALLBACK)
+            .build()
+            .unwrap();
+        earlier.world.put(other);
+        let params = again().set("client_id", "other");
+        let user = ALICE.remembering(earlier.id);
+        assert_asked(ask_from(&earlier.world, &params, user, Site::SameOrigin));
+        silent(earlier.again());
+    }
+}
