@@ -31,7 +31,7 @@ fn operations(criterion: &mut Criterion) {
                     measured.calls(usize::try_from(now).unwrap_or(usize::MAX), &mut |run| {
                         let start = thread_time();
                         run();
-                        time += thread_time() - start;
+                        time += thread_time().saturating_sub(start);
                     });
                     left -= now;
                 }

@@ -144,8 +144,8 @@ impl Floor {
         let record = &self.grants[&id];
         assert!(record.family == sha256(family) && record.current == sha256(current));
         let salt: [u8; 16] = part(entropy, 16);
-        let next = successor(b"refresh", current, &salt);
-        let access = successor(b"access.", current, &salt);
+        let next = successor(*b"refresh", current, &salt);
+        let access = successor(*b"access.", current, &salt);
         let mut tokens = Vec::with_capacity(record.access.len() + 1);
         tokens.extend_from_slice(&record.access);
         tokens.push(Access { digest: sha256(&access), times: [1; 2], subsets: [0; 2] });
@@ -202,7 +202,7 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-fn successor(label: &[u8; 7], secret: &Digest, salt: &[u8; 16]) -> Digest {
+fn successor(label: [u8; 7], secret: &Digest, salt: &[u8; 16]) -> Digest {
     Sha256::new().chain_update(label).chain_update(secret).chain_update(salt).finalize().into()
 }
 

@@ -14,11 +14,14 @@ pub const LIVE: usize = 1000;
 /// Runs prepared calls. It is called once for each time that it is passed on.
 pub type Run<'a> = &'a mut dyn FnMut();
 
+/// Prepares this many calls, and passes on what runs them.
+type Calls = dyn FnMut(usize, &mut dyn FnMut(Run<'_>));
+
 /// One step of one implementation.
 pub struct Measured {
     pub step: &'static str,
     pub who: &'static str,
-    calls: Box<dyn FnMut(usize, &mut dyn FnMut(Run<'_>))>,
+    calls: Box<Calls>,
 }
 
 impl Measured {
@@ -59,7 +62,7 @@ pub fn ours() -> Vec<Measured> {
         "ours",
         || (bench.authorization(leak(bench.authorize_form())), two(bench)),
         |(request, entropy)| {
-            drop(black_box(bench.run_authorization_and_approval(&request, entropy)))
+            drop(black_box(bench.run_authorization_and_approval(&request, entropy)));
         },
         tidy,
     );

@@ -6,6 +6,7 @@
 //! The two take turns, so that what else the machine does disturbs both alike.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -71,7 +72,7 @@ async fn sqlite(concurrent: usize) {
         assert_eq!(update.execute(row).unwrap(), 1);
     };
     // One connection writes at a time, so that more tasks make the bare update no faster.
-    compare("SQLite", concurrent, &ours, &vec![update]).await;
+    compare("SQLite", concurrent, &ours, &[update]).await;
 }
 
 async fn postgres(concurrent: usize) {
