@@ -97,7 +97,7 @@ fn assert_holds(invariant: &str) {
 
 /// One test for each invariant, named after it.
 macro_rules! hold {
-    ($($test:ident $invariant:literal)*) => {
+    ($(fn $test:ident: $invariant:literal;)*) => {
         $(#[test]
         fn $test() {
             assert_holds($invariant);
@@ -106,23 +106,23 @@ macro_rules! hold {
 }
 
 hold! {
-    i3_a_consent_reaches_one_of_code_and_denied "I3"
-    i6_one_token_pair_for_one_code "I6"
-    i8_a_second_redemption_revokes "I8"
-    i9_an_invalid_attempt_changes_nothing "I9"
-    i10_one_refresh_token_can_advance_the_grant "I10"
-    i11_one_successor_for_each_generation "I11"
-    i12_a_replayed_refresh_token_revokes "I12"
-    i13_the_window_is_bounded "I13"
-    i14_an_honest_user_is_never_logged_out "I14"
-    i17_an_own_commit_is_no_replay "I17"
-    i18_nothing_leaves_revoked_denied_expired "I18"
-    i19_a_check_after_a_revocation_says_inactive "I19"
-    i20_tokens_that_leave_after_a_revocation_are_dead "I20"
-    i52_what_is_left_never_grows "I52"
-    i53_the_host_decides_only_what_would_be_answered "I53"
-    i54_a_code_without_a_page_needs_a_living_consent "I54"
-    i55_a_code_without_a_page_dies_with_its_memory "I55"
+    fn i3_a_consent_reaches_one_of_code_and_denied: "I3";
+    fn i6_one_token_pair_for_one_code: "I6";
+    fn i8_a_second_redemption_revokes: "I8";
+    fn i9_an_invalid_attempt_changes_nothing: "I9";
+    fn i10_one_refresh_token_can_advance_the_grant: "I10";
+    fn i11_one_successor_for_each_generation: "I11";
+    fn i12_a_replayed_refresh_token_revokes: "I12";
+    fn i13_the_window_is_bounded: "I13";
+    fn i14_an_honest_user_is_never_logged_out: "I14";
+    fn i17_an_own_commit_is_no_replay: "I17";
+    fn i18_nothing_leaves_revoked_denied_expired: "I18";
+    fn i19_a_check_after_a_revocation_says_inactive: "I19";
+    fn i20_tokens_that_leave_after_a_revocation_are_dead: "I20";
+    fn i52_what_is_left_never_grows: "I52";
+    fn i53_the_host_decides_only_what_would_be_answered: "I53";
+    fn i54_a_code_without_a_page_needs_a_living_consent: "I54";
+    fn i55_a_code_without_a_page_dies_with_its_memory: "I55";
 }
 
 /// An exploration that reaches fewer states proves less.

@@ -198,7 +198,7 @@ fn overrides() -> impl Strategy<Value = LifetimeOverrides> {
 }
 
 #[test]
-fn clientpolicy_03_i59_effective_lifetimes_are_in_order_and_never_above_the_policy() {
+fn i59_effective_lifetimes_are_in_order_and_never_above_the_policy() {
     let policies = (lifetime(), lifetime(), prop::option::of(lifetime()), 0_u64..5000);
     let values = (policies, overrides(), overrides(), any::<bool>(), any::<bool>());
     check(&values, |((access, idle, absolute, window), class, own, extends, is_operators)| {

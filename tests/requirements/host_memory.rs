@@ -1,4 +1,4 @@
-//! Tests of HOST-26, HOST-41, HOST-43, HOST-44 and I55: the answer without a page, and what memory
+//! Tests of HOST-26, HOST-41, HOST-43, HOST-44, HOST-46 and I55: the answer without a page, and what memory
 //! refers to.
 
 use std::collections::BTreeMap;
@@ -354,4 +354,18 @@ fn host_41_a_silent_grant_does_not_supersede_what_it_remembers() {
     assert!(earlier.world.works(&earlier.tokens.access));
     // So the next request is answered as well.
     silent(earlier.again());
+}
+
+/// Anybody can have made the code that a user types for a device, so each needs a page of its own.
+#[test]
+fn host_46_no_setting_answers_a_device_flow() {
+    for world in [skipping(), Earlier::new(Remember::Confidential).world] {
+        let commits = world.store.commits();
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
+        let params = Params::redeem("x").by_web().set("grant_type", device).set("device_code", "x");
+        world.refused(&params, 400, "unsupported_grant_type", Reason::GrantTypeUnsupported);
+        assert_eq!(world.store.commits(), commits);
+        let metadata = world.server.policy().server_metadata();
+        assert!(!metadata.body.contains("device_"), "{}", metadata.body);
+    }
 }

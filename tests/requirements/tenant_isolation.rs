@@ -206,7 +206,7 @@ fn seen(world: &World, operation: Operation, credential: &str) -> String {
 }
 
 #[test]
-fn tenant_13_i50_nothing_of_one_issuer_has_an_effect_at_another() {
+fn i50_nothing_of_one_issuer_has_an_effect_at_another() {
     let made = made();
     let credentials = made.credentials();
     let values = (0..OPERATIONS.len(), 0..credentials.len(), 2_u64..1000);

@@ -70,7 +70,7 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn tenant_05_i60_a_token_of_one_tenant_is_good_at_no_other() {
+fn i60_a_token_of_one_tenant_is_good_at_no_other() {
     let audiences = [Audience::Exact, Audience::Canonical, Audience::PathPrefix];
     let worlds = audiences.map(|audience| {
         // The identifiers above and below the tenants could cover them as prefixes.

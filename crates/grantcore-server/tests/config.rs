@@ -19,10 +19,10 @@ use support::commands::{
     PROGRAM, authenticates, connect, files, introspect, private, ran, refresh, run, run_with,
     settings, start, with_file,
 };
+use support::deploy::blocks;
 use support::plain_client;
 use support::program::Program;
 
-const DEPLOY: &str = include_str!("../../../docs/deploy.md");
 const EXAMPLE: &str = include_str!("../config.example.toml");
 /// A secret of a client.
 const SECRET: &str = "kGvYw0mbnZ5yH3s2uQ7fXw";
@@ -281,16 +281,6 @@ async fn health_and_readiness_are_answered_and_not_logged() {
     let log = fs::read_to_string(path.join("log")).unwrap();
     assert!(log.contains("path=\"/auth/\"") && !log.contains("healthz"), "{log}");
     assert!(!log.contains("readyz"), "{log}");
-}
-
-/// Returns the blocks of a section of docs/deploy.md that are in this language.
-fn blocks(section: &str, language: &str) -> Vec<String> {
-    let start = format!("\n## {section}\n");
-    let text = DEPLOY.split_once(start.as_str()).unwrap().1;
-    let text = text.split("\n## ").next().unwrap();
-    let fence = format!("\n```{language}\n");
-    let blocks = text.split(fence.as_str()).skip(1);
-    blocks.map(|rest| format!("{}\n", rest.split("\n```").next().unwrap())).collect()
 }
 
 /// Follows the section "Configuration" of docs/deploy.md: its file, and each of its commands.

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::support::nginx::{self, Nginx};
 use super::support::{
-    Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, install_crypto_provider,
-    param,
+    Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, deploy,
+    install_crypto_provider, mcp_upstream, param,
 };
 use super::{free_port, header};
 
@@ -107,11 +107,12 @@ fn certify(directory: &TempDir) -> Certificate {
     Certificate::from_pem(own.as_bytes()).unwrap()
 }
 
-/// Runs the whole flow with discovery, from a refused call to a refreshed token.
-async fn whole_flow(proxied: &Proxied) {
+/// Runs the whole flow at the resource of this path, with discovery, from a refused call to a
+/// refreshed token.
+async fn whole_flow(proxied: &Proxied, path: &str) {
     let http = proxied.http();
     let issuer = proxied.issuer();
-    let resource = format!("{issuer}/mcp");
+    let resource = format!("{issuer}{path}");
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {},
         "clientInfo": {"name": "test", "version": "1"}}});
@@ -182,7 +183,7 @@ async fn f05_the_whole_flow_behind_nginx_with_its_default_settings() {
         [HOST, "", "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme;"]
     {
         let Some(proxied) = Proxied::start("", location, None, &[]).await else { return };
-        whole_flow(&proxied).await;
+        whole_flow(&proxied, "/mcp").await;
         let page = proxied.http().get(format!("{}/login", proxied.issuer()));
         let page = page.header("accept", "text/html").send().await.unwrap();
         assert_eq!(page.status(), 200, "the login page is opened by https: {location}");
@@ -195,7 +196,7 @@ async fn f05_the_whole_flow_behind_nginx_with_its_default_settings() {
 #[tokio::test]
 async fn f21_the_whole_flow_behind_nginx_under_a_path() {
     let Some(proxied) = Proxied::start("/auth", HOST, None, &[]).await else { return };
-    whole_flow(&proxied).await;
+    whole_flow(&proxied, "/mcp").await;
     let login = proxied.http().get(format!("{}/login", proxied.issuer())).send().await.unwrap();
     let cookie = header(&login, "set-cookie");
     let is_under = cookie.split("; ").any(|part| part == "Path=/auth");
@@ -216,7 +217,7 @@ async fn f08_a_named_upstream_is_served_once_its_name_is_allowed() {
 
     let allowed = ["--allowed-hosts", "grantcore_backend"];
     let Some(proxied) = Proxied::start("", "", upstream, &allowed).await else { return };
-    whole_flow(&proxied).await;
+    whole_flow(&proxied, "/mcp").await;
     proxied.stop().await;
 }
 
@@ -301,5 +302,25 @@ async fn f05_a_long_state_passes_nginx_signed_out_and_in() {
             assert_eq!(param(&target, "code").is_some(), decision == "allow", "{turn} {length}");
         }
     }
+    proxied.stop().await;
+}
+
+/// Follows docs/deploy.md: an MCP server without OAuth gets it, with the page's settings and nginx.
+#[tokio::test]
+async fn an_mcp_server_is_protected_as_the_page_says() {
+    let section = "From nothing to a protected MCP server";
+    let [settings] = <[String; 1]>::try_from(deploy::blocks(section, "toml")).unwrap();
+    let [nginx] = <[String; 1]>::try_from(deploy::blocks(section, "nginx")).unwrap();
+    let (_, location) = nginx.split_once("proxy_pass http://127.0.0.1:8080;").unwrap();
+    let (location, _) = location.split_once('}').unwrap();
+    let upstream = mcp_upstream::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("grantcore.toml");
+    let settings = settings.replace("127.0.0.1:3000", &upstream.to_string());
+    std::fs::write(&file, settings).unwrap();
+
+    let more = ["--config", file.to_str().unwrap()];
+    let Some(proxied) = Proxied::start("", location, None, &more).await else { return };
+    whole_flow(&proxied, "/notes").await;
     proxied.stop().await;
 }

@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod cases;
 pub mod commands;
+pub mod deploy;
 pub mod mcp_upstream;
 pub mod nginx;
 pub mod ports;
