@@ -9,7 +9,7 @@ pub fn settings(ports: [u16; 2], replicas: [u16; 2]) -> String {
         format!(
             "listen 127.0.0.1:{port};
              location / {{ proxy_pass http://replicas; }}
-             location ~ ^/(login|oauth/(authorize|continue|switch))$ {{
+             location ~ ^/(login(/.*)?|oauth/(authorize|continue|switch))$ {{
                proxy_pass http://sign_in;
              }}"
         )
