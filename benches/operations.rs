@@ -1,5 +1,5 @@
-//! Processor time of each step: the floor of the design, and ours, with grants in memory and commits
-//! that are kept. `testing/peers` measures other authorization servers beside them, and `just
+//! Processor time of each step: the floor of the design, and ours, with grants in memory and
+//! commits that are kept. `testing/peers` measures other authorization servers beside them, and `just
 //! counts` counts instructions and allocations.
 //!
 //! `cargo bench --bench operations`

@@ -1,6 +1,6 @@
 //! Measures the processor time of one request over HTTP: the program as shipped, with its log and
-//! its audit log, beside a bare axum handler that returns as many bytes. 16 connections on loopback;
-//! only the server's process is counted.
+//! its audit log, beside a bare axum handler that returns as many bytes. 16 connections on
+//! loopback; only the server's process is counted.
 //! `cargo bench -p grantcore-server --bench http`.
 #![allow(
     clippy::unwrap_used,

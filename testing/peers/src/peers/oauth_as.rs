@@ -1,5 +1,5 @@
-//! `oauth-as`. Its check is `introspect`, the form for hosts: it looks the token up by its text, and
-//! looks at its expiry. The host compares the scope.
+//! `oauth-as`. Its check is `introspect`, the form for hosts: it looks the token up by its text,
+//! and looks at its expiry. The host compares the scope.
 
 use std::future::Future;
 use std::hint::black_box;
