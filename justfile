@@ -129,10 +129,22 @@ quickstart:
 server:
     .ci/server
 
-# Allocations of each operation.
+# Instructions and allocations of each step, compared with benches/counts.toml: --bless writes it anew, --peers prints other servers,
+# --profile lists functions.
 [group('tests')]
-counts:
-    cargo bench -p grantcore --bench counts --locked
+counts *options:
+    .ci/counts {{ options }}
+
+# The time of each step beside the floor of its design and beside other servers, and how it grows. Minutes; for docs/performance.md.
+[group('tests')]
+speed:
+    cargo run --release --locked --manifest-path testing/peers/Cargo.toml --target-dir {{ target }}/peers --bin times
+    cargo run --release --locked --manifest-path testing/peers/Cargo.toml --target-dir {{ target }}/peers --bin growth
+
+# Refreshes per second of each store beside its bare database. Minutes; for docs/performance.md.
+[group('tests')]
+durable:
+    cargo bench -p grantcore-cross-store --bench durable --locked
 
 # Writes generated files anew: docs/troubleshooting.md, and the golden records until the first release.
 [group('writing')]

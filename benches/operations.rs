@@ -1,59 +1,49 @@
-//! Time of each operation, from a parsed request to the text of its response, entropy handed in,
-//! grants in memory. Commits are acknowledged but not kept, so that one request can be run again
-//! and again; `counts` keeps them.
+//! Processor time of each step: the floor of the design, and ours, with grants in memory and commits
+//! that are kept. `testing/peers` measures other authorization servers beside them, and `just
+//! counts` counts instructions and allocations.
 //!
 //! `cargo bench --bench operations`
 
 mod support;
 
-use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use support::Bench;
+use criterion::{Criterion, criterion_group, criterion_main};
+use rustix::time::{ClockId, clock_gettime};
+use support::steps;
+
+/// How many calls are prepared, and then measured in one go.
+const CALLS: u64 = 250;
 
 fn operations(criterion: &mut Criterion) {
-    let bench = Bench::new();
-    let (authorize, redeem, (refresh, header)) =
-        (Bench::authorize_form(), bench.redeem_form(), bench.refresh_form());
-    let authorization = bench.authorization(&authorize);
-    let redemption = bench.token(&redeem);
-    let refreshing = bench.token(&refresh);
-    let check = bench.check(&header);
-    let registration = bench.registration(&Bench::register_form());
-    bench.frozen.store(true, std::sync::atomic::Ordering::Relaxed);
-    let entropy = || bench.entropy();
-    let size = BatchSize::SmallInput;
-    criterion.bench_function("authorize", |timer| {
-        timer.iter_batched(
-            entropy,
-            |entropy| black_box(bench.run_authorization(&authorization, entropy)),
-            size,
-        );
-    });
-    criterion.bench_function("redeem", |timer| {
-        timer.iter_batched(
-            entropy,
-            |entropy| black_box(bench.run_token(&redemption, entropy)),
-            size,
-        );
-    });
-    criterion.bench_function("refresh", |timer| {
-        timer.iter_batched(
-            entropy,
-            |entropy| black_box(bench.run_token(&refreshing, entropy)),
-            size,
-        );
-    });
-    criterion.bench_function("check", |timer| {
-        timer.iter_batched(entropy, |entropy| black_box(bench.run_check(&check, entropy)), size);
-    });
-    criterion.bench_function("register", |timer| {
-        timer.iter_batched(
-            entropy,
-            |entropy| black_box(bench.run_registration(&registration, entropy)),
-            size,
-        );
-    });
+    let mut all = steps::floor();
+    all.extend(steps::ours());
+    all.extend(steps::ours_from_bytes());
+    all.extend(steps::ours_with_system_entropy());
+    for mut measured in all {
+        let name = format!("{}/{}", measured.step, measured.who);
+        criterion.bench_function(&name, |timer| {
+            timer.iter_custom(|calls| {
+                let mut time = Duration::ZERO;
+                let mut left = calls;
+                while left > 0 {
+                    let now = left.min(CALLS);
+                    measured.calls(usize::try_from(now).unwrap_or(usize::MAX), &mut |run| {
+                        let start = thread_time();
+                        run();
+                        time += thread_time().saturating_sub(start);
+                    });
+                    left -= now;
+                }
+                time
+            });
+        });
+    }
+}
+
+/// The processor time of this thread: what else the machine does disturbs it little.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 criterion_group!(benches, operations);

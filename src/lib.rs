@@ -237,6 +237,7 @@ pub use http;
 /// | [`deploy`](guide::deploy) | going to production: proxies, several processes, clocks, logs, secrets |
 /// | [`troubleshooting`](guide::troubleshooting) | every error, by symptom, with its cause and its fix |
 /// | [`comparison`](guide::comparison) | choosing between this crate and other servers |
+/// | [`performance`](guide::performance) | what a request costs, what bounds it, and how it grows |
 /// | [`changelog`](guide::changelog) | what changed for users |
 /// | [`design`](guide::design) | the shape of the crate, its laws, and which module imports which |
 /// | [`requirements`](guide::requirements) | what the server must do, row by row, with the source of each row |
@@ -262,6 +263,9 @@ pub mod guide {
     #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/comparison.md")]
     pub mod comparison {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
     #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../CHANGELOG.md")]
     pub mod changelog {}

@@ -1,5 +1,5 @@
-//! A server with one grant at each stage, and each operation from a parsed request to the text of
-//! its response.
+//! A server with grants in memory, and each operation from a parsed request to the text of its
+//! response.
 #![allow(dead_code, unreachable_pub, reason = "each bench uses its own part")]
 #![allow(
     clippy::unwrap_used,
@@ -9,27 +9,31 @@
     reason = "a bench may fail loudly"
 )]
 
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub mod floor;
+pub mod steps;
 
-use grantcore::blocking::{Store, drive};
-use grantcore::grant::Grant;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grantcore::blocking::drive;
 use grantcore::moment::Entropy;
 use grantcore::operation::Operation;
 use grantcore::policy::RegistrationRules;
 use grantcore::request::{
     AccessCheck, AuthorizationRequest, ConsentDecision, RegistrationRequest, TokenRequest,
 };
-use grantcore::store::{Commit, Stored, Write};
-use grantcore::value::{GrantId, Properties};
+use grantcore::value::Properties;
 use grantcore::{
-    AlwaysActive, Authorization, AuthorizationStep, Choice, Client, ContentType, MemoryStore,
-    Needs, Policy, RequestParts, Timestamp, User,
+    Authorization, AuthorizationStep, Choice, Client, ContentType, FromStore, MemoryStore, Needs,
+    Policy, RequestParts, Timestamp, User,
 };
 
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const NOW: u64 = 1_800_000_000;
+/// When the grants of [`Bench::with_grants`] were made: a clock that was five years ahead. A sweep
+/// in between drops what was measured, and leaves them.
+const LATER: u64 = NOW + 2 * BETWEEN;
+const BETWEEN: u64 = 80_000_000;
 const ALICE: User<'static> = match User::new("alice", b"alice's browser") {
     Ok(alice) => alice,
     Err(_) => panic!("an account and a session have a name"),
@@ -41,21 +45,39 @@ pub struct Bench {
     needs: Needs,
     store: MemoryStore,
     seed: AtomicU64,
-    /// Whether commits are acknowledged without being kept, so that one request can be run again
-    /// and again.
-    pub frozen: AtomicBool,
+    /// In seconds since the epoch.
+    clock: AtomicU64,
+    /// The value of the parameter `scope`.
+    scope: String,
 }
 
 /// A request as it arrived, to be parsed outside what is measured.
 pub struct Form(String);
 
+impl Form {
+    /// The form that rotates this refresh token.
+    pub fn refresh(token: &str) -> Self {
+        Self(format!("grant_type=refresh_token&client_id=app&refresh_token={token}"))
+    }
+}
+
 impl Bench {
     pub fn new() -> Self {
-        let policy = Policy::builder("https://auth.example")
-            .scope("read", "Read")
-            .scope("write", "Write")
-            .default_scope("read")
-            .resource("https://mcp.example/mcp", "read write")
+        Self::with_scope(&["read", "write"])
+    }
+
+    /// A server with these scope tokens, all of which each request asks for. The first one is
+    /// needed at the resource.
+    pub fn with_scope(tokens: &[&str]) -> Self {
+        let scope = tokens.join(" ");
+        let first = tokens[0];
+        let policy = tokens
+            .iter()
+            .fold(Policy::builder("https://auth.example"), |policy, token| {
+                policy.scope(*token, "Do something")
+            })
+            .default_scope(first)
+            .resource("https://mcp.example/mcp", &scope)
             .registration(RegistrationRules::default())
             .build()
             .unwrap();
@@ -64,12 +86,47 @@ impl Bench {
             Client::public("app").redirect_uri("https://app.example/cb").build().unwrap(),
         );
         Self {
-            needs: policy.needs("https://mcp.example/mcp", "read").unwrap(),
+            needs: policy.needs("https://mcp.example/mcp", first).unwrap(),
             policy,
             store,
             seed: AtomicU64::new(0),
-            frozen: AtomicBool::new(false),
+            clock: AtomicU64::new(NOW),
+            scope: scope.replace(' ', "+"),
         }
+    }
+
+    /// A server with this many live grants, of a user each.
+    pub fn with_grants(count: usize) -> Self {
+        Self::with_tokens(count).0
+    }
+
+    /// The same, with the refresh form and the access header of each grant.
+    pub fn with_tokens(count: usize) -> (Self, Vec<(Form, Form)>) {
+        let bench = Self::new();
+        bench.clock.store(LATER, Ordering::Relaxed);
+        let tokens = (0..count)
+            .map(|number| {
+                let name = format!("user-{number}");
+                let user = User::new(&name, b"a user's browser").unwrap();
+                bench.refresh_form_of(&bench.redeem_form_of(user, None))
+            })
+            .collect();
+        bench.clock.store(NOW, Ordering::Relaxed);
+        (bench, tokens)
+    }
+
+    /// Drops the grants that were made since [`with_grants`](Self::with_grants).
+    pub fn drop_new_grants(&self) {
+        self.store.sweep(Timestamp::from_unix_seconds(NOW + BETWEEN), usize::MAX);
+    }
+
+    pub fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    /// The time that a sweep of grants made now needs to find them due.
+    pub fn when_due() -> Timestamp {
+        Timestamp::from_unix_seconds(NOW + BETWEEN)
     }
 
     pub fn policy(&self) -> &Policy {
@@ -77,24 +134,33 @@ impl Bench {
     }
 
     pub fn entropy(&self) -> Entropy {
+        Entropy::from_bytes(self.bytes())
+    }
+
+    pub fn bytes(&self) -> [u8; 128] {
         let seed = self.seed.fetch_add(1, Ordering::Relaxed) + 1;
         let mut bytes = [0; 128];
         for (position, word) in bytes.chunks_exact_mut(8).enumerate() {
             let mixed = (seed * 16 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             word.copy_from_slice(&(mixed ^ (mixed >> 29)).to_le_bytes());
         }
-        Entropy::from_bytes(bytes)
+        bytes
     }
 
-    pub fn authorize_form() -> Form {
-        let query = "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=read+write&state=xyz&code_challenge_method=S256";
-        Form(format!("{query}&code_challenge={CHALLENGE}"))
+    pub fn authorize_form(&self) -> Form {
+        let client = "response_type=code&client_id=app&redirect_uri=https://app.example/cb";
+        let challenge = format!("code_challenge={CHALLENGE}&code_challenge_method=S256");
+        Form(format!("{client}&scope={}&state=xyz&{challenge}", self.scope))
     }
 
     pub fn authorization<'a>(&self, form: &'a Form) -> AuthorizationRequest<'a> {
+        self.authorization_of(form, ALICE)
+    }
+
+    fn authorization_of<'a>(&self, form: &'a Form, user: User<'a>) -> AuthorizationRequest<'a> {
         AuthorizationRequest::parse(
             &RequestParts { method: "GET", query: form.0.as_bytes(), ..RequestParts::default() },
-            Some(ALICE),
+            Some(user),
             &self.policy,
         )
         .unwrap()
@@ -108,6 +174,31 @@ impl Bench {
         self.run(request, entropy)
     }
 
+    /// Answers the request with a page, and the page with an approval. Returns the redirect.
+    pub fn run_authorization_and_approval(
+        &self,
+        request: &AuthorizationRequest<'_>,
+        (page, approval): (Entropy, Entropy),
+    ) -> String {
+        self.approved(request, ALICE, None, (page, approval))
+    }
+
+    fn approved(
+        &self,
+        request: &AuthorizationRequest<'_>,
+        user: User<'_>,
+        properties: Option<Properties>,
+        (page, approval): (Entropy, Entropy),
+    ) -> String {
+        let step = self.run(request, page);
+        let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page") };
+        let mut decision = ConsentDecision::new(&page.ticket(), user, Choice::Allow).unwrap();
+        if let Some(properties) = properties {
+            decision = decision.with_properties(properties);
+        }
+        self.run(&decision, approval).into_location()
+    }
+
     /// A code that waits to be redeemed, as the form that redeems it.
     pub fn redeem_form(&self) -> Form {
         self.redeem_form_with(None)
@@ -115,14 +206,14 @@ impl Bench {
 
     /// The same, with properties that the host binds to the grant.
     pub fn redeem_form_with(&self, properties: Option<Properties>) -> Form {
-        let form = Self::authorize_form();
-        let step = self.run_authorization(&self.authorization(&form), self.entropy());
-        let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page") };
-        let mut decision = ConsentDecision::new(&page.ticket(), ALICE, Choice::Allow).unwrap();
-        if let Some(properties) = properties {
-            decision = decision.with_properties(properties);
-        }
-        let location = self.run(&decision, self.entropy()).into_location();
+        self.redeem_form_of(ALICE, properties)
+    }
+
+    fn redeem_form_of(&self, user: User<'_>, properties: Option<Properties>) -> Form {
+        let form = self.authorize_form();
+        let request = self.authorization_of(&form, user);
+        let entropy = (self.entropy(), self.entropy());
+        let location = self.approved(&request, user, properties, entropy);
         let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
         let fields =
             "grant_type=authorization_code&client_id=app&redirect_uri=https://app.example/cb";
@@ -147,11 +238,8 @@ impl Bench {
                 .unwrap()
                 .to_owned()
         };
-        let refresh = format!(
-            "grant_type=refresh_token&client_id=app&refresh_token={}",
-            field("refresh_token")
-        );
-        (Form(refresh), Form(format!("Bearer {}", field("access_token"))))
+        let access = Form(format!("Bearer {}", field("access_token")));
+        (Form::refresh(&field("refresh_token")), access)
     }
 
     pub fn token<'a>(&self, form: &'a Form) -> TokenRequest<'a> {
@@ -201,7 +289,9 @@ impl Bench {
     }
 
     pub fn run_check(&self, request: &AccessCheck<'_>, entropy: Entropy) -> bool {
-        drive(request, self, AlwaysActive, &self.policy, &|| NOW, entropy).unwrap().outcome.is_ok()
+        let clock = || self.now();
+        let settled = drive(request, &self.store, FromStore, &self.policy, &clock, entropy);
+        settled.unwrap().outcome.is_ok()
     }
 
     /// Checks a call, and returns the size of the properties that the check returns.
@@ -211,38 +301,12 @@ impl Bench {
     }
 
     fn run<O: Operation>(&self, operation: &O, entropy: Entropy) -> O::Response {
-        drive(operation, self, AlwaysActive, &self.policy, &|| NOW, entropy)
-            .unwrap()
-            .outcome
-            .unwrap()
-    }
-}
-
-impl Store for Bench {
-    type Error = Infallible;
-
-    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
-        self.store.client(id)
+        let clock = || self.now();
+        let settled = drive(operation, &self.store, FromStore, &self.policy, &clock, entropy);
+        settled.unwrap().outcome.unwrap()
     }
 
-    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        self.store.grant(id)
-    }
-
-    fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
-        if self.frozen.load(Ordering::Relaxed) {
-            Ok(Commit::Done)
-        } else {
-            self.store.commit(write)
-        }
-    }
-
-    fn grants_of(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Result<Vec<GrantId>, Infallible> {
-        self.store.grants_of(subject, after, limit)
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.clock.load(Ordering::Relaxed))
     }
 }

@@ -227,11 +227,14 @@ impl Running {
         Some(self.metrics.as_ref()?.address)
     }
 
-    /// Reports that the server is not ready, and goes on for the time of `--drain`. Call
+    /// Reports that the server is not ready, goes on for the time of `--drain`, and closes the port.
+    /// Returns when the requests that were on their way then have arrived. Call
     /// [`stop`](Self::stop) then.
     pub async fn drain(&self) {
         self.stop.drain();
         tokio::time::sleep(self.drain).await;
+        self.stop.close();
+        tokio::time::sleep(self.drain.min(stop::LONGEST_ARRIVAL)).await;
     }
 
     /// Stops the server: it accepts no new requests, finishes those under way within ten seconds,

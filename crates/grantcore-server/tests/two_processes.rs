@@ -3,7 +3,8 @@
 //! no grant ends without a cause (I6, I10, I11, I12, I14, I19).
 //!
 //! Behind nginx, the other process is restarted and the database is killed as well. No client is
-//! logged out by that, and no call is served that must not be.
+//! logged out by that, no call is served that must not be, the restart loses no request that nginx
+//! sent, and the metrics agree with the counts of the clients.
 //!
 //! `GRANTCORE_FLOWS` sets the number of flows of each test, `GRANTCORE_CLIENTS` the number of
 //! clients behind nginx, and `GRANTCORE_SEED` the random choices. `--nocapture` shows the counts.

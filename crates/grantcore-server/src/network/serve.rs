@@ -32,8 +32,12 @@ use super::connections::{Connections, Slot};
 use super::streams::{self, UntilStop};
 use crate::stop::Stop;
 
-/// Serves until the server ends, and then until the requests that have begun are answered. Streams
-/// of events end at once.
+/// The number of connections that are accepted at most when the port closes. So many fit into the
+/// queue of a listener of tokio.
+const QUEUE_LIMIT: usize = 1024;
+
+/// Serves until the port closes. Open connections may begin requests until the server ends, and
+/// requests that have begun are answered. Streams of events end with the server.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -43,26 +47,41 @@ pub(crate) async fn serve(
     let graceful = GracefulShutdown::new();
     // The tasks end when this future is dropped, so connections that do not end are closed.
     let mut serving = JoinSet::new();
+    let begin = |stream, peer: SocketAddr, serving: &mut JoinSet<()>| {
+        if let Some(slot) = connections.admit(peer.ip()) {
+            let watcher = graceful.watcher();
+            serving.spawn(connection(stream, peer, slot, router.clone(), watcher, stop.clone()));
+        }
+    };
     loop {
         tokio::select! {
-            () = stop.ending().cancelled() => break,
+            () = stop.closing().cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    if let Some(slot) = connections.admit(peer.ip()) {
-                        let watcher = graceful.watcher();
-                        let stop = stop.clone();
-                        let served = connection(stream, peer, slot, router.clone(), watcher, stop);
-                        serving.spawn(served);
-                    }
-                }
+                Ok((stream, peer)) => begin(stream, peer, &mut serving),
                 Err(error) => rest(&error).await,
             },
             Some(_) = serving.join_next() => {}
         }
     }
-    drop(listener);
+    // To their clients the queued connections are open. They may have sent a request already.
+    for (stream, peer) in queued(listener) {
+        begin(stream, peer, &mut serving);
+    }
+    stop.ending().cancelled().await;
     connections.close_waiting();
     graceful.shutdown().await;
+}
+
+/// Closes the port, and returns the connections that were not accepted yet.
+fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    // tokio's listener does not look into the queue before its driver has reported a connection.
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(QUEUE_LIMIT);
+    let streams = accepted.filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    });
+    streams.collect()
 }
 
 /// Waits for a second after an error of `accept`, because the next call would fail in the same way:
@@ -268,123 +287,4 @@ impl Watched {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::extract::State;
-    use axum::routing::{get, post};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::Barrier;
-
-    use super::super::connections::tests::connections;
-    use super::*;
-
-    type Steps = State<Arc<Barrier>>;
-
-    /// Reads the body and keeps it after its end.
-    async fn read(State(steps): Steps, mut body: Body) {
-        while let Some(frame) = body.frame().await {
-            frame.unwrap();
-        }
-        steps.wait().await;
-        steps.wait().await;
-    }
-
-    async fn leave_unread(State(steps): Steps) {
-        steps.wait().await;
-        steps.wait().await;
-    }
-
-    /// A stream of one event that never ends by itself.
-    struct Endless(bool);
-
-    impl HttpBody for Endless {
-        type Data = Bytes;
-        type Error = std::convert::Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            if std::mem::take(&mut self.0) {
-                return Poll::Ready(Some(Ok(Frame::data(Bytes::from("data: 1\n\n")))));
-            }
-            Poll::Pending
-        }
-    }
-
-    /// Reads a response until it has this text, or until its end.
-    async fn read_to(stream: &mut TcpStream, end: Option<&str>) -> String {
-        let mut text = String::new();
-        while end.is_none_or(|end| !text.contains(end)) {
-            let mut bytes = [0; 1024];
-            let count = stream.read(&mut bytes).await.unwrap();
-            text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
-            if count == 0 {
-                assert_eq!(end, None, "{text}");
-                break;
-            }
-        }
-        text
-    }
-
-    #[tokio::test]
-    async fn a_stop_closes_connections_and_ends_streams_of_events() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let events = || async {
-            ([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], Body::new(Endless(true)))
-        };
-        let router =
-            Router::new().route("/events", get(events)).route("/", get(|| async { "hello" }));
-        let stop = Stop::default();
-        let serving = tokio::spawn(serve(listener, router, connections(9, 9), stop.clone()));
-        let mut connections = Vec::new();
-        for path in ["/events", "/"] {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let end = if path == "/" { "hello" } else { "data: 1" };
-            let begun = read_to(&mut stream, Some(end)).await;
-            assert!(!begun.contains("connection: close"), "{begun}");
-            connections.push(stream);
-        }
-        stop.drain();
-        connections[1].write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        let answer = read_to(&mut connections[1], None).await;
-        assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
-        stop.end();
-        let rest = read_to(&mut connections[0], None).await;
-        assert!(rest.ends_with("0\r\n\r\n"), "a whole body: {rest}");
-        serving.await.unwrap();
-    }
-
-    /// With one place in all, no other connection is admitted while the request is decided.
-    #[tokio::test]
-    async fn a8_a_request_that_waits_for_no_body_keeps_its_place() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let steps = Arc::new(Barrier::new(2));
-        let router = Router::new().route("/read", post(read)).route("/unread", post(leave_unread));
-        let router = router.with_state(Arc::clone(&steps));
-        let stop = Stop::default();
-        let serving = tokio::spawn(serve(listener, router, connections(1, 1), stop.clone()));
-        for (path, length, body) in [
-            ("read", "Content-Length: 2", "hi"),
-            ("read", "Transfer-Encoding: chunked", "2\r\nhi\r\n0\r\n\r\n"),
-            ("unread", "Content-Length: 2", ""),
-        ] {
-            let head = format!("POST /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
-            let mut first = TcpStream::connect(address).await.unwrap();
-            let request = format!("{head}{length}\r\n\r\n{body}");
-            first.write_all(request.as_bytes()).await.unwrap();
-            steps.wait().await;
-            let mut second = TcpStream::connect(address).await.unwrap();
-            assert_eq!(second.read(&mut [0]).await.unwrap(), 0, "it is closed at once");
-            steps.wait().await;
-            let mut answer = String::new();
-            first.read_to_string(&mut answer).await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{path} {length}: {answer}");
-        }
-        stop.end();
-        serving.await.unwrap();
-    }
-}
+mod tests;

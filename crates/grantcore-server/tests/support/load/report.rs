@@ -11,7 +11,11 @@ pub struct Tally(Mutex<BTreeMap<&'static str, usize>>);
 
 impl Tally {
     pub fn count(&self, what: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+        self.add(what, 1);
+    }
+
+    pub fn add(&self, what: &'static str, count: usize) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += count;
     }
 
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {

@@ -24,6 +24,15 @@ pub enum Fault {
 
 impl Fault {
     pub const ALL: [Self; 3] = [Self::ReplicaKilled, Self::DatabaseKilled, Self::ReplicaRestarted];
+
+    /// Returns the processes that the fault leaves running. Their counters cover the whole phase.
+    pub fn survivors(self) -> &'static [usize] {
+        match self {
+            Self::ReplicaKilled => &[1, 2],
+            Self::DatabaseKilled => &[0, 1, 2],
+            Self::ReplicaRestarted => &[0, 2],
+        }
+    }
 }
 
 /// The times of the faults, each from its beginning to its end.

@@ -13,6 +13,7 @@
 
 mod client;
 mod connect;
+mod counts;
 mod ending;
 mod faults;
 mod proxy;
@@ -84,6 +85,7 @@ impl Run {
         self.for_each_worker(USERS, Self::sign_in).await;
         self.next.store(0, SeqCst);
         self.for_each_worker(WORKERS, Self::connect).await;
+        let mut before = self.reading().await;
         for (phase, fault) in Fault::ALL.into_iter().enumerate() {
             self.turns.store(0, SeqCst);
             self.over_at.store(usize::MAX, SeqCst);
@@ -91,10 +93,18 @@ impl Run {
             let faults = tokio::spawn(async move { load.fault(fault).await });
             self.for_each_worker(WORKERS, move |load| load.work(phase)).await;
             faults.await.unwrap();
+            let after = self.reading().await;
+            // A request can fail after its event if the database fails.
+            let with_events = fault != Fault::DatabaseKilled;
+            let name = format!("{fault:?}");
+            self.compare(&name, (&before, &after), fault.survivors(), with_events);
+            before = after;
         }
         let judged = Arc::new(Mutex::new(Vec::new()));
         let of_worker = Arc::clone(&judged);
         self.for_each_worker(WORKERS, move |load| load.judge(Arc::clone(&of_worker))).await;
+        let after = self.reading().await;
+        self.compare("at the end", (&before, &after), &[0, 1, 2], true);
         self.judge_together(&lock(&judged));
         Report {
             seed: self.seed,

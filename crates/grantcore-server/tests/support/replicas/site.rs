@@ -40,7 +40,8 @@ const ATTEMPT_LIMIT: usize = 2000;
 
 /// The settings of all processes. The window for replays is longer than the run, so that no client
 /// is too late for it.
-const SETTINGS: [[&str; 2]; 6] = [
+const SETTINGS: [[&str; 2]; 7] = [
+    ["--drain", "1s"],
     ["--trusted-proxies", "127.0.0.1"],
     ["--rate-limit", "1000000"],
     ["--registration-rate", "1000000"],
@@ -52,8 +53,7 @@ const LONG_LIVED: [[&str; 2]; 2] = [["--access-lifetime", "1h"], ["--replay-wind
 const SHORT_LIVED: [[&str; 2]; 2] = [["--access-lifetime", "2s"], ["--replay-window", "0s"]];
 
 /// The counters of lost requests.
-const CUT_OFF_BY_KILL: &str = "requests lost: 502, a replica was killed";
-const CUT_OFF_BY_RESTART: &str = "requests lost: 502, a replica was restarted";
+const CUT_OFF: &str = "requests lost: 502, a replica was killed";
 pub const UNAVAILABLE: &str = "requests lost: 503, the database was killed";
 const DOWN: &str = "requests lost: no process at its own address";
 pub const PASSED_ON: &str = "requests that nginx passed on to the other replica";
@@ -91,7 +91,7 @@ pub struct Reply {
 }
 
 /// Answers of the processes: process, endpoint, and class of the status.
-pub type Answered = BTreeMap<(usize, &'static str, &'static str), u64>;
+pub type Answered = BTreeMap<(usize, &'static str, &'static str), usize>;
 
 pub struct Site {
     _nginx: Nginx,
@@ -112,6 +112,7 @@ pub struct Site {
 
 struct Process {
     port: u16,
+    metrics_port: u16,
     program: Mutex<Option<Program>>,
 }
 
@@ -142,8 +143,11 @@ impl Site {
     pub fn start(database: Postgres, directory: &Path) -> Self {
         let users: Vec<String> = (0..USERS).map(user).collect();
         let lines: Vec<_> = users.iter().map(|name| (name.as_str(), name.as_str(), "")).collect();
-        let processes =
-            [(); PROCESSES].map(|()| Process { port: lasting_port(), program: Mutex::new(None) });
+        let processes = [(); PROCESSES].map(|()| Process {
+            port: lasting_port(),
+            metrics_port: lasting_port(),
+            program: Mutex::new(None),
+        });
         let ports = [lasting_port(), lasting_port()];
         let settings = settings(ports, [processes[0].port, processes[1].port]);
         let site = Self {
@@ -169,11 +173,13 @@ impl Site {
     /// Starts one process at its address.
     pub fn start_process(&self, process: usize) {
         let listen = self.address(process);
+        let metrics = format!("127.0.0.1:{}", self.processes[process].metrics_port);
         let issuer = self.issuer();
         let database = lock(&self.database).url();
         let log = File::options().create(true).append(true).open(self.log_path(process)).unwrap();
         let own = [
             ["--listen", &listen],
+            ["--metrics-listen", &metrics],
             ["--issuer", &issuer],
             ["--database", &database],
             ["--accounts", self.accounts.path().to_str().unwrap()],
@@ -214,6 +220,10 @@ impl Site {
             Via::RepeatingProxy => format!("http://127.0.0.1:{}{path}", self.ports[1]),
             Via::Process(process) => format!("http://{}{path}", self.address(process)),
         }
+    }
+
+    pub fn metrics_url(&self, process: usize) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.processes[process].metrics_port)
     }
 
     /// Returns the last lines of a log.
@@ -264,13 +274,13 @@ impl Site {
         };
         let upstream = &reply.upstream;
         if reply.status == 502 {
-            let killed = self.faults.met(Fault::ReplicaKilled, began);
-            let is_excused = killed || self.faults.met(Fault::ReplicaRestarted, began);
+            // A replica that is restarted answers all that nginx sent it.
+            let is_excused = self.faults.met(Fault::ReplicaKilled, began);
             let is_repeated = via == Via::RepeatingProxy && endpoint != "account";
             must(is_excused && !is_repeated, || {
                 format!("{what}: 502 without a fault, upstream {upstream}")
             })?;
-            self.tally.count(if killed { CUT_OFF_BY_KILL } else { CUT_OFF_BY_RESTART });
+            self.tally.count(CUT_OFF);
             return Ok(Err(Lost::Ended));
         }
         self.count(via, endpoint, &reply);
