@@ -156,8 +156,6 @@ impl Running {
         let lifetime = config.lifetimes.session_lifetime;
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
-        let declared = config.declared.as_ref();
-        let organisations = Organisations::of(declared, accounts.are_demo());
         let resource_names = setup::resource_names(&config, &issuer);
         let app = Arc::new(App {
             oauth: Arc::new(
@@ -167,6 +165,7 @@ impl Running {
             ),
             trail: trail.clone(),
             tasks: tasks.clone(),
+            organisations: Organisations::of(config.declared.as_ref(), accounts.are_demo()),
             accounts,
             provider,
             opening_balance: config.balances.opening_balance,
@@ -179,8 +178,7 @@ impl Running {
             issuer: issuer.clone(),
             documents,
             resource_names,
-            organisations,
-            declared_clients: clients::declared(declared).map(Into::into).collect(),
+            declared_clients: clients::declared(config.declared.as_ref()).map(Into::into).collect(),
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
         let observed_http = metrics.as_ref().map(Metrics::http);

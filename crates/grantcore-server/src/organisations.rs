@@ -130,18 +130,19 @@ impl<'o> Candidates<'o> {
     /// to none. A form is written by hand easily, so it names only what the page could offer.
     pub(crate) fn choose(&self, answer: Option<&str>) -> Result<Option<&'o str>, Unbound> {
         let answer = answer.filter(|answer| !answer.is_empty());
-        match (self, answer) {
-            (Self::Stranger(_), _) | (Self::None, Some(_)) => Err(Unbound::NotMember),
-            (Self::None, None) => Ok(None),
-            (Self::One(own), None) => Ok(Some(own)),
-            (Self::One(own), Some(answer)) if *own == answer => Ok(Some(own)),
-            (Self::One(_), Some(_)) => Err(Unbound::NotMember),
-            (Self::Several(_), None) => Err(Unbound::NotChosen),
-            (Self::Several(own), Some(answer)) => own
-                .iter()
-                .find(|own| **own == answer)
-                .map(|own| Some(*own))
-                .ok_or(Unbound::NotMember),
+        let offered: &[&'o str] = match self {
+            Self::Stranger(_) => return Err(Unbound::NotMember),
+            Self::None => &[],
+            Self::One(own) => std::slice::from_ref(own),
+            Self::Several(own) => own,
+        };
+        match answer {
+            Some(answer) => {
+                let own = offered.iter().find(|own| **own == answer);
+                own.map(|own| Some(*own)).ok_or(Unbound::NotMember)
+            }
+            None if offered.len() > 1 => Err(Unbound::NotChosen),
+            None => Ok(offered.first().copied()),
         }
     }
 }
