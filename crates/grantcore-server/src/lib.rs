@@ -141,7 +141,7 @@ impl Running {
         let trail = Trail::open(&backend, records.trail_fail_closed);
         let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
         let is_exposed = config.clients.allow_loopback_documents;
-        warn_if_exposed(is_exposed);
+        setup::warn_if_exposed(is_exposed);
         let stop = Stop::default();
         let tasks = Tasks::default();
         let bounds =
@@ -295,16 +295,6 @@ fn observer(metrics: Option<Metrics>) -> impl Fn(&Event) + Send + Sync {
         if let Some(metrics) = &metrics {
             metrics.observe(event);
         }
-    }
-}
-
-/// Logs that strangers can make this server call other programs of this machine.
-fn warn_if_exposed(is_exposed: bool) {
-    if is_exposed {
-        tracing::warn!(
-            "client documents are fetched from this machine too: \
-             anybody can make this server call what listens here"
-        );
     }
 }
 

@@ -194,3 +194,13 @@ pub(crate) fn demo_clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> 
         .build()?;
     Ok(vec![public, confidential])
 }
+
+/// Logs that strangers can make this server call other programs of this machine.
+pub(crate) fn warn_if_exposed(is_exposed: bool) {
+    if is_exposed {
+        tracing::warn!(
+            "client documents are fetched from this machine too: \
+             anybody can make this server call what listens here"
+        );
+    }
+}

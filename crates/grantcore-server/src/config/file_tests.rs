@@ -13,7 +13,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 66] = [
+const VALUES: [(&str, &str, &str); 70] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
     ("database", "memory:", r#""memory:""#),
@@ -49,6 +49,10 @@ const VALUES: [(&str, &str, &str); 66] = [
     ("registration-token-file", "FILE", r#""FILE""#),
     ("client-documents", "off", r#""off""#),
     ("allow-loopback-documents", "true", "true"),
+    ("denied-document-domains", "a.example,*.b.example", r#"["a.example", "*.b.example"]"#),
+    ("allowed-document-domains", "c.example", r#"["c.example"]"#),
+    ("trusted-document-domains", "d.example", r#"["d.example"]"#),
+    ("redirect-hosts", "e.example", r#"["e.example"]"#),
     ("document-authority", "/etc/ca.pem", r#""/etc/ca.pem""#),
     ("private-use-schemes", "", "[]"),
     ("redirect-uri-limit", "3", "3"),
