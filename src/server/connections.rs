@@ -56,7 +56,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Lists connections as [`connections`](Self::connections) does, of one issuer or of all that
     /// share the store. The server of the connection's own
-    /// [issuer](crate::Connection::issuer) revokes it.
+    /// [issuer](crate::response::Connection::issuer) revokes it.
     ///
     /// # Errors
     /// [`Error::Failed`] if the store or the accounts failed.

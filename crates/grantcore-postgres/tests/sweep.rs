@@ -43,8 +43,7 @@ fn end(lives: &[Vec<Write>]) -> u64 {
 /// A client that a stranger registered: it has an end. No operator's has.
 fn registered(id: &str, expires: u64) -> grantcore::Client {
     let mut record = serde_json::to_value(app(id)).unwrap();
-    record["origin"] =
-        serde_json::json!({ "dynamic": { "registration_access_token_digest": null } });
+    record["origin"] = serde_json::json!({ "dynamic": { "issuer": "https://auth.example", "registration_access_token_digest": null } });
     record["expires"] = expires.into();
     serde_json::from_value(record).unwrap()
 }

@@ -110,7 +110,10 @@ pub fn passing(id: &str, expires: Timestamp) -> Client {
     let dynamic = with(
         &client(id),
         "origin",
-        serde_json::json!({"dynamic": {"registration_access_token_digest": null}}),
+        serde_json::json!({"dynamic": {
+            "issuer": "https://auth.example",
+            "registration_access_token_digest": null
+        }}),
     );
     with(&dynamic, "expires", expires.unix_seconds().into())
 }
