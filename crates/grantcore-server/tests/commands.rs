@@ -184,7 +184,7 @@ async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
         assert!(moved.is_success, "{}", moved.errors);
         assert!(moved.output.starts_with("moved 2 clients, "), "{}", moved.output);
         assert!(
-            moved.output.contains(" grants and 3 accounts (1 suspended or ended) to "),
+            moved.output.contains(" grants and 4 accounts (1 suspended or ended) to "),
             "{}",
             moved.output
         );

@@ -2,6 +2,7 @@
 //! what a sign-in leads to.
 
 use grantcore_testing_provider::{ALICE, Algorithm, Fault, Place, Provider};
+use reqwest::Response;
 use reqwest::header::SET_COOKIE;
 use serde_json::{Value, json};
 
@@ -141,7 +142,7 @@ async fn a_sign_in_leads_back_to_a_page_under_a_new_session() {
     let apps = page_of(issuer, "/settings/connected-apps");
     let answer = finish(&browser, &apps).await;
     assert_eq!(target(&answer), apps);
-    let session = |answer: &reqwest::Response| {
+    let session = |answer: &Response| {
         let set = answer.headers().get_all(SET_COOKIE).iter();
         let mut set = set.filter_map(|line| line.to_str().ok());
         let own = set.find(|line| line.starts_with("grantcore-session=")).unwrap();
@@ -248,10 +249,24 @@ async fn only_those_may_sign_in_whom_the_operator_names() {
     server.stop().await.unwrap();
 }
 
+/// Suspends the account with this name in the list of accounts.
+async fn suspend(administrator: &Browser, list: &Url, listed: &str, name: &str) -> Response {
+    let row = listed.split("<tr ").skip(1).find(|row| row.contains(name)).unwrap();
+    let subject = row.split("<code>").nth(1).unwrap().split('<').next().unwrap();
+    let ask = list.join(&format!("/admin/confirm?act=suspend-account&subject={subject}")).unwrap();
+    let page = text(get(administrator, &ask).await).await;
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let fields =
+        [("act", "suspend-account"), ("subject", subject), ("reason", "left"), ("csrf", csrf)];
+    let act = list.join("/admin/act").unwrap();
+    administrator.http.post(act).form(&fields).send().await.unwrap()
+}
+
 #[tokio::test]
 async fn administrators_are_named_and_a_suspended_account_stays_out() {
     let provider = Provider::start(Algorithm::Ed25519).await;
-    let admins = ["--provider-everybody", "--provider-admin-emails=Ops@example.com"];
+    let admins =
+        ["--provider-everybody", "--provider-admin-emails=Ops@example.com,ceo@example.com"];
     let server = start(&provider, &admins).await;
     let admin = page_of(server.issuer(), "/admin/accounts");
     let says = |sub: &str, email: &str, is_verified: bool| {
@@ -273,8 +288,7 @@ async fn administrators_are_named_and_a_suspended_account_stays_out() {
     let listed = text(get(&operator, &admin).await).await;
     assert!(listed.contains("bob@example.com") && listed.contains("oidc:"), "{listed}");
     // The operator suspends bob.
-    let row = listed.split("<tr ").skip(1).find(|row| row.contains("bob@example.com")).unwrap();
-    let done = post(&operator, &admin, &form(row), &[]).await;
+    let done = suspend(&operator, &admin, &listed, "bob@example.com").await;
     assert_eq!(done.status(), 303, "{}", text(done).await);
     let (_, refused) = sign_in_as("2", "bob@example.com", true).await;
     assert_eq!(refused.status(), 403);
@@ -287,8 +301,9 @@ async fn administrators_are_named_and_a_suspended_account_stays_out() {
     let found = text(get(&operator, &trail).await).await;
     assert!(found.contains("sign_in_refused") && found.contains("oidc:"), "{found}");
     // A suspended administrator does nothing any more.
-    let row = listed.split("<tr ").skip(1).find(|row| row.contains("ops@example.com")).unwrap();
-    post(&operator, &admin, &form(row), &[]).await;
+    let (other, _) = sign_in_as("4", "ceo@example.com", true).await;
+    let done = suspend(&other, &admin, &listed, "ops@example.com").await;
+    assert_eq!(done.status(), 303, "{}", text(done).await);
     assert_eq!(get(&operator, &admin).await.status(), 403);
     server.stop().await.unwrap();
 }
