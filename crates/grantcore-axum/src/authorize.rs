@@ -10,7 +10,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use grantcore::policy::Remember;
 use grantcore::reason::Endpoint;
-use grantcore::request::{Site, UserError};
+use grantcore::request::{ConsentDecision, Site, UserError};
 #[cfg(feature = "fetch")]
 use grantcore::response::DocumentRequest;
 use grantcore::{AuthorizationStep, Choice, Reason, Refusal, RequestParts};
@@ -152,7 +152,20 @@ impl<P: Pages> App<P> {
             Some("deny") => Choice::Deny,
             _ => return self.refuse(parts, Reason::TicketMissing).await,
         };
-        match self.endpoints.consent(ticket, user, choice).await {
+        let mut decision = match ConsentDecision::new(ticket, user, choice) {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                let refusal = self.endpoints.refuse(refusal).await;
+                return self.refusal_response(parts, &refusal).await;
+            }
+        };
+        if choice != Choice::Deny {
+            decision = match self.pages.allow(parts, &form, decision).await {
+                Ok(decision) => decision,
+                Err(response) => return response,
+            };
+        }
+        match self.endpoints.consent(decision).await {
             Ok(redirect) => redirect_to_client(redirect.reply()),
             Err(refusal) => self.refusal_response(parts, &refusal).await,
         }

@@ -5,12 +5,12 @@ use std::pin::Pin;
 
 use grantcore::audit::AuditLog;
 use grantcore::reason::Endpoint;
-use grantcore::request::Fetch;
+use grantcore::request::{ConsentDecision, Fetch};
 use grantcore::response::Redirect;
 use grantcore::store::AccountSource;
 use grantcore::{
-    Access, Authorization, AuthorizationStep, Choice, Error, Needs, Policy, Refusal, Reply,
-    RequestParts, Server, Store, User,
+    Access, Authorization, AuthorizationStep, Error, Needs, Policy, Refusal, Reply, RequestParts,
+    Server, Store, User,
 };
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -29,9 +29,7 @@ pub(crate) trait Endpoints: Send + Sync {
 
     fn consent<'a>(
         &'a self,
-        ticket: &'a str,
-        user: User<'a>,
-        choice: Choice<'a>,
+        decision: ConsentDecision<'a>,
     ) -> BoxFuture<'a, Result<Redirect, Refusal>>;
 
     /// Answers a request at an endpoint that clients call directly, without a browser. `client_id`
@@ -80,11 +78,9 @@ where
 
     fn consent<'a>(
         &'a self,
-        ticket: &'a str,
-        user: User<'a>,
-        choice: Choice<'a>,
+        decision: ConsentDecision<'a>,
     ) -> BoxFuture<'a, Result<Redirect, Refusal>> {
-        Box::pin(async move { Server::consent(self, ticket, user, choice).await.map_err(refusal) })
+        Box::pin(async move { Server::run(self, decision).await.map_err(refusal) })
     }
 
     fn answer<'a>(

@@ -1,5 +1,6 @@
 //! The part of the host: who is signed in, and the pages of the authorization endpoint.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -7,6 +8,7 @@ use askama::Template;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use grantcore::request::ConsentDecision;
 use grantcore::response::{ConsentPage, LoginPage, Problem};
 use grantcore::value::{RequestDigest, display_text};
 use grantcore::{Policy, Refusal};
@@ -22,8 +24,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// The part of the authorization endpoint that belongs to the host: who is signed in, and the
 /// pages.
 ///
-/// [`user`](Self::user) and [`login`](Self::login) are required. The other two methods have plain
-/// pages as defaults, which are complete and accessible.
+/// [`user`](Self::user) and [`login`](Self::login) are required. The pages of consent and errors
+/// have plain defaults, which are complete and accessible.
 ///
 /// ```
 /// use axum::http::header::COOKIE;
@@ -72,6 +74,25 @@ pub trait Pages: Send + Sync + 'static {
     /// that [`Consent`] lists. Default: [`Consent::plain_page`].
     fn consent(&self, _request: &Parts, consent: Consent) -> impl Future<Output = Response> + Send {
         async move { consent.plain_page() }
+    }
+
+    /// Returns the decision of a user who allows a request, with what the host binds to the grant:
+    /// [properties](ConsentDecision::with_properties), such as the organisation that the user
+    /// chose, or an [end](ConsentDecision::until). Default: the decision as it is.
+    ///
+    /// `form` has the names and values of all fields, the host's own included. A user can send any
+    /// value, so compare each with what the host knows of the user.
+    ///
+    /// # Errors
+    /// The response to the browser, if the host does not accept the form. Nothing is decided then,
+    /// and the user can answer the consent page again.
+    fn allow<'a>(
+        &self,
+        _request: &Parts,
+        _form: &[(Cow<'_, str>, Cow<'_, str>)],
+        decision: ConsentDecision<'a>,
+    ) -> impl Future<Output = Result<ConsentDecision<'a>, Response>> + Send {
+        async move { Ok(decision) }
     }
 
     /// Returns the page of an error that is not sent to the client by a redirect. Whatever status

@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -16,9 +17,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
 use grantcore::policy::{ConsentRules, Limits, Remember};
+use grantcore::request::ConsentDecision;
 use grantcore::response::PAGE_HEADERS;
-use grantcore::value::GrantId;
-use grantcore::{Client, Policy, Reason, Timestamp};
+use grantcore::value::{GrantId, Properties};
+use grantcore::{Authorization, Client, Policy, Reason, Timestamp};
 use grantcore_axum::{BoxError, Consent, ErrorPage, Login, Pages, SignedIn};
 use support::browser::{Asking, Browser, attribute, field, redeem};
 use support::{Answer, CALLBACK, ISSUER, MCP, T, World, login, param, params, policy};
@@ -330,4 +332,57 @@ async fn host_40_a_remembered_consent_is_a_redirect_unless_another_site_began() 
     // What a link of another site says of itself only makes it trusted less.
     let forged = format!("{url}&began=elsewhere");
     assert!(!asked(&world, &forged, "none").await.1);
+}
+
+/// A site whose form asks for the organisation, and which lets alice be for acme alone.
+struct Organisations;
+
+impl Pages for Organisations {
+    async fn user(&self, _: &Parts) -> Result<Option<SignedIn>, BoxError> {
+        Ok(Some(SignedIn::new("alice", "session")))
+    }
+
+    async fn login(&self, _: &Parts, login: Login) -> Response {
+        login.redirect("/login")
+    }
+
+    async fn allow<'a>(
+        &self,
+        _: &Parts,
+        form: &[(Cow<'_, str>, Cow<'_, str>)],
+        decision: ConsentDecision<'a>,
+    ) -> Result<ConsentDecision<'a>, Response> {
+        if !form.iter().any(|(name, value)| name == "organisation" && value == "acme") {
+            return Err(Site::page(StatusCode::FORBIDDEN, "not a member"));
+        }
+        let properties = Properties::of(&serde_json::json!({ "organisation": "acme" })).unwrap();
+        Ok(decision.with_properties(properties))
+    }
+}
+
+#[tokio::test]
+async fn host_01_the_host_binds_what_the_form_says_if_it_accepts_it() {
+    let world = World::with_pages(policy(), Organisations, login());
+    let mut browser = Browser::new(&world.app);
+    let page = browser.get(&Asking::app().url()).await;
+    let ticket = field(&page.body, "ticket");
+    let mut answer = async |decision: &str, organisation: &str| {
+        let form = [("ticket", &*ticket), ("decision", decision), ("organisation", organisation)];
+        browser.post(&attribute(&page.body, "action"), &form).await
+    };
+    let refused = answer("allow", "globex").await;
+    assert_eq!((refused.status, &*refused.body), (403, "not a member"));
+    // The page can be answered again, and the organisation is in the check.
+    let code = param(answer("allow", "acme").await.location(), "code").unwrap();
+    let tokens = redeem(&world.app, "app", &code).await;
+    let token = tokens.json()["access_token"].as_str().unwrap().to_owned();
+    let header = format!("Bearer {token}");
+    let needs = world.server.policy().needs(MCP, "read").unwrap();
+    let access = world.server.check(&Authorization::One(header.as_bytes()), &needs).await.unwrap();
+    assert_eq!(access.properties().unwrap().as_str(), r#"{"organisation":"acme"}"#);
+    // A denial asks the host nothing.
+    let page = browser.get(&Asking::app().url()).await;
+    let form = [("ticket", &*field(&page.body, "ticket")), ("decision", "deny")];
+    let denied = browser.post(&attribute(&page.body, "action"), &form).await;
+    assert_eq!(param(denied.location(), "error").as_deref(), Some("access_denied"));
 }
