@@ -8,8 +8,11 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what happens")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
+use grantcore::request::ConsentDecision;
+use grantcore::value::Properties;
 use grantcore::{
     AlwaysActive, Authorization, AuthorizationStep, Choice, Client, ContentType, MemoryStore,
     Policy, RequestParts, Server, User,
@@ -44,7 +47,10 @@ async fn connect(server: &Notes, url: &str) -> Result<Option<String>, Box<dyn Er
     let org = org.ok_or("the request names no organisation")?;
     let choice = if belongs_to(&alice, org) { Choice::Allow } else { Choice::Deny };
     println!("alice is asked for access to {org}: {choice:?}");
-    let Ok(redirect) = server.consent(&page.ticket(), alice, choice).await else { return Ok(None) };
+    // Each check of the grant's tokens returns these properties.
+    let properties = Properties::of(&BTreeMap::from([("organisation", org)]))?;
+    let decision = ConsentDecision::new(&page.ticket(), alice, choice)?.with_properties(properties);
+    let Ok(redirect) = server.run(decision).await else { return Ok(None) };
     let location = redirect.into_location();
     let form = format!(
         "grant_type=authorization_code&client_id=notes-app&redirect_uri=https://app.example/cb\
@@ -62,15 +68,20 @@ async fn connect(server: &Notes, url: &str) -> Result<Option<String>, Box<dyn Er
     Ok(Some(between(&tokens.body, "\"access_token\":\"", "\"").to_owned()))
 }
 
-/// Answers a call with this token. The organisation is that of the URL, which the check compares
-/// with the token.
+/// Answers a call with this token. The check compares the URL with the token, and returns the
+/// organisation of the grant without another look-up.
 async fn call(server: &Notes, token: &str, url: &str) -> Result<String, Box<dyn Error>> {
     let needs = server.policy().needs(url, "notes")?;
     let header = format!("Bearer {token}");
     let access = server.check(&Authorization::One(header.as_bytes()), &needs).await;
     let org = needs.resource().variable("org").unwrap_or_default();
     Ok(match access {
-        Ok(access) => format!("the notes of {} at {org}", access.subject()),
+        Ok(access) => {
+            let properties = access.properties().ok_or("each grant has properties")?;
+            let own: BTreeMap<String, String> = properties.read()?;
+            let own = own.get("organisation").ok_or("the properties name no organisation")?;
+            format!("the notes of {} at {own}", access.subject())
+        }
         Err(error) => format!("{} at {org}", error.reply(server.policy()).status),
     })
 }

@@ -68,7 +68,7 @@ impl From<Login<'_>> for LoginFacts {
     }
 }
 
-/// Why a host gives a login up: what the client is told.
+/// Why a host gives a login up: the error that the client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LoginFailure {
