@@ -72,6 +72,8 @@ fn keys_54_signatures_of_each_algorithm_are_verified() {
         let own = keys(&[merged(signer.jwk(), json!({"kid": "1", "alg": alg}))]);
         let text = signer.sign(&json!({"alg": signer.alg(), "kid": "1"}), &claims());
         assert_eq!(check_with(&text, &own), (ACCEPTED, 1), "{alg}");
+        let owned = Jws::parse(&text.clone(), Jws::MAX_BYTES).unwrap().into_owned();
+        assert!(owned.verify(own.iter().next().unwrap(), &RingVerifier).is_ok(), "{alg}");
 
         // A bit of the payload or of the signature is another one.
         let (input, signature) = text.rsplit_once('.').unwrap();
