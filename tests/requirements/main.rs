@@ -80,6 +80,7 @@ mod invariants_liveness;
 mod invariants_redirect;
 mod invariants_secrets;
 mod keys;
+mod keys_secrets;
 mod metadata;
 mod metadata_paths;
 mod needs;
