@@ -49,9 +49,9 @@ impl Signer {
     }
 
     fn rsa(&self) -> RsaPrivateKey {
-        let [n, e, d, p, q] =
-            ["n", "e", "d", "p", "q"].map(|name| BigUint::from_bytes_be(&self.number(name)));
-        RsaPrivateKey::from_components(n, e, d, vec![p, q]).unwrap()
+        let number = |name| BigUint::from_bytes_be(&self.number(name));
+        let primes = vec![number("p"), number("q")];
+        RsaPrivateKey::from_components(number("n"), number("e"), number("d"), primes).unwrap()
     }
 
     fn signature(&self, message: &[u8]) -> Vec<u8> {
