@@ -44,7 +44,9 @@ mod revocation;
 mod slow_hash;
 mod supersede;
 mod template;
+mod trusted;
 mod validate;
+mod verifier;
 
 pub use access::{Audience, CheckRules};
 pub use auth_methods::AuthMethods;
@@ -55,7 +57,7 @@ pub use description::ResourceDescription;
 pub use document::{DocumentRedirects, DocumentRules};
 pub use domains::DomainRules;
 pub use endpoints::EndpointUrl;
-pub use error::{IssuersError, PolicyError, ResourcesError};
+pub use error::{IssuersError, PolicyError, ResourcesError, TrustedIssuerError};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
@@ -70,11 +72,17 @@ pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
 pub use supersede::Supersede;
 pub use template::TemplateError;
+pub(crate) use trusted::Profile;
+pub use trusted::{
+    ActorClaim, AssertionProfile, AssertionReuse, ClaimMatch, ClaimName, IdJag, IssuerKeys,
+    TrustedIssuer, Workload, WorkloadCondition, WorkloadRule,
+};
 
 use std::time::Duration;
 
 use self::members::Members;
 use self::slow_hash::SlowHash;
+use self::verifier::Verifier;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
@@ -162,6 +170,9 @@ pub struct Policy {
     refuse_reused_challenges: bool,
     supersede: Supersede,
     slow_hash: Option<SlowHash>,
+    /// The issuers whose assertions bring tokens.
+    trusted: Vec<TrustedIssuer>,
+    verifier: Option<Verifier>,
 }
 
 impl Policy {

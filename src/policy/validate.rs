@@ -11,6 +11,7 @@ use self::urls::check_endpoints;
 pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
 use super::members::Document;
+use super::trusted::check_trusted;
 use super::{
     IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
 };
@@ -37,7 +38,8 @@ pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), Polic
     check_logins(policy)?;
     check_introspection(policy)?;
     check_registration(policy)?;
-    check_documents(policy)
+    check_documents(policy)?;
+    check_trusted(policy)
 }
 
 fn check_former_issuers(policy: &Policy) -> Result<(), PolicyError> {

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assert_issuers;
 mod audit;
 mod audit_json;
 mod audit_line;

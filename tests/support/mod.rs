@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+pub mod assertions;
 pub mod clients;
 pub mod host;
 pub mod params;
