@@ -9,7 +9,7 @@ use grantcore::policy::{
 };
 use grantcore::value::Scope;
 
-use crate::support::assertions::{Signer, ToyVerifier};
+use crate::support::toy_issuers::{Signer, ToyVerifier};
 use crate::support::{ISSUER, policy};
 
 const IDP: &str = "https://idp.example";

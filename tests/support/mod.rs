@@ -18,6 +18,7 @@ pub mod refused;
 pub mod sources;
 pub mod steps;
 pub mod store;
+pub mod toy_issuers;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
