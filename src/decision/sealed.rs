@@ -1,7 +1,7 @@
 //! A decision, sealed until its write is durable.
 
 use super::Loaded;
-use crate::client::{Authentication, Client, Registration};
+use crate::client::{Client, Registration};
 use crate::event::{Durability, Event, EventKind, Written};
 use crate::moment::Moment;
 use crate::reason::{Endpoint, Reason};
@@ -75,7 +75,7 @@ impl<T> Decision<T> {
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
-                event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.subject = event.subject.take().or_else(|| change.record().subject().cloned());
                 event.attributed = true;
             }
             Write::Client(change) => {
@@ -115,8 +115,7 @@ impl<T> Decision<T> {
     /// and authenticate as it.
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
-        let has_secret = client.authentication() != Authentication::Public;
-        self.settled.event.attributed |= is_operators && has_secret;
+        self.settled.event.attributed |= is_operators && client.is_confidential();
         self
     }
 
