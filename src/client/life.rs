@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Client, ClientStatus, Fields, Kind, Origin, StoredSecret};
+use super::{Client, ClientStatus, Fields, Origin, StoredSecret};
 use crate::moment::Timestamp;
 use crate::value::secret::Digest;
 
@@ -77,7 +77,8 @@ impl Client {
     fn is_restricted(&self) -> bool {
         let Fields { restrictions, lifetimes, owner, consent, .. } = &self.0;
         let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
-        let is_bound = owner.is_some() || consent.is_some() || has_ports;
+        let is_bound =
+            owner.is_some() || consent.is_some() || has_ports || self.machine_rights().is_some();
         !restrictions.is_empty() || lifetimes.is_some() || is_bound
     }
 
@@ -132,9 +133,9 @@ impl Client {
     /// Returns whether this is the digest of the client's secret. Returns `false` for a secret with
     /// a slow hash, which no digest is compared with.
     pub(crate) fn has_secret(&self, digest: &Digest) -> bool {
-        let Kind::Secret { stored: StoredSecret::Digest(own), .. } = &self.0.kind else {
-            return false;
-        };
-        own.matches(digest)
+        match self.0.kind.secret() {
+            Some(StoredSecret::Digest(own)) => own.matches(digest),
+            Some(StoredSecret::SlowHash(_)) | None => false,
+        }
     }
 }

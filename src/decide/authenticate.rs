@@ -50,15 +50,17 @@ fn check_credentials(
     presented: &PresentedSecret<'_>,
     policy: &Policy,
 ) -> Result<(), Fault> {
-    let Authentication::Confidential { method: registered, secret: stored } =
-        client.authentication()
-    else {
-        return match presented {
-            PresentedSecret::None => Ok(()),
-            PresentedSecret::Basic(_) | PresentedSecret::Post(_) => {
-                Err(Reason::ClientSecretUnexpected.into())
-            }
-        };
+    let (registered, stored) = match (client.authentication(), presented) {
+        (Authentication::Confidential { method, secret }, _) => (method, secret),
+        (Authentication::Public, PresentedSecret::None) => return Ok(()),
+        // It has no credential: whoever names it proves nothing.
+        (Authentication::Federated, PresentedSecret::None) => {
+            return Err(Reason::ClientFederated.into());
+        }
+        (
+            Authentication::Public | Authentication::Federated,
+            PresentedSecret::Basic(_) | PresentedSecret::Post(_),
+        ) => return Err(Reason::ClientSecretUnexpected.into()),
     };
     let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return Err(Reason::ClientSecretMissing.into());
@@ -92,7 +94,7 @@ fn equalize_timing(client: Option<&Client>, presented: &PresentedSecret<'_>, pol
     match client.map(Client::authentication) {
         Some(Authentication::Confidential { secret: StoredSecret::SlowHash(_), .. }) => {}
         Some(Authentication::Confidential { .. }) => policy.waste_slow_hash(secret.as_bytes()),
-        Some(Authentication::Public) | None => {
+        Some(Authentication::Public | Authentication::Federated) | None => {
             let _ = Digest::of(secret.as_bytes()).matches(&Digest::of(b""));
             policy.waste_slow_hash(secret.as_bytes());
         }

@@ -1,12 +1,12 @@
 //! A decision, sealed until its write is durable.
 
 use super::{Loaded, Next};
-use crate::client::{Authentication, Client, Registration};
+use crate::client::{Client, Registration};
 use crate::event::{Durability, Event, EventKind, Written};
 use crate::moment::{CorrelationId, Moment};
 use crate::outside::Need;
 use crate::reason::{Endpoint, Reason};
-use crate::record::{Commit, Write};
+use crate::record::{Change, Commit, Write};
 use crate::refusal::{Fault, Redirectable, Refusal};
 use crate::request::metadata::{Dropped, Sender};
 use crate::seen::Seen;
@@ -19,13 +19,7 @@ use crate::value::text::log_text;
 pub struct Decision<T> {
     write: Option<Write>,
     settled: Settled<T>,
-<<<<<<< ours
     write_failed: WriteFailed,
-    /// Whether the write is preliminary: the request is decided again once it is durable.
-    prepares: bool,
-=======
-    /// How a failure of the write is answered, if not in the plain form of the endpoint.
-    write_failed: Option<Box<Refusal>>,
     /// What a durable write leads to.
     end: End,
 }
@@ -40,12 +34,7 @@ enum End {
     /// Another decision on the same records: the write is a mark.
     Marks,
     /// Another decision, after the host's answer. There is no write.
-    #[cfg_attr(
-        not(feature = "conformance"),
-        expect(dead_code, reason = "no endpoint takes an assertion yet")
-    )]
     Needs(Box<Need>),
->>>>>>> theirs
 }
 
 /// How a failure of the write is answered.
@@ -75,11 +64,7 @@ pub struct Settled<T> {
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-<<<<<<< ours
-        Self { write: None, settled, write_failed: WriteFailed::Plain, prepares: false }
-=======
-        Self { write: None, settled, write_failed: None, end: End::Settles }
->>>>>>> theirs
+        Self { write: None, settled, write_failed: WriteFailed::Plain, end: End::Settles }
     }
 
     pub(crate) fn refuse(
@@ -104,13 +89,8 @@ impl<T> Decision<T> {
         Self {
             write: None,
             settled: Settled { outcome: Err(refusal), event },
-<<<<<<< ours
             write_failed: WriteFailed::Plain,
-            prepares: false,
-=======
-            write_failed: None,
             end: End::Settles,
->>>>>>> theirs
         }
     }
 
@@ -122,7 +102,7 @@ impl<T> Decision<T> {
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
-                event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.subject = event.subject.take().or_else(|| change.record().subject().cloned());
                 event.attributed = true;
             }
             Write::Client(change) => {
@@ -210,8 +190,7 @@ impl<T> Decision<T> {
     /// and authenticate as it.
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
-        let has_secret = client.authentication() != Authentication::Public;
-        self.settled.event.attributed |= is_operators && has_secret;
+        self.settled.event.attributed |= is_operators && client.is_confidential();
         self
     }
 
@@ -327,11 +306,12 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let refusal = match (std::mem::take(&mut self.write_failed), &self.write) {
+        let written = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
+        let redirected = written.and_then(|grant| Some((grant, grant.terms().redirect_uri()?)));
+        let refusal = match (std::mem::take(&mut self.write_failed), redirected) {
             (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
-            (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
-                let grant = change.record();
-                let uri = grant.terms().redirect_uri().clone();
+            (WriteFailed::Redirect { at_once }, Some((grant, uri))) => {
+                let uri = uri.clone();
                 let state = grant.consent_page().and_then(|page| page.state.clone());
                 Refusal::redirectable(reason, Redirectable { uri, state, at_once })
             }
