@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+mod assertions;
 mod builder;
 mod consent;
 mod description;

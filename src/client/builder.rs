@@ -1,5 +1,6 @@
 //! Builds and checks a client. Only a record that is read comes into being in another way.
 
+mod assertions;
 mod machine;
 mod operator;
 mod origin;
@@ -46,6 +47,8 @@ pub struct ClientBuilder {
     grant_types: GrantTypes,
     /// What the client may do on its own behalf.
     machine: Option<MachineRights>,
+    /// Whether the client may exchange assertions.
+    assertions: bool,
     scope: Option<Scope>,
     restrictions: Restrictions,
     /// What the caller stated in this builder. The origin decides whether that is the registration
@@ -77,6 +80,7 @@ impl ClientBuilder {
             loopback_ports: None,
             grant_types: GrantTypes { authorization_code: true, refresh_token: true },
             machine: None,
+            assertions: false,
             scope: None,
             restrictions: Restrictions::default(),
             stated: Restrictions::default(),
@@ -124,6 +128,7 @@ impl ClientBuilder {
             loopback_ports: code_flow.and_then(|code_flow| code_flow.loopback_ports),
             grant_types: kind.grant_types(),
             machine: kind.machine().cloned(),
+            assertions: kind.may_use_assertions(),
             scope,
             restrictions,
             stated: Restrictions::default(),
@@ -162,6 +167,7 @@ impl ClientBuilder {
         // Who gives up proving itself gives up what needs the proof.
         if authentication == Authentication::Public {
             self.machine = None;
+            self.assertions = false;
         }
         self.authentication = authentication;
         self
@@ -323,9 +329,10 @@ impl ClientBuilder {
         self.bind()?;
         self.check_lifetimes(&rules)?;
         self.check_machine(&rules)?;
+        self.check_assertions()?;
         let code_flow = self.code_flow(rules.redirects)?;
         self.description.check()?;
-        let kind = kind_of(self.authentication, code_flow, self.machine)?;
+        let kind = kind_of(self.authentication, code_flow, self.machine, self.assertions)?;
         let fields = Fields {
             schema: Schema,
             id,
@@ -369,6 +376,7 @@ fn kind_of(
     authentication: Authentication,
     code: Option<CodeFlow>,
     machine: Option<MachineRights>,
+    assertions: bool,
 ) -> Result<Kind, ClientError> {
     match (authentication, code, machine) {
         (Authentication::Public, Some(code), None) => Ok(Kind::Public(code)),
@@ -376,7 +384,7 @@ fn kind_of(
         (Authentication::Public, _, Some(_)) => Err(ClientError::MachineUnproved),
         (Authentication::Confidential { method, secret }, code, machine) => Ok(Kind::Proved {
             by: Proof::Secret { method, secrets: Secrets { current: secret } },
-            may: Rights { code, machine },
+            may: Rights { code, machine, assertions },
         }),
         (Authentication::Federated, None, Some(machine)) => Ok(Kind::Federated(machine)),
         (Authentication::Federated, _, _) => Err(ClientError::Federated),

@@ -51,6 +51,8 @@ pub(super) struct Rights {
     /// Access on its own behalf.
     #[serde(deserialize_with = "Option::deserialize")]
     pub(super) machine: Option<MachineRights>,
+    /// Access on behalf of the users of an identity provider that the policy trusts.
+    pub(super) assertions: bool,
 }
 
 /// What a client needs for the code flow.
@@ -123,6 +125,11 @@ impl Kind {
             Self::Proved { may, .. } => may.machine.as_ref(),
             Self::Federated(rights) => Some(rights),
         }
+    }
+
+    /// Returns whether the client may exchange the assertions of identity providers.
+    pub(super) fn may_use_assertions(&self) -> bool {
+        matches!(self, Self::Proved { may: Rights { assertions: true, .. }, .. })
     }
 
     /// Returns the grant types that the client is registered for.

@@ -16,7 +16,7 @@ pub use self::workload::{
     AssertionReuse, ClaimMatch, ClaimName, Workload, WorkloadCondition, WorkloadRule,
 };
 use super::Policy;
-use crate::jws::{Algorithms, KeySet, KeysUrl};
+use crate::jws::{Algorithms, Claims, KeySet, KeysUrl};
 
 /// The most trusted issuers of a policy.
 pub(super) const MAX_ISSUERS: usize = 64;
@@ -178,6 +178,15 @@ impl TrustedIssuer {
         match self.profile {
             Profile::IdJag(_) => AssertionProfile::IdJag,
             Profile::Workload(_) => AssertionProfile::Workload,
+        }
+    }
+
+    /// Returns the client that the rules name for an assertion with these claims, if it is one of a
+    /// program.
+    pub(crate) fn mapped_client(&self, claims: &Claims) -> Option<&str> {
+        match &self.profile {
+            Profile::IdJag(_) => None,
+            Profile::Workload(rules) => rules.client_of(claims),
         }
     }
 

@@ -157,7 +157,7 @@ impl ClientMetadata {
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
             | ClientError::ConsentSkipped
-            | ClientError::MachineUnproved
+            | ClientError::AssertionsUnproved | ClientError::MachineUnproved
             | ClientError::MachineScope { .. }
             | ClientError::MachineResource { .. }
             | ClientError::Federated

@@ -1,6 +1,8 @@
 //! The rules of a platform that speaks for the programs that it runs (MCP, Workload Identity
 //! Federation).
 
+use crate::jws::Claims;
+
 /// The most rules of one issuer.
 pub(super) const MAX_RULES: usize = 256;
 
@@ -52,6 +54,12 @@ impl Workload {
     /// Sets how often a token of the platform can be used. Default: [`AssertionReuse::Once`].
     pub fn with_reuse(self, reuse: AssertionReuse) -> Self {
         Self { reuse, ..self }
+    }
+
+    /// Returns the client of the first rule that fits.
+    pub(crate) fn client_of(&self, claims: &Claims) -> Option<&str> {
+        let fits = |rule: &&WorkloadRule| rule.conditions.iter().all(|own| own.holds(claims));
+        self.rules.iter().find(fits).map(WorkloadRule::client_id)
     }
 
     /// Returns the rules.
@@ -128,7 +136,7 @@ impl<T: Into<String>> From<T> for ClaimName {
 }
 
 impl ClaimMatch {
-    pub(crate) fn fits(&self, text: &str) -> bool {
+    fn fits(&self, text: &str) -> bool {
         match self {
             Self::Equals(own) => own == text,
             Self::OneOf(own) => own.iter().any(|own| own == text),
@@ -138,6 +146,17 @@ impl ClaimMatch {
 }
 
 impl WorkloadCondition {
+    /// Returns whether the condition holds. A claim that is no text fits nothing: a number or an
+    /// array with the text in it is another claim than the rule means.
+    fn holds(&self, claims: &Claims) -> bool {
+        let ClaimName { name, member } = &self.claim;
+        let text = match member {
+            None => claims.text(name),
+            Some(member) => claims.inner_text(name, member),
+        };
+        text.ok().flatten().is_some_and(|text| self.matching.fits(text))
+    }
+
     /// Returns the claim.
     pub fn claim(&self) -> &ClaimName {
         &self.claim
