@@ -2,12 +2,12 @@
 
 use super::{Loaded, Next};
 use crate::client::{Authentication, Client, Registration};
-use crate::event::{Durability, Event, EventKind, Written};
+use crate::event::{ClientProof, Durability, Event, EventKind, Written};
 use crate::moment::{CorrelationId, Moment};
 use crate::outside::Need;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Write};
-use crate::refusal::{Fault, Refusal};
+use crate::refusal::{Fault, Redirectable, Refusal};
 use crate::request::metadata::{Dropped, Sender};
 use crate::seen::Seen;
 use crate::value::text::log_text;
@@ -19,8 +19,7 @@ use crate::value::text::log_text;
 pub struct Decision<T> {
     write: Option<Write>,
     settled: Settled<T>,
-    /// How a failure of the write is answered, if not in the plain form of the endpoint.
-    write_failed: Option<Box<Refusal>>,
+    write_failed: WriteFailed,
     /// What a durable write leads to.
     end: End,
 }
@@ -35,11 +34,20 @@ enum End {
     /// Another decision on the same records: the write is a mark.
     Marks,
     /// Another decision, after the host's answer. There is no write.
-    #[cfg_attr(
-        not(feature = "conformance"),
-        expect(dead_code, reason = "no endpoint takes an assertion yet")
-    )]
     Needs(Box<Need>),
+}
+
+/// How a failure of the write is answered.
+#[derive(Debug, Default)]
+enum WriteFailed {
+    /// In the plain form of the endpoint.
+    #[default]
+    Plain,
+    /// By redirect to the client, as the grant to be written names it. Nothing is built for a write
+    /// that succeeds: a refusal beside each took 5 allocations of an authorization.
+    Redirect { at_once: bool },
+    /// By this refusal.
+    Refusal(Box<Refusal>),
 }
 
 /// The outcome of a decision whose write is durable, with its audit event.
@@ -56,7 +64,7 @@ pub struct Settled<T> {
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-        Self { write: None, settled, write_failed: None, end: End::Settles }
+        Self { write: None, settled, write_failed: WriteFailed::Plain, end: End::Settles }
     }
 
     pub(crate) fn refuse(
@@ -81,7 +89,7 @@ impl<T> Decision<T> {
         Self {
             write: None,
             settled: Settled { outcome: Err(refusal), event },
-            write_failed: None,
+            write_failed: WriteFailed::Plain,
             end: End::Settles,
         }
     }
@@ -162,7 +170,13 @@ impl<T> Decision<T> {
 
     /// Answers with this refusal if the write fails, instead of in the plain form of the endpoint.
     pub(crate) fn if_not_written(self, refusal: Refusal) -> Self {
-        Self { write_failed: Some(Box::new(refusal)), ..self }
+        Self { write_failed: WriteFailed::Refusal(Box::new(refusal)), ..self }
+    }
+
+    /// Answers by redirect if the write of a grant with a consent page fails, with the redirect URI
+    /// and the state of that grant. Without `at_once`, a page shows the error first.
+    pub(crate) fn redirecting_if_not_written(self, at_once: bool) -> Self {
+        Self { write_failed: WriteFailed::Redirect { at_once }, ..self }
     }
 
     /// Records the claimed `client_id` in the event if there is no such client.
@@ -178,6 +192,12 @@ impl<T> Decision<T> {
         let is_operators = client.registration() == Registration::Operator;
         let has_secret = client.authentication() != Authentication::Public;
         self.settled.event.attributed |= is_operators && has_secret;
+        self
+    }
+
+    /// Records in the event what the client proved itself with.
+    pub(crate) fn proved_by(mut self, proof: Option<ClientProof>) -> Self {
+        self.settled.event.proof = proof;
         self
     }
 
@@ -293,11 +313,18 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let plain = || Refusal::plain(reason, endpoint);
-        let refusal = self
-            .write_failed
-            .take()
-            .map_or_else(plain, |write_failed| write_failed.with_reason(reason));
+        let refusal = match (std::mem::take(&mut self.write_failed), &self.write) {
+            (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
+            (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
+                let grant = change.record();
+                let uri = grant.terms().redirect_uri().clone();
+                let state = grant.consent_page().and_then(|page| page.state.clone());
+                Refusal::redirectable(reason, Redirectable { uri, state, at_once })
+            }
+            (WriteFailed::Plain | WriteFailed::Redirect { .. }, _) => {
+                Refusal::plain(reason, endpoint)
+            }
+        };
         refusal.correlated(event.correlation)
     }
 

@@ -75,6 +75,7 @@ mod i48;
 mod i48_parallel;
 mod introspect;
 mod keys;
+mod keys_secrets;
 mod metadata;
 mod metadata_paths;
 mod needs;
