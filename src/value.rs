@@ -13,6 +13,7 @@ pub(crate) mod invisible;
 pub(crate) mod issuer;
 pub(crate) mod machine_rights;
 pub(crate) mod names;
+pub(crate) mod overlap;
 pub(crate) mod pkce;
 pub(crate) mod prefix;
 pub(crate) mod prompt;
@@ -30,6 +31,7 @@ pub use self::credential::{GrantId, GrantIdError};
 pub use self::grant_types::{GrantType, GrantTypes};
 pub use self::machine_rights::MachineRights;
 pub use self::names::NameError;
+pub use self::overlap::Overlap;
 pub use self::prompt::{RequestDigest, RequestDigestError};
 pub use self::properties::{Properties, PropertiesError};
 pub use self::redirect_uri::{

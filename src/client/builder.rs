@@ -7,7 +7,7 @@ mod origin;
 mod statement;
 
 pub use self::operator::ClientRules;
-use super::kind::{Proof, RedirectUris, Rights, Secrets};
+use super::kind::{Proof, RedirectUris, Rights};
 use super::restrictions::check_grant_types;
 use super::{
     Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, ConsentMode,
@@ -382,8 +382,8 @@ fn kind_of(
         (Authentication::Public, Some(code), None) => Ok(Kind::Public(code)),
         (Authentication::Public, None, None) => Err(ClientError::RedirectUrisMissing),
         (Authentication::Public, _, Some(_)) => Err(ClientError::MachineUnproved),
-        (Authentication::Confidential { method, secret }, code, machine) => Ok(Kind::Proved {
-            by: Proof::Secret { method, secrets: Secrets { current: secret } },
+        (Authentication::Confidential { method, secrets }, code, machine) => Ok(Kind::Proved {
+            by: Proof::Secret { method, secrets },
             may: Rights { code, machine, assertions },
         }),
         (Authentication::Federated, None, Some(machine)) => Ok(Kind::Federated(machine)),

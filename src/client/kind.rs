@@ -3,17 +3,14 @@
 //! Each kind has its own fields and no others, so that neither a public client with a machine right
 //! nor a code flow without a redirect URI can be represented.
 
-use std::fmt;
-use std::sync::Arc;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ClientError;
+use super::secrets::{Secrets, StoredSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
 use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri, record};
-use crate::value::secret::Digest;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -31,13 +28,6 @@ pub(super) enum Kind {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Proof {
     Secret { method: SecretMethod, secrets: Secrets },
-}
-
-/// The secret of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Secrets {
-    pub(super) current: StoredSecret,
 }
 
 /// What a client may do that proves itself. A client with none of the rights can only ask for
@@ -146,16 +136,8 @@ impl Kind {
             Self::Public(_) => Authentication::Public,
             Self::Federated(_) => Authentication::Federated,
             Self::Proved { by: Proof::Secret { method, secrets }, .. } => {
-                Authentication::Confidential { method: *method, secret: secrets.current.clone() }
+                Authentication::Confidential { method: *method, secrets: secrets.clone() }
             }
-        }
-    }
-
-    /// Returns the current secret.
-    pub(super) fn secret(&self) -> Option<&StoredSecret> {
-        match self {
-            Self::Proved { by: Proof::Secret { secrets, .. }, .. } => Some(&secrets.current),
-            Self::Public(_) | Self::Federated(_) => None,
         }
     }
 
@@ -175,40 +157,23 @@ pub enum Authentication {
     Confidential {
         /// Where the client sends it.
         method: SecretMethod,
-        /// What the server keeps of it.
-        secret: StoredSecret,
+        /// What the server keeps of its secrets.
+        secrets: Secrets,
     },
     /// The client has no credential, and authenticates nowhere.
     Federated,
 }
 
 impl Authentication {
+    /// Returns the authentication by this secret alone.
+    pub fn by_secret(method: SecretMethod, secret: StoredSecret) -> Self {
+        Self::Confidential { method, secrets: secret.into() }
+    }
+
     pub(crate) fn method(&self) -> AuthMethod {
         match self {
             Self::Public | Self::Federated => AuthMethod::None,
             Self::Confidential { method, .. } => AuthMethod::Secret(*method),
-        }
-    }
-}
-
-/// What a record keeps of a client secret. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StoredSecret {
-    /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
-    Digest(Digest),
-    /// A slow hash, for secrets that a person chose. It is verified by
-    /// [`PolicyBuilder::slow_hash`](crate::policy::PolicyBuilder::slow_hash).
-    SlowHash(Arc<str>),
-}
-
-/// A slow hash is not shown, because the secret can be guessed with it.
-impl fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Digest(digest) => digest.fmt(f),
-            Self::SlowHash(_) => f.write_str("SlowHash(redacted)"),
         }
     }
 }

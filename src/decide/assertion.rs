@@ -122,8 +122,9 @@ impl AssertionExchange<'_> {
             Err(fault) => return ctx.refuse(fault),
         };
         let client = presenter.client();
+        let proof = presenter.proof();
         let exchanging = Exchanging { exchange: self, credentials, presenter, ctx };
-        let decision = exchanging.decide();
+        let decision = exchanging.decide().proved_by(proof);
         match client {
             Some(client) => decision.attributed_to(client),
             None => decision,

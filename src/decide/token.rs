@@ -2,7 +2,7 @@
 //! issues a token of the client's own (TOKEN-06). An assertion has an order of its own: it can name
 //! the client.
 
-use super::authenticate::authenticate;
+use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -38,11 +38,12 @@ impl Operation for TokenRequest<'_> {
             return exchange.exchange(&self.credentials, &ctx);
         }
         let ctx = ctx.claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-            Ok(client) => client,
-            Err(fault) => return ctx.refuse(fault),
-        };
-        self.issue(client, &ctx).attributed_to(client)
+        let Authenticated { client, proof } =
+            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+                Ok(authenticated) => authenticated,
+                Err(fault) => return ctx.refuse(fault),
+            };
+        self.issue(client, &ctx).attributed_to(client).proved_by(proof)
     }
 
     fn endpoint(&self) -> Endpoint {

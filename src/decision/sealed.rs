@@ -2,7 +2,7 @@
 
 use super::{Loaded, Next};
 use crate::client::{Client, Registration};
-use crate::event::{Durability, Event, EventKind, Written};
+use crate::event::{ClientProof, Durability, Event, EventKind, Written};
 use crate::moment::{CorrelationId, Moment};
 use crate::outside::Need;
 use crate::reason::{Endpoint, Reason};
@@ -191,6 +191,12 @@ impl<T> Decision<T> {
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
         self.settled.event.attributed |= is_operators && client.is_confidential();
+        self
+    }
+
+    /// Records in the event what the client proved itself with.
+    pub(crate) fn proved_by(mut self, proof: Option<ClientProof>) -> Self {
+        self.settled.event.proof = proof;
         self
     }
 

@@ -161,6 +161,8 @@ impl ClientMetadata {
             | ClientError::MachineScope { .. }
             | ClientError::MachineResource { .. }
             | ClientError::Federated
+            | ClientError::SecretMissing
+            | ClientError::SlowSecrets
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }

@@ -116,7 +116,7 @@ impl StoreAdministration for Broken {
     }
 
     async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Infallible> {
-        Ok(self.store.marks(after, limit))
+        StoreAdministration::marks(&self.store, after, limit).await
     }
 
     async fn counts(&self) -> Result<Counts, Infallible> {

@@ -88,6 +88,7 @@ mod jws_verify;
 #[cfg(feature = "jws")]
 mod jws_wycheproof;
 mod keys;
+mod keys_secrets;
 mod metadata;
 mod metadata_paths;
 mod needs;

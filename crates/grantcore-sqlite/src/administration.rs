@@ -32,9 +32,8 @@ impl StoreAdministration for SqliteStore {
 
     fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
         let connection = self.reader();
-        let mut query = connection.prepare_cached(
-            "SELECT body FROM grantcore_seen WHERE key > ? ORDER BY key LIMIT ?",
-        )?;
+        let mut query = connection
+            .prepare_cached("SELECT body FROM grantcore_seen WHERE key > ? ORDER BY key LIMIT ?")?;
         let after: &[u8] = after.as_ref().map_or(&[], |key| key.as_bytes());
         let rows = query.query_map(params![after, count(limit)], |row| row.get::<_, String>(0))?;
         rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()

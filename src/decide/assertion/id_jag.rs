@@ -47,10 +47,10 @@ impl Exchanging<'_> {
             return Err(Reason::ClientUnknown.into());
         }
         self.read_document()?;
-        let Presenter::Client(client) = self.presenter else {
+        let Some(client) = self.presenter.client() else {
             return Err(Reason::ClientUnknown.into());
         };
-        if !has_right(client, rules) {
+        if !has_right(client, self.presenter.proof().is_some(), rules) {
             return Err(Reason::GrantTypeUnauthorized.into());
         }
         if is_named(client.id().as_str()) { Ok(client) } else { Err(Stop::claim("client_id")) }
@@ -155,14 +155,14 @@ impl Exchanging<'_> {
 
 /// Returns whether the client may use assertions of this issuer. Nothing that a client registers
 /// or publishes gives it the right (ASSERT-34).
-fn has_right(client: &Client, rules: &IdJag) -> bool {
+fn has_right(client: &Client, is_proved: bool, rules: &IdJag) -> bool {
     let id = client.id().as_str();
     let is_among = |mut named: Box<dyn Iterator<Item = &str> + '_>| named.any(|own| own == id);
     let is_registered = matches!(client.registration(), Registration::Dynamic);
     let is_open = client.may_use_assertions()
         || is_among(Box::new(rules.clients()))
         || rules.registered_clients && is_registered;
-    is_among(Box::new(rules.public_clients())) || client.is_confidential() && is_open
+    is_among(Box::new(rules.public_clients())) || is_proved && is_open
 }
 
 /// Checks the tenants that the assertion names. Returns the one of its user: the same name in two

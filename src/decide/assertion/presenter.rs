@@ -1,8 +1,9 @@
 //! Who presents an assertion.
 
-use super::super::authenticate::authenticate;
+use super::super::authenticate::{Authenticated, authenticate};
 use super::super::context::Context;
 use crate::client::{Authentication, Client};
+use crate::event::ClientProof;
 use crate::refusal::Fault;
 use crate::request::token::Credentials;
 use crate::value::document_url::claims_document;
@@ -12,7 +13,7 @@ pub(super) enum Presenter<'a> {
     /// The request names no client.
     Nobody,
     /// This client, authenticated as it registered. A public client has proved nothing.
-    Client(&'a Client),
+    Client(Authenticated<'a>),
     /// The request names a client without a credential of its own, and sends none. The assertion
     /// must be one of its workloads'.
     Federated,
@@ -42,16 +43,22 @@ impl<'a> Presenter<'a> {
             {
                 Ok(Self::Federated)
             }
-            _ => {
-                authenticate(ctx.loaded.client.as_ref(), credentials, ctx).map(Self::Client)
-            }
+            _ => authenticate(ctx.loaded.client.as_ref(), credentials, ctx).map(Self::Client),
         }
     }
 
     /// Returns the client, if it is authenticated.
     pub(super) fn client(&self) -> Option<&'a Client> {
         match self {
-            Self::Client(client) => Some(client),
+            Self::Client(authenticated) => Some(authenticated.client),
+            Self::Nobody | Self::Federated | Self::Held => None,
+        }
+    }
+
+    /// Returns what the client proved itself with.
+    pub(super) fn proof(&self) -> Option<ClientProof> {
+        match self {
+            Self::Client(authenticated) => authenticated.proof.clone(),
             Self::Nobody | Self::Federated | Self::Held => None,
         }
     }
