@@ -124,7 +124,8 @@ fn i31_only_optional_fields_may_be_null() {
         "owner",
         "login",
         "acr",
-        "code_flow",
+        "code",
+        "machine",
         "registration_access_token_digest",
         "lifetimes",
     ];
