@@ -137,10 +137,6 @@ impl<T> Decision<T> {
     }
 
     /// Asks the host. Once it has answered, the request is decided again.
-    #[cfg_attr(
-        not(feature = "conformance"),
-        expect(dead_code, reason = "no endpoint takes an assertion yet")
-    )]
     pub(crate) fn ask(need: Need, endpoint: Endpoint, loaded: &Loaded, moment: &Moment) -> Self {
         Self {
             end: End::Needs(Box::new(need)),

@@ -136,7 +136,7 @@ impl Algorithms {
         Algorithm::ALL.into_iter().filter(move |algorithm| self.contains(*algorithm))
     }
 
-    /// Lists the names of the algorithms, for metadata. EdDSA has two.
+    /// Lists the names of the algorithms, for metadata. Ed25519 has two.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.iter().flat_map(|algorithm| algorithm.names().iter().copied())
     }

@@ -24,7 +24,8 @@ fn read() -> KeySet {
             {{"kty": "RSA", "alg": "RS256", "e": "AQAB", "n": "{RSA_MODULUS}"}},
             {{"kty": "RSA", "alg": "PS256", "e": "AQAB", "n": "{RSA_MODULUS}"}},
             {{"kty": "EC", "crv": "P-256",
-              "x": "rjmKY8L8VxdMZGiaUGQ7DadQSne8Ymf65rguH_EkxYE", "y": "-krhx52UCYT6WIYeIe4GIWJIrUAlW96OmJ_UiF4t6_o"}},
+              "x": "rjmKY8L8VxdMZGiaUGQ7DadQSne8Ymf65rguH_EkxYE",
+              "y": "-krhx52UCYT6WIYeIe4GIWJIrUAlW96OmJ_UiF4t6_o"}},
             {{"kty": "OKP", "crv": "Ed25519", "x": "_qPCx6ros2F6sYLxI61jre5PeWAuNB3_wAIblSHE4yE"}}
         ]}}"#
     );

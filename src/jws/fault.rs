@@ -37,7 +37,7 @@ macro_rules! faults {
 }
 
 faults! {
-    Malformed "malformed" "it is not a JWT in the compact form, or a member has a wrong type or size",
+    Malformed "malformed" "it is no JWT in the compact form, or a member has a wrong type or size",
     Type "typ" "its `typ` is that of another kind of token",
     Algorithm "algorithm" "its algorithm is not allowed, or its key has another one",
     Key "key" "no key, or more than one, fits its header",

@@ -4,7 +4,7 @@
 //! would then verify another assertion than this server (RFC 8725 §2.4).
 //!
 //! The text is read twice, because the members of an object and the value of a number cannot be
-//! seen by one visitor if another crate turns on serde_json's feature `arbitrary_precision`.
+//! seen by one visitor if another crate turns on the feature `arbitrary_precision`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +28,7 @@ pub(super) fn read_object(text: &[u8]) -> Option<Object> {
 
 /// Returns whether the value has at most this many levels of objects and arrays.
 fn is_within(value: &Value, levels: usize) -> bool {
-    // The reader of `serde_json` has refused more than 128 levels, so that the recursion is bounded.
+    // `serde_json` has refused more than 128 levels, so that the recursion is bounded.
     match value {
         Value::Array(values) => {
             levels > 0 && values.iter().all(|value| is_within(value, levels - 1))

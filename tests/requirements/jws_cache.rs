@@ -111,7 +111,7 @@ fn keys_33_a_set_is_fresh_for_the_time_of_its_response_within_bounds() {
     }
 }
 
-/// Verifies as an operation does: the kid is looked for in the set in hand, and then in a newer one.
+/// Looks for the kid as an operation does: in the set in hand, and then in a newer one.
 fn find(node: &mut Node, kid: &str, published: &[&str]) -> Result<(), Fault> {
     let text = signer("ed").sign(&json!({"alg": "EdDSA", "kid": kid}), &json!({}));
     let jws = Jws::parse(&text, Jws::MAX_BYTES).unwrap();
@@ -295,8 +295,8 @@ fn node_last(node: &mut Node) -> Generation {
     node.have("a")
 }
 
-/// By its own clock, the cache never returns a set beyond its freshness and the stale bound, and two
-/// fetches of a URL are a minute apart, whatever is asked and answered.
+/// The cache never returns a set beyond its freshness and the stale bound, and two fetches of a URL
+/// are a minute apart, whatever is asked and answered.
 #[test]
 fn keys_37_bounds_hold_in_any_order() {
     let step = (0..400_u64, 0..3_usize, any::<bool>(), any::<bool>());

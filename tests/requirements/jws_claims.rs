@@ -20,34 +20,35 @@ fn read<R>(payload: &str, read: impl FnOnce(&Claims) -> R) -> R {
     read(jws.claims().as_claimed())
 }
 
-fn of<R>(claims: Value, then: impl FnOnce(&Claims) -> R) -> R {
+fn of<R>(claims: &Value, then: impl FnOnce(&Claims) -> R) -> R {
     read(&claims.to_string(), then)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "each caller writes the claims")]
 fn times(claims: Value) -> Result<u64, Fault> {
     let now = Timestamp::from_unix_seconds(T);
-    of(claims, |claims| claims.check_times(RULES, now)).map(Timestamp::unix_seconds)
+    of(&claims, |claims| claims.check_times(RULES, now)).map(Timestamp::unix_seconds)
 }
 
 #[test]
 fn keys_52_issuer_and_subject_are_strings() {
-    of(json!({"iss": "a", "sub": "b"}), |claims| {
+    of(&json!({"iss": "a", "sub": "b"}), |claims| {
         assert_eq!((claims.iss(), claims.sub()), (Ok("a"), Ok("b")));
     });
     for wrong in [json!(null), json!(1), json!(""), json!(["a"]), json!({"a": "a"}), json!(true)] {
-        of(json!({"iss": wrong, "sub": wrong}), |claims| {
+        of(&json!({"iss": wrong, "sub": wrong}), |claims| {
             assert_eq!(claims.iss(), Err(Fault::Issuer), "{wrong}");
             assert_eq!(claims.sub(), Err(Fault::Subject), "{wrong}");
         });
     }
-    of(json!({}), |claims| {
+    of(&json!({}), |claims| {
         assert_eq!((claims.iss(), claims.sub()), (Err(Fault::Issuer), Err(Fault::Subject)));
     });
 }
 
 #[test]
 fn keys_48_the_audience_is_the_issuer_alone() {
-    let check = |aud: Value, issuer: &str| of(json!({ "aud": aud }), |c| c.check_audience(issuer));
+    let check = |aud: Value, issuer: &str| of(&json!({ "aud": aud }), |c| c.check_audience(issuer));
     for aud in [json!(ISSUER), json!([ISSUER]), json!(format!("{ISSUER}/"))] {
         assert_eq!(check(aud.clone(), ISSUER), Ok(()), "{aud}");
         assert_eq!(check(aud.clone(), &format!("{ISSUER}/")), Ok(()), "{aud}");
@@ -75,7 +76,7 @@ fn keys_48_the_audience_is_the_issuer_alone() {
     ] {
         assert_eq!(check(aud.clone(), issuer), Err(Fault::Audience), "{aud} for {issuer}");
     }
-    assert_eq!(of(json!({}), |c| c.check_audience(ISSUER)), Err(Fault::Audience));
+    assert_eq!(of(&json!({}), |c| c.check_audience(ISSUER)), Err(Fault::Audience));
 }
 
 #[test]
@@ -93,7 +94,8 @@ fn keys_50_an_assertion_is_judged_by_its_dates_with_a_leeway() {
 
     let strict = TimeRules::new(Duration::ZERO, Duration::from_secs(3600));
     let now = Timestamp::from_unix_seconds(T);
-    let check = |claims| of(claims, |c| c.check_times(strict, now).map(Timestamp::unix_seconds));
+    let check =
+        |claims: Value| of(&claims, |c| c.check_times(strict, now).map(Timestamp::unix_seconds));
     assert_eq!(check(json!({"exp": T})), Err(Fault::Expired));
     assert_eq!(check(json!({"exp": T + 1, "nbf": T})), Ok(T + 1));
     assert_eq!(check(json!({"exp": T + 1, "nbf": T + 1})), Err(Fault::Early));
@@ -109,7 +111,7 @@ fn keys_51_the_end_of_an_assertion_is_near() {
     let rules = TimeRules::new(Duration::from_secs(10), Duration::from_secs(300));
     let old = json!({"iat": T - 3000, "exp": T + 100});
     let check = |claims: &Value, rules| {
-        of(claims.clone(), |c| c.check_times(rules, now)).map(Timestamp::unix_seconds)
+        of(claims, |c| c.check_times(rules, now)).map(Timestamp::unix_seconds)
     };
     assert_eq!(check(&old, rules), Ok(T + 110));
     assert_eq!(check(&old, rules.counted_from_issue()), Err(Fault::LongLived));
@@ -159,18 +161,18 @@ fn keys_52_dates_are_numbers() {
         let early = format!(r#"{{"exp":{},"nbf":{far}}}"#, T + 60);
         assert_eq!(read(&early, check), Err(Fault::Early), "{far}");
     }
-    assert_eq!(of(json!({}), Claims::nbf), Ok(None));
+    assert_eq!(of(&json!({}), Claims::nbf), Ok(None));
 }
 
 #[test]
 fn keys_53_the_jti_is_a_string() {
-    let jti = |value: Value| of(json!({ "jti": value }), |c| c.jti().map(str::len));
+    let jti = |value: Value| of(&json!({ "jti": value }), |c| c.jti().map(str::len));
     assert_eq!(jti(json!("x")), Ok(1));
     assert_eq!(jti(json!("x".repeat(512))), Ok(512));
     for wrong in [json!(""), json!(null), json!(1), json!(["x"]), json!("x".repeat(513))] {
         assert_eq!(jti(wrong.clone()), Err(Fault::Jti), "{wrong}");
     }
-    assert_eq!(of(json!({}), |c| c.jti().map(str::len)), Err(Fault::Jti));
+    assert_eq!(of(&json!({}), |c| c.jti().map(str::len)), Err(Fault::Jti));
 }
 
 /// A member of a wrong type is a fault and never an absence, for every claim that a profile reads.
@@ -180,7 +182,7 @@ fn keys_52_other_claims_are_read_with_their_types() {
         "client_id": "app", "resource": ["a", "b"], "scope": "x y", "none": [], "cnf": null,
         "number": 1, "mixed": ["a", 1], "kubernetes.io": {"namespace": "prod", "pod": {}},
     });
-    of(claims, |claims| {
+    of(&claims, |claims| {
         assert_eq!(claims.text("client_id"), Ok(Some("app")));
         assert_eq!(claims.text("absent"), Ok(None));
         assert_eq!(claims.text("number"), Err(Fault::Claim));

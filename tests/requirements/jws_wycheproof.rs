@@ -1,5 +1,5 @@
-//! The vectors of Wycheproof against `RingVerifier`: signatures that are valid, and those with which
-//! libraries have been wrong. The keys pass through a key set, as those of a client do.
+//! The vectors of Wycheproof against `RingVerifier`: valid signatures, and forged ones that other
+//! libraries have accepted. The keys pass through a key set, as those of a client do.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
