@@ -34,6 +34,7 @@ mod introspection;
 mod issuers;
 mod lifetimes;
 mod limits;
+mod machines;
 mod mcp;
 mod members;
 mod overrides;
@@ -44,7 +45,9 @@ mod revocation;
 mod slow_hash;
 mod supersede;
 mod template;
+mod trusted;
 mod validate;
+mod verifier;
 
 pub use access::{Audience, CheckRules};
 pub use auth_methods::AuthMethods;
@@ -55,12 +58,14 @@ pub use description::ResourceDescription;
 pub use document::{DocumentRedirects, DocumentRules};
 pub use domains::DomainRules;
 pub use endpoints::EndpointUrl;
-pub use error::{IssuersError, PolicyError, ResourcesError};
+pub use error::{IssuersError, PolicyError, ResourcesError, TrustedIssuerError};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
 pub use lifetimes::Lifetimes;
 pub use limits::Limits;
+pub(crate) use machines::RightsError;
+pub use machines::{MachineRules, MachineSub, ScopeFor};
 pub use members::MemberError;
 pub(crate) use overrides::is_countable;
 pub use overrides::{ClientLifetimes, EffectiveLifetimes, LifetimeOverrides};
@@ -70,11 +75,17 @@ pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
 pub use supersede::Supersede;
 pub use template::TemplateError;
+pub(crate) use trusted::Profile;
+pub use trusted::{
+    ActorClaim, AssertionProfile, AssertionReuse, ClaimMatch, ClaimName, IdJag, IssuerKeys,
+    TrustedIssuer, Workload, WorkloadCondition, WorkloadRule,
+};
 
 use std::time::Duration;
 
 use self::members::Members;
 use self::slow_hash::SlowHash;
+use self::verifier::Verifier;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
@@ -128,6 +139,7 @@ pub struct Policy {
     revocation: Option<RevocationRules>,
     introspection: Option<IntrospectionRules>,
     documents: Option<DocumentRules>,
+    machines: Option<MachineRules>,
     domains: DomainRules,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
@@ -136,6 +148,8 @@ pub struct Policy {
     metadata_members: Members,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// Whether a scope token is for people or for machines alone.
+    marks_scopes: bool,
     /// Each scope token with one that it includes, directly or through others. Sorted.
     implied: Vec<(String, String)>,
     check_rules: CheckRules,
@@ -162,6 +176,9 @@ pub struct Policy {
     refuse_reused_challenges: bool,
     supersede: Supersede,
     slow_hash: Option<SlowHash>,
+    /// The issuers whose assertions bring tokens.
+    trusted: Vec<TrustedIssuer>,
+    verifier: Option<Verifier>,
 }
 
 impl Policy {
@@ -346,6 +363,11 @@ impl Policy {
     /// Returns the resource of a request that names none, or `None` if such a request is refused.
     pub(crate) fn assumed_resource(&self) -> Option<&str> {
         self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
+    }
+
+    /// Returns whether a request that names no resource is refused.
+    pub(crate) fn requires_resource(&self) -> bool {
+        self.require_resource
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

@@ -5,6 +5,7 @@
 //! `decide/`.
 
 pub(crate) mod access;
+pub(crate) mod assertion;
 pub(crate) mod authorization;
 pub(crate) mod client_status;
 pub(crate) mod connection;

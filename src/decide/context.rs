@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation, OwnRecords};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords, SingleUse};
 use crate::event::EventKind;
 use crate::moment::{Moment, Timestamp};
+use crate::outside::Need;
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
@@ -70,6 +71,20 @@ impl<'a> Context<'a> {
     /// Makes a preliminary write. The request is decided again once the write is durable.
     pub(super) fn prepare<T>(&self, write: Write) -> Decision<T> {
         Decision::prepare(write, self.endpoint, self.loaded, self.moment)
+    }
+
+    /// Asks the host. The request is decided again once it has answered.
+    pub(super) fn ask<T>(&self, need: Need) -> Decision<T> {
+        Decision::ask(need, self.endpoint, self.loaded, self.moment)
+    }
+
+    /// Returns the decision that waits for the mark of an assertion.
+    pub(super) fn once_marked<T>(
+        &self,
+        decision: Decision<T>,
+        single_use: &SingleUse,
+    ) -> Decision<T> {
+        decision.once_marked(single_use, self.endpoint, self.loaded, self.moment)
     }
 
     /// Returns the client of this id if it is on record, active and not expired, and no rule about

@@ -10,7 +10,9 @@ use self::resources::check_resources;
 use self::urls::check_endpoints;
 pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
+use super::machines::check_machines;
 use super::members::Document;
+use super::trusted::check_trusted;
 use super::{
     IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
 };
@@ -36,8 +38,10 @@ pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), Polic
     check_rates(policy)?;
     check_logins(policy)?;
     check_introspection(policy)?;
+    check_machines(policy)?;
     check_registration(policy)?;
-    check_documents(policy)
+    check_documents(policy)?;
+    check_trusted(policy)
 }
 
 fn check_former_issuers(policy: &Policy) -> Result<(), PolicyError> {
@@ -110,7 +114,7 @@ fn check_declared(
 }
 
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
-    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } =
+    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client, machine } =
         policy.lifetimes;
     for (lifetime, value) in [
         ("consent", Some(consent)),
@@ -119,6 +123,7 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
         ("refresh_idle", Some(refresh_idle)),
         ("refresh_absolute", refresh_absolute),
         ("unused_client", Some(unused_client)),
+        ("machine", machine),
     ] {
         value.map_or(Ok(()), |value| check_countable(lifetime, value))?;
     }
@@ -151,6 +156,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         request_bytes,
         parameters,
         value_bytes,
+        assertion_bytes,
         live_access_tokens,
         token_requests_per_minute,
         failed_authentications_per_minute,
@@ -164,6 +170,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         ("request_bytes", request_bytes == 0),
         ("parameters", parameters == 0),
         ("value_bytes", value_bytes == 0),
+        ("assertion_bytes", assertion_bytes == 0),
         ("live_access_tokens", live_access_tokens == 0),
         ("token_requests_per_minute", token_requests_per_minute == 0),
         ("failed_authentications_per_minute", failed_authentications_per_minute == 0),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
+use super::assertion::AssertionExchange;
 use super::parameters::{Parameter, decode, for_each_parameter, refuse_repeated};
 use super::parts::{Authorization, RequestParts};
 use crate::policy::{Limits, Policy, RateHit};
@@ -45,6 +46,8 @@ pub(crate) enum Exchange<'a> {
     Invalid(Reason),
     Code(Result<CodeExchange<'a>, Reason>),
     Refresh(Result<RefreshExchange<'a>, Reason>),
+    Machine(MachineExchange<'a>),
+    Assertion(AssertionExchange<'a>),
 }
 
 /// A code to redeem (OAuth 2.1 §4.1.3).
@@ -62,6 +65,12 @@ pub(crate) struct RefreshExchange<'a> {
     pub(crate) resources: Vec<Cow<'a, str>>,
 }
 
+/// What a client asks for on its own behalf (OAuth 2.1 §4.2).
+pub(crate) struct MachineExchange<'a> {
+    pub(crate) scope: Option<Cow<'a, str>>,
+    pub(crate) resources: Vec<Cow<'a, str>>,
+}
+
 #[derive(Default)]
 struct Form<'a> {
     client_id: Parameter<'a>,
@@ -71,6 +80,7 @@ struct Form<'a> {
     redirect_uri: Parameter<'a>,
     code_verifier: Parameter<'a>,
     refresh_token: Parameter<'a>,
+    assertion: Parameter<'a>,
     scope: Parameter<'a>,
     resources: Vec<Cow<'a, str>>,
 }
@@ -82,12 +92,27 @@ impl TokenRequest<'_> {
         RateHit { client: self.claimed_client(), grant: self.grant(), source }
     }
 
+    /// Returns the name that only the assertion of this request gives: the client of a program, or
+    /// the issuer. Returns `None` if the request names a client itself.
+    pub(crate) fn asserted_name<'p>(&self, policy: &'p Policy) -> Option<&'p str> {
+        match &self.exchange {
+            Exchange::Assertion(exchange) if self.credentials.are_absent() => {
+                exchange.rate_name(policy)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the grant that the code or the refresh token names.
     pub(crate) fn grant(&self) -> Option<GrantId> {
         match &self.exchange {
             Exchange::Code(Ok(exchange)) => Some(exchange.code.id),
             Exchange::Refresh(Ok(exchange)) => Some(exchange.token.id),
-            Exchange::Code(Err(_)) | Exchange::Refresh(Err(_)) | Exchange::Invalid(_) => None,
+            Exchange::Code(Err(_))
+            | Exchange::Refresh(Err(_))
+            | Exchange::Machine(_)
+            | Exchange::Assertion(_)
+            | Exchange::Invalid(_) => None,
         }
     }
 }
@@ -99,7 +124,7 @@ impl<'a> TokenRequest<'a> {
     /// A [`Refusal`] if the request cannot be read, or does not identify its client in exactly one
     /// way.
     pub fn parse(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(request, policy.limits()).map_err(|fault| Refusal::of(fault, Endpoint::Token))
+        Self::read(request, policy).map_err(|fault| Refusal::of(fault, Endpoint::Token))
     }
 
     /// Returns the `client_id` that the request claims. It is not authenticated.
@@ -107,19 +132,28 @@ impl<'a> TokenRequest<'a> {
         &self.credentials.id
     }
 
-    fn read(request: &RequestParts<'a>, limits: &Limits) -> Result<Self, Fault> {
+    fn read(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Fault> {
+        let limits = policy.limits();
         if request.method != "POST" {
             return Err(Reason::MethodNotAllowed.into());
         }
         refuse_secrets_in_query(request.query, limits)?;
         let form = Form::read(request.form(limits)?, limits)?;
-        let credentials = Credentials::read(
-            &request.authorization,
-            form.client_id.value,
-            form.client_secret.value,
-            limits,
-        )?;
-        let exchange = match form.grant_type.get().map(GrantType::from_name) {
+        let grant_type = form.grant_type.get().map(GrantType::from_name);
+        let is_assertion =
+            grant_type == Some(Some(GrantType::JwtBearer)) && !policy.trusted_issuers().is_empty();
+        let credentials = if is_assertion && form.names_no_client(&request.authorization) {
+            // The assertion can name the client.
+            Credentials::absent()
+        } else {
+            Credentials::read(
+                &request.authorization,
+                form.client_id.value,
+                form.client_secret.value,
+                limits,
+            )?
+        };
+        let exchange = match grant_type {
             None => Exchange::Invalid(Reason::GrantTypeMissing),
             Some(None) => Exchange::Invalid(Reason::GrantTypeUnsupported),
             Some(Some(GrantType::AuthorizationCode)) => Exchange::Code(CodeExchange::read(
@@ -133,6 +167,18 @@ impl<'a> TokenRequest<'a> {
                 form.scope.value,
                 form.resources,
             )),
+            Some(Some(GrantType::ClientCredentials)) => Exchange::Machine(MachineExchange {
+                scope: form.scope.value,
+                resources: form.resources,
+            }),
+            Some(Some(GrantType::JwtBearer)) if is_assertion => {
+                Exchange::Assertion(AssertionExchange::new(
+                    form.assertion.value.ok_or(Reason::AssertionMissing)?,
+                    form.scope.value,
+                    form.resources,
+                ))
+            }
+            Some(Some(GrantType::JwtBearer)) => Exchange::Invalid(Reason::GrantTypeUnsupported),
         };
         Ok(Self { credentials, exchange })
     }
@@ -159,6 +205,7 @@ impl<'a> Form<'a> {
             "redirect_uri" => form.redirect_uri.set(value),
             "code_verifier" => form.code_verifier.set(value),
             "refresh_token" => form.refresh_token.set(value),
+            "assertion" => form.assertion.set(value),
             "scope" => form.scope.set(value),
             "resource" => form.resources.push(value),
             _ => {}
@@ -171,9 +218,17 @@ impl<'a> Form<'a> {
             ("redirect_uri", &form.redirect_uri),
             ("code_verifier", &form.code_verifier),
             ("refresh_token", &form.refresh_token),
+            ("assertion", &form.assertion),
             ("scope", &form.scope),
         ])?;
         Ok(form)
+    }
+
+    /// Returns whether neither the form nor the header names or authenticates a client.
+    fn names_no_client(&self, header: &Authorization<'_>) -> bool {
+        matches!(header, Authorization::None)
+            && self.client_id.value.is_none()
+            && self.client_secret.value.is_none()
     }
 }
 
@@ -183,7 +238,7 @@ pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(
     let mut found = false;
     for_each_parameter(query, limits, |name, _| {
         found |=
-            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token");
+            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token" | "assertion");
     })?;
     if found { Err(Reason::SecretInUrl.into()) } else { Ok(()) }
 }
@@ -193,6 +248,16 @@ impl<'a> Credentials<'a> {
     /// not counted as an attempt to guess one.
     pub(crate) fn has_secret(&self) -> bool {
         !matches!(self.secret, PresentedSecret::None)
+    }
+
+    /// Returns the credentials of a request that names no client.
+    fn absent() -> Self {
+        Self { id: Cow::Borrowed(""), secret: PresentedSecret::None }
+    }
+
+    /// Returns whether the request names no client.
+    pub(crate) fn are_absent(&self) -> bool {
+        self.id.is_empty() && !self.has_secret()
     }
 
     /// Reads the credentials from the header or the form. A request with both is refused (OAuth 2.1
