@@ -16,7 +16,14 @@ mod key_sets;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assert_account;
+mod assert_claims;
+mod assert_client;
 mod assert_issuers;
+mod assert_keys;
+mod assert_order;
+mod assert_token;
+mod assert_workload;
 mod audit;
 mod audit_json;
 mod audit_line;
