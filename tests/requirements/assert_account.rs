@@ -99,7 +99,7 @@ fn assert_39_the_accounts_standing_is_judged() {
     store.suspend("alice", false);
     let granted = federation.person(&person("2"));
     Accounts::raise_epoch(&store.inner, "alice").unwrap();
-    federation.world.dead(&granted.access, Reason::GrantEnded);
+    federation.world.dead(&granted.access, Reason::TokenRevoked);
     let granted = federation.person(&person("3"));
     store.suspend("alice", true);
     federation.world.dead(&granted.access, Reason::AccountSuspended);
@@ -118,7 +118,7 @@ fn assert_39_an_epoch_raised_between_link_and_record_ends_the_grant() {
         }
         federation.world.store.meanwhile(raise);
         let granted = federation.person(&person(jti));
-        federation.world.dead(&granted.access, Reason::GrantEnded);
+        federation.world.dead(&granted.access, Reason::TokenRevoked);
     }
 }
 
@@ -166,7 +166,7 @@ fn assert_41_the_token_is_for_the_claimed_resources() {
     let named = request(&person("6")).set("resource", MCP);
     let granted = Granted::of(&federation.world.token(&named));
     assert!(federation.world.works(&granted.access));
-    let unknown = request(&person("7")).set("resource", "https://unknown.example");
+    let unknown = request(&person("eighth")).set("resource", "https://unknown.example");
     federation.refused(&unknown, 400, "invalid_target", Reason::ResourceUnknown);
 }
 
@@ -227,7 +227,7 @@ fn assert_44_the_user_sees_the_connection_and_ends_it() {
     assert_eq!(connections.asked("web"), None, "no page was asked for it");
     let id = connection.grant_id();
     federation.world.server.revoke_connection("alice", id).unwrap();
-    federation.world.dead(&granted.access, Reason::GrantRevoked);
+    federation.world.dead(&granted.access, Reason::TokenRevoked);
     // The organization can renew it, unless the host answers nobody.
     federation.person(&person("2"));
     federation.directory.link(Link::new(IDP, "u-1"), Linked::Nobody);

@@ -140,10 +140,10 @@ fn assert_03_a_rotated_key_is_found_by_one_fetch() {
     publish(&federation, &[new]);
     federation.world.at(62);
     federation.person(&person("3"));
-    federation.world.at(280);
-    federation.person(&with(person("4"), "exp", crate::support::T + 300));
-    federation.world.at(309);
-    federation.faulty(&person("5"), Reason::AssertionExpired);
+    federation.world.at(361);
+    let claims = with(person("4"), "iat", crate::support::T + 361);
+    let claims = with(claims, "exp", crate::support::T + 600);
+    federation.faulty(&claims, Reason::AssertionKey);
 }
 
 #[test]

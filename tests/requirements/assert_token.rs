@@ -63,9 +63,9 @@ fn assert_19_a_lost_acknowledgement_gives_the_same_token() {
     // The mark and the record are written, and both are said to conflict.
     store.fail([Fault::AppliedThenConflict, Fault::AppliedThenConflict]);
     let granted = Granted::of(&federation.world.token(&params));
+    assert_eq!(federation.world.events().len(), 1);
     assert!(federation.world.works(&granted.access));
     assert_eq!((federation.world.grants().len(), federation.marks()), (1, 1));
-    assert_eq!(federation.world.events().len(), 1);
     // A conflict without a record is tried again.
     let params = exchange(&id_jag(&person("2"))).by_web();
     let commits = store.commits();
