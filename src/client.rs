@@ -373,6 +373,8 @@ impl Client {
         policy: &Policy,
     ) -> Result<VerifiedRedirectUri, Reason> {
         let verified = match (requested, self.redirect_uris()) {
+            // A client without redirect URIs is not one with a wrong redirect URI.
+            (_, []) => return Err(Reason::CodeFlowUnauthorized),
             (None, [only]) => only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?,
             (None, _) => return Err(Reason::RedirectUriMissing),
             (Some(requested), registered) => {

@@ -11,6 +11,7 @@
 
 pub mod clients;
 pub mod host;
+pub mod machines;
 pub mod params;
 pub mod property;
 pub mod refused;
