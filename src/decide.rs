@@ -8,7 +8,6 @@
 //! Never here: a store, a driver, a clock, a source of randomness.
 
 mod access;
-
 mod authenticate;
 mod authorization;
 mod client_status;
