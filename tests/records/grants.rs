@@ -12,10 +12,10 @@ use grantcore::request::{ConsentDecision, Login, Narrowing};
 use grantcore::value::GrantTypes;
 use grantcore::{AuthorizationStep, Choice, Client, Reason, RevokedBy};
 
+use crate::clients::machine;
 use crate::support::host::{at, properties};
 use crate::support::params::Params;
 use crate::support::steps::{basic, form};
-use crate::clients::machine;
 use crate::support::{ALICE, Answered, CALLBACK, Granted, MCP, SECRET, World, param, policy, web};
 
 /// A second resource.

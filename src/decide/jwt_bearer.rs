@@ -28,7 +28,7 @@ use crate::policy::{Profile, TrustedIssuer};
 use crate::reason::Reason;
 use crate::record::Write;
 use crate::refusal::{Fault, quoted};
-use crate::request::assertion::AssertionExchange;
+use crate::request::jwt_bearer::AssertionExchange;
 use crate::request::token::Credentials;
 use crate::response::token::Tokens;
 

@@ -11,7 +11,7 @@ use crate::policy::{
     ActorClaim, AssertionReuse, Policy, Profile, TrustedIssuer, Workload,
 };
 use crate::reason::Reason;
-use crate::request::assertion::AssertionExchange;
+use crate::request::jwt_bearer::AssertionExchange;
 use crate::value::seen_key::AssertionUse;
 
 /// Claims that narrow a token in a way that this server cannot honour (ASSERT-17).
