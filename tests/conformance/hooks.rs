@@ -12,7 +12,7 @@ use grantcore::conformance::{
     damaged_records_are_errors, histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Stored, Write};
+use grantcore::store::{Commit, Seen, SeenKey, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{Client, Store, Timestamp};
 
@@ -117,6 +117,10 @@ impl blocking::Store for Handle {
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Down> {
         self.read(&Id::Grant(id), Row::grant)
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Down> {
+        self.read(&Id::Seen(*key), Row::seen)
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Down> {
@@ -300,6 +304,11 @@ impl Store for Waiting {
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, serde_json::Error> {
         tokio::task::yield_now().await;
         self.rows.get(&Id::Grant(id)).map(|row| row.grant()).transpose()
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, serde_json::Error> {
+        tokio::task::yield_now().await;
+        self.rows.get(&Id::Seen(*key)).map(|row| row.seen()).transpose()
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit, serde_json::Error> {
