@@ -191,6 +191,7 @@ fn lost_writes_after_a_crash_are_found() {
     let verdict = acknowledged_commits_survive(&bench(Bug::ForgetsAtCrash), 20).unwrap();
     assert!(verdict.lost > 0 && verdict.lost < verdict.acknowledged, "{verdict:?}");
     assert!(verdict.redeemed_twice + verdict.revived > 0, "{verdict:?}");
+    assert!(verdict.accepted_twice > 0, "{verdict:?}");
     assert_eq!(verdict.holds().unwrap_err().law(), Law::Durable);
 }
 
@@ -228,6 +229,7 @@ fn a_damaged_record_that_is_returned_as_absent_is_found() {
             let id = match damaged {
                 Damaged::Grant(id) => Id::Grant(id),
                 Damaged::Client(id) => Id::Client(id.to_owned()),
+                Damaged::Seen(key) => Id::Seen(*key),
             };
             bench.database.rows.lock().get_mut(&id).unwrap().body.push('}');
         })

@@ -8,7 +8,7 @@ use grantcore::account::{Balance, RefreshDecision};
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::store::{Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, MemoryStore};
 
@@ -159,6 +159,11 @@ impl Store for TestStore {
                 Ok(Commit::Conflict)
             }
         }
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Broken> {
+        self.called("seen");
+        self.read(self.inner.seen(key))
     }
 
     fn grants_of(
