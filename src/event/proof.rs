@@ -1,5 +1,7 @@
 //! What a client proved itself with.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::client::UsedSecret;
@@ -19,4 +21,13 @@ pub enum ClientProof {
         /// is still in use.
         secret: UsedSecret,
     },
+}
+
+/// The method, and in brackets which secret it was, such as `client_secret_basic (retiring)`.
+impl fmt::Display for ClientProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { method, secret } => write!(f, "{method} ({secret})"),
+        }
+    }
 }
