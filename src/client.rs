@@ -31,7 +31,7 @@ use crate::schema::{self, Schema};
 use crate::value::auth_method::SecretMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
-use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous};
+use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
@@ -342,28 +342,35 @@ impl Client {
 
     /// Verifies the redirect URI of a request against the registered ones (OAuth 2.1 §2.3). Without
     /// one in the request, the only registered URI is taken.
-    pub(crate) fn verify_redirect(
-        &self,
+    pub(crate) fn verify_redirect<'s>(
+        &'s self,
         requested: Option<&str>,
         policy: &Policy,
     ) -> Result<VerifiedRedirectUri, Reason> {
-        let verified = match (requested, self.redirect_uris()) {
-            (None, [only]) => only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?,
+        let registered = self.redirect_uris();
+        let (own, verified) = match (requested, registered) {
+            (None, [only]) => {
+                (only, only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?)
+            }
             (None, _) => return Err(Reason::RedirectUriMissing),
-            (Some(requested), registered) => {
-                let own = self.code_flow().and_then(|code_flow| code_flow.loopback_ports);
-                let ports = own.unwrap_or(policy.redirect_rules().loopback_ports);
+            (Some(requested), _) => {
+                let ports = self.code_flow().and_then(|code_flow| code_flow.loopback_ports);
+                let ports = ports.unwrap_or(policy.redirect_rules().loopback_ports);
+                let except_port = |uri: &'s RegisteredRedirectUri| {
+                    Some((uri, uri.verify_except_port(requested, ports)?))
+                };
                 registered
                     .iter()
-                    .find_map(|uri| uri.verify(requested, ports))
+                    .find_map(|uri| Some((uri, uri.verify(requested)?)))
+                    .or_else(|| registered.iter().find_map(except_port))
                     .ok_or(Reason::RedirectUriMismatch)?
             }
         };
-        if is_dangerous(verified.as_str()) {
+        if own.is_dangerous() {
             return Err(Reason::RedirectUriForbidden);
         }
         // The client may have registered before the rule.
-        if self.may_redirect_to(verified.as_str(), policy) {
+        if self.may_redirect_to(own, policy) {
             Ok(verified)
         } else {
             Err(Reason::RedirectHostDenied)

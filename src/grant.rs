@@ -228,6 +228,19 @@ impl Grant {
         }
     }
 
+    /// Returns the consent page of the grant, until its code is redeemed.
+    pub(crate) fn consent_page(&self) -> Option<&PendingConsent> {
+        match &self.0.phase {
+            Phase::ConsentPending(page) => Some(page),
+            Phase::CodeIssued(issued) => match &issued.issued_by {
+                CodeIssue::Page(page) => Some(page),
+                CodeIssue::NoPage { .. } => None,
+            },
+            Phase::Active(_) => None,
+            Phase::Revoked(revoked) => revoked.denied_consent.as_ref(),
+        }
+    }
+
     /// Returns what is left of scope and resources. Narrowing begins when the code is redeemed.
     fn remaining(&self) -> (Subset, Subset) {
         match &self.0.phase {

@@ -286,9 +286,8 @@ impl VerifiedRequest<'_> {
         }
         let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
-        self.show_consent(grant, hints)
-            .writing(write)
-            .if_not_written(self.refusal(Reason::StorageUnavailable))
+        let at_once = Redirectable::is_at_once(self.is_trusted(), self.ctx.policy);
+        self.show_consent(grant, hints).writing(write).redirecting_if_not_written(at_once)
     }
 
     /// Returns the new grant.
@@ -376,7 +375,7 @@ impl VerifiedRequest<'_> {
     /// in or the client asked for no page (`prompt=none`, AMB-51). Otherwise the user has to click,
     /// or the endpoint would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
     pub(super) fn refusal(&self, fault: impl Into<Fault>) -> Refusal {
-        let is_trusted = self.client.is_trusted_at(self.redirect_uri.as_str(), self.ctx.policy);
+        let is_trusted = self.is_trusted();
         let is_silent = self.request.read_prompt().is_ok_and(|prompt| prompt.none);
         let to = Redirectable::of(
             self.redirect_uri.clone(),
@@ -386,6 +385,10 @@ impl VerifiedRequest<'_> {
             self.ctx.policy,
         );
         Refusal::redirectable(fault, to)
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.client.is_trusted_at(self.redirect_uri.as_str(), self.ctx.policy)
     }
 
     /// Returns `state`, or `None` if it was sent more than once: no single value can be sent back

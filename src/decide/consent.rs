@@ -155,7 +155,7 @@ impl AnsweredPage<'_> {
         let denied = self.grant().denied(self.consent, now);
         self.redirect_error(Reason::AccessDenied)
             .writing(Write::grant(Some(self.stored), denied))
-            .if_not_written(self.refusal(Reason::StorageUnavailable))
+            .redirecting_if_not_written(true)
     }
 
     /// Issues the code, for a part of the scope or for all of it.
@@ -172,11 +172,15 @@ impl AnsweredPage<'_> {
         // they expire.
         let last_use =
             now.after(lifetimes.code()).after(lifetimes.refresh_idle()).min(next.expires());
-        let decision = match self.ctx.client_renewal(last_use) {
-            Some(renewal) => self.ctx.prepare(renewal),
-            None => self.redirect_code().writing(Write::grant(Some(self.stored), next)),
-        };
-        decision.if_not_written(self.refusal(Reason::StorageUnavailable))
+        if let Some(renewal) = self.ctx.client_renewal(last_use) {
+            return self
+                .ctx
+                .prepare(renewal)
+                .if_not_written(self.refusal(Reason::StorageUnavailable));
+        }
+        self.redirect_code()
+            .writing(Write::grant(Some(self.stored), next))
+            .redirecting_if_not_written(true)
     }
 
     /// Checks the login of the user who allows. It must not be older than that of the page, which

@@ -6,7 +6,7 @@ use crate::event::{ClientProof, Durability, Event, EventKind, Written};
 use crate::moment::Moment;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Write};
-use crate::refusal::{Fault, Refusal};
+use crate::refusal::{Fault, Redirectable, Refusal};
 use crate::request::metadata::{Dropped, Sender};
 use crate::value::text::log_text;
 
@@ -17,10 +17,22 @@ use crate::value::text::log_text;
 pub struct Decision<T> {
     write: Option<Write>,
     settled: Settled<T>,
-    /// How a failure of the write is answered, if not in the plain form of the endpoint.
-    write_failed: Option<Box<Refusal>>,
+    write_failed: WriteFailed,
     /// Whether the write is preliminary: the request is decided again once it is durable.
     prepares: bool,
+}
+
+/// How a failure of the write is answered.
+#[derive(Debug, Default)]
+enum WriteFailed {
+    /// In the plain form of the endpoint.
+    #[default]
+    Plain,
+    /// By redirect to the client, as the grant to be written names it. Nothing is built for a write
+    /// that succeeds: a refusal beside each took 5 allocations of an authorization.
+    Redirect { at_once: bool },
+    /// By this refusal.
+    Refusal(Box<Refusal>),
 }
 
 /// The outcome of a decision whose write is durable, with its audit event.
@@ -37,7 +49,7 @@ pub struct Settled<T> {
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-        Self { write: None, settled, write_failed: None, prepares: false }
+        Self { write: None, settled, write_failed: WriteFailed::Plain, prepares: false }
     }
 
     pub(crate) fn refuse(
@@ -62,7 +74,7 @@ impl<T> Decision<T> {
         Self {
             write: None,
             settled: Settled { outcome: Err(refusal), event },
-            write_failed: None,
+            write_failed: WriteFailed::Plain,
             prepares: false,
         }
     }
@@ -101,7 +113,13 @@ impl<T> Decision<T> {
 
     /// Answers with this refusal if the write fails, instead of in the plain form of the endpoint.
     pub(crate) fn if_not_written(self, refusal: Refusal) -> Self {
-        Self { write_failed: Some(Box::new(refusal)), ..self }
+        Self { write_failed: WriteFailed::Refusal(Box::new(refusal)), ..self }
+    }
+
+    /// Answers by redirect if the write of a grant with a consent page fails, with the redirect URI
+    /// and the state of that grant. Without `at_once`, a page shows the error first.
+    pub(crate) fn redirecting_if_not_written(self, at_once: bool) -> Self {
+        Self { write_failed: WriteFailed::Redirect { at_once }, ..self }
     }
 
     /// Records the claimed `client_id` in the event if there is no such client.
@@ -217,11 +235,18 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let plain = || Refusal::plain(reason, endpoint);
-        let refusal = self
-            .write_failed
-            .take()
-            .map_or_else(plain, |write_failed| write_failed.with_reason(reason));
+        let refusal = match (std::mem::take(&mut self.write_failed), &self.write) {
+            (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
+            (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
+                let grant = change.record();
+                let uri = grant.terms().redirect_uri().clone();
+                let state = grant.consent_page().and_then(|page| page.state.clone());
+                Refusal::redirectable(reason, Redirectable { uri, state, at_once })
+            }
+            (WriteFailed::Plain | WriteFailed::Redirect { .. }, _) => {
+                Refusal::plain(reason, endpoint)
+            }
+        };
         refusal.correlated(event.correlation)
     }
 

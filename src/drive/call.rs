@@ -174,8 +174,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     pub(crate) fn reserved(&mut self, reserved: Result<(), AuditError>) {
         match (&mut self.decision, reserved) {
             (Some(decision), Err(AuditError)) => {
-                decision.drop_write(self.earlier.as_deref());
                 decision.refuse_instead(Reason::AuditUnavailable, self.operation.endpoint());
+                decision.drop_write(self.earlier.as_deref());
                 self.settle();
             }
             _ => self.begin_commit(),

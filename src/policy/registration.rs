@@ -2,8 +2,8 @@
 
 use super::domains::HostPatterns;
 use crate::value::overlap::Overlap;
+use crate::value::redirect_uri::RegisteredRedirectUri;
 use crate::value::secret::Digest;
-use crate::value::uri::{Uri, leads_to_loopback};
 
 /// The rules of dynamic client registration (RFC 7591) and its management (RFC 7592).
 ///
@@ -116,14 +116,14 @@ impl RegistrationRules {
     }
 
     /// Returns whether a client that registers itself may have this redirect URI.
-    pub(crate) fn admits_redirect(&self, uri: &str) -> bool {
-        if !Uri::split(uri).is_some_and(|uri| uri.is_web()) {
+    pub(crate) fn admits_redirect(&self, uri: &RegisteredRedirectUri) -> bool {
+        if !uri.is_web() {
             return self.private_use_redirects;
         }
-        if leads_to_loopback(uri) {
+        if uri.is_loopback() {
             return self.loopback_redirects;
         }
-        self.redirect_hosts.as_ref().is_none_or(|hosts| hosts.matches(uri))
+        self.redirect_hosts.as_ref().is_none_or(|hosts| hosts.matches(uri.as_str()))
     }
 
     /// Returns the digests of the initial access tokens, or `None` if anybody can register.

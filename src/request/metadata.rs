@@ -20,6 +20,7 @@ use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::{GrantType, GrantTypes};
+use crate::value::redirect_uri::RegisteredRedirectUri;
 use crate::value::scope::{Scope, ScopeError};
 use crate::value::uri::is_page;
 
@@ -117,7 +118,7 @@ impl Members {
         let application_type =
             description.application_type.filter(|_| from == Source::Registration);
         let document = self.client_id.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let admits = |uri: &str| match from {
+        let admits = |uri: &RegisteredRedirectUri| match from {
             Source::Registration => {
                 policy.registration().is_none_or(|rules| rules.admits_redirect(uri))
             }
