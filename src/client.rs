@@ -12,6 +12,7 @@ mod error;
 mod issuer;
 mod kind;
 mod life;
+mod machine;
 mod restrictions;
 mod secrets;
 
@@ -31,6 +32,7 @@ use crate::schema::{self, Schema};
 use crate::value::auth_method::SecretMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
+use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -65,6 +67,11 @@ impl<'de> Deserialize<'de> for Client {
         {
             // The operator states the method of such a client in its kind.
             return Err(de::Error::custom("an operator's client has no restricted auth_method"));
+        }
+        if matches!(fields.kind, Kind::Federated(_))
+            && !matches!(fields.origin, Origin::Operator { .. })
+        {
+            return Err(de::Error::custom("only an operator's client is federated"));
         }
         fields.check_consent().map_err(de::Error::custom)?;
         Ok(Self(fields))
@@ -211,6 +218,25 @@ impl Client {
         Self::confidential(id, SecretMethod::Basic, secret).grant_types(none)
     }
 
+    /// Starts a client that acts on its own behalf and never for a user (`client_credentials`, OAuth
+    /// 2.1 §4.2): a job, a service, an agent without a user. It authenticates by
+    /// `client_secret_basic`, and has no redirect URI.
+    ///
+    /// The policy must allow it: [`PolicyBuilder::machines`](crate::policy::PolicyBuilder::machines).
+    pub fn machine(
+        id: impl Into<String>,
+        secret: StoredSecret,
+        rights: MachineRights,
+    ) -> ClientBuilder {
+        Self::confidential(id, SecretMethod::Basic, secret).machine(rights)
+    }
+
+    /// Starts a client without a credential of its own, whose workloads prove themselves by what
+    /// their platform signs. It has no redirect URI.
+    pub fn federated(id: impl Into<String>, rights: MachineRights) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Federated).machine(rights)
+    }
+
     /// Returns the `client_id`.
     pub fn id(&self) -> &ClientId {
         &self.0.id
@@ -334,10 +360,11 @@ impl Client {
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
         let ceiling =
             policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
-        [self.scope(), self.0.restrictions.scope(), ceiling]
-            .into_iter()
-            .flatten()
-            .all(|allowed| allowed.contains(token))
+        policy.is_for_people(token)
+            && [self.scope(), self.0.restrictions.scope(), ceiling]
+                .into_iter()
+                .flatten()
+                .all(|allowed| allowed.contains(token))
     }
 
     /// Verifies the redirect URI of a request against the registered ones (OAuth 2.1 §2.3). Without

@@ -1,8 +1,8 @@
 //! Deciding: each operation is a pure function from a request, the loaded records, the policy and
 //! the moment to a [`Decision`](crate::operation::Decision).
 //!
-//! There is one file per operation. `document`, `login` and `silent` are parts of authorize, and `redeem` and `refresh`
-//! are the two parts of a token request. The steps are private methods of the request; they are
+//! There is one file per operation. `document`, `login` and `silent` are parts of authorize, and
+//! `redeem`, `refresh` and `machine` are the parts of a token request. The steps are private methods of the request; they are
 //! listed in `docs/decisions.md`, in the same order.
 //!
 //! Never here: a store, a driver, a clock, a source of randomness.
@@ -17,6 +17,7 @@ mod context;
 mod document;
 mod introspection;
 mod login;
+mod machine;
 mod management;
 mod narrowing;
 mod redeem;

@@ -34,6 +34,7 @@ mod introspection;
 mod issuers;
 mod lifetimes;
 mod limits;
+mod machines;
 mod mcp;
 mod members;
 mod overrides;
@@ -61,6 +62,8 @@ pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
 pub use lifetimes::Lifetimes;
 pub use limits::Limits;
+pub(crate) use machines::RightsError;
+pub use machines::{MachineRules, MachineSub, ScopeFor};
 pub use members::MemberError;
 pub(crate) use overrides::is_countable;
 pub use overrides::{ClientLifetimes, EffectiveLifetimes, LifetimeOverrides};
@@ -128,6 +131,7 @@ pub struct Policy {
     revocation: Option<RevocationRules>,
     introspection: Option<IntrospectionRules>,
     documents: Option<DocumentRules>,
+    machines: Option<MachineRules>,
     domains: DomainRules,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
@@ -136,6 +140,8 @@ pub struct Policy {
     metadata_members: Members,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// Whether a scope token is for people or for machines alone.
+    marks_scopes: bool,
     /// Each scope token with one that it includes, directly or through others. Sorted.
     implied: Vec<(String, String)>,
     check_rules: CheckRules,
@@ -346,6 +352,11 @@ impl Policy {
     /// Returns the resource of a request that names none, or `None` if such a request is refused.
     pub(crate) fn assumed_resource(&self) -> Option<&str> {
         self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
+    }
+
+    /// Returns whether a request that names no resource is refused.
+    pub(crate) fn requires_resource(&self) -> bool {
+        self.require_resource
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

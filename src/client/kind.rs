@@ -1,7 +1,7 @@
-//! The kinds of clients: how each proves who it is, and what it needs for the code flow.
+//! The kinds of clients: how each proves who it is, and what it may do.
 //!
-//! Each kind has its own fields and no others, so that neither a public client with a secret nor a
-//! code flow without a redirect URI can be represented.
+//! Each kind has its own fields and no others, so that neither a public client with a machine right
+//! nor a code flow without a redirect URI can be represented.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -9,6 +9,7 @@ use super::ClientError;
 use super::secrets::{Secrets, StoredSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
+use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri, record};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,14 +17,30 @@ use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirec
 pub(super) enum Kind {
     /// Identifies itself and proves nothing, so that it can use the code flow only.
     Public(CodeFlow),
-    /// Proves itself with a secret.
-    Secret {
-        method: SecretMethod,
-        secrets: Secrets,
-        /// `None` for a client that only asks for introspection.
-        #[serde(deserialize_with = "Option::deserialize")]
-        code_flow: Option<CodeFlow>,
-    },
+    /// Proves itself.
+    Proved { by: Proof, may: Rights },
+    /// Has no credential of its own: a workload proves itself for it.
+    Federated(MachineRights),
+}
+
+/// What a client proves itself by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Proof {
+    Secret { method: SecretMethod, secrets: Secrets },
+}
+
+/// What a client may do that proves itself. A client with none of the rights can only ask for
+/// introspection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rights {
+    /// Access on behalf of users.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) code: Option<CodeFlow>,
+    /// Access on its own behalf.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) machine: Option<MachineRights>,
 }
 
 /// What a client needs for the code flow.
@@ -84,7 +101,17 @@ impl Kind {
     pub(super) fn code_flow(&self) -> Option<&CodeFlow> {
         match self {
             Self::Public(code_flow) => Some(code_flow),
-            Self::Secret { code_flow, .. } => code_flow.as_ref(),
+            Self::Proved { may, .. } => may.code.as_ref(),
+            Self::Federated(_) => None,
+        }
+    }
+
+    /// Returns what the client may do on its own behalf.
+    pub(super) fn machine(&self) -> Option<&MachineRights> {
+        match self {
+            Self::Public(_) => None,
+            Self::Proved { may, .. } => may.machine.as_ref(),
+            Self::Federated(rights) => Some(rights),
         }
     }
 
@@ -100,10 +127,24 @@ impl Kind {
     pub(super) fn authentication(&self) -> Authentication {
         match self {
             Self::Public(_) => Authentication::Public,
-            Self::Secret { method, secrets, .. } => {
+            Self::Federated(_) => Authentication::Federated,
+            Self::Proved { by: Proof::Secret { method, secrets }, .. } => {
                 Authentication::Confidential { method: *method, secrets: secrets.clone() }
             }
         }
+    }
+
+    /// Returns the secrets of a client that proves itself by one.
+    pub(super) fn secrets(&self) -> Option<&Secrets> {
+        match self {
+            Self::Proved { by: Proof::Secret { secrets, .. }, .. } => Some(secrets),
+            Self::Public(_) | Self::Federated(_) => None,
+        }
+    }
+
+    /// Returns whether the client proves who it is.
+    pub(super) fn is_proved(&self) -> bool {
+        matches!(self, Self::Proved { .. })
     }
 }
 
@@ -120,6 +161,8 @@ pub enum Authentication {
         /// What the server keeps of its secrets.
         secrets: Secrets,
     },
+    /// The client has no credential, and authenticates nowhere.
+    Federated,
 }
 
 impl Authentication {
@@ -130,7 +173,7 @@ impl Authentication {
 
     pub(crate) fn method(&self) -> AuthMethod {
         match self {
-            Self::Public => AuthMethod::None,
+            Self::Public | Self::Federated => AuthMethod::None,
             Self::Confidential { method, .. } => AuthMethod::Secret(*method),
         }
     }

@@ -60,14 +60,17 @@ fn check_credentials(
     presented: &PresentedSecret<'_>,
     ctx: &Context<'_>,
 ) -> Result<Option<ClientProof>, Fault> {
-    let Authentication::Confidential { method: registered, secrets } = client.authentication()
-    else {
-        return match presented {
-            PresentedSecret::None => Ok(None),
-            PresentedSecret::Basic(_) | PresentedSecret::Post(_) => {
-                Err(Reason::ClientSecretUnexpected.into())
-            }
-        };
+    let (registered, secrets) = match (client.authentication(), presented) {
+        (Authentication::Confidential { method, secrets }, _) => (method, secrets),
+        (Authentication::Public, PresentedSecret::None) => return Ok(None),
+        // It has no credential: whoever names it proves nothing.
+        (Authentication::Federated, PresentedSecret::None) => {
+            return Err(Reason::ClientFederated.into());
+        }
+        (
+            Authentication::Public | Authentication::Federated,
+            PresentedSecret::Basic(_) | PresentedSecret::Post(_),
+        ) => return Err(Reason::ClientSecretUnexpected.into()),
     };
     let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return Err(Reason::ClientSecretMissing.into());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::{AcceptedToken, accept_token};
 use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
-use crate::client::{Authentication, Client};
+use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -77,7 +77,7 @@ impl IntrospectionRequest<'_> {
 /// nothing, so anybody could scan for tokens in its name (RFC 7662 §2.1).
 fn check_caller<'p>(caller: &Client, policy: &'p Policy) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
-    if caller.authentication() == Authentication::Public {
+    if !caller.is_confidential() {
         return Err(Reason::IntrospectionUnauthenticated);
     }
     if rules.resources_of(caller.id().as_str()).next().is_none() {

@@ -62,7 +62,9 @@ impl RevocationRequest<'_> {
             RevocableToken::Refresh(token) => {
                 grant.is_live(now)
                     && now < grant.expires()
-                    && token.family.digest().matches(&active.refresh_family().family_digest)
+                    && active.code().is_some_and(|code| {
+                        token.family.digest().matches(&code.refresh_family.family_digest)
+                    })
             }
             RevocableToken::Access(token) => {
                 active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)
@@ -77,7 +79,10 @@ impl RevocationRequest<'_> {
             return refuse_foreign_token(*rules, ctx);
         }
         match token {
-            RevocableToken::Access(token) if !rules.cascade_from_access => {
+            // A grant that was issued without a code ends with its only token.
+            RevocableToken::Access(token)
+                if !rules.cascade_from_access && active.code().is_some() =>
+            {
                 let next = grant.without_access_token(active, &token.secret.digest(), now);
                 ctx.allow(EventKind::TokenRevoked, Revoked)
                     .writing(Write::grant(Some(stored), next))

@@ -1,5 +1,5 @@
-//! The token request: authenticates the client, checks its grant type, then redeems or refreshes
-//! (TOKEN-06).
+//! The token request: authenticates the client, checks its grant type, then redeems, refreshes or
+//! issues a token of the client's own (TOKEN-06).
 
 use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
@@ -15,9 +15,13 @@ use crate::response::token::Tokens;
 impl Operation for TokenRequest<'_> {
     type Response = Tokens;
 
-    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, moment: &Moment) -> Keys<'_> {
+        // The id of a grant that the request creates was just drawn: it is on record only if an
+        // earlier attempt of this request wrote it.
+        let is_created = matches!(self.exchange, Exchange::Machine(_)) && moment.is_retry;
+        let own = is_created.then(|| moment.entropy.grant_id());
         Keys {
-            grant: self.grant(),
+            grant: self.grant().or(own),
             client: ClientKey::named(&*self.credentials.id),
             refresh_decision: matches!(self.exchange, Exchange::Refresh(Ok(_))),
             ..Keys::default()
@@ -52,6 +56,10 @@ impl TokenRequest<'_> {
             Exchange::Refresh(_) if !registered.refresh_token => {
                 ctx.refuse(Reason::GrantTypeUnauthorized)
             }
+            Exchange::Machine(_) if ctx.policy.machines().is_none() => {
+                ctx.refuse(Reason::GrantTypeUnsupported)
+            }
+            Exchange::Machine(exchange) => exchange.issue(client, ctx),
             Exchange::Invalid(reason)
             | Exchange::Code(Err(reason))
             | Exchange::Refresh(Err(reason)) => ctx.refuse(*reason),

@@ -1,11 +1,11 @@
 //! A decision, sealed until its write is durable.
 
 use super::Loaded;
-use crate::client::{Authentication, Client, Registration};
+use crate::client::{Client, Registration};
 use crate::event::{ClientProof, Durability, Event, EventKind, Written};
 use crate::moment::Moment;
 use crate::reason::{Endpoint, Reason};
-use crate::record::{Commit, Write};
+use crate::record::{Change, Commit, Write};
 use crate::refusal::{Fault, Redirectable, Refusal};
 use crate::request::metadata::{Dropped, Sender};
 use crate::value::text::log_text;
@@ -87,7 +87,7 @@ impl<T> Decision<T> {
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
-                event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.subject = event.subject.take().or_else(|| change.record().subject().cloned());
                 event.attributed = true;
             }
             Write::Client(change) => {
@@ -133,8 +133,7 @@ impl<T> Decision<T> {
     /// and authenticate as it.
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
-        let has_secret = client.authentication() != Authentication::Public;
-        self.settled.event.attributed |= is_operators && has_secret;
+        self.settled.event.attributed |= is_operators && client.is_confidential();
         self
     }
 
@@ -235,13 +234,14 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let refusal = match (std::mem::take(&mut self.write_failed), &self.write) {
+        let grant = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
+        let uri = grant.and_then(|grant| grant.terms().redirect_uri());
+        let refusal = match (std::mem::take(&mut self.write_failed), uri) {
             (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
-            (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
-                let grant = change.record();
-                let uri = grant.terms().redirect_uri().clone();
-                let state = grant.consent_page().and_then(|page| page.state.clone());
-                Refusal::redirectable(reason, Redirectable { uri, state, at_once })
+            (WriteFailed::Redirect { at_once }, Some(uri)) => {
+                let page = grant.and_then(|grant| grant.consent_page());
+                let state = page.and_then(|page| page.state.clone());
+                Refusal::redirectable(reason, Redirectable { uri: uri.clone(), state, at_once })
             }
             (WriteFailed::Plain | WriteFailed::Redirect { .. }, _) => {
                 Refusal::plain(reason, endpoint)

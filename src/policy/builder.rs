@@ -25,7 +25,7 @@ use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ClientLifetimes, ConsentRules, DomainRules, ErrorDelivery,
     LifetimeOverrides, Lifetimes, Limits, Policy, PolicyError, RateRules, ResourceDescription,
-    ResourcesError, Supersede, TokenRedirectUri,
+    ResourcesError, ScopeFor, Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
@@ -42,7 +42,7 @@ use crate::value::scope::Scope;
 /// |---|---|
 /// | [Scopes and resources](#scopes-and-resources) | what tokens allow, and what they are for |
 /// | [Endpoints](#endpoints) | the URLs of the endpoints |
-/// | [Features that are off by default](#features-that-are-off-by-default) | registration, client documents, revocation, introspection |
+/// | [Features that are off by default](#features-that-are-off-by-default) | registration, client documents, revocation, introspection, machines |
 /// | [Clients](#clients) | how clients authenticate, and what those may do that the operator did not register |
 /// | [Lifetimes and rotation](#lifetimes-and-rotation) | how long everything lives, and the replay window |
 /// | [Limits](#limits) | sizes, and requests per minute |
@@ -59,6 +59,7 @@ pub struct PolicyBuilder {
     endpoints: NamedEndpoints,
     descriptions: Vec<(String, ResourceDescription)>,
     punycode_tenants: bool,
+    scope_marks: Vec<(String, ScopeFor)>,
 }
 
 /// The endpoints of optional features that the host named itself.
@@ -86,6 +87,7 @@ impl PolicyBuilder {
             revocation: None,
             introspection: None,
             documents: None,
+            machines: None,
             domains: DomainRules::default(),
             auth_methods: AuthMethods::default(),
             unverified_scope: None,
@@ -94,6 +96,7 @@ impl PolicyBuilder {
             metadata_members: Members::default(),
             resources: Vec::new(),
             scopes: Vec::new(),
+            marks_scopes: false,
             implied: Vec::new(),
             check_rules: CheckRules::default(),
             default_scope: None,
@@ -126,6 +129,7 @@ impl PolicyBuilder {
             endpoints: NamedEndpoints::default(),
             descriptions: Vec::new(),
             punycode_tenants: false,
+            scope_marks: Vec::new(),
         }
     }
 }
@@ -176,6 +180,7 @@ impl PolicyBuilder {
             endpoints,
             descriptions,
             punycode_tenants,
+            scope_marks,
         } = self;
         policy.default_scope = parse_scope("default_scope", default_scope)?;
         policy.unverified_scope = parse_scope("unverified_scope", unverified_scope)?;
@@ -190,6 +195,7 @@ impl PolicyBuilder {
         }
         read_templates(&mut policy, punycode_tenants)?;
         describe(&mut policy, descriptions)?;
+        mark_scopes(&mut policy, scope_marks)?;
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
         Ok(policy)
@@ -222,6 +228,19 @@ fn describe(
         let Some(found) = found else { return Err(ResourcesError::Undeclared { resource }) };
         found.description = Arc::new(description);
     }
+    Ok(())
+}
+
+/// Sets for each named scope token who can be granted it. A later mark replaces an earlier one.
+fn mark_scopes(policy: &mut Policy, marks: Vec<(String, ScopeFor)>) -> Result<(), PolicyError> {
+    for (scope, of) in marks {
+        let found = policy.scopes.iter_mut().find(|own| own.name == scope);
+        let Some(found) = found else {
+            return Err(PolicyError::ScopeUndeclared { setting: "scope_for", scope });
+        };
+        found.of = of;
+    }
+    policy.marks_scopes = policy.scopes.iter().any(|own| own.of != ScopeFor::Both);
     Ok(())
 }
 

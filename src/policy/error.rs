@@ -177,6 +177,63 @@ pub enum PolicyError {
         /// The token.
         scope: String,
     },
+    /// A setting names a scope token that no user can grant.
+    #[error(
+        "scope '{}' in {setting}() is refused: it is for machines only, and no user grants it. \
+         Leave it out there, or correct scope_for().",
+        log_text(scope)
+    )]
+    ScopeForMachines {
+        /// The setter.
+        setting: &'static str,
+        /// The token.
+        scope: String,
+    },
+    /// A scope token includes another that its holders cannot be granted.
+    #[error(
+        "scope '{}' in scope_implies() is refused: it includes '{}', which is not for all whom it \
+         is for. Mark both alike with scope_for().",
+        log_text(scope),
+        log_text(included)
+    )]
+    ScopeForImplied {
+        /// The wider token.
+        scope: String,
+        /// The narrower token.
+        included: String,
+    },
+    /// The right of clients that register themselves has a scope token that the policy does not
+    /// declare, or declares for people only.
+    #[error(
+        "scope '{}' in machines() is refused: the policy does not declare it, or declares it for \
+         people only. Correct it, or see PolicyBuilder::scope_for().",
+        log_text(scope)
+    )]
+    MachineScope {
+        /// The token.
+        scope: String,
+    },
+    /// The right of clients that register themselves names a resource that the policy does not have.
+    #[error(
+        "resource '{}' in machines() is refused: the policy has no such resource. Correct it, or add \
+         it with resource().",
+        log_text(resource)
+    )]
+    MachineResource {
+        /// The resource.
+        resource: String,
+    },
+    /// A token of a client's own would live too long.
+    #[error(
+        "lifetime machine {value:?} is refused: it is at most 3600 s, and at most the access \
+         lifetime of {access:?}. Set a shorter one with Lifetimes::with_machine()."
+    )]
+    MachineLifetime {
+        /// The lifetime as it was given.
+        value: Duration,
+        /// The lifetime of an access token.
+        access: Duration,
+    },
     /// A resource lists `offline_access` (MCP, Scope Selection Strategy).
     #[error(
         "scope 'offline_access' of resource '{}' is refused: it asks the authorization server for a \

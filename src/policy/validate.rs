@@ -10,6 +10,7 @@ use self::resources::check_resources;
 use self::urls::check_endpoints;
 pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
+use super::machines::check_machines;
 use super::members::Document;
 use super::{
     IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
@@ -36,6 +37,7 @@ pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), Polic
     check_rates(policy)?;
     check_logins(policy)?;
     check_introspection(policy)?;
+    check_machines(policy)?;
     check_registration(policy)?;
     check_documents(policy)
 }
@@ -110,7 +112,7 @@ fn check_declared(
 }
 
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
-    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } =
+    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client, machine } =
         policy.lifetimes;
     for (lifetime, value) in [
         ("consent", Some(consent)),
@@ -119,6 +121,7 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
         ("refresh_idle", Some(refresh_idle)),
         ("refresh_absolute", refresh_absolute),
         ("unused_client", Some(unused_client)),
+        ("machine", machine),
     ] {
         value.map_or(Ok(()), |value| check_countable(lifetime, value))?;
     }

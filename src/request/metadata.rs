@@ -159,6 +159,10 @@ impl ClientMetadata {
             | ClientError::ConsentSkipped
             | ClientError::SecretMissing
             | ClientError::SlowSecrets
+            | ClientError::MachineUnproved
+            | ClientError::MachineScope { .. }
+            | ClientError::MachineResource { .. }
+            | ClientError::Federated
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }
@@ -216,7 +220,8 @@ fn flow(
     narrow("response_types", responses.as_deref(), &["code"], dropped)
         .map_err(|received| Reason::MetadataResponseTypes.hint(received))?;
     let grants = texts(grants, Reason::MetadataGrantTypes)?;
-    let served = GrantType::ALL.iter().map(|served| served.as_str()).collect::<Vec<_>>();
+    // What a client does on its own behalf, only the operator gives it (MACHINE-03).
+    let served = [GrantType::AuthorizationCode, GrantType::RefreshToken].map(GrantType::as_str);
     narrow("grant_types", grants.as_deref(), &served, dropped)
         .map_err(|received| Reason::MetadataGrantTypes.hint(received))?;
     Ok(grants.map(|types| GrantTypes {
@@ -255,7 +260,8 @@ fn scope(
 ) -> Result<Option<Scope>, Fault> {
     let ceiling = policy.unverified_scope();
     let is_open = |token: &str| {
-        ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
+        policy.is_for_people(token)
+            && ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
     };
     let Some(named) = text(value, Reason::MetadataScope)? else { return Ok(ceiling.cloned()) };
     match Scope::parse(&named) {

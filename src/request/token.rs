@@ -45,6 +45,7 @@ pub(crate) enum Exchange<'a> {
     Invalid(Reason),
     Code(Result<CodeExchange<'a>, Reason>),
     Refresh(Result<RefreshExchange<'a>, Reason>),
+    Machine(MachineExchange<'a>),
 }
 
 /// A code to redeem (OAuth 2.1 §4.1.3).
@@ -58,6 +59,12 @@ pub(crate) struct CodeExchange<'a> {
 /// A refresh token to rotate (OAuth 2.1 §4.3).
 pub(crate) struct RefreshExchange<'a> {
     pub(crate) token: RefreshCredential,
+    pub(crate) scope: Option<Cow<'a, str>>,
+    pub(crate) resources: Vec<Cow<'a, str>>,
+}
+
+/// What a client asks for on its own behalf (OAuth 2.1 §4.2).
+pub(crate) struct MachineExchange<'a> {
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) resources: Vec<Cow<'a, str>>,
 }
@@ -87,7 +94,10 @@ impl TokenRequest<'_> {
         match &self.exchange {
             Exchange::Code(Ok(exchange)) => Some(exchange.code.id),
             Exchange::Refresh(Ok(exchange)) => Some(exchange.token.id),
-            Exchange::Code(Err(_)) | Exchange::Refresh(Err(_)) | Exchange::Invalid(_) => None,
+            Exchange::Code(Err(_))
+            | Exchange::Refresh(Err(_))
+            | Exchange::Machine(_)
+            | Exchange::Invalid(_) => None,
         }
     }
 }
@@ -133,6 +143,10 @@ impl<'a> TokenRequest<'a> {
                 form.scope.value,
                 form.resources,
             )),
+            Some(Some(GrantType::ClientCredentials)) => Exchange::Machine(MachineExchange {
+                scope: form.scope.value,
+                resources: form.resources,
+            }),
         };
         Ok(Self { credentials, exchange })
     }

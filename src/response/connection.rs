@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::properties::Properties;
+use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::text::ClientId;
 
 /// A connected application of a user: a grant that has working tokens, or can get new ones.
@@ -51,7 +52,8 @@ impl Connections {
     /// [`User::remembering`](crate::User::remembering). `None`: this page of the list has none.
     pub fn asked(&self, client_id: &str) -> Option<GrantId> {
         let asked = self.entries.iter().filter(|own| {
-            own.client_id().as_str() == client_id && own.grant.terms().consent() == Consent::Asked
+            own.client_id().as_str() == client_id
+                && own.grant.terms().consent() == Some(Consent::Asked)
         });
         asked.max_by_key(|own| own.created()).map(Connection::grant_id)
     }
@@ -63,6 +65,8 @@ impl Connection {
         let grant = &loaded.grant.as_ref()?.record;
         let client = &loaded.client.as_ref()?.record;
         let Phase::Active(active) = grant.phase() else { return None };
+        // A grant without a code is of no user's making.
+        let code = active.code()?;
         let now = grant.now(clock);
         let served = loaded.usable_client(grant.client_id().as_str(), policy, now);
         let is_over =
@@ -77,8 +81,8 @@ impl Connection {
             grant: Arc::clone(grant),
             client: Arc::clone(client),
             state: if is_active { ConnectionState::Active } else { ConnectionState::Dormant },
-            first_used: active.code().redeemed,
-            last_refreshed: active.refresh_family().rotated,
+            first_used: code.redeemed,
+            last_refreshed: code.refresh_family.rotated,
             access_expires,
             expires: grant.last_use().min(grant.expires()),
         })
@@ -123,19 +127,19 @@ impl Connection {
     /// Returns host and port that the code was sent to, or the scheme of a private-use URI. It
     /// tells two connections of one application apart.
     pub fn redirect_host(&self) -> &str {
-        self.grant.terms().redirect_uri().host()
+        self.grant.terms().redirect_uri().map_or("", VerifiedRedirectUri::host)
     }
 
     /// Returns whether the code was sent to a loopback address.
     pub fn redirects_to_loopback(&self) -> bool {
-        self.grant.terms().redirect_uri().is_loopback()
+        self.grant.terms().redirect_uri().is_some_and(VerifiedRedirectUri::is_loopback)
     }
 
     /// Returns whether the code was sent to the user's own device, by loopback or by a private-use
     /// scheme.
     pub fn redirects_to_own_device(&self) -> bool {
         let uri = self.grant.terms().redirect_uri();
-        uri.is_loopback() || uri.is_private_use()
+        uri.is_some_and(|uri| uri.is_loopback() || uri.is_private_use())
     }
 
     /// Returns when the consent page was made.

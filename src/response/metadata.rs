@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::reply::Reply;
 use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
+use crate::value::grant_types::GrantType;
 use crate::value::resource::{self, well_known};
 
 /// The metadata of the authorization server (RFC 8414 §2).
@@ -27,7 +28,7 @@ struct ServerMetadata<'a> {
     scopes_supported: Vec<&'a str>,
     response_types_supported: [&'a str; 1],
     response_modes_supported: [&'a str; 1],
-    grant_types_supported: [&'a str; 2],
+    grant_types_supported: Vec<&'a str>,
     token_endpoint_auth_methods_supported: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
@@ -105,7 +106,7 @@ impl Policy {
             scopes_supported: self.scopes().iter().map(ScopeInfo::name).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
-            grant_types_supported: ["authorization_code", "refresh_token"],
+            grant_types_supported: self.grant_types_supported().map(GrantType::as_str).collect(),
             revocation_endpoint_auth_methods_supported: self.revocation().map(|_| methods()),
             // A public client cannot ask (RFC 7662 §2.1).
             introspection_endpoint_auth_methods_supported: self.introspection().map(|_| {

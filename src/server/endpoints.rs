@@ -330,7 +330,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // GET /mcp, with its header Authorization: Bearer …
     /// match server.check(&Authorization::One(header.as_bytes()), &notes).await {
     ///     Ok(access) => {
-    ///         assert_eq!(access.subject().as_str(), "alice");
+    ///         assert_eq!(access.subject().map(AsRef::as_ref), Some("alice"));
     ///         assert_eq!(access.client_id().as_str(), "notes-app");
     ///     }
     ///     // 401 or 403 with the challenge that leads the client to the authorization server.

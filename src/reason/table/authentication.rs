@@ -73,6 +73,15 @@ macro_rules! authentication_rows {
             cause: "A client registered without a secret sent one.",
             fix: "Send client_id only, or register a confidential client.",
         }
+        ClientFederated "client_federated" {
+            code: InvalidClient,
+            section: "OAuth 2.1 §2.4",
+            description: "The client is unknown or its authentication failed. Register the client \
+                again.",
+            cause: "A client without a credential of its own was named alone. Only a workload proves \
+                itself for it.",
+            fix: "Send what the workload's platform signed, or register a client with a secret.",
+        }
         ClientMethodMismatch "client_method_mismatch" {
             code: InvalidClient,
             section: "RFC 7591 §2",
