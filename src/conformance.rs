@@ -86,6 +86,7 @@
 
 mod accounts;
 mod administration;
+mod assertion;
 mod async_harness;
 mod cancellation;
 mod crash;
@@ -111,6 +112,7 @@ pub use self::accounts::{
     accounts_are_the_same_at_every_handle, epochs_raised_at_once_all_count,
 };
 pub use self::administration::{a_client_is_added_once, a_client_put_again_revives_no_grant};
+pub use self::assertion::AssertionRequest;
 pub use self::async_harness::{Async, AsyncAccounts};
 pub use self::cancellation::a_cancelled_call_leaves_all_or_nothing;
 pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};

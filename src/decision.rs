@@ -4,19 +4,29 @@
 //!
 //! Never here: loading and writing. The driver and the store do both.
 
+mod next;
 mod own;
 mod sealed;
+#[cfg_attr(
+    not(feature = "conformance"),
+    expect(dead_code, reason = "no endpoint takes an assertion yet")
+)]
+mod single_use;
 
 use std::sync::Arc;
 
+pub use self::next::{Marked, Next};
 pub(crate) use self::own::OwnRecords;
 pub use self::sealed::{Decision, Settled};
+#[cfg(feature = "conformance")]
+pub(crate) use self::single_use::SingleUse;
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::{Client, ClientStatus};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Moment, Timestamp};
+use crate::outside::Answers;
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Stored;
@@ -27,7 +37,7 @@ use crate::value::credential::GrantId;
 /// [`Server`](crate::Server) runs operations; [`drive`](crate::operation::drive()) runs one against
 /// a store. A host can also do [by hand](crate::operation#by-hand) what they do: load what
 /// [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
-/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::retry`] if it is not
+/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::after`] if it is not
 /// settled. Such a host has no guard: if it stops between the commit and the record of the event, a
 /// durable step stays unrecorded.
 ///
@@ -103,6 +113,8 @@ pub struct Loaded {
     /// The user's grants, each with its client and account, if the
     /// [operation](Operation::list) asks for a list. A store leaves it empty.
     pub list: Vec<(GrantId, Self)>,
+    /// What the host has answered to this request. A store leaves it empty: the driver sets it.
+    pub answers: Answers,
 }
 
 /// Returns the client if it exists, is active, has not expired, and no rule about domains refuses

@@ -225,6 +225,12 @@ impl Reason {
         }
     }
 
+    /// Returns whether the same request may succeed a little later: 503 or 429.
+    pub(crate) fn is_retryable(self) -> bool {
+        let code = self.row().code;
+        matches!(code, Some(ErrorCode::TemporarilyUnavailable | ErrorCode::TooManyRequests))
+    }
+
     /// Returns the methods of an endpoint, as the `Allow` header lists them.
     pub(crate) fn allowed_methods(endpoint: Endpoint) -> &'static str {
         match endpoint {

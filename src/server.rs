@@ -183,7 +183,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         };
         let watch = self.watch(limit, source);
         let mut call = Call::new(&operation, &watch, entropy);
-        let settled = run(&mut call, &self.store, &self.accounts, &self.log).await?;
+        let outside = &*self.core.outside;
+        let settled = run(&mut call, &self.store, &self.accounts, &self.log, outside).await?;
         Ok(settled.outcome?)
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod redirect_uri;
 pub(crate) mod resource;
 pub(crate) mod scope;
 pub(crate) mod secret;
+pub(crate) mod seen_key;
 pub(crate) mod text;
 pub(crate) mod uri;
 
@@ -39,4 +40,5 @@ pub use self::redirect_uri::{
 };
 pub use self::scope::{Scope, ScopeError};
 pub use self::secret::Digest;
+pub use self::seen_key::{SeenKey, SeenKeyError};
 pub use self::text::{ClientId, ClientIdError, Subject, display_text};

@@ -82,7 +82,7 @@ impl AuthorizationRequest<'_> {
         // earlier attempt has recorded it. A record with an equal description does. A record with a
         // different one was read from an older document.
         let known = ctx.loaded.client_of(&self.client_id);
-        if ctx.moment.is_retry
+        if (ctx.moment.has_prepared || ctx.moment.is_retry)
             && known.is_some_and(|known| known.record.is_described_as(&described))
         {
             return Ok(DocumentState::Recorded(ctx.usable_client(&self.client_id)?));

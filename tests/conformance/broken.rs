@@ -11,7 +11,7 @@ use grantcore::conformance::{Blocking, Harness};
 use grantcore::grant::Grant;
 use grantcore::moment::{Clock as _, SystemClock};
 use grantcore::operation::Loaded;
-use grantcore::store::{ClientKey, Commit, Keys, Stored, Write};
+use grantcore::store::{ClientKey, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{Account, Client, Timestamp};
 
@@ -277,6 +277,10 @@ impl blocking::Store for Broken {
 
     fn commit(&self, write: &Write) -> Result<Commit> {
         self.put(write)
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        Ok(self.get(Id::Seen(*key)).map(|row| row.seen()).transpose()?)
     }
 
     fn grants_of(

@@ -33,6 +33,15 @@ CREATE TABLE grantcore_clients (
 
 CREATE INDEX grantcore_clients_by_end ON grantcore_clients (drop_after) WHERE drop_after IS NOT NULL;
 
+-- The single-use marks of assertions: created once, never changed, never read but after a conflict.
+CREATE TABLE grantcore_seen (
+    key        BYTEA PRIMARY KEY,
+    drop_after BIGINT NOT NULL,
+    body       TEXT NOT NULL
+);
+
+CREATE INDEX grantcore_seen_by_end ON grantcore_seen (drop_after);
+
 -- An account has a row once it was suspended or all of its grants were ended. Any other account is active, in epoch 0.
 CREATE TABLE grantcore_accounts (
     subject   TEXT COLLATE "C" PRIMARY KEY,

@@ -2,7 +2,7 @@
 
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, ClientKey, Commit, Keys, Stored, Write};
+use grantcore::store::{Change, ClientKey, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store};
 use tokio_postgres::types::ToSql;
@@ -53,6 +53,16 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    async fn create_mark(&self, seen: &Seen) -> Result<bool> {
+        let key = seen.key().as_bytes().as_slice();
+        // A time that PostgreSQL cannot count is no time of a mark.
+        let drop_after = seconds(seen.drop_after()).unwrap_or(i64::MAX);
+        let body = serde_json::to_string(seen)?;
+        self.write(queries::CREATE_MARK, &[&key, &drop_after, &body]).await
+    }
+}
+
 impl Store for PostgresStore {
     type Error = PostgresError;
 
@@ -69,8 +79,14 @@ impl Store for PostgresStore {
         let written = match write {
             Write::Grant(change) => self.commit_grant(change).await?,
             Write::Client(change) => self.commit_client(change).await?,
+            Write::Seen(seen) => self.create_mark(seen).await?,
         };
         Ok(if written { Commit::Done } else { Commit::Conflict })
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let rows = self.rows(queries::SEEN, &[&key.as_bytes().as_slice()]).await?;
+        rows.first().map(queries::seen).transpose()
     }
 
     async fn grants_of(

@@ -6,7 +6,7 @@ use futures_util::future::try_join3;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::grant::{Grant, GrantState};
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, Commit, Keys, Stored, Write};
+use grantcore::store::{Change, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 use redis::cmd;
@@ -89,6 +89,17 @@ impl RedisStore {
         Ok(commit)
     }
 
+    /// Creates a mark and its expiry in one command. A cluster's client that sends it again meets
+    /// its own mark: that is a conflict, after which the library reads the mark and goes on.
+    async fn create_mark(&self, seen: &Seen) -> Result<Commit> {
+        let body = serde_json::to_vec(seen)?;
+        let end = seen.drop_after().unix_seconds().saturating_mul(1000);
+        let mut set = cmd("SET");
+        set.arg(key::mark(seen.key())).arg(body).arg("NX").arg("PXAT").arg(end);
+        let set: Option<()> = self.connection.ask(&set).await?;
+        Ok(set.map_or(Commit::Conflict, |()| Commit::Done))
+    }
+
     async fn client_if(&self, id: Option<&str>) -> Result<Option<Stored<Client>>> {
         match id {
             Some(id) => self.client(id).await,
@@ -119,7 +130,14 @@ impl Store for RedisStore {
         match write {
             Write::Grant(change) => self.commit_grant(change).await,
             Write::Client(change) => self.commit_client(change).await,
+            Write::Seen(seen) => self.create_mark(seen).await,
         }
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let get = cmd("GET").arg(key::mark(key)).take();
+        let body: Option<Vec<u8>> = self.connection.read(&get).await?;
+        body.map(|body| Ok(serde_json::from_slice(&body)?)).transpose()
     }
 
     /// Reads the user's whole index, which has all grants that the user began within the last

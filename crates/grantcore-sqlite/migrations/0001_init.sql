@@ -24,6 +24,16 @@ CREATE TABLE grantcore_clients (
 
 CREATE INDEX grantcore_clients_by_end ON grantcore_clients (drop_after);
 
+-- The single-use marks of assertions: created once, never changed, never read but after a conflict. A row is small, and its key random:
+-- without row ids the table is its own index.
+CREATE TABLE grantcore_seen (
+    key        BLOB NOT NULL PRIMARY KEY,
+    drop_after INTEGER NOT NULL,
+    body       TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX grantcore_seen_by_end ON grantcore_seen (drop_after);
+
 -- An account has a row once it was suspended or all of its grants were ended. Any other account is active, in epoch 0.
 CREATE TABLE grantcore_accounts (
     subject   TEXT PRIMARY KEY,

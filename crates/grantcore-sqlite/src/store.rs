@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, Commit, Keys, Stored, Version, Write};
+use grantcore::store::{Change, Commit, Keys, Seen, SeenKey, Stored, Version, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Timestamp};
 use rusqlite::{OptionalExtension, Params, Row, params};
@@ -63,6 +63,15 @@ impl SqliteStore {
         }
     }
 
+    fn create_mark(&self, seen: &Seen) -> Result<Commit> {
+        let key = seen.key().as_bytes();
+        let body = serde_json::to_string(seen)?;
+        self.write(
+            "INSERT INTO grantcore_seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            params![key, seconds(seen.drop_after()), body],
+        )
+    }
+
     fn account_if(&self, subject: Option<&str>) -> Result<Option<Account>> {
         subject.map_or(Ok(None), |subject| self.account(subject))
     }
@@ -83,7 +92,16 @@ impl Store for SqliteStore {
         match write {
             Write::Grant(change) => self.commit_grant(change),
             Write::Client(change) => self.commit_client(change),
+            Write::Seen(seen) => self.create_mark(seen),
         }
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let connection = self.reader();
+        let sql = "SELECT body FROM grantcore_seen WHERE key = ?";
+        let mut query = connection.prepare_cached(sql)?;
+        let body = query.query_row([key.as_bytes()], |row| row.get::<_, String>(0)).optional()?;
+        body.map(|body| Ok(serde_json::from_str(&body)?)).transpose()
     }
 
     fn grants_of(
