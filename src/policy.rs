@@ -32,6 +32,7 @@ mod endpoints;
 mod error;
 mod introspection;
 mod issuers;
+mod keys;
 mod lifetimes;
 mod limits;
 mod machines;
@@ -46,6 +47,7 @@ mod slow_hash;
 mod supersede;
 mod template;
 mod validate;
+mod verifier;
 
 pub use access::{Audience, CheckRules};
 pub use auth_methods::AuthMethods;
@@ -60,6 +62,7 @@ pub use error::{IssuersError, PolicyError, ResourcesError};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
+pub use keys::{AssertionAudience, DocumentMethod, KeyRules};
 pub use lifetimes::Lifetimes;
 pub use limits::Limits;
 pub(crate) use machines::RightsError;
@@ -78,6 +81,8 @@ use std::time::Duration;
 
 use self::members::Members;
 use self::slow_hash::SlowHash;
+use self::verifier::Verifier;
+use crate::jws::Verify;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
@@ -168,6 +173,8 @@ pub struct Policy {
     refuse_reused_challenges: bool,
     supersede: Supersede,
     slow_hash: Option<SlowHash>,
+    keys: Option<KeyRules>,
+    verifier: Option<Verifier>,
 }
 
 impl Policy {
@@ -247,7 +254,17 @@ impl Policy {
 
     /// Returns the client authentication methods that are offered.
     pub fn auth_methods(&self) -> AuthMethods {
-        self.auth_methods
+        AuthMethods { private_key_jwt: self.keys.is_some(), ..self.auth_methods }
+    }
+
+    /// Returns the rules of client authentication by keys, or `None` if it is off.
+    pub fn client_keys(&self) -> Option<&KeyRules> {
+        self.keys.as_ref()
+    }
+
+    /// Returns the library that verifies signatures, if there is one.
+    pub fn verifier(&self) -> Option<&dyn Verify> {
+        self.verifier.as_ref().map(Verifier::get)
     }
 
     /// Returns the widest scope that a client can ask for that the operator did not register, or

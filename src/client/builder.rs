@@ -325,7 +325,8 @@ impl ClientBuilder {
         self.check_machine(&rules)?;
         let code_flow = self.code_flow(rules.redirects)?;
         self.description.check()?;
-        let kind = kind_of(self.authentication, code_flow, self.machine)?;
+        let is_documented = matches!(self.origin, Origin::MetadataDocument { .. });
+        let kind = kind_of(self.authentication, code_flow, self.machine, is_documented)?;
         let fields = Fields {
             schema: Schema,
             id,
@@ -369,6 +370,7 @@ fn kind_of(
     authentication: Authentication,
     code: Option<CodeFlow>,
     machine: Option<MachineRights>,
+    is_documented: bool,
 ) -> Result<Kind, ClientError> {
     match (authentication, code, machine) {
         (Authentication::Public, Some(code), None) => Ok(Kind::Public(code)),
@@ -378,6 +380,13 @@ fn kind_of(
             by: Proof::Secret { method, secrets },
             may: Rights { code, machine },
         }),
+        (Authentication::Keys(keys), code, machine) => {
+            Ok(Kind::Proved { by: Proof::Keys(keys), may: Rights { code, machine } })
+        }
+        (Authentication::KeysOrNone(keys), Some(code_flow), None) if is_documented => {
+            Ok(Kind::Either { keys, code_flow })
+        }
+        (Authentication::KeysOrNone(_), _, _) => Err(ClientError::KeysOrNone),
         (Authentication::Federated, None, Some(machine)) => Ok(Kind::Federated(machine)),
         (Authentication::Federated, _, _) => Err(ClientError::Federated),
     }

@@ -123,6 +123,12 @@ pub enum ClientError {
         /// The issuer as it was given.
         issuer: String,
     },
+    /// A client without a metadata document, or without the code flow, is to have keys or none.
+    #[error(
+        "authentication KeysOrNone is refused: only a client with a metadata document that uses the \
+         code flow chooses at each request. Use Keys or Public."
+    )]
+    KeysOrNone,
     /// A secret is to be replaced of a client that has none.
     #[error(
         "the client has no secret: only a client that proves itself by a secret can get a new one."

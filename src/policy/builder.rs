@@ -120,6 +120,8 @@ impl PolicyBuilder {
             revoke_previous_access: false,
             refuse_reused_challenges: false,
             supersede: Supersede::default(),
+            keys: None,
+            verifier: None,
             slow_hash: None,
         };
         Self {
