@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+mod assertions;
 mod builder;
 mod client_keys;
 mod consent;

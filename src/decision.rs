@@ -7,10 +7,6 @@
 mod next;
 mod own;
 mod sealed;
-#[cfg_attr(
-    not(feature = "conformance"),
-    expect(dead_code, reason = "no endpoint takes an assertion yet")
-)]
 mod single_use;
 
 use std::sync::Arc;
@@ -18,7 +14,6 @@ use std::sync::Arc;
 pub use self::next::{Marked, Next};
 pub(crate) use self::own::OwnRecords;
 pub use self::sealed::{Decision, Settled};
-#[cfg(feature = "conformance")]
 pub(crate) use self::single_use::SingleUse;
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::{Client, ClientStatus};

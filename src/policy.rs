@@ -46,6 +46,7 @@ mod revocation;
 mod slow_hash;
 mod supersede;
 mod template;
+mod trusted;
 mod validate;
 mod verifier;
 
@@ -58,7 +59,7 @@ pub use description::ResourceDescription;
 pub use document::{DocumentRedirects, DocumentRules};
 pub use domains::DomainRules;
 pub use endpoints::EndpointUrl;
-pub use error::{IssuersError, PolicyError, ResourcesError};
+pub use error::{IssuersError, PolicyError, ResourcesError, TrustedIssuerError};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
@@ -76,13 +77,17 @@ pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
 pub use supersede::Supersede;
 pub use template::TemplateError;
+pub(crate) use trusted::Profile;
+pub use trusted::{
+    ActorClaim, AssertionProfile, AssertionReuse, ClaimMatch, ClaimName, IdJag, IssuerKeys,
+    TrustedIssuer, Workload, WorkloadCondition, WorkloadRule,
+};
 
 use std::time::Duration;
 
 use self::members::Members;
 use self::slow_hash::SlowHash;
 use self::verifier::Verifier;
-use crate::jws::Verify;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
@@ -174,6 +179,8 @@ pub struct Policy {
     supersede: Supersede,
     slow_hash: Option<SlowHash>,
     keys: Option<KeyRules>,
+    /// The issuers whose assertions bring tokens.
+    trusted: Vec<TrustedIssuer>,
     verifier: Option<Verifier>,
 }
 
@@ -260,11 +267,6 @@ impl Policy {
     /// Returns the rules of client authentication by keys, or `None` if it is off.
     pub fn client_keys(&self) -> Option<&KeyRules> {
         self.keys.as_ref()
-    }
-
-    /// Returns the library that verifies signatures, if there is one.
-    pub fn verifier(&self) -> Option<&dyn Verify> {
-        self.verifier.as_ref().map(Verifier::get)
     }
 
     /// Returns the widest scope that a client can ask for that the operator did not register, or

@@ -5,7 +5,9 @@
 //! `decide/`.
 
 pub(crate) mod access;
+pub(crate) mod assertion;
 pub(crate) mod authorization;
+pub(crate) mod client_assertion;
 pub(crate) mod client_status;
 pub(crate) mod connection;
 pub(crate) mod consent;

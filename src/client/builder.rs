@@ -1,5 +1,6 @@
 //! Builds and checks a client. Only a record that is read comes into being in another way.
 
+mod assertions;
 mod machine;
 mod operator;
 mod origin;
@@ -46,6 +47,8 @@ pub struct ClientBuilder {
     grant_types: GrantTypes,
     /// What the client may do on its own behalf.
     machine: Option<MachineRights>,
+    /// Whether the client may exchange assertions.
+    assertions: bool,
     scope: Option<Scope>,
     restrictions: Restrictions,
     /// What the caller stated in this builder. The origin decides whether that is the registration
@@ -77,6 +80,7 @@ impl ClientBuilder {
             loopback_ports: None,
             grant_types: GrantTypes { authorization_code: true, refresh_token: true },
             machine: None,
+            assertions: false,
             scope: None,
             restrictions: Restrictions::default(),
             stated: Restrictions::default(),
@@ -124,6 +128,7 @@ impl ClientBuilder {
             loopback_ports: code_flow.and_then(|code_flow| code_flow.loopback_ports),
             grant_types: kind.grant_types(),
             machine: kind.machine().cloned(),
+            assertions: kind.may_use_assertions(),
             scope,
             restrictions,
             stated: Restrictions::default(),
@@ -162,6 +167,7 @@ impl ClientBuilder {
         // Who gives up proving itself gives up what needs the proof.
         if authentication == Authentication::Public {
             self.machine = None;
+            self.assertions = false;
         }
         self.authentication = authentication;
         self
@@ -323,10 +329,12 @@ impl ClientBuilder {
         self.bind()?;
         self.check_lifetimes(&rules)?;
         self.check_machine(&rules)?;
+        self.check_assertions()?;
         let code_flow = self.code_flow(rules.redirects)?;
         self.description.check()?;
         let is_documented = matches!(self.origin, Origin::MetadataDocument { .. });
-        let kind = kind_of(self.authentication, code_flow, self.machine, is_documented)?;
+        let rights = Rights { code: code_flow, machine: self.machine, assertions: self.assertions };
+        let kind = kind_of(self.authentication, rights, is_documented)?;
         let fields = Fields {
             schema: Schema,
             id,
@@ -368,26 +376,30 @@ impl ClientBuilder {
 /// Returns the kind of a client with these fields.
 fn kind_of(
     authentication: Authentication,
-    code: Option<CodeFlow>,
-    machine: Option<MachineRights>,
+    may: Rights,
     is_documented: bool,
 ) -> Result<Kind, ClientError> {
-    match (authentication, code, machine) {
-        (Authentication::Public, Some(code), None) => Ok(Kind::Public(code)),
-        (Authentication::Public, None, None) => Err(ClientError::RedirectUrisMissing),
-        (Authentication::Public, _, Some(_)) => Err(ClientError::MachineUnproved),
-        (Authentication::Confidential { method, secrets }, code, machine) => Ok(Kind::Proved {
-            by: Proof::Secret { method, secrets },
-            may: Rights { code, machine },
-        }),
-        (Authentication::Keys(keys), code, machine) => {
-            Ok(Kind::Proved { by: Proof::Keys(keys), may: Rights { code, machine } })
+    let by = match authentication {
+        Authentication::Confidential { method, secrets } => Proof::Secret { method, secrets },
+        Authentication::Keys(keys) => Proof::Keys(keys),
+        Authentication::KeysOrNone(keys) => {
+            let code_flow = may.code.filter(|_| is_documented && may.machine.is_none());
+            let code_flow = code_flow.ok_or(ClientError::KeysOrNone)?;
+            return Ok(Kind::Either { keys, code_flow });
         }
-        (Authentication::KeysOrNone(keys), Some(code_flow), None) if is_documented => {
-            Ok(Kind::Either { keys, code_flow })
+        Authentication::Public => {
+            return match (may.code, may.machine) {
+                (_, Some(_)) => Err(ClientError::MachineUnproved),
+                (Some(code_flow), None) => Ok(Kind::Public(code_flow)),
+                (None, None) => Err(ClientError::RedirectUrisMissing),
+            };
         }
-        (Authentication::KeysOrNone(_), _, _) => Err(ClientError::KeysOrNone),
-        (Authentication::Federated, None, Some(machine)) => Ok(Kind::Federated(machine)),
-        (Authentication::Federated, _, _) => Err(ClientError::Federated),
-    }
+        Authentication::Federated => {
+            return match (may.code, may.machine) {
+                (None, Some(machine)) => Ok(Kind::Federated(machine)),
+                _ => Err(ClientError::Federated),
+            };
+        }
+    };
+    Ok(Kind::Proved { by, may })
 }

@@ -146,6 +146,12 @@ pub enum ClientError {
          (OAuth 2.1 §4.2). Give the client a secret, or leave machine() out."
     )]
     MachineUnproved,
+    /// A client may exchange assertions and does not prove itself (ID-JAG §8.1).
+    #[error(
+        "assertions() is refused: only a client that proves itself has the right (ID-JAG §8.1). Give \
+         the client a secret, or name it with IdJag::with_public_client()."
+    )]
+    AssertionsUnproved,
     /// The scope of a machine right has a token that the policy does not declare, or that is for
     /// people only.
     #[error(

@@ -45,6 +45,8 @@ pub(super) struct Rights {
     /// Access on its own behalf.
     #[serde(deserialize_with = "Option::deserialize")]
     pub(super) machine: Option<MachineRights>,
+    /// Access on behalf of the users of an identity provider that the policy trusts.
+    pub(super) assertions: bool,
 }
 
 /// What a client needs for the code flow.
@@ -119,6 +121,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether the client may exchange the assertions of identity providers.
+    pub(super) fn may_use_assertions(&self) -> bool {
+        matches!(self, Self::Proved { may: Rights { assertions: true, .. }, .. })
+    }
+
     /// Returns the grant types that the client is registered for.
     pub(super) fn grant_types(&self) -> GrantTypes {
         let code_flow = self.code_flow();
@@ -144,7 +151,9 @@ impl Kind {
     pub(super) fn secrets(&self) -> Option<&Secrets> {
         match self {
             Self::Proved { by: Proof::Secret { secrets, .. }, .. } => Some(secrets),
-            Self::Proved { .. } | Self::Public(_) | Self::Either { .. } | Self::Federated(_) => None,
+            Self::Proved { .. } | Self::Public(_) | Self::Either { .. } | Self::Federated(_) => {
+                None
+            }
         }
     }
 

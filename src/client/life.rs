@@ -85,8 +85,8 @@ impl Client {
     fn is_restricted(&self) -> bool {
         let Fields { restrictions, lifetimes, owner, consent, .. } = &self.0;
         let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
-        let is_bound =
-            owner.is_some() || consent.is_some() || has_ports || self.machine_rights().is_some();
+        let has_right = self.machine_rights().is_some() || self.may_use_assertions();
+        let is_bound = owner.is_some() || consent.is_some() || has_ports || has_right;
         !restrictions.is_empty() || lifetimes.is_some() || is_bound
     }
 

@@ -58,28 +58,39 @@ fn scope_within(
     may: impl Fn(&str) -> bool,
     policy: &Policy,
 ) -> Result<Scope, Fault> {
-    let Some(requested) = requested else { return Ok(default()?) };
-    // A malformed token is an error even where unknown tokens are dropped.
-    let scope = Scope::parse(requested).and_then(|parsed| {
-        Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
-    });
-    let scope = match scope {
-        Ok(scope) => scope,
-        Err(ScopeError::Empty) => return Ok(default()?),
-        Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
-            return Err(Reason::ScopeMalformed.maybe_hint(scope_hint(requested, error)));
-        }
-    };
-    let unknown: Vec<_> = scope.tokens().filter(|token| !policy.knows_scope(token)).collect();
-    if !unknown.is_empty() {
-        return Err(Reason::ScopeUnknown.hint(unknown_hint(&unknown, policy)));
-    }
+    let Some(scope) = known_scope(requested, policy)? else { return Ok(default()?) };
     let forbidden: Vec<_> = scope.tokens().filter(|token| !may(token)).collect();
     if !forbidden.is_empty() {
         let hint = format!("Beyond the registration: {}.", listed(forbidden));
         return Err(Reason::ScopeForbidden.hint(hint));
     }
     Ok(scope)
+}
+
+/// Returns the requested scope without the tokens that are dropped, or `None` if the request names
+/// no other one. Each token must be declared by the policy.
+pub(super) fn known_scope(
+    requested: Option<&str>,
+    policy: &Policy,
+) -> Result<Option<Scope>, Fault> {
+    let Some(requested) = requested else { return Ok(None) };
+    // A malformed token is an error even where unknown tokens are dropped.
+    let scope = Scope::parse(requested).and_then(|parsed| {
+        Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
+    });
+    let scope = match scope {
+        Ok(scope) => scope,
+        Err(ScopeError::Empty) => return Ok(None),
+        Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
+            return Err(Reason::ScopeMalformed.maybe_hint(scope_hint(requested, error)));
+        }
+    };
+    let unknown: Vec<_> = scope.tokens().filter(|token| !policy.knows_scope(token)).collect();
+    if unknown.is_empty() {
+        Ok(Some(scope))
+    } else {
+        Err(Reason::ScopeUnknown.hint(unknown_hint(&unknown, policy)))
+    }
 }
 
 /// Returns the tokens of the policy's default scope that this client may request.
@@ -287,7 +298,7 @@ fn dropped_detail<'a>(dropped: impl Iterator<Item = &'a str>) -> Option<String> 
 }
 
 /// Returns whether a requested scope token is dropped instead of refused.
-fn is_dropped(token: &str, policy: &Policy) -> bool {
+pub(super) fn is_dropped(token: &str, policy: &Policy) -> bool {
     !policy.knows_scope(token) && (HABITUAL.contains(&token) || policy.drops_unknown_scopes())
 }
 

@@ -137,10 +137,6 @@ impl<T> Decision<T> {
     }
 
     /// Asks the host. Once it has answered, the request is decided again.
-    #[cfg_attr(
-        not(feature = "conformance"),
-        expect(dead_code, reason = "no endpoint takes an assertion yet")
-    )]
     pub(crate) fn ask(need: Need, endpoint: Endpoint, loaded: &Loaded, moment: &Moment) -> Self {
         Self {
             end: End::Needs(Box::new(need)),
@@ -312,14 +308,14 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let grant = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
-        let uri = grant.and_then(|grant| grant.terms().redirect_uri());
-        let refusal = match (std::mem::take(&mut self.write_failed), uri) {
+        let written = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
+        let redirected = written.and_then(|grant| Some((grant, grant.terms().redirect_uri()?)));
+        let refusal = match (std::mem::take(&mut self.write_failed), redirected) {
             (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
-            (WriteFailed::Redirect { at_once }, Some(uri)) => {
-                let page = grant.and_then(|grant| grant.consent_page());
-                let state = page.and_then(|page| page.state.clone());
-                Refusal::redirectable(reason, Redirectable { uri: uri.clone(), state, at_once })
+            (WriteFailed::Redirect { at_once }, Some((grant, uri))) => {
+                let uri = uri.clone();
+                let state = grant.consent_page().and_then(|page| page.state.clone());
+                Refusal::redirectable(reason, Redirectable { uri, state, at_once })
             }
             (WriteFailed::Plain | WriteFailed::Redirect { .. }, _) => {
                 Refusal::plain(reason, endpoint)

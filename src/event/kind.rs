@@ -21,6 +21,8 @@ named_enum! {
         CodeRedeemed = "code_redeemed",
         /// A client got an access token on its own behalf.
         MachineIssued = "machine_issued",
+        /// An assertion of a trusted issuer brought an access token. The detail has its profile.
+        AssertionAccepted = "assertion_accepted",
         /// A refresh token was rotated.
         TokensRefreshed = "tokens_refreshed",
         /// A rotated refresh token got the same successor again, within the replay window.

@@ -1,7 +1,8 @@
 //! Builds a policy: every setting, with its default and what it costs to loosen it.
 //!
 //! Groups of rules are values with defaults, which the `with_` methods of their types change. Here
-//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow` and `login`.
+//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow`, `login` and
+//! `federation`.
 
 // Empty lines keep this order, which is that of the groups in the rendered documentation.
 mod scopes;
@@ -13,6 +14,8 @@ mod clients;
 mod flow;
 
 mod login;
+
+mod federation;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -48,6 +51,7 @@ use crate::value::scope::Scope;
 /// | [Limits](#limits) | sizes, and requests per minute |
 /// | [Choices of the protocol](#choices-of-the-protocol) | where the specifications leave a choice |
 /// | [Logins and consent](#logins-and-consent) | classes of logins, and whose consent is remembered |
+/// | [Trust in other issuers](#trust-in-other-issuers) | whose signed assertions bring tokens |
 /// | [Errors](#errors) | how errors reach clients, and what they disclose |
 /// | [Building](#building) | the check of the whole |
 #[derive(Clone, Debug)]
@@ -121,8 +125,9 @@ impl PolicyBuilder {
             refuse_reused_challenges: false,
             supersede: Supersede::default(),
             keys: None,
-            verifier: None,
             slow_hash: None,
+            trusted: Vec::new(),
+            verifier: None,
         };
         Self {
             policy,

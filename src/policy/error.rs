@@ -1,10 +1,12 @@
 //! Why a policy cannot be built.
 
 mod parts;
+mod trusted;
 
 use std::time::Duration;
 
 pub use self::parts::{IssuersError, ResourcesError};
+pub use self::trusted::TrustedIssuerError;
 use super::members::MemberError;
 use crate::value::scope::ScopeError;
 use crate::value::text::log_text;
@@ -465,6 +467,14 @@ pub enum PolicyError {
     /// A resource, or its description, is refused.
     #[error(transparent)]
     Resources(#[from] ResourcesError),
+    /// An issuer of assertions is refused.
+    #[error("trusted_issuer '{}' is refused: {error}.", log_text(issuer))]
+    TrustedIssuer {
+        /// The identifier of the issuer.
+        issuer: String,
+        /// The rule.
+        error: TrustedIssuerError,
+    },
     /// Several issuers, or a former one, cannot have these rules.
     #[error(transparent)]
     Issuers(#[from] IssuersError),

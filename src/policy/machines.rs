@@ -109,6 +109,7 @@ impl Policy {
         GrantType::ALL.iter().copied().filter(|own| match own {
             GrantType::AuthorizationCode | GrantType::RefreshToken => true,
             GrantType::ClientCredentials => self.machines.is_some(),
+            GrantType::JwtBearer => !self.trusted.is_empty(),
         })
     }
 

@@ -12,6 +12,7 @@ pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
 use super::machines::check_machines;
 use super::members::Document;
+use super::trusted::check_trusted;
 use super::{
     IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
 };
@@ -40,7 +41,8 @@ pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), Polic
     check_machines(policy)?;
     check_registration(policy)?;
     check_documents(policy)?;
-    check_keys(policy)
+    check_keys(policy)?;
+    check_trusted(policy)
 }
 
 fn check_former_issuers(policy: &Policy) -> Result<(), PolicyError> {
@@ -155,6 +157,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         request_bytes,
         parameters,
         value_bytes,
+        assertion_bytes,
         live_access_tokens,
         token_requests_per_minute,
         failed_authentications_per_minute,
@@ -168,6 +171,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         ("request_bytes", request_bytes == 0),
         ("parameters", parameters == 0),
         ("value_bytes", value_bytes == 0),
+        ("assertion_bytes", assertion_bytes == 0),
         ("live_access_tokens", live_access_tokens == 0),
         ("token_requests_per_minute", token_requests_per_minute == 0),
         ("failed_authentications_per_minute", failed_authentications_per_minute == 0),

@@ -1,21 +1,19 @@
-//! The library that verifies signatures.
+//! The library that verifies signatures, as a value of the policy.
 
 use std::fmt;
 use std::sync::Arc;
 
+use super::Policy;
 use crate::jws::Verify;
 
-/// The verifier of one policy. Two policies of one process can have two.
+/// The host's library. It is a value, so that two policies of one process can have two.
 #[derive(Clone)]
-pub(super) struct Verifier(Arc<dyn Verify>);
+pub(super) struct Verifier(pub(super) Arc<dyn Verify>);
 
-impl Verifier {
-    pub(super) fn new(verifier: impl Verify + 'static) -> Self {
-        Self(Arc::new(verifier))
-    }
-
-    pub(super) fn get(&self) -> &dyn Verify {
-        &*self.0
+impl Policy {
+    /// Returns the library that verifies signatures, or `None` if the policy accepts no assertion.
+    pub fn verifier(&self) -> Option<&dyn Verify> {
+        self.verifier.as_ref().map(|verifier| &*verifier.0)
     }
 }
 

@@ -168,6 +168,7 @@ impl ClientMetadata {
             | ClientError::KeysOrNone
             | ClientError::SecretMissing
             | ClientError::SlowSecrets
+            | ClientError::AssertionsUnproved
             | ClientError::MachineUnproved
             | ClientError::MachineScope { .. }
             | ClientError::MachineResource { .. }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::decision::Loaded;
-use crate::grant::{Active, Consent, Grant, Phase};
+use crate::grant::{Active, Basis, Consent, Grant, Phase};
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::reason::Reason;
@@ -37,6 +37,22 @@ pub enum ConnectionState {
     Dormant,
 }
 
+/// Who has connected an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectedBy<'a> {
+    /// The user, on the consent page.
+    User,
+    /// The user's organization, by its identity provider. The user can end the connection. The
+    /// organization can renew it, because the next assertion brings a new one (AMB-92): the page
+    /// should say so.
+    #[non_exhaustive]
+    Enterprise {
+        /// The identifier of the identity provider.
+        issuer: &'a str,
+    },
+}
+
 /// One page of a user's connections.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -65,8 +81,14 @@ impl Connection {
         let grant = &loaded.grant.as_ref()?.record;
         let client = &loaded.client.as_ref()?.record;
         let Phase::Active(active) = grant.phase() else { return None };
-        // A grant without a code is of no user's making.
-        let code = active.code()?;
+        // A grant without a user is nobody's connection.
+        grant.subject()?;
+        // A token that an identity provider's assertion brought is used from its issue on, and
+        // there is nothing to refresh.
+        let created = grant.created();
+        let (first_used, last_refreshed) = active
+            .code()
+            .map_or((created, created), |code| (code.redeemed, code.refresh_family.rotated));
         let now = grant.now(clock);
         let served = loaded.usable_client(grant.client_id().as_str(), policy, now);
         let is_over =
@@ -81,8 +103,8 @@ impl Connection {
             grant: Arc::clone(grant),
             client: Arc::clone(client),
             state: if is_active { ConnectionState::Active } else { ConnectionState::Dormant },
-            first_used: code.redeemed,
-            last_refreshed: code.refresh_family.rotated,
+            first_used,
+            last_refreshed,
             access_expires,
             expires: grant.last_use().min(grant.expires()),
         })
@@ -96,6 +118,14 @@ impl Connection {
     /// Returns the issuer that the grant was made at. Its own server revokes the grant.
     pub fn issuer(&self) -> &str {
         self.grant.issued_by()
+    }
+
+    /// Returns who has connected the application.
+    pub fn by(&self) -> ConnectedBy<'_> {
+        match &self.grant.terms().basis {
+            Basis::Enterprise { issuer, .. } => ConnectedBy::Enterprise { issuer },
+            Basis::Consent { .. } | Basis::Machine | Basis::Workload { .. } => ConnectedBy::User,
+        }
     }
 
     /// Returns the `client_id` of the application.

@@ -296,7 +296,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             let claimed = Some(parsed.claimed_client());
             return Err(self.refuse_early(refusal, claimed, source).await);
         }
-        let admitted = Admitted { request: &parsed, source, at: now };
+        let admitted = Admitted::new(&parsed, source, now);
         let limit = Limit::Token(&admitted);
         let tokens = self.decide(Ok(&parsed), limit, source).await?;
         if let Some(grant) = superseding(&parsed, &tokens, &core.policy) {

@@ -23,6 +23,8 @@ named_enum! {
         RefreshToken = "refresh_token",
         /// Gives a client access on its own behalf (OAuth 2.1 §4.2).
         ClientCredentials = "client_credentials",
+        /// Exchanges an assertion of a trusted issuer (RFC 7523 §2.1).
+        JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
     }
 }
 
@@ -44,7 +46,7 @@ impl GrantTypes {
         match grant_type {
             GrantType::AuthorizationCode => self.authorization_code,
             GrantType::RefreshToken => self.refresh_token,
-            GrantType::ClientCredentials => false,
+            GrantType::ClientCredentials | GrantType::JwtBearer => false,
         }
     }
 

@@ -11,10 +11,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What an assertion is used for. It keeps the marks of the two uses apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "conformance"),
-    expect(dead_code, reason = "no endpoint takes an assertion yet")
-)]
 pub(crate) enum AssertionUse {
     /// It authenticates a client (RFC 7523 §2.2). Its party is the client.
     Client,

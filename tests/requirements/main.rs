@@ -16,6 +16,7 @@ mod key_sets;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assert_issuers;
 mod audit;
 mod audit_json;
 mod audit_line;

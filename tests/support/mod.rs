@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+pub mod assertions;
 pub mod clients;
 pub mod host;
 pub mod params;
@@ -17,6 +18,7 @@ pub mod refused;
 pub mod sources;
 pub mod steps;
 pub mod store;
+pub mod toy_issuers;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

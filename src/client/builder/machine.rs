@@ -18,12 +18,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Leaves the code flow out for a client of the operator that has a machine right, no redirect
-    /// URI and no stated grant types.
+    /// Leaves the code flow out for a client of the operator that has another right, no redirect URI and no stated grant types.
     pub(super) fn drop_unused_code_flow(&mut self) {
         let is_operators = matches!(self.origin, Origin::Operator { .. });
         let is_stated = self.stated.grant_types.is_some();
-        if is_operators && self.machine.is_some() && self.redirect_uris.is_empty() && !is_stated {
+        let needs_none = self.machine.is_some() || self.assertions;
+        if is_operators && needs_none && self.redirect_uris.is_empty() && !is_stated {
             self.grant_types = GrantTypes { authorization_code: false, refresh_token: false };
         }
     }

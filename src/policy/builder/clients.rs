@@ -2,9 +2,7 @@
 //! register.
 
 use super::PolicyBuilder;
-use crate::jws::Verify;
 use crate::policy::slow_hash::SlowHash;
-use crate::policy::verifier::Verifier;
 use crate::policy::{AuthMethods, KeyRules};
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -72,13 +70,6 @@ impl PolicyBuilder {
     /// ```
     pub fn client_keys(mut self, rules: KeyRules) -> Self {
         self.policy.keys = Some(rules);
-        self
-    }
-
-    /// Sets the library that verifies signatures. Default: none. The feature `jws` has
-    /// [`RingVerifier`](crate::jws::RingVerifier).
-    pub fn verifier(mut self, verifier: impl Verify + 'static) -> Self {
-        self.policy.verifier = Some(Verifier::new(verifier));
         self
     }
 
