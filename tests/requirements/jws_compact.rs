@@ -6,6 +6,7 @@ use grantcore::jws::{AcceptedTypes, Fault, Jws};
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::assertions::signer;
 use crate::support::property;
 
 const HEADER: &str = r#"{"alg":"ES256"}"#;
@@ -214,6 +215,21 @@ fn keys_46_an_assertion_has_a_type_of_its_purpose() {
     ] {
         assert_eq!(typed(typ), [false; 4], "{typ:?}");
     }
+}
+
+#[test]
+fn keys_44_a_token_of_another_library_is_parsed() {
+    let header = jsonwebtoken::Header {
+        kid: Some("k".to_owned()),
+        ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256)
+    };
+    let claims = json!({"iss": "app", "sub": "app", "exp": 1_800_000_000_u64});
+    let signer = signer("ec");
+    let text = jsonwebtoken::encode(&header, &claims, signer.key()).unwrap();
+    let jws = parse(&text).unwrap();
+    assert_eq!(jws.header().kid(), Some("k"));
+    assert_eq!(jws.header().check_type(AcceptedTypes::CLIENT), Ok(()));
+    assert_eq!(jws.claims().as_claimed().sub(), Ok("app"));
 }
 
 #[test]
