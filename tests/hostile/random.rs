@@ -20,6 +20,11 @@ impl Random {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
+    /// Returns a small number below `end`, which must not be zero.
+    pub fn small(&mut self, end: u8) -> u8 {
+        u8::try_from(self.next() % u64::from(end)).unwrap()
+    }
+
     /// Returns `true` in one of `n` cases.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0

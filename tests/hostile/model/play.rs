@@ -93,7 +93,9 @@ impl Play {
         let model = Model::new(BEGINNING, window, CLIENTS.len(), USERS.len());
         let mut canaries = Canaries::default();
         canaries.add_text(super::rig::SECRET);
-        VERIFIERS.iter().for_each(|verifier| canaries.add_text(verifier));
+        for verifier in VERIFIERS {
+            canaries.add_text(verifier);
+        }
         Self {
             rig,
             model,
@@ -279,33 +281,6 @@ impl Play {
         Ok(code.to_owned())
     }
 
-    /// Checks a redirect: it is the grant's URI with this issuer and state. Returns its code or
-    /// error.
-    pub fn redirect(
-        &self,
-        location: &str,
-        base: &str,
-        issuer: usize,
-        state: &str,
-    ) -> Result<(Option<String>, Option<String>), Fault> {
-        let mut found = added(location, base)?;
-        let take = |found: &mut BTreeMap<String, String>, name| found.remove(name);
-        if take(&mut found, "iss").as_deref() != Some(ISSUERS[issuer]) {
-            return Err(format!("another issuer in {location}"));
-        }
-        if take(&mut found, "state").as_deref() != Some(state) {
-            return Err(format!("another state than {state} in {location}"));
-        }
-        let (code, error) = (take(&mut found, "code"), take(&mut found, "error"));
-        take(&mut found, "error_description")
-            .filter(|_| error.is_none())
-            .map_or(Ok(()), |_| Err(format!("a description without an error in {location}")))?;
-        if !found.is_empty() || code.is_some() == error.is_some() {
-            return Err(format!("{location}"));
-        }
-        Ok((code, error))
-    }
-
     /// Checks a token response, and receives its tokens.
     pub fn tokens(&mut self, reply: &Reply, answer: &Answer) -> Result<(), Fault> {
         let Answer::Tokens { grant, generation, number, entry, lives } = answer else {
@@ -359,4 +334,30 @@ impl Play {
     pub fn records(&self) -> Result<(), Fault> {
         (0..self.ids.len()).try_for_each(|id| self.record(id))
     }
+}
+
+/// Checks a redirect: it is the grant's URI with this issuer and state. Returns its code or
+/// error.
+pub fn redirect(
+    location: &str,
+    base: &str,
+    issuer: usize,
+    state: &str,
+) -> Result<(Option<String>, Option<String>), Fault> {
+    let mut found = added(location, base)?;
+    let take = |found: &mut BTreeMap<String, String>, name| found.remove(name);
+    if take(&mut found, "iss").as_deref() != Some(ISSUERS[issuer]) {
+        return Err(format!("another issuer in {location}"));
+    }
+    if take(&mut found, "state").as_deref() != Some(state) {
+        return Err(format!("another state than {state} in {location}"));
+    }
+    let (code, error) = (take(&mut found, "code"), take(&mut found, "error"));
+    take(&mut found, "error_description")
+        .filter(|_| error.is_none())
+        .map_or(Ok(()), |_| Err(format!("a description without an error in {location}")))?;
+    if !found.is_empty() || code.is_some() == error.is_some() {
+        return Err(location.to_owned());
+    }
+    Ok((code, error))
 }

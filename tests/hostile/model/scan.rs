@@ -72,7 +72,7 @@ impl Canaries {
         self.parts.extend(text.as_bytes().get(22..22 + PART).map(<[u8]>::to_vec));
         let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else { return };
         let Some(secret) = bytes.get(16..) else { return };
-        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = secret.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let upper = hex.to_uppercase();
         for spelling in [hex, upper, STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)] {
             self.parts.extend(spelling.as_bytes().get(..PART).map(<[u8]>::to_vec));
