@@ -22,6 +22,7 @@ mod generate;
 mod model;
 mod oracle;
 mod random;
+mod targets;
 mod wire;
 
 use crate::cast::Cast;
@@ -139,5 +140,22 @@ fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
     for (request, answer, share) in REACHED {
         let count = all.answers.get(&(request, answer)).copied().unwrap_or_default();
         assert!(count * share > all.steps, "{request} had {answer} {count} times: {all:#?}");
+    }
+}
+
+/// Replays the inputs that fuzzers have found, and those from which they begin.
+#[test]
+fn i30_the_corpora_of_the_fuzz_targets_hold() {
+    let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    for (name, target) in targets::TARGETS {
+        let files = std::fs::read_dir(corpora.join(name)).unwrap();
+        let mut count = 0;
+        for file in files {
+            let file = file.unwrap().path();
+            println!("{}", file.display());
+            target(&std::fs::read(&file).unwrap());
+            count += 1;
+        }
+        assert!(count > 2, "{name} has {count} inputs");
     }
 }

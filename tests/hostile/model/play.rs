@@ -122,6 +122,10 @@ impl Play {
     pub fn credential(&mut self, kind: Kind) -> (String, Credential) {
         let list = if self.random.one_in(14) { self.random.below(4) } else { kind as usize };
         let good = self.good(list);
+        let good = match self.predecessor(kind) {
+            Some(text) if self.random.one_in(4) => Some(text),
+            _ => good,
+        };
         let text = match (self.random.below(8), good) {
             (0..6, Some(text)) => text,
             (6, _) if !self.held[list].is_empty() => self.random.pick(&self.held[list]).clone(),
@@ -151,6 +155,20 @@ impl Play {
     fn good(&self, list: usize) -> Option<String> {
         let good = |text: &&String| self.is_good(self.model.texts[*text]);
         self.held[list].iter().rev().find(good).cloned()
+    }
+
+    /// Returns the refresh token that was rotated last, which a client whose response was lost sends
+    /// again.
+    fn predecessor(&self, kind: Kind) -> Option<String> {
+        let is_last = |text: &&String| match self.model.texts[*text] {
+            Credential::Refresh(grant, generation) => match &self.model.grants[grant].phase {
+                Phase::Active(active) => generation + 1 == active.generation,
+                _ => false,
+            },
+            _ => false,
+        };
+        let Kind::Refresh = kind else { return None };
+        self.held[kind as usize].iter().rev().find(is_last).cloned()
     }
 
     /// Returns whether a step with this kind of credential is worth while: mostly only if an honest

@@ -6,7 +6,7 @@ use grantcore::{ContentType, RequestParts, User};
 
 use super::play::{Fault, Kind, Play, SESSIONS, USERS};
 use super::rig::{CLIENTS, Face, SECRET};
-use super::rules::{self, Answer, Call, Claim, Credential, Request};
+use super::rules::{self, Answer, Call, Claim, Credential, Grant, Phase, Request};
 
 pub fn posted(body: &str) -> RequestParts<'_> {
     RequestParts {
@@ -82,6 +82,29 @@ impl Play {
         i64::try_from(self.random.below(end)).expect("few seconds")
     }
 
+    /// Returns the time until something of a grant ends, or a second more or less.
+    fn seconds_to_an_end(&mut self) -> i64 {
+        let window = self.model.window;
+        let ends = |grant: &Grant| match &grant.phase {
+            Phase::Pending { expires } | Phase::Code { expires } => vec![*expires],
+            Phase::Active(active) => {
+                let mut ends = vec![active.idle, grant.end];
+                ends.extend(active.kept.iter().map(|entry| entry.expires));
+                // Mostly one of the windows.
+                ends.extend([active.rotated + window, active.before + window].repeat(4));
+                ends
+            }
+            Phase::Denied | Phase::Revoked => Vec::new(),
+        };
+        let ends: Vec<_> = self.model.grants.iter().flat_map(ends).collect();
+        if ends.is_empty() {
+            return 0;
+        }
+        let end = i64::try_from(*self.random.pick(&ends)).expect("a time");
+        let now = i64::try_from(self.model.clock).expect("a time");
+        end - now + [0, 0, -1, 1][self.random.below(4)]
+    }
+
     /// Moves the clock: mostly a little, sometimes past the end of something, sometimes back.
     fn wait(&mut self) {
         let seconds = match self.random.below(8) {
@@ -90,8 +113,7 @@ impl Play {
             2 => 29 + self.seconds(3),
             3 if self.random.one_in(2) => 599 + self.seconds(3),
             4 => 300,
-            5 if self.random.one_in(4) => 2_000,
-            5 if self.random.one_in(4) => 5_990,
+            5 => self.seconds_to_an_end(),
             _ => self.seconds(20),
         };
         self.model.clock = self.model.clock.saturating_add_signed(seconds);
