@@ -396,6 +396,8 @@ impl Client {
     ) -> Result<VerifiedRedirectUri, Reason> {
         let registered = self.redirect_uris();
         let (own, verified) = match (requested, registered) {
+            // A client without redirect URIs is not one with a wrong redirect URI.
+            (_, []) => return Err(Reason::CodeFlowUnauthorized),
             (None, [only]) => {
                 (only, only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?)
             }

@@ -2,13 +2,12 @@
 //! the moment to a [`Decision`](crate::operation::Decision).
 //!
 //! There is one file per operation. `document`, `login` and `silent` are parts of authorize, and
-//! `redeem`, `refresh`, `machine` and `assertion` are the parts of a token request. The steps are
+//! `redeem`, `refresh`, `machine` and `jwt_bearer` are the parts of a token request. The steps are
 //! private methods of the request; they are listed in `docs/decisions.md`, in the same order.
 //!
 //! Never here: a store, a driver, a clock, a source of randomness.
 
 mod access;
-mod assertion;
 mod authenticate;
 mod authorization;
 mod client_assertion;
@@ -19,6 +18,7 @@ mod context;
 mod direct;
 mod document;
 mod introspection;
+mod jwt_bearer;
 mod login;
 mod machine;
 mod management;

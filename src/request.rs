@@ -5,7 +5,6 @@
 //! `decide/`.
 
 pub(crate) mod access;
-pub(crate) mod assertion;
 pub(crate) mod authorization;
 pub(crate) mod client_assertion;
 pub(crate) mod client_status;
@@ -13,6 +12,7 @@ pub(crate) mod connection;
 pub(crate) mod consent;
 pub(crate) mod document;
 pub(crate) mod introspection;
+pub(crate) mod jwt_bearer;
 pub(crate) mod login;
 pub(crate) mod metadata;
 pub(crate) mod narrowing;

@@ -31,7 +31,7 @@ impl Issue<'_> {
             None => self.create(terms, ctx),
             // Lost response of the store: an earlier attempt of this request issued the token, and
             // the record has its answer (I17).
-            Some(stored) => match own_expiry(&stored.record, ctx) {
+            Some(stored) => match own_expiry(&stored.record, self.client, ctx) {
                 Some(expires) => {
                     let now = stored.record.now(ctx.moment.now);
                     // A 200 never has an `expires_in` of 0 (CLOCK-05).
@@ -79,12 +79,13 @@ impl Issue<'_> {
 
 /// Returns the expiry of the token that an earlier attempt of this request issued, if the record is
 /// of such an attempt: its only token is the one that this request mints.
-fn own_expiry(grant: &Grant, ctx: &Context<'_>) -> Option<Timestamp> {
+fn own_expiry(grant: &Grant, client: &Client, ctx: &Context<'_>) -> Option<Timestamp> {
     let Phase::Active(Active { issued_from: Issuance::Direct, access_tokens, .. }) = grant.phase()
     else {
         return None;
     };
     let [only] = access_tokens.as_slice() else { return None };
     let own = ctx.moment.entropy.access_secret().digest();
-    only.digest.matches(&own).then_some(only.expires)
+    let is_own = only.digest.matches(&own) && grant.client_id() == client.id();
+    is_own.then_some(only.expires)
 }

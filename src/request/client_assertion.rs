@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::assertion::{Verification, VerifyOnce};
+use super::jwt_bearer::{Verification, VerifyOnce};
 use super::parameters::Parameter;
 use crate::jws::{Fault, Jws, Verify};
 use crate::policy::Policy;

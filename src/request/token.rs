@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::assertion::AssertionExchange;
 use super::client_assertion::{AssertionParameters, ClientAssertion};
+use super::jwt_bearer::AssertionExchange;
 use super::parameters::{Parameter, decode, for_each_parameter, refuse_repeated};
 use super::parts::{Authorization, RequestParts};
 use crate::policy::{Limits, Policy, RateHit};

@@ -236,6 +236,7 @@ fn keys_44_a_token_of_another_library_is_parsed() {
 fn i30_no_text_makes_the_parser_panic() {
     let json_like = "[\\[\\]{}\":,0-9a-eE.+\\\\u \\-]{0,80}";
     let parts = prop_oneof![
+        Just(String::new()),
         any::<String>(),
         any::<Vec<u8>>().prop_map(encoded),
         json_like.prop_map(encoded),
