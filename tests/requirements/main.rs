@@ -9,6 +9,10 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "../support/assertions.rs"]
+mod assertions;
+#[path = "../support/key_sets.rs"]
+mod key_sets;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -74,6 +78,19 @@ mod i44;
 mod i48;
 mod i48_parallel;
 mod introspect;
+mod invariants_challenge;
+mod invariants_family;
+mod invariants_liveness;
+mod invariants_redirect;
+mod invariants_secrets;
+mod jws_cache;
+mod jws_claims;
+mod jws_compact;
+mod jws_key_sets;
+#[cfg(feature = "jws")]
+mod jws_verify;
+#[cfg(feature = "jws")]
+mod jws_wycheproof;
 mod keys;
 mod keys_secrets;
 mod metadata;

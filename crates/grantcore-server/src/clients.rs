@@ -95,7 +95,7 @@ pub(crate) async fn rotate_secret(
             return Err(Unchanged::Public(id.to_owned()));
         };
         let stored = StoredSecret::Digest(Digest::of(secret.as_bytes()));
-        let authentication = Authentication::Confidential { method, secret: stored };
+        let authentication = Authentication::Confidential { method, secrets: stored.into() };
         // The redirect URIs were admitted when they were registered.
         let edited = Client::clone(&seen.record).edit().authentication(authentication);
         let client = edited.build_under(rules)?;
