@@ -67,7 +67,9 @@ impl Store for Tables {
         let grants = lock(&self.grants);
         let later =
             grants.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        let own = later.filter(|(_, stored)| stored.record.subject().as_str() == subject);
+        let own = later.filter(|(_, stored)| {
+            stored.record.subject().is_some_and(|own| own.as_str() == subject)
+        });
         Ok(own.map(|(id, _)| *id).take(limit).collect())
     }
 }
@@ -136,7 +138,10 @@ fn serve(server: &Server<Tables, Users>, http: &str) -> Result<Reply, Box<dyn Er
         ("/notes", _) => {
             let needs = server.policy().needs("https://app.example/notes", "notes")?;
             let checked = server.check_request(&request, &needs);
-            checked.map(|access| text(200, format!("Notes of {}.", access.subject())))
+            checked.map(|access| match access.subject() {
+                Some(user) => text(200, format!("Notes of {user}.")),
+                None => text(403, "Only for users.".to_owned()),
+            })
         }
         _ => Ok(text(404, "There is no such page.".to_owned())),
     };

@@ -12,7 +12,7 @@ use crate::audit::AuditLog;
 use crate::decision::{Loaded, Operation, Settled};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Clock, Entropy};
-use crate::outside::AskOutside;
+use crate::outside::{AskOutside, CachedKeys};
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure, FailureCause, Store};
 
@@ -34,7 +34,7 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let host = Unguarded { policy, clock };
+    let host = Unguarded { policy, clock, keys: CachedKeys::default() };
     run(&mut Call::new(operation, &host, entropy), store, accounts, &(), &()).await
 }
 
@@ -109,8 +109,8 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
                 call.found(found);
             }
             Step::Ask(need) => {
-                let answered = outside.ask(need.clone()).await;
-                call.answered(answered);
+                let asked = outside.ask(need.clone()).await;
+                call.answered(asked);
             }
             Step::Record(event) => {
                 let recorded = log.record(event, std::mem::take(&mut reservation)).await;

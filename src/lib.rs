@@ -37,7 +37,7 @@
 //!
 //!     // GET /mcp, your resource. A call without a token learns where to get one.
 //!     match server.check(&Authorization::None, &notes).await {
-//!         Ok(access) => println!("{} by {}", access.subject(), access.client_id()),
+//!         Ok(access) => println!("{:?} by {}", access.subject(), access.client_id()),
 //!         Err(error) => {
 //!             let reply = error.reply(server.policy());
 //!             assert_eq!(reply.status, 401);

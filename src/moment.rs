@@ -19,9 +19,10 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub use self::calendar::TimestampError;
 pub(crate) use self::marks::Mark;
 use self::marks::Marks;
+use crate::outside::Answers;
 use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret};
-use crate::value::text::ClientId;
+use crate::value::text::{ClientId, Subject};
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, the `NumericDate` of the protocol
 /// (RFC 7519 §2).
@@ -324,12 +325,13 @@ pub struct Moment {
     /// Whether the request has tried a preliminary write before, such as the record of a client.
     pub has_prepared: bool,
     marks: Option<Box<Marks>>,
+    linked: Option<Subject>,
 }
 
 impl Moment {
     /// Makes the moment of a request's first attempt.
     pub fn new(now: Timestamp, entropy: Entropy) -> Self {
-        Self { now, entropy, is_retry: false, has_prepared: false, marks: None }
+        Self { now, entropy, is_retry: false, has_prepared: false, marks: None, linked: None }
     }
 
     /// Makes the moment of the request's next attempt, after its main write conflicted: the same
@@ -337,6 +339,22 @@ impl Moment {
     /// decision can end.
     pub fn retry(self, now: Timestamp) -> Self {
         Self { now, is_retry: true, ..self }
+    }
+
+    /// Makes the same moment after the host has answered: an account that it has found is loaded
+    /// for the next decision.
+    pub fn answered(mut self, answers: &Answers) -> Self {
+        self.note_answers(answers);
+        self
+    }
+
+    pub(crate) fn note_answers(&mut self, answers: &Answers) {
+        self.linked = answers.found_account().cloned();
+    }
+
+    /// Returns the account that the host has found for the user of an assertion.
+    pub(crate) fn linked(&self) -> Option<&Subject> {
+        self.linked.as_ref()
     }
 }
 

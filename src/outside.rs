@@ -2,17 +2,23 @@
 //! of an issuer, a client's metadata document, and the account that an identity provider's user
 //! has here. The crate opens no socket; the host does, and answers.
 
+mod key_sets;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::key_sets::CachedKeys;
+pub use self::key_sets::KeysAnswer;
+use crate::jws::{Generation, KeysUrl};
 use crate::moment::Timestamp;
 use crate::value::text::Subject;
 
-/// The most needs of one request: the client's keys, the issuer's keys, a document and an account.
-const NEEDS: usize = 4;
+/// The most needs of one request: the keys of the client and those of the issuer, each from the
+/// cache and then anew, a document and an account.
+const NEEDS: usize = 6;
 
 /// The longest key set that is accepted.
 const MAX_KEYS_BYTES: usize = 64 * 1024;
@@ -32,7 +38,7 @@ pub enum Need {
 
 impl KeysRequest {
     /// Returns the request for a key set at a URL, with the limits of a set that was fetched.
-    pub fn new(url: impl Into<String>, newer_than: Option<Timestamp>) -> Self {
+    pub fn new(url: impl Into<String>, newer_than: Option<Generation>) -> Self {
         Self {
             url: url.into(),
             max_bytes: MAX_KEYS_BYTES,
@@ -40,6 +46,25 @@ impl KeysRequest {
             forbid_special_ips: true,
             allow_loopback: false,
             newer_than,
+        }
+    }
+
+    /// Returns the request for the keys of a client, which has named the URL itself.
+    pub(crate) fn of_client(
+        url: &KeysUrl,
+        newer_than: Option<Generation>,
+        allow_loopback: bool,
+    ) -> Self {
+        Self { allow_loopback, ..Self::new(url.as_str(), newer_than) }
+    }
+
+    /// Returns the request for the keys of a trusted issuer. The operator has named the URL, so that
+    /// it can be in a network of their own.
+    pub(crate) fn of_issuer(url: &KeysUrl, newer_than: Option<Generation>) -> Self {
+        Self {
+            forbid_special_ips: false,
+            allow_loopback: url.is_loopback(),
+            ..Self::new(url.as_str(), newer_than)
         }
     }
 }
@@ -56,7 +81,7 @@ impl Need {
     /// Returns the answer of a host that cannot answer: the request is then refused.
     pub fn unanswered(self) -> Answered {
         match self {
-            Self::Keys(needed) => Answered::Keys(needed, FetchResult::Failed),
+            Self::Keys(needed) => Answered::Keys(needed, KeysAnswer::Unavailable),
             Self::Document(needed) => Answered::Document(needed, FetchResult::Failed),
             Self::Account(link) => Answered::Account(link, Linked::Unavailable),
         }
@@ -84,8 +109,9 @@ pub struct KeysRequest {
     pub forbid_special_ips: bool,
     /// Whether loopback addresses may be called, for tests.
     pub allow_loopback: bool,
-    /// If set, a set that was fetched at this time or before does not serve.
-    pub newer_than: Option<Timestamp>,
+    /// If set, the set of this fetch and earlier ones do not serve: they lack the key that is
+    /// needed. A host that fetches the URL anew need not look at it.
+    pub newer_than: Option<Generation>,
 }
 
 /// A metadata document to fetch before a request can be decided (CIMD, Client Information
@@ -256,7 +282,7 @@ impl<T: Outside> Outside for Arc<T> {
 #[expect(clippy::exhaustive_enums, reason = "a host that drives by hand builds it")]
 pub enum Answered {
     /// A key set.
-    Keys(KeysRequest, FetchResult),
+    Keys(KeysRequest, KeysAnswer),
     /// A document.
     Document(DocumentRequest, FetchResult),
     /// An account.
@@ -279,6 +305,30 @@ impl Answers {
         self.0.iter().flat_map(|answers| answers.iter())
     }
 
+    /// Returns the answer to this need of keys.
+    pub(crate) fn keys(&self, request: &KeysRequest) -> Option<&KeysAnswer> {
+        self.iter().find_map(|answered| match answered {
+            Answered::Keys(own, answer) if own == request => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// Returns what the host has answered about this user.
+    pub(crate) fn linked(&self, link: &Link) -> Option<&Linked> {
+        self.iter().find_map(|answered| match answered {
+            Answered::Account(own, linked) if own == link => Some(linked),
+            _ => None,
+        })
+    }
+
+    /// Returns the account that the host has found.
+    pub(crate) fn found_account(&self) -> Option<&Subject> {
+        self.iter().find_map(|answered| match answered {
+            Answered::Account(_, Linked::Account(subject)) => Some(subject),
+            _ => None,
+        })
+    }
+
     /// Returns whether this can be asked as well: it was not asked before, and there is room.
     pub(crate) fn admits(&self, need: &Need) -> bool {
         self.iter().count() < NEEDS && !self.iter().any(|answered| answered.is_to(need))
@@ -297,26 +347,46 @@ impl Answered {
     }
 }
 
+/// What a host has returned.
+pub(crate) enum Asked {
+    /// A response, which is kept before it is an answer.
+    Keys(KeysRequest, FetchResult),
+    Answered(Answered),
+}
+
+impl Asked {
+    /// Returns the answer, and keeps a key set that was fetched.
+    pub(crate) fn keep(self, kept: &CachedKeys, now: Timestamp) -> Answered {
+        match self {
+            Self::Keys(request, fetched) => {
+                let answer = kept.keep(&request, fetched, now);
+                Answered::Keys(request, answer)
+            }
+            Self::Answered(answered) => answered,
+        }
+    }
+}
+
 /// A boxed [`Outside`], asked for anything: one parameter of a server less.
 pub(crate) trait AskOutside: Send + Sync {
-    fn ask(&self, need: Need) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>>;
+    fn ask(&self, need: Need) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>>;
 }
 
 impl<T: Outside> AskOutside for T {
-    fn ask(&self, need: Need) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+    fn ask(&self, need: Need) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>> {
         Box::pin(async move {
             match need {
                 Need::Keys(needed) => {
                     let fetched = self.keys(&needed).await;
-                    Answered::Keys(needed, fetched)
+                    Asked::Keys(needed, fetched)
                 }
                 Need::Document(needed) => {
                     let fetched = self.document(&needed).await;
-                    Answered::Document(needed, fetched)
+                    Asked::Answered(Answered::Document(needed, fetched))
                 }
                 Need::Account(link) => {
                     let linked = self.account(&link).await;
-                    Answered::Account(link, linked)
+                    Asked::Answered(Answered::Account(link, linked))
                 }
             }
         })

@@ -217,7 +217,8 @@ impl Reason {
                 Self::RegistrationOff
                 | Self::RevocationOff
                 | Self::IntrospectionOff
-                | Self::AccountForbidden,
+                | Self::AccountForbidden
+                | Self::PrincipalMismatch,
                 ..,
             )
             | (_, ErrorCode::InsufficientScope, _) => 403,

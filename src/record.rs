@@ -250,7 +250,7 @@ pub trait Record:
     fn key(&self) -> &[u8];
 
     /// Returns the user of a grant, by whom [`grants_of`](crate::Store::grants_of) lists it.
-    /// Returns `None` for a client and for a mark.
+    /// Returns `None` for a grant without a user, which no list has, for a client and for a mark.
     fn subject(&self) -> Option<&Subject>;
 
     /// Returns the time after which the record may be dropped. Nothing depends on the drop. Before
@@ -275,7 +275,7 @@ impl Record for Grant {
     }
 
     fn subject(&self) -> Option<&Subject> {
-        Some(self.subject())
+        self.subject()
     }
 
     fn drop_after(&self) -> Timestamp {

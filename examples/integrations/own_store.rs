@@ -303,7 +303,10 @@ async fn call(server: &OwnServer, access: &str) -> Any<String> {
     let needs = server.policy().needs("https://app.example/notes", "notes")?;
     let header = format!("Bearer {access}");
     match server.check(&Authorization::One(header.as_bytes()), &needs).await {
-        Ok(access) => Ok(format!("accepted, for {}", access.subject())),
+        Ok(access) => {
+            let user = access.subject().ok_or("a call without a user")?;
+            Ok(format!("accepted, for {user}"))
+        }
         Err(grantcore::Error::Refused(refusal)) => Ok(format!("refused, {refusal}")),
         Err(failed) => Err(failed.into()),
     }

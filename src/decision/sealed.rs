@@ -1,12 +1,12 @@
 //! A decision, sealed until its write is durable.
 
 use super::{Loaded, Next};
-use crate::client::{Authentication, Client, Registration};
+use crate::client::{Client, Registration};
 use crate::event::{ClientProof, Durability, Event, EventKind, Written};
 use crate::moment::{CorrelationId, Moment};
 use crate::outside::Need;
 use crate::reason::{Endpoint, Reason};
-use crate::record::{Commit, Write};
+use crate::record::{Change, Commit, Write};
 use crate::refusal::{Fault, Redirectable, Refusal};
 use crate::request::metadata::{Dropped, Sender};
 use crate::seen::Seen;
@@ -102,7 +102,7 @@ impl<T> Decision<T> {
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
-                event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.subject = event.subject.take().or_else(|| change.record().subject().cloned());
                 event.attributed = true;
             }
             Write::Client(change) => {
@@ -137,10 +137,6 @@ impl<T> Decision<T> {
     }
 
     /// Asks the host. Once it has answered, the request is decided again.
-    #[cfg_attr(
-        not(feature = "conformance"),
-        expect(dead_code, reason = "no endpoint takes an assertion yet")
-    )]
     pub(crate) fn ask(need: Need, endpoint: Endpoint, loaded: &Loaded, moment: &Moment) -> Self {
         Self {
             end: End::Needs(Box::new(need)),
@@ -190,8 +186,7 @@ impl<T> Decision<T> {
     /// and authenticate as it.
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
-        let has_secret = client.authentication() != Authentication::Public;
-        self.settled.event.attributed |= is_operators && has_secret;
+        self.settled.event.attributed |= is_operators && client.is_confidential();
         self
     }
 
@@ -313,11 +308,12 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let refusal = match (std::mem::take(&mut self.write_failed), &self.write) {
+        let written = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
+        let redirected = written.and_then(|grant| Some((grant, grant.terms().redirect_uri()?)));
+        let refusal = match (std::mem::take(&mut self.write_failed), redirected) {
             (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
-            (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
-                let grant = change.record();
-                let uri = grant.terms().redirect_uri().clone();
+            (WriteFailed::Redirect { at_once }, Some((grant, uri))) => {
+                let uri = uri.clone();
                 let state = grant.consent_page().and_then(|page| page.state.clone());
                 Refusal::redirectable(reason, Redirectable { uri, state, at_once })
             }

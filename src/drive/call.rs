@@ -16,7 +16,7 @@ use crate::decision::{Decision, Loaded, Next, Operation, Settled};
 use crate::event::{Durability, Event, EventKind, Written};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Entropy, Moment};
-use crate::outside::{Answered, Answers, Need};
+use crate::outside::{Answered, Answers, Asked, Need};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
@@ -141,13 +141,23 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     fn decide_on(&mut self, loaded: Loaded) {
         let mut decision = self.decide(&loaded);
-        self.is_admitted = true;
+        // A question is not yet a decision that the limits have admitted.
+        self.is_admitted |= decision.need().is_none();
         decision.settled_mut().event.set_source(self.host.source());
         if let Some(earlier) = &self.earlier {
             carry_over_write(&mut decision.settled_mut().event, earlier);
         }
         if let Some(need) = decision.need() {
             let is_asked = self.answers.admits(need);
+            // A set in hand costs no turn, and no second load.
+            if let Need::Keys(request) = need {
+                let in_hand = self.host.cached_keys().in_hand(request, self.host.now());
+                if let Some(answer) = in_hand.filter(|_| is_asked) {
+                    self.answers.add(Answered::Keys(request.clone(), answer));
+                    let answers = self.answers.clone();
+                    return self.decide_on(Loaded { answers, ..loaded });
+                }
+            }
             self.decision = Some(decision);
             if is_asked {
                 self.phase = Phase::Ask;
@@ -310,11 +320,13 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// Takes the answer of the host. The request is decided again on records that are loaded anew:
     /// an answer may take seconds.
-    pub(crate) fn answered(&mut self, answered: Answered) {
+    pub(crate) fn answered(&mut self, asked: Asked) {
+        let answered = asked.keep(self.host.cached_keys(), self.host.now());
         let Some(next) = self.decision.as_mut().and_then(|asking| asking.next(Commit::Done)) else {
             return;
         };
         self.answers.add(answered);
+        self.moment.note_answers(&self.answers);
         self.decide_again(&next);
         // Nothing is durable because a question was asked.
         self.earlier = self.earlier.take().filter(|earlier| earlier.has_written());

@@ -36,9 +36,8 @@ impl Tables {
         }
         let account = keys.subject_id(of_grant).map(|subject| self.account_of(subject));
         let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance = keys.payer_id(of_grant, owner).map(|payer| self.balance_of(payer));
         let owner = owner.map(|owner| self.account_of(owner.as_str()));
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance_of(grant.subject().as_str()));
         Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
     }
 
@@ -95,7 +94,7 @@ impl Tables {
         }
         self.grants.insert(id, change.stored());
         if change.seen().is_none() {
-            self.grants_by_user.insert((change.record().subject().clone(), id));
+            self.grants_by_user.extend(change.record().subject().map(|own| (own.clone(), id)));
         }
         Commit::Done
     }
@@ -128,7 +127,9 @@ impl Tables {
         for id in &due.grants {
             if self.grants.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
                 if let Some(stored) = self.grants.remove(id) {
-                    self.grants_by_user.remove(&(stored.record.subject().clone(), *id));
+                    if let Some(subject) = stored.record.subject() {
+                        self.grants_by_user.remove(&(subject.clone(), *id));
+                    }
                     dropped += 1;
                 }
             }

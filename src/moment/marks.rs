@@ -53,10 +53,6 @@ impl Moment {
 
     /// Returns the time for the checks of assertions: a mark may have taken its time, and the
     /// assertion have ended meanwhile. Everything else is decided at [`Moment::now`].
-    #[cfg_attr(
-        not(feature = "conformance"),
-        expect(dead_code, reason = "no endpoint takes an assertion yet")
-    )]
     pub(crate) fn assertion_now(&self) -> Timestamp {
         self.marks.as_ref().map_or(self.now, |marks| marks.now.max(self.now))
     }

@@ -9,7 +9,7 @@ use crate::audit::{AuditError, AuditPolicy};
 use crate::decision::Operation;
 use crate::event::Event;
 use crate::moment::{Clock, Entropy, EntropySource, Moment};
-use crate::outside::AskOutside;
+use crate::outside::{AskOutside, CachedKeys};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
@@ -23,6 +23,8 @@ pub(super) struct Core {
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
     pub(super) audit: AuditPolicy,
     pub(super) outside: Box<dyn AskOutside>,
+    /// The key sets that were fetched.
+    pub(super) keys: CachedKeys,
     /// Counts the events whose id was made without randomness.
     without_entropy: AtomicU64,
 }
@@ -40,6 +42,7 @@ impl Core {
         entropy: Box<dyn EntropySource + Send + Sync>,
     ) -> Self {
         Self {
+            keys: CachedKeys::under(&policy),
             policy,
             clock,
             entropy,

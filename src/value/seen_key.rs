@@ -11,12 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What an assertion is used for. It keeps the marks of the two uses apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "conformance"),
-    expect(dead_code, reason = "no endpoint takes an assertion yet")
-)]
 pub(crate) enum AssertionUse {
     /// It authenticates a client (RFC 7523 §2.2). Its party is the client.
+    #[cfg_attr(
+        not(feature = "conformance"),
+        expect(dead_code, reason = "no endpoint authenticates a client by an assertion yet")
+    )]
     Client,
     /// It is an authorization grant (RFC 7523 §2.1). Its party is the issuer.
     Grant,

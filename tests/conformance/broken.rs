@@ -53,6 +53,8 @@ pub enum Bug {
     SubjectByPrefix,
     /// Looks users up in a column that cuts the last character.
     SubjectCut,
+    /// Takes a grant without a user for one of the user with the empty name.
+    SubjectOfNobody,
     /// Reads the index of users and grants from the user on, up to a subject of another length.
     SubjectRange,
     /// Reads it backwards, up to a subject of another length.
@@ -254,8 +256,11 @@ impl Broken {
         }
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
-            let subject = row.subject.clone().unwrap_or_default();
-            self.index.lock().unwrap().insert((subject, *id));
+            let subject = match &row.subject {
+                None if self.has(Bug::SubjectOfNobody) => Some(String::new()),
+                own => own.clone(),
+            };
+            self.index.lock().unwrap().extend(subject.map(|subject| (subject, *id)));
         }
         // Other handles write between the read and the write, as with a remote database.
         let pause = || std::thread::sleep(Duration::from_millis(3));
@@ -318,6 +323,7 @@ impl Broken {
                 let (one, other): (String, String) = (cut(own), cut(subject));
                 own.len() == subject.len() && one == other
             }
+            None if self.has(Bug::SubjectOfNobody) => subject.is_empty(),
             own => own.as_deref() == Some(subject),
         }
     }

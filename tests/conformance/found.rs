@@ -139,6 +139,7 @@ fn bugs_of_the_list_of_grants_are_found() {
         Bug::SubjectOfPagesOnly,
         Bug::SubjectUnordered,
         Bug::SubjectPagesOverlap,
+        Bug::SubjectOfNobody,
     ];
     finds(grants_of_lists_every_grant, harness, &bugs.map(|bug| (bug, Law::Index)));
 }

@@ -88,7 +88,7 @@ pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
     match write {
         Write::Grant(change) => {
             let record = change.record();
-            let subject = Some(record.subject().to_string());
+            let subject = record.subject().map(ToString::to_string);
             let body = serde_json::to_string(record).unwrap();
             let row =
                 Row { version: change.version().0, drop_after: change.drop_after(), subject, body };

@@ -62,7 +62,7 @@ fn code_02_the_tokens_have_exactly_the_consent() {
     let tokens = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
     assert_eq!(tokens.scope, "write");
     let access = world.access(&tokens.access);
-    assert_eq!((access.subject().as_str(), access.client_id().as_str()), ("alice", "app"));
+    assert_eq!((access.subject().unwrap().as_str(), access.client_id().as_str()), ("alice", "app"));
     assert_eq!(access.scope().collect::<Vec<_>>(), ["write"]);
     assert_eq!(access.resources().collect::<Vec<_>>(), [MCP]);
 }

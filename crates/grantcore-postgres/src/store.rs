@@ -15,7 +15,7 @@ impl PostgresStore {
         let id = change.id();
         let id = id.as_bytes().as_slice();
         let version = number(change.version());
-        let subject = change.record().subject().as_str();
+        let subject = change.subject().map(Subject::as_str);
         let client = change.record().client_id().as_str();
         let drop_after = seconds(change.drop_after());
         let body = serde_json::to_string(change.record())?;
@@ -119,8 +119,10 @@ impl Store for PostgresStore {
         let rows = self.rows(queries::LOAD, &values).await?;
         let Some(row) = rows.first() else { return Ok(Loaded::default()) };
         let mut loaded = queries::loaded(row)?;
-        if let Some(grant) = loaded.grant.as_ref().filter(|_| keys.balance) {
-            loaded.balance = Some(self.balance(grant.record.subject().as_str()).await?);
+        let of_grant = loaded.grant.as_ref().map(|stored| &*stored.record);
+        let owner = loaded.client.as_ref().and_then(|stored| stored.record.owner());
+        if let Some(payer) = keys.payer_id(of_grant, owner) {
+            loaded.balance = Some(self.balance(payer).await?);
         }
         Ok(loaded)
     }

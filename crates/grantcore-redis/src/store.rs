@@ -51,23 +51,26 @@ impl RedisStore {
         }
     }
 
-    /// Writes the user's index first, so that it names every grant. A crash between the two writes
+    /// Writes the user's index first, so that it names every grant. A grant without a user is in no
+    /// index. A crash between the two writes
     /// leaves an entry without a grant.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
         // The first write of a grant sets its end, whatever its state is if it was moved here. So
         // does its approval.
         if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
-            self.enter(grant).await?;
+            if let Some(subject) = grant.subject() {
+                self.enter(grant, subject).await?;
+            }
         }
         self.write(&key::grant(change.id()), change, change.drop_after()).await
     }
 
-    async fn enter(&self, grant: &Grant) -> Result<()> {
+    async fn enter(&self, grant: &Grant, subject: &Subject) -> Result<()> {
         let over = end(grant.expires().after(INDEX_RETENTION)).unwrap_or_else(|| "+inf".to_owned());
         let id = grant.id();
         let arguments = [&id.as_bytes()[..], over.as_bytes()];
-        let key = key::grants_of(grant.subject().as_str());
+        let key = key::grants_of(subject.as_str());
         Ok(self.connection.run::<u8>(&INDEX, &key, &arguments).await.map(drop)?)
     }
 
@@ -167,12 +170,12 @@ impl Store for RedisStore {
         if keys.skip_accounts {
             return Ok(Loaded { grant, client, caller, ..Loaded::default() });
         }
-        let owner = client.as_ref().and_then(|stored| stored.record.owner()).map(Subject::as_str);
-        let owner = self.account_if(owner).await?;
-        let balance = match of_grant.filter(|_| keys.balance) {
-            Some(grant) => Some(self.balance(grant.subject().as_str()).await?),
+        let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance = match keys.payer_id(of_grant, owner) {
+            Some(payer) => Some(self.balance(payer).await?),
             None => None,
         };
+        let owner = self.account_if(owner.map(Subject::as_str)).await?;
         Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
     }
 

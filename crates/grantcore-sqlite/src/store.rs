@@ -29,7 +29,7 @@ impl SqliteStore {
     fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let id = change.id();
         let version = number(change.version());
-        let subject = change.record().subject().as_str();
+        let subject = change.subject().map(Subject::as_str);
         let drop_after = seconds(change.drop_after());
         let body = serde_json::to_string(change.record())?;
         match change.seen() {
@@ -129,9 +129,9 @@ impl Store for SqliteStore {
         }
         let account = self.account_if(keys.subject_id(of_grant))?;
         let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance =
+            keys.payer_id(of_grant, owner).map(|payer| self.balance(payer)).transpose()?;
         let owner = self.account_if(owner.map(Subject::as_str))?;
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance(grant.subject().as_str())).transpose()?;
         Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
     }
 }
