@@ -140,8 +140,8 @@ impl Exchanging<'_> {
         if claimed.is_empty() {
             return Err(Stop::claim("resource"));
         }
-        let claimed = requested_resources(&claimed, &[], policy)
-            .map_err(|_| Stop::claim("resource"))?;
+        let claimed =
+            requested_resources(&claimed, &[], policy).map_err(|_| Stop::claim("resource"))?;
         if requested.is_empty() {
             return Ok(claimed);
         }
