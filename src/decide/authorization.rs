@@ -143,7 +143,9 @@ impl AuthorizationRequest<'_> {
     /// Returns the client, or the rules of the document that it must be read from.
     fn resolve_client<'a>(&self, ctx: &Context<'a>) -> Result<ResolvedClient<'a>, Reason> {
         match ctx.policy.client_documents() {
-            Some(rules) if self.document().is_needed(rules, ctx) => Ok(ResolvedClient::ByDocument(rules)),
+            Some(rules) if self.document().is_needed(rules, ctx) => {
+                Ok(ResolvedClient::ByDocument(rules))
+            }
             _ => ctx.usable_client(&self.client_id).map(ResolvedClient::OnRecord),
         }
     }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::context::Context;
 use crate::client::{Authentication, Client, ClientStatus, Registration};
+use crate::outside::{Answered, Answers, FetchResult};
 use crate::policy::DocumentRules;
 use crate::reason::Reason;
 use crate::refusal::Fault;
-use crate::outside::{Answered, Answers, FetchResult};
 use crate::request::authorization::AuthorizationRequest;
 use crate::request::document::{Fetch, FetchedDocument};
 use crate::request::metadata::Dropped;

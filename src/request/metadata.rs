@@ -157,7 +157,8 @@ impl ClientMetadata {
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
             | ClientError::ConsentSkipped
-            | ClientError::AssertionsUnproved | ClientError::MachineUnproved
+            | ClientError::AssertionsUnproved
+            | ClientError::MachineUnproved
             | ClientError::MachineScope { .. }
             | ClientError::MachineResource { .. }
             | ClientError::Federated

@@ -237,8 +237,10 @@ impl<'a> Form<'a> {
 pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Fault> {
     let mut found = false;
     for_each_parameter(query, limits, |name, _| {
-        found |=
-            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token" | "assertion");
+        found |= matches!(
+            name,
+            "client_secret" | "code" | "refresh_token" | "code_verifier" | "token" | "assertion"
+        );
     })?;
     if found { Err(Reason::SecretInUrl.into()) } else { Ok(()) }
 }

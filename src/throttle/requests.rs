@@ -68,8 +68,7 @@ impl Throttle {
         if admitted.counted.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let bucket =
-            policy.rate_bucket(&RateHit { client, grant: None, source: admitted.source });
+        let bucket = policy.rate_bucket(&RateHit { client, grant: None, source: admitted.source });
         let wait = requests.admit(&bucket.key, bucket.limit, now).err()?;
         Some(Refusal::with_retry_after(Reason::RateLimited, Endpoint::Token, wait.max(1)))
     }

@@ -24,7 +24,11 @@ fn people(issuer: &str) -> TrustedIssuer {
 }
 
 fn programs(issuer: &str) -> TrustedIssuer {
-    TrustedIssuer::workload(issuer, KEY.key_set(), rule(WorkloadRule::new("bot").equals("sub", "b")))
+    TrustedIssuer::workload(
+        issuer,
+        KEY.key_set(),
+        rule(WorkloadRule::new("bot").equals("sub", "b")),
+    )
 }
 
 fn rule(rule: WorkloadRule) -> Workload {
@@ -67,7 +71,8 @@ fn assert_02_an_issuer_is_named_exactly_and_is_another_server() {
     assert_eq!(refused(trusting(people(ISSUER))), TrustedIssuerError::Own);
     assert_eq!(refused(trusting(people(&format!("{ISSUER}/")))), TrustedIssuerError::Own);
     assert_eq!(refused(trusting(programs(ISSUER))), TrustedIssuerError::Own);
-    for url in ["http://idp.example", "idp.example", "https://idp.example?x", "https://u@idp.example", ""]
+    for url in
+        ["http://idp.example", "idp.example", "https://idp.example?x", "https://u@idp.example", ""]
     {
         assert_eq!(refused(trusting(people(url))), TrustedIssuerError::Url, "{url}");
     }
@@ -170,7 +175,11 @@ fn assert_40_a_tenant_has_a_name() {
         let error = refused(trusting(TrustedIssuer::id_jag(IDP, KEY.key_set(), rules)));
         assert_eq!(error, TrustedIssuerError::Tenant);
     }
-    accepted(TrustedIssuer::id_jag(IDP, KEY.key_set(), rules.with_tenant("a").with_own_tenant("b")));
+    accepted(TrustedIssuer::id_jag(
+        IDP,
+        KEY.key_set(),
+        rules.with_tenant("a").with_own_tenant("b"),
+    ));
 }
 
 #[test]
@@ -185,7 +194,8 @@ fn assert_42_the_ceiling_is_a_scope_of_the_policy() {
 fn assert_51_a_fixed_audience_is_a_text() {
     let rules = rule(WorkloadRule::new("bot").equals("sub", "b"));
     assert_eq!(rules.audience(), None);
-    let fixed = |text| TrustedIssuer::workload(IDP, KEY.key_set(), rules.clone().with_audience(text));
+    let fixed =
+        |text| TrustedIssuer::workload(IDP, KEY.key_set(), rules.clone().with_audience(text));
     accepted(fixed("sts.example"));
     assert_eq!(refused(trusting(fixed(""))), TrustedIssuerError::Audience);
 }

@@ -159,7 +159,9 @@ fn machine_04_a_scope_for_people_or_for_machines_is_for_nobody_else() {
 
 fn secret_of(own: &grantcore::client::Authentication) -> grantcore::client::StoredSecret {
     match own {
-        grantcore::client::Authentication::Confidential { secrets, .. } => secrets.current().clone(),
+        grantcore::client::Authentication::Confidential { secrets, .. } => {
+            secrets.current().clone()
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -7,9 +7,7 @@ use super::issuer_keys::issuer_key;
 use crate::decision::SingleUse;
 use crate::jws::{AcceptedTypes, Claims, Fault, Jws, TimeRules, Verified, is_issuer};
 use crate::moment::Timestamp;
-use crate::policy::{
-    ActorClaim, AssertionReuse, Policy, Profile, TrustedIssuer, Workload,
-};
+use crate::policy::{ActorClaim, AssertionReuse, Policy, Profile, TrustedIssuer, Workload};
 use crate::reason::Reason;
 use crate::request::jwt_bearer::AssertionExchange;
 use crate::value::seen_key::AssertionUse;

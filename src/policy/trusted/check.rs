@@ -20,10 +20,8 @@ const NOT_IDENTIFYING: [&str; 8] = ["iss", "aud", "exp", "nbf", "iat", "jti", "a
 pub(in crate::policy) fn check_trusted(policy: &Policy) -> Result<(), PolicyError> {
     for (position, own) in policy.trusted.iter().enumerate() {
         let earlier = policy.trusted.iter().take(position);
-        check_one(policy, own, earlier).map_err(|error| PolicyError::TrustedIssuer {
-            issuer: own.issuer.clone(),
-            error,
-        })?;
+        check_one(policy, own, earlier)
+            .map_err(|error| PolicyError::TrustedIssuer { issuer: own.issuer.clone(), error })?;
     }
     check_own_issuer(policy)
 }
@@ -84,12 +82,10 @@ fn check_identifier(policy: &Policy, own: &TrustedIssuer) -> Result<(), TrustedI
         return Err(TrustedIssuerError::Pattern);
     }
     let is_url = is_server_url(issuer, policy.loopback_http) && !issuer.contains('?');
-    let is_plain_http = || {
-        Uri::split(issuer).is_some_and(|uri| uri.scheme().eq_ignore_ascii_case("http"))
-    };
-    let is_text = || {
-        (1..=MAX_BYTES).contains(&issuer.len()) && issuer.bytes().all(|b| b.is_ascii_graphic())
-    };
+    let is_plain_http =
+        || Uri::split(issuer).is_some_and(|uri| uri.scheme().eq_ignore_ascii_case("http"));
+    let is_text =
+        || (1..=MAX_BYTES).contains(&issuer.len()) && issuer.bytes().all(|b| b.is_ascii_graphic());
     match &own.profile {
         Profile::IdJag(_) if !is_url => Err(TrustedIssuerError::Url),
         Profile::Workload(_) if !is_url && (is_plain_http() || !is_text()) => {
@@ -125,7 +121,8 @@ fn check_workload(rules: &Workload) -> Result<(), TrustedIssuerError> {
         if ClientId::can_be(&rule.client_id).is_none() {
             return Err(TrustedIssuerError::Client { client_id: client_id() });
         }
-        check_rule(rule).map_err(|what| TrustedIssuerError::Rule { client_id: client_id(), what })?;
+        check_rule(rule)
+            .map_err(|what| TrustedIssuerError::Rule { client_id: client_id(), what })?;
     }
     Ok(())
 }
