@@ -101,6 +101,7 @@ mod keys;
 mod law;
 mod life;
 mod loads;
+mod marks;
 mod model;
 mod names;
 mod races;
@@ -132,6 +133,10 @@ pub use self::life::{
     records_are_kept_until_drop_after,
 };
 pub use self::loads::{a_raised_epoch_ends_the_users_grants, accounts_are_loaded};
+pub use self::marks::{
+    a_mark_is_created_once, an_assertion_is_accepted_once, marks_are_kept_until_drop_after,
+    one_of_many_creations_of_a_mark_is_done,
+};
 pub use self::model::the_store_behaves_like_a_map;
 pub use self::names::load_returns_the_named_client_or_none;
 pub use self::races::one_of_many_commits_over_a_version_is_done;
@@ -158,6 +163,10 @@ macro_rules! conformance {
             a_refresh_token_has_one_successor
             revoked_grants_stay_revoked
             a_consent_page_is_answered_once
+            a_mark_is_created_once
+            one_of_many_creations_of_a_mark_is_done
+            marks_are_kept_until_drop_after
+            an_assertion_is_accepted_once
         }
     };
     (@ $harnesses:expr => $($law:ident)+) => {

@@ -91,7 +91,6 @@ mod correlation {
     use crate::moment::CorrelationId;
     use crate::value::secret::{deserialize_bytes, serialize_bytes};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
     pub(super) fn serialize<S: Serializer>(
         id: &CorrelationId,
         serializer: S,

@@ -31,7 +31,7 @@ pub(super) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-fn drawn() -> Result<Entropy, Violation> {
+pub(super) fn drawn() -> Result<Entropy, Violation> {
     SystemEntropy.draw().map_err(|error| Law::Works.broken(error))
 }
 

@@ -269,3 +269,37 @@ fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
 fn i45_a_panic_of_the_audit_log_reports_the_step() {
     trails::a_panic_is_reported();
 }
+
+/// The process dies at an await point, and its memory with it. Another one serves the same user from
+/// the first request to tokens that work: no lock and no half-written record is in the way.
+#[test]
+fn l3_after_a_crash_at_any_point_the_user_can_start_over() {
+    let mut crashes = 0;
+    let troubles = [None, Some(Trouble::AppliedThenConflict), Some(Trouble::Unacknowledged)];
+    for (case, trouble) in CASES.iter().flat_map(|case| troubles.map(|trouble| (case, trouble))) {
+        for polls in 0.. {
+            let fixture = Fixture::new();
+            let run = (case.prepare)(&fixture.world);
+            *fixture.store.trouble.lock().unwrap() = trouble;
+            let mut future = run(&fixture.server);
+            let mut context = Context::from_waker(Waker::noop());
+            let is_over = (0..polls).any(|_| future.as_mut().poll(&mut context).is_ready());
+            // What a killed process would have done later is never done.
+            std::mem::forget(future);
+            if case.name == "deactivate" {
+                fixture.world.put(support::app());
+            }
+            let policy = fixture.world.server.policy().clone();
+            let next = fixture.world.beside(policy, 77);
+            let tokens = next.tokens();
+            assert!(next.works(&tokens.access), "{} after {polls} polls", case.name);
+            let refreshed = next.refreshed(tokens.refresh());
+            assert!(next.works(&refreshed.access), "{} after {polls} polls", case.name);
+            crashes += 1;
+            if is_over {
+                break;
+            }
+        }
+    }
+    assert!(crashes > 300, "{crashes} crashes");
+}

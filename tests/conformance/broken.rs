@@ -99,6 +99,22 @@ pub enum Bug {
     CallerIsOfGrant,
     /// `raise_epoch` returns `true` and raises nothing.
     EpochNotRaised,
+    /// Creates a mark with `INSERT OR REPLACE`, and reports it as done.
+    MarkOverwrites,
+    /// It does, and reports the conflict that it found before.
+    MarkOverwritesQuietly,
+    /// Evicts marks: memory is short.
+    MarkEvicted,
+    /// A sweep drops marks at the end of their assertions, without the margin.
+    MarkSweptAtEnd,
+    /// The database expires marks at the end of their assertions.
+    MarkExpiresAtEnd,
+    /// Never sweeps marks.
+    SweepsNoMarks,
+    /// Each handle keeps its own marks: a cache in each process.
+    MarkOfProcess,
+    /// Looks marks up by the first bytes of their keys.
+    MarkByPrefix,
 }
 
 /// One handle of a broken store.
@@ -152,12 +168,24 @@ impl Broken {
                 self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), limit)
             }
             Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
-            Bug::SweepsNoClients => {
-                let clients = |id: &Id| matches!(id, Id::Client(_));
+            Bug::MarkSweptAtEnd => {
+                let is_over = |id: &Id, row: &Row| {
+                    matches!(id, Id::Seen(_))
+                        && now.after(Duration::from_secs(600)) >= row.drop_after
+                };
+                self.rows.lock().retain(|id, row| !is_over(id, row));
+                self.rows.sweep(now, limit)
+            }
+            Bug::SweepsNoClients | Bug::SweepsNoMarks => {
+                let kept = |id: &Id| match id {
+                    Id::Client(_) => self.has(Bug::SweepsNoClients),
+                    Id::Seen(_) => self.has(Bug::SweepsNoMarks),
+                    Id::Grant(_) => false,
+                };
                 let mut rows = self.rows.lock();
                 let over: Vec<_> = rows
                     .iter()
-                    .filter(|(id, row)| !clients(id) && now >= row.drop_after)
+                    .filter(|(id, row)| !kept(id) && now >= row.drop_after)
                     .map(|(id, _)| id.clone())
                     .collect();
                 over.iter().take(limit).filter(|id| rows.remove(id).is_some()).count()
@@ -168,6 +196,11 @@ impl Broken {
 
     fn id(&self, id: Id) -> Id {
         match id {
+            Id::Seen(key) if self.has(Bug::MarkByPrefix) => {
+                let mut bytes = *key.as_bytes();
+                bytes[16..].fill(0);
+                Id::Seen(SeenKey::from_bytes(bytes))
+            }
             Id::Client(id) if self.has(Bug::FoldsCase) => Id::Client(id.to_lowercase()),
             other => other,
         }
@@ -178,7 +211,9 @@ impl Broken {
         if self.calls.fetch_add(1, Ordering::SeqCst) % 4 == 3 {
             self.rows.lock().extend(self.queue.lock().unwrap().drain(..));
         }
-        if self.has(Bug::StaleReadCache) {
+        if self.has(Bug::StaleReadCache)
+            || self.has(Bug::MarkOfProcess) && matches!(id, Id::Seen(_))
+        {
             return self
                 .cache
                 .lock()
@@ -188,13 +223,37 @@ impl Broken {
                 .clone();
         }
         let two_hours_on = SystemClock.now().after(Duration::from_secs(7200));
-        let expires = |row: &Row| self.has(Bug::OwnExpiryEarly) && row.drop_after <= two_hours_on;
+        let margin = SystemClock.now().after(Duration::from_secs(600));
+        let expires = |row: &Row| {
+            let is_over = row.drop_after <= margin && matches!(id, Id::Seen(_));
+            self.has(Bug::OwnExpiryEarly) && row.drop_after <= two_hours_on
+                || self.has(Bug::MarkExpiresAtEnd) && is_over
+        };
         self.rows.get(&id).filter(|row| !expires(row))
     }
 
     fn put(&self, write: &Write) -> Result<Commit> {
         let (id, seen, mut row) = split(write);
         let id = self.id(id);
+        if matches!(id, Id::Seen(_)) {
+            let is_there = self.rows.get(&id).is_some();
+            match self.bug {
+                Bug::MarkOverwrites => {
+                    return Ok(self.write(&mut self.rows.lock(), id, row));
+                }
+                Bug::MarkOverwritesQuietly => {
+                    self.rows.lock().insert(id, row);
+                    return Ok(if is_there { Commit::Conflict } else { Commit::Done });
+                }
+                Bug::MarkEvicted => self.rows.lock().retain(|id, _| !matches!(id, Id::Seen(_))),
+                Bug::MarkOfProcess => {
+                    let mut cache = self.cache.lock().unwrap();
+                    let is_known = cache.insert(id, Some(row)).flatten().is_some();
+                    return Ok(if is_known { Commit::Conflict } else { Commit::Done });
+                }
+                _ => {}
+            }
+        }
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
             let subject = match &row.subject {

@@ -21,7 +21,7 @@ use grantcore::account::Balance;
 use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::store::{Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 
@@ -241,6 +241,10 @@ impl Store for Backend {
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
         self.meter.committed(self.grants.commit(write)).await
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        self.meter.timed(Call::Seen, self.grants.seen(key)).await
     }
 
     async fn grants_of(
