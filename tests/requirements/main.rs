@@ -120,6 +120,7 @@ mod rate;
 mod rate_keys;
 mod rate_window;
 mod reasons;
+mod reasons_assertions;
 mod reasons_clients;
 mod reasons_faces;
 mod reasons_forms;
