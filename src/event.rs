@@ -3,6 +3,7 @@
 
 mod kind;
 mod line;
+mod proof;
 #[cfg(feature = "tracing")]
 mod trace;
 mod written;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 pub use self::kind::{Durability, EventClass, EventKind};
+pub use self::proof::ClientProof;
 pub use self::written::{Written, WrittenRecord};
 use crate::moment::{CorrelationId, Moment, Timestamp};
 use crate::reason::Reason;
@@ -67,6 +69,9 @@ pub struct Event {
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
+    /// What the client proved itself with. `None` if it did not, or is public.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ClientProof>,
     /// The [source](crate::RequestParts::source) of the request: escaped, cut at 256 bytes. `None`
     /// if the host named none, or the call was no request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +96,13 @@ pub struct Event {
     /// client before a grant of it, or the client's document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Written>,
+    /// The durability of the single-use mark that the request made of its assertion, or of the
+    /// last one if it made two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Durability>,
+    /// The id of the request that used the assertion first, if it was used before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<CorrelationId>,
     /// See [`class`](Self::class).
     #[serde(rename = "class", serialize_with = "serialize_class")]
     pub(crate) attributed: bool,
@@ -127,12 +139,15 @@ impl Event {
             client: None,
             claimed: None,
             subject: None,
+            proof: None,
             source: None,
             sent: None,
             note: None,
             dropped: Vec::new(),
             written: None,
             prepared: None,
+            marked: None,
+            first: None,
             attributed: false,
         }
     }
@@ -145,12 +160,13 @@ impl Event {
     /// Returns whether something is durable because of this step, or may be. An audit log keeps
     /// such an event whatever its class.
     pub fn has_written(&self) -> bool {
-        self.written.is_some() || self.prepared.is_some()
+        self.written.is_some() || self.prepared.is_some() || self.marked.is_some()
     }
 
-    /// Returns whether the durability of the step's write is unknown.
+    /// Returns whether the durability of the step's write, or of its mark, is unknown.
     pub fn is_unknown(&self) -> bool {
-        self.written.is_some_and(|written| written.durability == Durability::Unknown)
+        let written = self.written.map(|written| written.durability);
+        written == Some(Durability::Unknown) || self.marked == Some(Durability::Unknown)
     }
 
     /// Returns the public error code that was sent. Returns `None` if the step was no refusal, or

@@ -82,12 +82,17 @@ impl Redirectable {
         trusted: bool,
         policy: &Policy,
     ) -> Self {
-        let at_once = match policy.error_delivery() {
-            ErrorDelivery::Auto => signed_in && trusted,
-            ErrorDelivery::AlwaysRedirect => signed_in,
-            ErrorDelivery::AlwaysBanner => false,
-        };
+        let at_once = signed_in && Self::is_at_once(trusted, policy);
         Self { uri, state: state.map(Into::into), at_once }
+    }
+
+    /// Returns whether the browser of a signed-in user is redirected at once.
+    pub(crate) fn is_at_once(trusted: bool, policy: &Policy) -> bool {
+        match policy.error_delivery() {
+            ErrorDelivery::Auto => trusted,
+            ErrorDelivery::AlwaysRedirect => true,
+            ErrorDelivery::AlwaysBanner => false,
+        }
     }
 
     /// Returns where errors go after the user has pressed a button on the consent page. The browser

@@ -1,6 +1,6 @@
 //! The endpoints, each polled to its end.
 
-use super::traits::{AuditLog, Store};
+use super::traits::{AuditLog, Outside, Store};
 use super::{Ready, block_on};
 use crate::audit::AuditPolicy;
 use crate::client::ClientStatus;
@@ -23,9 +23,11 @@ use crate::response::authorization::AuthorizationStep;
 use crate::response::connection::Connections;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
+use crate::response::secret_rotation::RotatedSecret;
 use crate::server::{Error, RevokedGrants};
 use crate::store::{AccountSource, FromStore};
 use crate::value::credential::GrantId;
+use crate::value::overlap::Overlap;
 
 /// An authorization server over a blocking [`Store`]: see [`grantcore::Server`](crate::Server),
 /// which documents each call.
@@ -102,6 +104,12 @@ impl<S, A, L> Server<S, A, L> {
     #[must_use = "the server with the observer is the one returned"]
     pub fn with_observer(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(self.0.with_observer(observer))
+    }
+
+    /// See [`Server::with_outside`](crate::Server::with_outside).
+    #[must_use = "the server that asks is the one returned"]
+    pub fn with_outside(self, outside: impl Outside + 'static) -> Self {
+        Self(self.0.with_outside(Ready(outside)))
     }
 
     /// Returns the policy.
@@ -236,6 +244,31 @@ where
         request: &RequestParts<'_>,
     ) -> Result<Reply, Error<S::Error>> {
         block_on(self.0.manage(client_id, request))
+    }
+
+    /// See [`Server::rotate_secret`](crate::Server::rotate_secret).
+    ///
+    /// # Errors
+    /// Those of [`Server::rotate_secret`](crate::Server::rotate_secret).
+    pub fn rotate_secret(
+        &self,
+        client_id: &str,
+        overlap: Overlap,
+    ) -> Result<RotatedSecret, Error<S::Error>> {
+        block_on(self.0.rotate_secret(client_id, overlap))
+    }
+
+    /// See [`Server::rotate_secret_noted`](crate::Server::rotate_secret_noted).
+    ///
+    /// # Errors
+    /// Those of [`Server::rotate_secret`](crate::Server::rotate_secret).
+    pub fn rotate_secret_noted(
+        &self,
+        client_id: &str,
+        overlap: Overlap,
+        note: &str,
+    ) -> Result<RotatedSecret, Error<S::Error>> {
+        block_on(self.0.rotate_secret_noted(client_id, overlap, note))
     }
 
     /// See [`Server::set_client_status`](crate::Server::set_client_status).

@@ -4,6 +4,7 @@
 use super::{Client, Fields, Origin, Registration};
 use crate::policy::{EffectiveLifetimes, LifetimeOverrides, Policy};
 use crate::value::issuer::Issuer;
+use crate::value::redirect_uri::RegisteredRedirectUri;
 use crate::value::scope::Scope;
 
 impl Client {
@@ -71,7 +72,7 @@ impl Client {
 
     /// Returns whether the rules for clients that the operator did not register admit this redirect
     /// URI.
-    pub(super) fn may_redirect_to(&self, uri: &str, policy: &Policy) -> bool {
+    pub(super) fn may_redirect_to(&self, uri: &RegisteredRedirectUri, policy: &Policy) -> bool {
         match self.registration() {
             Registration::Operator => true,
             Registration::Dynamic => {

@@ -64,7 +64,7 @@ impl Operation for AuthorizationRequest<'_> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
         let decision = self.authorize(&ctx);
-        match self.dropped_metadata(&ctx) {
+        match self.document().dropped(&ctx) {
             Some(dropped) => decision.with_dropped(&dropped),
             None => decision,
         }
@@ -90,7 +90,7 @@ impl AuthorizationRequest<'_> {
         // the endpoint would be an open redirector (OAuth 2.1 §4.1.2.1, §7.13).
         let client = match self.resolve_client(ctx) {
             Ok(ResolvedClient::OnRecord(client)) => client,
-            Ok(ResolvedClient::ByDocument(rules)) => match self.resolve_document(rules, ctx) {
+            Ok(ResolvedClient::ByDocument(rules)) => match self.document().resolve(rules, ctx) {
                 Ok(DocumentState::Recorded(client)) => client,
                 Ok(DocumentState::Unrecorded(client)) => {
                     let seen = ctx.loaded.client_of(&self.client_id);
@@ -143,7 +143,9 @@ impl AuthorizationRequest<'_> {
     /// Returns the client, or the rules of the document that it must be read from.
     fn resolve_client<'a>(&self, ctx: &Context<'a>) -> Result<ResolvedClient<'a>, Reason> {
         match ctx.policy.client_documents() {
-            Some(rules) if self.needs_document(rules, ctx) => Ok(ResolvedClient::ByDocument(rules)),
+            Some(rules) if self.document().is_needed(rules, ctx) => {
+                Ok(ResolvedClient::ByDocument(rules))
+            }
             _ => ctx.usable_client(&self.client_id).map(ResolvedClient::OnRecord),
         }
     }
@@ -286,9 +288,8 @@ impl VerifiedRequest<'_> {
         }
         let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
-        self.show_consent(grant, hints)
-            .writing(write)
-            .if_not_written(self.refusal(Reason::StorageUnavailable))
+        let at_once = Redirectable::is_at_once(self.is_trusted(), self.ctx.policy);
+        self.show_consent(grant, hints).writing(write).redirecting_if_not_written(at_once)
     }
 
     /// Returns the new grant.
@@ -376,7 +377,7 @@ impl VerifiedRequest<'_> {
     /// in or the client asked for no page (`prompt=none`, AMB-51). Otherwise the user has to click,
     /// or the endpoint would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
     pub(super) fn refusal(&self, fault: impl Into<Fault>) -> Refusal {
-        let is_trusted = self.client.is_trusted_at(self.redirect_uri.as_str(), self.ctx.policy);
+        let is_trusted = self.is_trusted();
         let is_silent = self.request.read_prompt().is_ok_and(|prompt| prompt.none);
         let to = Redirectable::of(
             self.redirect_uri.clone(),
@@ -386,6 +387,10 @@ impl VerifiedRequest<'_> {
             self.ctx.policy,
         );
         Refusal::redirectable(fault, to)
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.client.is_trusted_at(self.redirect_uri.as_str(), self.ctx.policy)
     }
 
     /// Returns `state`, or `None` if it was sent more than once: no single value can be sent back

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::access::{AcceptedToken, accept_token};
-use super::authenticate::authenticate;
+use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
-use crate::client::{Authentication, Client};
-use crate::decision::{Decision, Loaded, Operation};
+use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
@@ -34,27 +34,13 @@ impl Operation for IntrospectionRequest<'_> {
             Context::new(self, &caller_only, policy, moment).claimed_by(&self.credentials.id);
         let caller = match authenticate(loaded.caller.as_ref(), &self.credentials, &caller_ctx) {
             Ok(caller) => caller,
-            Err(fault) => return caller_ctx.refuse(fault),
+            Err(stop) => return stop.decide(&caller_ctx),
         };
-        let rules = match check_caller(caller, policy) {
-            Ok(rules) => rules,
-            Err(reason) => return caller_ctx.refuse(reason).attributed_to(caller),
+        let decision = match self.find(&caller, loaded, &caller_ctx) {
+            Ok(decision) => decision.with_note(Some(&self.credentials.id)),
+            Err(reason) => caller_ctx.refuse(reason),
         };
-        let token = match &self.token {
-            Ok(token) => token.as_ref(),
-            Err(reason) => return caller_ctx.refuse(*reason).attributed_to(caller),
-        };
-        let ctx = Context::new(self, loaded, policy, moment);
-        let decision = match find_active(token, caller, rules, &ctx) {
-            Ok(accepted) => {
-                let active = Introspected::active(Arc::clone(accepted.grant), accepted.entry);
-                ctx.allow(EventKind::TokenIntrospected, active)
-            }
-            Err(reason) => ctx
-                .allow(EventKind::InactiveIntrospected, Introspected::INACTIVE)
-                .with_reason(reason),
-        };
-        decision.with_note(Some(&self.credentials.id)).attributed_to(caller)
+        caller.complete(decision, &caller_ctx)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -62,14 +48,41 @@ impl Operation for IntrospectionRequest<'_> {
     }
 }
 
+impl IntrospectionRequest<'_> {
+    /// Answers an authenticated caller. An error refuses the caller.
+    fn find(
+        &self,
+        caller: &Authenticated<'_>,
+        loaded: &OwnRecords<'_>,
+        caller_ctx: &Context<'_>,
+    ) -> Result<Decision<Introspected>, Reason> {
+        let Context { policy, moment, .. } = *caller_ctx;
+        let rules = check_caller(caller, policy)?;
+        let token = self.token.as_ref().map_err(|reason| *reason)?.as_ref();
+        let ctx = Context::new(self, loaded, policy, moment);
+        Ok(match find_active(token, caller.client, rules, &ctx) {
+            Ok(accepted) => {
+                let active = Introspected::active(Arc::clone(accepted.grant), accepted.entry);
+                ctx.allow(EventKind::TokenIntrospected, active)
+            }
+            Err(reason) => ctx
+                .allow(EventKind::InactiveIntrospected, Introspected::INACTIVE)
+                .with_reason(reason),
+        })
+    }
+}
+
 /// Returns the rules if the policy names this client as a resource server. A public client proves
 /// nothing, so anybody could scan for tokens in its name (RFC 7662 §2.1).
-fn check_caller<'p>(caller: &Client, policy: &'p Policy) -> Result<&'p IntrospectionRules, Reason> {
+fn check_caller<'p>(
+    caller: &Authenticated<'_>,
+    policy: &'p Policy,
+) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
-    if caller.authentication() == Authentication::Public {
+    if caller.proof.is_none() {
         return Err(Reason::IntrospectionUnauthenticated);
     }
-    if rules.resources_of(caller.id().as_str()).next().is_none() {
+    if rules.resources_of(caller.client.id().as_str()).next().is_none() {
         return Err(Reason::IntrospectionUnauthorized);
     }
     Ok(rules)

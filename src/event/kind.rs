@@ -19,6 +19,10 @@ named_enum! {
         ConsentSkipped = "consent_skipped",
         /// An authorization code was redeemed.
         CodeRedeemed = "code_redeemed",
+        /// A client got an access token on its own behalf.
+        MachineIssued = "machine_issued",
+        /// An assertion of a trusted issuer brought an access token. The detail has its profile.
+        AssertionAccepted = "assertion_accepted",
         /// A refresh token was rotated.
         TokensRefreshed = "tokens_refreshed",
         /// A rotated refresh token got the same successor again, within the replay window.
@@ -56,6 +60,8 @@ named_enum! {
         ClientReactivated = "client_reactivated",
         /// An administrator ended all grants of a client.
         ClientGrantsEnded = "client_grants_ended",
+        /// A client's secret was replaced by a new one.
+        SecretRotated = "secret_rotated",
         /// All grants of a user were ended.
         AccountGrantsEnded = "account_grants_ended",
         /// A `client_id` is the URL of a metadata document, which must be fetched.

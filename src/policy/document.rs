@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::value::uri::{Uri, is_same_origin, leads_to_loopback};
+use crate::value::redirect_uri::RegisteredRedirectUri;
+use crate::value::uri::is_same_origin;
 
 /// The rules of Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document).
 ///
@@ -93,14 +94,14 @@ impl DocumentRules {
     }
 
     /// Returns whether the document at this URL may have this redirect URI.
-    pub(crate) fn admits_redirect(&self, document: &str, uri: &str) -> bool {
-        if leads_to_loopback(uri) {
+    pub(crate) fn admits_redirect(&self, document: &str, uri: &RegisteredRedirectUri) -> bool {
+        if uri.is_loopback() {
             return self.loopback_redirects;
         }
         match self.redirects {
             DocumentRedirects::Any => true,
             DocumentRedirects::SameOrigin => {
-                !Uri::split(uri).is_some_and(|uri| uri.is_web()) || is_same_origin(document, uri)
+                !uri.is_web() || is_same_origin(document, uri.as_str())
             }
         }
     }

@@ -6,6 +6,8 @@
 //! URI may differ (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use super::uri::{self, BrowserError, BrowserUrl, Uri};
 
@@ -22,8 +24,20 @@ use self::rules::{check_private_use, is_forbidden};
 const RESERVED: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
 
 /// A redirect URI that a client registered, as the bytes that it sent.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RegisteredRedirectUri(Box<str>);
+#[derive(Clone)]
+pub struct RegisteredRedirectUri {
+    text: Arc<str>,
+    /// What a browser makes of the text, once it was asked for. Parsing it at each request took
+    /// 8,600 instructions of an authorization.
+    reading: OnceLock<Reading>,
+}
+
+/// What a browser makes of a redirect URI.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    is_dangerous: bool,
+    is_loopback: bool,
+}
 
 impl RegisteredRedirectUri {
     /// Checks a URI for registration (REDIR-02 to -09).
@@ -64,57 +78,83 @@ impl RegisteredRedirectUri {
         if url.has_parameter(&RESERVED) {
             return Err(E::ReservedParameter);
         }
-        Ok(Self(text.into()))
+        Ok(Self::recorded(text))
+    }
+
+    /// Makes the URI of this text of a record.
+    fn recorded(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), reading: OnceLock::new() }
     }
 
     /// Returns the URI as it was registered.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns whether this is an `https` or `http` URI that leads to the user's own device, where
     /// any program may listen.
     pub fn is_loopback(&self) -> bool {
-        uri::leads_to_loopback(&self.0)
+        self.reading().is_loopback
+    }
+
+    /// Returns whether the URI breaks a rule that no configuration lifts. It is checked at each
+    /// request, because a record can be older than the rule.
+    pub(crate) fn is_dangerous(&self) -> bool {
+        self.reading().is_dangerous
+    }
+
+    /// Returns whether the scheme is `https` or `http`.
+    pub(crate) fn is_web(&self) -> bool {
+        Uri::split(&self.text).is_some_and(|uri| uri.is_web())
     }
 
     /// Returns whether this is an `https` URI that does not lead to the user's own device.
     pub(crate) fn is_https_host(&self) -> bool {
-        is_https_host(&self.0)
+        is_https_host(&self.text)
     }
 
-    /// Returns the requested URI as verified if it equals this one, or equals it but for the port
-    /// of a loopback URI.
-    pub(crate) fn verify(
+    fn reading(&self) -> &Reading {
+        self.reading.get_or_init(|| Reading {
+            is_dangerous: is_dangerous(&self.text),
+            is_loopback: uri::leads_to_loopback(&self.text),
+        })
+    }
+
+    /// Returns the requested URI as verified if it equals this one. It shares its text.
+    pub(crate) fn verify(&self, requested: &str) -> Option<VerifiedRedirectUri> {
+        (&*self.text == requested).then(|| VerifiedRedirectUri(Arc::clone(&self.text)))
+    }
+
+    /// Returns the requested URI as verified if this is a loopback URI that it equals but for the
+    /// port. What is [dangerous](Self::is_dangerous) or [loopback](Self::is_loopback) about one of
+    /// the two is so about the other: they differ in the digits of a valid port only.
+    pub(crate) fn verify_except_port(
         &self,
         requested: &str,
         ports: LoopbackPorts,
     ) -> Option<VerifiedRedirectUri> {
-        (&*self.0 == requested || self.matches_except_port(requested, ports))
-            .then(|| VerifiedRedirectUri(requested.into()))
+        self.matches_except_port(requested, ports).then(|| VerifiedRedirectUri(requested.into()))
     }
 
     /// Returns this URI as verified, for a request that names none. Returns `None` for a loopback
     /// URI without a port, because no client listens there (AUTHZ-10).
     pub(crate) fn verified_as_registered(&self) -> Option<VerifiedRedirectUri> {
-        let is_portless = Uri::split(&self.0)
+        let is_portless = Uri::split(&self.text)
             .is_some_and(|written| written.is_loopback_http() && written.port().is_none());
-        (!is_portless).then(|| VerifiedRedirectUri(self.0.clone()))
+        (!is_portless).then(|| VerifiedRedirectUri(Arc::clone(&self.text)))
     }
 
     fn matches_except_port(&self, requested: &str, ports: LoopbackPorts) -> bool {
+        let Some(after_scheme) = requested.strip_prefix("http://") else { return false };
         let is_varying =
             |uri: &Uri<'_>| uri.is_loopback_http() && uri.port().is_none_or(uri::is_port);
-        let Some(written) = Uri::split(&self.0).filter(is_varying) else { return false };
+        let Some(written) = Uri::split(&self.text).filter(is_varying) else { return false };
         let is_exempt = match ports {
             LoopbackPorts::Off => false,
             LoopbackPorts::IpLiterals => written.host() != "localhost",
             LoopbackPorts::IpLiteralsAndLocalhost => true,
         };
-        let after_host = requested
-            .strip_prefix("http://")
-            .and_then(|rest| rest.strip_prefix(written.host()))
-            .and_then(uri::strip_port);
+        let after_host = after_scheme.strip_prefix(written.host()).and_then(uri::strip_port);
         is_exempt && after_host == Some(written.path_and_query())
     }
 }
@@ -125,9 +165,7 @@ fn is_https_host(text: &str) -> bool {
     Uri::split(text).is_some_and(is_https) && !uri::leads_to_loopback(text)
 }
 
-/// Returns whether a registered URI breaks a rule that no configuration lifts. It is checked at
-/// each request, because a record can be older than the rule.
-pub(crate) fn is_dangerous(text: &str) -> bool {
+fn is_dangerous(text: &str) -> bool {
     let Some(written) = Uri::split(text) else { return true };
     let is_insecure = written.scheme().eq_ignore_ascii_case("http") && !written.is_loopback_http();
     is_forbidden(written.scheme())
@@ -147,9 +185,9 @@ fn is_disguised(written: &Uri<'_>, text: &str) -> bool {
 
 /// A redirect URI that was matched with the registered URIs of the client. Nothing else makes one,
 /// and only with one can a redirect be built, so that an open redirector does not compile (LAW 3).
-/// Records keep its text.
+/// Records keep its text. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct VerifiedRedirectUri(Box<str>);
+pub struct VerifiedRedirectUri(Arc<str>);
 
 impl VerifiedRedirectUri {
     /// Returns the URI as it was requested, with its port.
@@ -202,22 +240,37 @@ macro_rules! uri_text {
     ($name:ident) => {
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
-                &self.0
+                self.as_str()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                f.pad(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", self.0)
+                write!(f, "{:?}", self.as_str())
             }
         }
     };
+}
+
+/// What was read of the text is no part of the value.
+impl PartialEq for RegisteredRedirectUri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RegisteredRedirectUri {}
+
+impl Hash for RegisteredRedirectUri {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 uri_text!(RegisteredRedirectUri);

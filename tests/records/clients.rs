@@ -1,16 +1,18 @@
 //! A client of each kind, as an operator, a registration or a document creates it.
 
-use grantcore::Client;
 use grantcore::client::{
     ApplicationType, Authentication, ClientDescription, ConsentMode, StoredSecret,
 };
 use grantcore::policy::RegistrationRules;
-use grantcore::value::{Digest, GrantTypes, LoopbackPorts, Scope, SecretMethod, Subject};
+use grantcore::value::{
+    Digest, GrantTypes, LoopbackPorts, MachineRights, Overlap, Scope, SecretMethod, Subject,
+};
+use grantcore::{Client, Timestamp};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};
 use crate::support::params::Params;
-use crate::support::{CALLBACK, Granted, World, app, policy, web};
+use crate::support::{CALLBACK, Granted, SECRET, World, app, policy, web};
 
 const NOTHING: GrantTypes = GrantTypes { authorization_code: false, refresh_token: false };
 
@@ -26,13 +28,20 @@ pub(crate) fn clients() -> Vec<(&'static str, Client)> {
 
 fn of_the_operator() -> Vec<(&'static str, Client)> {
     let slow = || StoredSecret::SlowHash(SLOW_HASH.into());
-    let by_person =
-        Client::confidential("by-person", SecretMethod::Basic, slow()).redirect_uri(CALLBACK);
+    let by_person = || {
+        let client = Client::confidential("by-person", SecretMethod::Basic, slow());
+        client.redirect_uri(CALLBACK).build().unwrap()
+    };
     vec![
         ("client-public", app()),
         ("client-confidential", web()),
-        ("client-confidential-slow-hash", by_person.build().unwrap()),
+        ("client-confidential-slow-hash", by_person()),
         ("client-confidential-introspection", introspecting()),
+        ("client-confidential-rotated", rotated(web())),
+        ("client-confidential-slow-hash-rotated", rotated(by_person())),
+        ("client-machine", machine()),
+        ("client-machine-with-code-flow", machine_with_code_flow()),
+        ("client-federated", federated()),
         ("client-described", described()),
         ("client-code-flow-restricted", restricted_by_the_operator()),
         ("client-skipping", web().edit().consent(ConsentMode::Skip).build().unwrap()),
@@ -42,6 +51,13 @@ fn of_the_operator() -> Vec<(&'static str, Client)> {
     ]
 }
 
+/// Returns a client with two secrets.
+fn rotated(client: Client) -> Client {
+    let new = StoredSecret::Digest(Digest::of(b"the new secret of a client"));
+    let now = Timestamp::from_unix_seconds(crate::support::T);
+    client.with_new_secret(new, Overlap::default(), now).unwrap()
+}
+
 /// Returns a resource server's client, without a code flow.
 fn introspecting() -> Client {
     let secret = StoredSecret::Digest(Digest::of(b"a secret of the operator's choice"));
@@ -49,6 +65,25 @@ fn introspecting() -> Client {
         .grant_types(NOTHING)
         .build()
         .unwrap()
+}
+
+/// Returns a client that acts on its own behalf alone, at every resource.
+pub(crate) fn machine() -> Client {
+    let rights = MachineRights::new("read write".parse().unwrap());
+    let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    Client::machine("machine", secret, rights).build().unwrap()
+}
+
+/// Returns a client that acts for users and on its own behalf, there at two resources.
+fn machine_with_code_flow() -> Client {
+    let rights = MachineRights::new("admin".parse().unwrap());
+    let rights = rights.at("https://mcp.example/mcp").at("https://notes.example/");
+    web().edit().machine(rights).build().unwrap()
+}
+
+fn federated() -> Client {
+    let rights = MachineRights::new("read".parse().unwrap()).at("https://mcp.example/mcp");
+    Client::federated("workload", rights).build().unwrap()
 }
 
 fn restricted_by_the_operator() -> Client {
@@ -110,10 +145,10 @@ fn restricted() -> Client {
     edited
         .scope(Scope::parse("read").unwrap())
         .grant_types(GrantTypes { authorization_code: true, refresh_token: false })
-        .authentication(Authentication::Confidential {
-            method: SecretMethod::Basic,
-            secret: StoredSecret::Digest(Digest::of(b"a secret of the operator's choice")),
-        })
+        .authentication(Authentication::by_secret(
+            SecretMethod::Basic,
+            StoredSecret::Digest(Digest::of(b"a secret of the operator's choice")),
+        ))
         .build()
         .unwrap()
 }

@@ -57,13 +57,40 @@ A pkce_malformed invalid_request 400
 A pkce_challenge_reused invalid_request 400
 A scope_missing invalid_scope 400
 A scope_malformed invalid_scope 400
+T scope_malformed invalid_scope 400
 A scope_unknown invalid_scope 400
+T scope_unknown invalid_scope 400
 A scope_forbidden invalid_scope 400
 T scope_forbidden invalid_scope 400
 A resource_malformed invalid_target 400
+T resource_malformed invalid_target 400
 A resource_unknown invalid_target 400
+T resource_unknown invalid_target 400
 A resource_tenants_mixed invalid_target 400
+T resource_tenants_mixed invalid_target 400
 A resource_missing invalid_target 400
+T resource_missing invalid_target 400
+T cimd_busy temporarily_unavailable 503
+T keys_unreachable temporarily_unavailable 503
+T account_link_unavailable temporarily_unavailable 503
+T assertion_missing invalid_request 400
+T assertion_malformed invalid_grant 400
+T assertion_typ invalid_grant 400
+T assertion_algorithm invalid_grant 400
+T assertion_key invalid_grant 400
+T assertion_signature invalid_grant 400
+T assertion_issuer invalid_grant 400
+T assertion_subject invalid_grant 400
+T assertion_audience invalid_grant 400
+T assertion_expired invalid_grant 400
+T assertion_early invalid_grant 400
+T assertion_long_lived invalid_grant 400
+T assertion_jti invalid_grant 400
+T assertion_claim invalid_grant 400
+T assertion_replayed invalid_grant 400
+T assertion_account_unknown invalid_grant 400
+T assertion_unmapped invalid_grant 400
+T assertion_scope invalid_scope 400
 A prompt_contradiction invalid_request 400
 A max_age_malformed invalid_request 400
 A login_required login_required 400
@@ -90,8 +117,12 @@ T several_authentications invalid_request 400
 T client_credentials_malformed invalid_client 401
 T client_secret_missing invalid_client 401
 T client_secret_wrong invalid_client 401
+T client_secret_retired invalid_client 401
 T client_secret_unexpected invalid_client 401
 T client_method_mismatch invalid_client 401
+T client_federated invalid_client 401
+V client_federated invalid_client 401
+I client_federated invalid_client 401
 T rate_limited too_many_requests 429
 T authentications_throttled too_many_requests 429
 T grant_type_missing invalid_request 400
@@ -131,6 +162,7 @@ R token_unknown invalid_token 401
 R token_expired invalid_token 401
 R token_revoked invalid_token 401
 R audience_mismatch invalid_token 401
+R principal_mismatch access_denied 403
 R login_insufficient insufficient_user_authentication 401
 R scope_insufficient insufficient_scope 403
 A cimd_client_id invalid_client 400
@@ -190,6 +222,7 @@ I introspection_token_missing invalid_request 400
 R account_forbidden access_denied 403
 R insufficient_balance insufficient_balance 402
 O connection_unknown invalid_request 404
+O client_secret_none invalid_request 400
 O narrowing_beyond_grant invalid_request 400
 O narrowing_empty invalid_request 400
 V method_not_allowed invalid_request 405
@@ -241,6 +274,8 @@ V client_secret_missing invalid_client 401
 I client_secret_missing invalid_client 401
 V client_secret_wrong invalid_client 401
 I client_secret_wrong invalid_client 401
+V client_secret_retired invalid_client 401
+I client_secret_retired invalid_client 401
 V client_secret_unexpected invalid_client 401
 I client_secret_unexpected invalid_client 401
 V client_method_mismatch invalid_client 401
@@ -365,9 +400,17 @@ fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
             );
         }
         let section = reason.section();
-        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Core ", "OIDC Registration "]
-            .iter()
-            .any(|source| section.starts_with(source));
+        let named = [
+            "OAuth 2.1 ",
+            "RFC ",
+            "CIMD, ",
+            "OIDC Core ",
+            "OIDC Registration ",
+            "ID-JAG ",
+            "MCP, ",
+        ]
+        .iter()
+        .any(|source| section.starts_with(source));
         assert!(named, "{reason:?}: {section}");
     }
 }
@@ -380,6 +423,7 @@ fn token_14_every_failed_authentication_has_the_same_description() {
         Reason::CimdDenied,
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,
+        Reason::ClientSecretRetired,
         Reason::ClientSecretUnexpected,
         Reason::CredentialsMalformed,
     ];

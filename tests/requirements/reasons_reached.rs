@@ -8,13 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::account::RefreshDecision;
 use grantcore::reason::Endpoint;
-use grantcore::value::{GrantTypes, Scope};
+use grantcore::value::{GrantTypes, Overlap, Scope};
 use grantcore::{
     Authorization, Choice, Client, ContentType, Policy, Reason, Refusal, RequestParts, User,
 };
 
+use crate::reasons_assertions::ASSERTIONS;
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_logins::LOGINS;
+use crate::reasons_machines::MACHINES;
 use crate::reasons_running::RUNNING;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
@@ -118,6 +120,10 @@ const REFRESH: &[(Reason, Interference)] = &[
     }),
     (Reason::GrantEndedByHost, |world, refresh| {
         after(|| world.store.judge(RefreshDecision::End("gone".into())), refresh)
+    }),
+    (Reason::ClientSecretRetired, |world, refresh| {
+        let rotated = world.server.rotate_secret("web", Overlap::NONE);
+        after(|| drop(rotated.outcome().unwrap()), refresh.by_web())
     }),
     (Reason::GrantEnded, |world, refresh| after(|| world.put(app().with_grants_ended()), refresh)),
     (Reason::ClientDeactivated, |world, refresh| after(|| world.put(app().deactivated()), refresh)),
@@ -382,8 +388,14 @@ pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
         );
         (*reason, world, Refused::At(Endpoint::Registration))
     });
-    let others =
-        CLIENTS.iter().chain(OTHERS).chain(RUNNING).chain(LOGINS).map(|(reason, provoke)| {
+    let others = CLIENTS
+        .iter()
+        .chain(OTHERS)
+        .chain(RUNNING)
+        .chain(LOGINS)
+        .chain(MACHINES)
+        .chain(ASSERTIONS)
+        .map(|(reason, provoke)| {
             let (world, refusal) = provoke();
             (*reason, world, refusal)
         });

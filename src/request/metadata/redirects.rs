@@ -16,7 +16,7 @@ use crate::value::uri::Uri;
 pub(super) fn select(
     named: Vec<String>,
     application_type: Option<ApplicationType>,
-    admits: impl Fn(&str) -> bool,
+    admits: impl Fn(&RegisteredRedirectUri) -> bool,
     policy: &Policy,
     dropped: &mut Dropped,
 ) -> Result<Vec<String>, Fault> {
@@ -34,7 +34,7 @@ pub(super) fn select(
             Ok(parsed) if is_web && parsed.is_loopback() => {
                 unusable.push((uri, Reason::RegisteredUriLoopback));
             }
-            Ok(_) if !admits(&uri) => unusable.push((uri, Reason::RedirectHostDenied)),
+            Ok(parsed) if !admits(&parsed) => unusable.push((uri, Reason::RedirectHostDenied)),
             Ok(_) => usable.push(uri),
             Err(error) => unusable.push((uri, error.into())),
         }

@@ -20,7 +20,7 @@ pub(crate) mod list {
     ) -> Result<Vec<RegisteredRedirectUri>, D::Error> {
         Ok(Vec::<Box<str>>::deserialize(deserializer)?
             .into_iter()
-            .map(RegisteredRedirectUri)
+            .map(RegisteredRedirectUri::recorded)
             .collect())
     }
 }
@@ -35,5 +35,5 @@ pub(crate) fn serialize<S: Serializer>(
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<VerifiedRedirectUri, D::Error> {
-    Ok(VerifiedRedirectUri(Box::<str>::deserialize(deserializer)?))
+    Ok(VerifiedRedirectUri(Box::<str>::deserialize(deserializer)?.into()))
 }

@@ -16,6 +16,7 @@ pub(crate) enum Call {
     Grant,
     Load,
     LoadGrants,
+    Seen,
     GrantsOf,
     Commit,
     Account,
@@ -34,11 +35,12 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Client,
         Self::Grant,
         Self::Load,
         Self::LoadGrants,
+        Self::Seen,
         Self::GrantsOf,
         Self::Commit,
         Self::Account,
@@ -61,6 +63,7 @@ impl Call {
             Self::Grant => "grant",
             Self::Load => "load",
             Self::LoadGrants => "load_grants",
+            Self::Seen => "seen",
             Self::GrantsOf => "grants_of",
             Self::Commit => "commit",
             Self::Account => "account",

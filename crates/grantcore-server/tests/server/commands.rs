@@ -99,8 +99,16 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
 
     let config = ["--config", "c.toml"];
     let rotated = run(path, &[&["rotate-secret", "wiki"][..], &config].concat());
+    assert!(rotated.is_success && rotated.errors.contains("ends in 1day"), "{}", rotated.errors);
+    assert!(authenticates(&issuer, "wiki", secret).await, "the old secret works for a day");
+    let second = rotated.output.trim();
+    assert!(authenticates(&issuer, "wiki", second).await);
+    let at_once = ["rotate-secret", "wiki", "--overlap", "0s"];
+    let rotated = run(path, &[&at_once[..], &config].concat());
     assert!(rotated.is_success, "{}", rotated.errors);
-    assert!(!authenticates(&issuer, "wiki", secret).await, "the old secret ends at once");
+    for old in [secret, second] {
+        assert!(!authenticates(&issuer, "wiki", old).await, "it ends at once");
+    }
     assert!(authenticates(&issuer, "wiki", rotated.output.trim()).await);
     assert!(program.stop());
 
@@ -119,6 +127,7 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
         (&["rotate-secret", "app"], "declared in the file"),
         (&["rotate-secret", "nobody"], "there is no client `nobody`"),
         (&["rotate-secret", "tool"], "is public"),
+        (&["rotate-secret", "wiki", "--overlap", "31d"], "at most 30 days"),
         (&["rotate-secret", "wiki", "--database", "sqlite:none.sqlite"], "no such file"),
         (&["add-client", "x", "--database", "memory:"], "lost at exit"),
     ] {
@@ -161,6 +170,12 @@ async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
         &["add-client", "wiki", "--redirect-uri", "https://w.example/", "--config", "c.toml"],
     );
     let secret = secret.output.trim();
+    // The mark of an assertion that was used, by its record.
+    let mark = r#"{"schema":1,"key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","by":"09090909090909090909090909090909","end":4000000000}"#;
+    let old = rusqlite::Connection::open(path.join("grants.sqlite")).unwrap();
+    let values = rusqlite::params![[7_u8; 32], 4_000_000_600_u64.cast_signed(), mark];
+    old.execute("INSERT INTO grantcore_seen VALUES (?, ?, ?)", values).unwrap();
+    drop(old);
 
     let postgres = grantcore_testing_servers::Postgres::start(&[]);
     let redis = grantcore_testing_servers::Redis::start(&[]);
@@ -176,7 +191,7 @@ async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
         assert!(moved.is_success, "{}", moved.errors);
         assert!(moved.output.starts_with("moved 2 clients, "), "{}", moved.output);
         assert!(
-            moved.output.contains(" grants and 4 accounts (1 suspended or ended) to "),
+            moved.output.contains(" grants, 1 marks and 4 accounts (1 suspended or ended) to "),
             "{}",
             moved.output
         );
@@ -191,6 +206,7 @@ async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
             for part in [
                 "DELETE FROM balances WHERE subject <> 'alice'",
                 "DELETE FROM grantcore_accounts; DELETE FROM balances",
+                "DELETE FROM grantcore_seen",
                 "DELETE FROM grantcore_grants WHERE rowid = (SELECT min(rowid) FROM grantcore_grants)",
                 "DELETE FROM grantcore_grants; DELETE FROM grantcore_clients WHERE id <> 'app'",
             ] {

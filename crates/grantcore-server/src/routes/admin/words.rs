@@ -58,6 +58,11 @@ pub(super) fn phase(grant: &Grant, policy: &Policy, now: Timestamp) -> (&'static
         GrantState::Active if now >= grant.expires() => {
             ("Ended: it reached the longest lifetime.", false)
         }
+        GrantState::Active if grant.subject().is_none() => (
+            "Active: the application got an access token on its own behalf. It works unless the \
+             application or its owner is suspended, or all its connections were ended.",
+            true,
+        ),
         GrantState::Active => (
             "Ended: it was not used for too long, or it was disconnected together with all others \
              of its application or its account.",
@@ -91,6 +96,8 @@ pub(super) fn happened(kind: &str) -> Option<&'static str> {
         "consent_remembered" => "Access was given without a page: the user allowed it before",
         "consent_skipped" => "Access was given without a page: the operator trusts the client",
         "code_redeemed" => "The client got its first tokens",
+        "machine_issued" => "The client got a token without a user",
+        "assertion_accepted" => "The client got a token for an assertion",
         "tokens_refreshed" => "The client got new tokens",
         "refresh_replayed_in_window" => "The client repeated a refresh and got the same tokens",
         "grant_revoked" => "The connection was ended",
@@ -109,8 +116,9 @@ pub(super) fn happened(kind: &str) -> Option<&'static str> {
         "client_deactivated" => "The client was suspended",
         "client_reactivated" => "The suspension of the client was lifted",
         "client_grants_ended" => "All connections of the client were ended",
+        "secret_rotated" => "The client has a new secret",
         "client_added" => "The client was added",
-        "client_secret_rotated" => "The secret of the client was replaced",
+        "client_secret_rotated" => "The client has a new secret",
         "account_grants_ended" => "All connections of the account were ended",
         "account_suspended" => "The account was suspended",
         "account_suspension_lifted" => "The suspension of the account was lifted",
