@@ -10,7 +10,7 @@ use grantcore::client::Registration;
 use grantcore::grant::GrantState;
 use grantcore::policy::Resource;
 use grantcore::response::{Connection, ConnectionState};
-use grantcore::value::GrantId;
+use grantcore::value::{GrantId, Subject};
 use grantcore::{Error, Store as _};
 use serde::Deserialize;
 
@@ -82,7 +82,9 @@ async fn ended(app: &App, subject: &str, grant: &str) -> Result<Option<AppName>,
     let store = app.oauth.store();
     let Ok(id) = grant.parse::<GrantId>() else { return Ok(None) };
     let Some(grant) = store.grant(id).await?.map(|stored| stored.record) else { return Ok(None) };
-    if grant.subject().as_str() != subject || !matches!(grant.state(), GrantState::Revoked(_)) {
+    if grant.subject().map(Subject::as_str) != Some(subject)
+        || !matches!(grant.state(), GrantState::Revoked(_))
+    {
         return Ok(None);
     }
     let client = store.client(grant.client_id().as_str()).await?;
