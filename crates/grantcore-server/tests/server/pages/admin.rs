@@ -225,8 +225,9 @@ async fn the_log_is_searched_from_an_empty_form_newest_first_and_by_refusals() {
         assert_eq!(api(issuer, "x").await, 401);
     }
     let kinds = |page: &str| {
-        let rows = page.split("data-label=\"Step\"><div><strong>").skip(1);
-        rows.map(|row| row.split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
+        let rows = page.split("data-label=\"Step\"><div>").skip(1);
+        let kind = |row: &str| row.split("<code>").nth(1)?.split('<').next().map(str::to_owned);
+        rows.map(|row| kind(row).unwrap()).collect::<Vec<_>>()
     };
     let (_, all) = admin.page("/admin/trail").await;
     assert!(all.find("refused") < all.find("code_redeemed"), "the newest first: {all}");
