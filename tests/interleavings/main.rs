@@ -13,6 +13,7 @@
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
 //! - [`supersession`]: a model of its own, of several grants of one user
+//! - [`machine`]: a model of its own, of tokens on a client's own behalf
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
 #![allow(
@@ -26,6 +27,7 @@
 
 mod host_invariants;
 mod invariants;
+mod machine;
 mod memory;
 mod request;
 mod scenario;
