@@ -72,8 +72,7 @@ fn assert_31_the_audience_is_this_server_alone() {
 
 #[test]
 fn assert_32_an_assertion_is_for_its_client() {
-    let federation =
-        Federation::with(trusting_people(rules().with_client("web").with_client("other")));
+    let federation = Federation::with(trusting_people(rules().with_client("web").with_client("other")));
     let secret = grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"other"));
     federation.world.put(
         Client::confidential("other", grantcore::value::SecretMethod::Post, secret)
@@ -81,8 +80,9 @@ fn assert_32_an_assertion_is_for_its_client() {
             .build()
             .unwrap(),
     );
-    let stolen =
-        exchange(&id_jag(&person("1"))).set("client_id", "other").set("client_secret", "other");
+    let stolen = exchange(&id_jag(&person("1")))
+        .set("client_id", "other")
+        .set("client_secret", "other");
     let detail = federation.refused(&stolen, 400, "invalid_grant", Reason::AssertionClaim);
     assert_eq!(detail, "claim: 'client_id'.");
     // Whoever catches an assertion cannot use it up.
@@ -127,11 +127,11 @@ fn assert_34_a_client_needs_the_right() {
 #[test]
 fn assert_34_registration_gives_no_right() {
     let registration = |rules: IdJag| {
-        let federation =
-            Federation::with(trusting_people(rules).registration(RegistrationRules::default()));
+        let federation = Federation::with(
+            trusting_people(rules).registration(RegistrationRules::default()),
+        );
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-        let asked =
-            with_member(confidential(), "grant_types", json!(["authorization_code", grant]));
+        let asked = with_member(confidential(), "grant_types", json!(["authorization_code", grant]));
         let own = federation.world.own(&asked);
         assert_eq!(own.response["grant_types"], json!(["authorization_code"]));
         let claims = with(person("1"), "client_id", own.id.clone());
@@ -183,7 +183,8 @@ fn assert_35_a_document_that_cannot_be_read_uses_nothing_up() {
     let federation = documents(rules().with_public_client(DOCUMENT));
     *federation.directory.document.lock().unwrap() = None;
     let params = by(DOCUMENT, &person("1"));
-    federation.refused(&params, 401, "invalid_client", Reason::DocumentUnreachable);
+    let detail = federation.refused(&params, 401, "invalid_client", Reason::ClientUnknown);
+    assert!(detail.starts_with("document: cimd_unreachable."), "{detail}");
     assert_eq!(federation.marks(), 0);
     *federation.directory.document.lock().unwrap() = Some(document());
     Granted::of(&federation.world.token(&params));
