@@ -12,6 +12,7 @@
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
+//! - `marks`: a model of its own, of requests with one assertion at several nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
@@ -26,6 +27,10 @@
 
 mod host_invariants;
 mod invariants;
+#[cfg(feature = "conformance")]
+mod marks;
+#[cfg(feature = "conformance")]
+mod marks_hold;
 mod memory;
 mod request;
 mod scenario;
