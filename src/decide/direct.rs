@@ -86,6 +86,6 @@ fn own_expiry(grant: &Grant, client: &Client, ctx: &Context<'_>) -> Option<Times
     };
     let [only] = access_tokens.as_slice() else { return None };
     let own = ctx.moment.entropy.access_secret().digest();
-    let is_own = only.digest.matches(&own) && grant.client_id() == client.id();
-    is_own.then_some(only.expires)
+    let is_clients = grant.client_id() == client.id();
+    (is_clients && only.digest.matches(&own)).then_some(only.expires)
 }

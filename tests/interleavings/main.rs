@@ -13,6 +13,7 @@
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
 //! - `marks`: a model of its own, of requests with one assertion at several nodes
+//! - [`broken`]: what the search finds when a protecting rule is left out
 //! - [`supersession`]: a model of its own, of several grants of one user
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
@@ -25,6 +26,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod broken;
 mod host_invariants;
 mod invariants;
 #[cfg(feature = "conformance")]
