@@ -28,6 +28,7 @@ mod problems;
 mod protect;
 mod provider;
 mod records;
+mod trusted;
 pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub(crate) use self::provider::{
     NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
 };
 pub(crate) use self::records::{Balances, Records};
+pub(crate) use self::trusted::{Claim, Profile, TrustedIssuer as TrustedIssuerTable};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
