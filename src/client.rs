@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 mod assertions;
 mod builder;
+mod client_keys;
 mod consent;
 mod description;
 mod error;
@@ -18,6 +19,8 @@ mod restrictions;
 mod secrets;
 
 pub use builder::{ClientBuilder, ClientRules};
+pub(crate) use client_keys::preferred;
+pub use client_keys::{ClientKeys, KeySource};
 pub use consent::ConsentMode;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
@@ -73,6 +76,11 @@ impl<'de> Deserialize<'de> for Client {
             && !matches!(fields.origin, Origin::Operator { .. })
         {
             return Err(de::Error::custom("only an operator's client is federated"));
+        }
+        if matches!(fields.kind, Kind::Either { .. })
+            && !matches!(fields.origin, Origin::MetadataDocument { .. })
+        {
+            return Err(de::Error::custom("only a client with a document has keys or none"));
         }
         fields.check_consent().map_err(de::Error::custom)?;
         Ok(Self(fields))
@@ -200,6 +208,12 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::by_secret(method, secret))
     }
 
+    /// Starts a client that proves itself with a key (`private_key_jwt`, RFC 7523 §2.2). The policy
+    /// must have it on: [`PolicyBuilder::client_keys`](crate::policy::PolicyBuilder::client_keys).
+    pub fn with_keys(id: impl Into<String>, keys: ClientKeys) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Keys(keys))
+    }
+
     /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in
     /// another process. It authenticates by `client_secret_basic`, and has no redirect URI and no
     /// grant type.
@@ -283,6 +297,11 @@ impl Client {
     /// Returns how the client authenticates.
     pub fn authentication(&self) -> Authentication {
         self.0.kind.authentication()
+    }
+
+    /// Returns the keys that the client may prove itself with.
+    pub fn keys(&self) -> Option<&ClientKeys> {
+        self.0.kind.keys()
     }
 
     /// Returns the grant types that the client may use: what it registered for, within its

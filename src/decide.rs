@@ -10,6 +10,7 @@
 mod access;
 mod authenticate;
 mod authorization;
+mod client_assertion;
 mod client_status;
 mod connection;
 mod consent;

@@ -49,6 +49,15 @@ impl KeysRequest {
         }
     }
 
+    /// Returns the request for the keys of a client, which has named the URL itself.
+    pub(crate) fn of_client(
+        url: &KeysUrl,
+        newer_than: Option<Generation>,
+        allow_loopback: bool,
+    ) -> Self {
+        Self { allow_loopback, ..Self::new(url.as_str(), newer_than) }
+    }
+
     /// Returns the request for the keys of a trusted issuer. The operator has named the URL, so that
     /// it can be in a network of their own.
     pub(crate) fn of_issuer(url: &KeysUrl, newer_than: Option<Generation>) -> Self {

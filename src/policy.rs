@@ -32,6 +32,7 @@ mod endpoints;
 mod error;
 mod introspection;
 mod issuers;
+mod keys;
 mod lifetimes;
 mod limits;
 mod machines;
@@ -62,6 +63,7 @@ pub use error::{IssuersError, PolicyError, ResourcesError, TrustedIssuerError};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
+pub use keys::{AssertionAudience, DocumentMethod, KeyRules};
 pub use lifetimes::Lifetimes;
 pub use limits::Limits;
 pub(crate) use machines::RightsError;
@@ -176,6 +178,7 @@ pub struct Policy {
     refuse_reused_challenges: bool,
     supersede: Supersede,
     slow_hash: Option<SlowHash>,
+    keys: Option<KeyRules>,
     /// The issuers whose assertions bring tokens.
     trusted: Vec<TrustedIssuer>,
     verifier: Option<Verifier>,
@@ -258,7 +261,12 @@ impl Policy {
 
     /// Returns the client authentication methods that are offered.
     pub fn auth_methods(&self) -> AuthMethods {
-        self.auth_methods
+        AuthMethods { private_key_jwt: self.keys.is_some(), ..self.auth_methods }
+    }
+
+    /// Returns the rules of client authentication by keys, or `None` if it is off.
+    pub fn client_keys(&self) -> Option<&KeyRules> {
+        self.keys.as_ref()
     }
 
     /// Returns the widest scope that a client can ask for that the operator did not register, or

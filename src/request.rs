@@ -6,6 +6,7 @@
 
 pub(crate) mod access;
 pub(crate) mod authorization;
+pub(crate) mod client_assertion;
 pub(crate) mod client_status;
 pub(crate) mod connection;
 pub(crate) mod consent;

@@ -332,7 +332,9 @@ impl ClientBuilder {
         self.check_assertions()?;
         let code_flow = self.code_flow(rules.redirects)?;
         self.description.check()?;
-        let kind = kind_of(self.authentication, code_flow, self.machine, self.assertions)?;
+        let is_documented = matches!(self.origin, Origin::MetadataDocument { .. });
+        let rights = Rights { code: code_flow, machine: self.machine, assertions: self.assertions };
+        let kind = kind_of(self.authentication, rights, is_documented)?;
         let fields = Fields {
             schema: Schema,
             id,
@@ -374,19 +376,30 @@ impl ClientBuilder {
 /// Returns the kind of a client with these fields.
 fn kind_of(
     authentication: Authentication,
-    code: Option<CodeFlow>,
-    machine: Option<MachineRights>,
-    assertions: bool,
+    may: Rights,
+    is_documented: bool,
 ) -> Result<Kind, ClientError> {
-    match (authentication, code, machine) {
-        (Authentication::Public, Some(code), None) => Ok(Kind::Public(code)),
-        (Authentication::Public, None, None) => Err(ClientError::RedirectUrisMissing),
-        (Authentication::Public, _, Some(_)) => Err(ClientError::MachineUnproved),
-        (Authentication::Confidential { method, secrets }, code, machine) => Ok(Kind::Proved {
-            by: Proof::Secret { method, secrets },
-            may: Rights { code, machine, assertions },
-        }),
-        (Authentication::Federated, None, Some(machine)) => Ok(Kind::Federated(machine)),
-        (Authentication::Federated, _, _) => Err(ClientError::Federated),
-    }
+    let by = match authentication {
+        Authentication::Confidential { method, secrets } => Proof::Secret { method, secrets },
+        Authentication::Keys(keys) => Proof::Keys(keys),
+        Authentication::KeysOrNone(keys) => {
+            let code_flow = may.code.filter(|_| is_documented && may.machine.is_none());
+            let code_flow = code_flow.ok_or(ClientError::KeysOrNone)?;
+            return Ok(Kind::Either { keys, code_flow });
+        }
+        Authentication::Public => {
+            return match (may.code, may.machine) {
+                (_, Some(_)) => Err(ClientError::MachineUnproved),
+                (Some(code_flow), None) => Ok(Kind::Public(code_flow)),
+                (None, None) => Err(ClientError::RedirectUrisMissing),
+            };
+        }
+        Authentication::Federated => {
+            return match (may.code, may.machine) {
+                (None, Some(machine)) => Ok(Kind::Federated(machine)),
+                _ => Err(ClientError::Federated),
+            };
+        }
+    };
+    Ok(Kind::Proved { by, may })
 }

@@ -31,7 +31,7 @@ impl Client {
         self.0.consent
     }
 
-    /// Returns whether the client proves who it is.
+    /// Returns whether the client always proves who it is, by a secret or a key.
     pub(crate) fn is_confidential(&self) -> bool {
         self.0.kind.is_proved()
     }
@@ -46,7 +46,20 @@ impl Client {
     /// nothing but that.
     pub(crate) fn described_after(self, before: &Self, now: Timestamp) -> Self {
         let same = Self(Fields { described: before.0.described, ..self.0 });
-        if same.is_described_as(before) { same } else { Self(Fields { described: now, ..same.0 }) }
+        // Keys are replaced routinely, and say nothing new about the client.
+        let is_same = same.with_keys_of(before).is_described_as(before);
+        if is_same { same } else { Self(Fields { described: now, ..same.0 }) }
+    }
+}
+
+impl Client {
+    /// Returns this client with the keys of the other one, if both have keys.
+    fn with_keys_of(&self, other: &Self) -> Self {
+        let mut same = self.clone();
+        if let (Some(keys), Some(own)) = (same.0.kind.keys_mut(), other.keys()) {
+            keys.clone_from(own);
+        }
+        same
     }
 }
 

@@ -123,6 +123,23 @@ pub enum ClientError {
         /// The issuer as it was given.
         issuer: String,
     },
+    /// A client without a metadata document, or without the code flow, is to have keys or none.
+    #[error(
+        "authentication KeysOrNone is refused: only a client with a metadata document that uses the \
+         code flow chooses at each request. Use Keys or Public."
+    )]
+    KeysOrNone,
+    /// A secret is to be replaced of a client that has none.
+    #[error(
+        "the client has no secret: only a client that proves itself by a secret can get a new one."
+    )]
+    SecretMissing,
+    /// A secret with a slow hash is to be accepted beside another one with a slow hash.
+    #[error(
+        "two secrets with a slow hash are refused: each request would cost two slow hashes. Replace \
+         the secret by a generated one, or without an overlap."
+    )]
+    SlowSecrets,
     /// A client has a machine right and does not prove itself (OAuth 2.1 §4.2).
     #[error(
         "the machine right is refused: only a client that proves itself acts on its own behalf \
@@ -162,15 +179,4 @@ pub enum ClientError {
          right, and it uses no code flow. Use Client::federated() without redirect URIs."
     )]
     Federated,
-    /// A secret is to be replaced of a client that has none.
-    #[error(
-        "the client has no secret: only a client that proves itself by a secret can get a new one."
-    )]
-    SecretMissing,
-    /// A secret with a slow hash is to be accepted beside another one with a slow hash.
-    #[error(
-        "two secrets with a slow hash are refused: each request would cost two slow hashes. Replace \
-         the secret by a generated one, or without an overlap."
-    )]
-    SlowSecrets,
 }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ClientError;
+use super::client_keys::ClientKeys;
 use super::secrets::{Secrets, StoredSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
@@ -19,6 +20,8 @@ pub(super) enum Kind {
     Public(CodeFlow),
     /// Proves itself.
     Proved { by: Proof, may: Rights },
+    /// May prove itself with a key, and need not. Its metadata document offers both.
+    Either { keys: ClientKeys, code_flow: CodeFlow },
     /// Has no credential of its own: a workload proves itself for it.
     Federated(MachineRights),
 }
@@ -28,6 +31,7 @@ pub(super) enum Kind {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Proof {
     Secret { method: SecretMethod, secrets: Secrets },
+    Keys(ClientKeys),
 }
 
 /// What a client may do that proves itself. A client with none of the rights can only ask for
@@ -102,7 +106,7 @@ impl<'de> Deserialize<'de> for RedirectUris {
 impl Kind {
     pub(super) fn code_flow(&self) -> Option<&CodeFlow> {
         match self {
-            Self::Public(code_flow) => Some(code_flow),
+            Self::Public(code_flow) | Self::Either { code_flow, .. } => Some(code_flow),
             Self::Proved { may, .. } => may.code.as_ref(),
             Self::Federated(_) => None,
         }
@@ -111,7 +115,7 @@ impl Kind {
     /// Returns what the client may do on its own behalf.
     pub(super) fn machine(&self) -> Option<&MachineRights> {
         match self {
-            Self::Public(_) => None,
+            Self::Public(_) | Self::Either { .. } => None,
             Self::Proved { may, .. } => may.machine.as_ref(),
             Self::Federated(rights) => Some(rights),
         }
@@ -138,10 +142,37 @@ impl Kind {
             Self::Proved { by: Proof::Secret { method, secrets }, .. } => {
                 Authentication::Confidential { method: *method, secrets: secrets.clone() }
             }
+            Self::Proved { by: Proof::Keys(keys), .. } => Authentication::Keys(keys.clone()),
+            Self::Either { keys, .. } => Authentication::KeysOrNone(keys.clone()),
         }
     }
 
-    /// Returns whether the client proves who it is.
+    /// Returns the secrets of a client that proves itself by one.
+    pub(super) fn secrets(&self) -> Option<&Secrets> {
+        match self {
+            Self::Proved { by: Proof::Secret { secrets, .. }, .. } => Some(secrets),
+            Self::Proved { .. } | Self::Public(_) | Self::Either { .. } | Self::Federated(_) => {
+                None
+            }
+        }
+    }
+
+    /// Returns the keys that the client may prove itself with.
+    pub(super) fn keys(&self) -> Option<&ClientKeys> {
+        match self {
+            Self::Proved { by: Proof::Keys(keys), .. } | Self::Either { keys, .. } => Some(keys),
+            Self::Proved { .. } | Self::Public(_) | Self::Federated(_) => None,
+        }
+    }
+
+    pub(super) fn keys_mut(&mut self) -> Option<&mut ClientKeys> {
+        match self {
+            Self::Proved { by: Proof::Keys(keys), .. } | Self::Either { keys, .. } => Some(keys),
+            Self::Proved { .. } | Self::Public(_) | Self::Federated(_) => None,
+        }
+    }
+
+    /// Returns whether the client always proves who it is.
     pub(super) fn is_proved(&self) -> bool {
         matches!(self, Self::Proved { .. })
     }
@@ -160,6 +191,11 @@ pub enum Authentication {
         /// What the server keeps of its secrets.
         secrets: Secrets,
     },
+    /// `private_key_jwt`: the client signs an assertion with its key (RFC 7523 §2.2).
+    Keys(ClientKeys),
+    /// `private_key_jwt` or `none`, as the client chooses at each request. Only a client with a
+    /// metadata document that offers both has it.
+    KeysOrNone(ClientKeys),
     /// The client has no credential, and authenticates nowhere.
     Federated,
 }
@@ -174,6 +210,7 @@ impl Authentication {
         match self {
             Self::Public | Self::Federated => AuthMethod::None,
             Self::Confidential { method, .. } => AuthMethod::Secret(*method),
+            Self::Keys(_) | Self::KeysOrNone(_) => AuthMethod::PrivateKeyJwt,
         }
     }
 }

@@ -178,10 +178,7 @@ impl Client {
 
     /// Returns the secrets of a client that proves itself by one.
     pub fn secrets(&self) -> Option<&Secrets> {
-        match &self.0.kind {
-            Kind::Proved { by: Proof::Secret { secrets, .. }, .. } => Some(secrets),
-            Kind::Public(_) | Kind::Federated(_) => None,
-        }
+        self.0.kind.secrets()
     }
 
     /// Returns whether this is the digest of the client's current secret. Returns `false` for a

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use crate::client::{Authentication, Client, ClientStatus, Registration};
+use crate::client::{Client, ClientStatus, Registration};
 use crate::outside::{Answered, Answers, FetchResult};
 use crate::policy::DocumentRules;
 use crate::reason::Reason;
@@ -151,10 +151,9 @@ impl<'d> NamedDocument<'d> {
             Some(known) => known.clone().edit(),
             None => Client::public(self.client_id).new_at(now, ctx.moment.entropy.epoch()),
         };
-        // A published secret proves nothing, so the client is public unless the operator imposed a
-        // method.
-        if known.is_none_or(|known| known.restrictions().imposed_method().is_none()) {
-            builder = builder.authenticating(Authentication::Public);
+        let imposed = known.and_then(|known| known.restrictions().imposed_method());
+        if let Some(authentication) = metadata.auth.of_document(imposed, ctx.policy) {
+            builder = builder.authenticating(authentication);
         }
         let grant_types = metadata.grant_types.unwrap_or(ctx.policy.default_grant_types());
         let fresh_until = now.after(document.freshness(rules));
@@ -162,7 +161,7 @@ impl<'d> NamedDocument<'d> {
         let builder = builder.registering_for(grant_types).documented(fresh_until, expires);
         let client = metadata.describe(builder, ctx.policy)?;
         let client = match known {
-            Some(known) => client.described_after(known, now),
+            Some(known) => client.described_after(known, now).rekeyed(known, ctx.policy),
             None => client,
         };
         Ok(DescribedClient { client, dropped })

@@ -119,15 +119,14 @@ impl AssertionExchange<'_> {
         // not let wrong ones pass (ASSERT-11).
         let presenter = match Presenter::of(credentials, ctx) {
             Ok(presenter) => presenter,
-            Err(fault) => return ctx.refuse(fault),
+            Err(stop) => return stop.decide(ctx),
         };
-        let client = presenter.client();
-        let proof = presenter.proof();
         let exchanging = Exchanging { exchange: self, credentials, presenter, ctx };
-        let decision = exchanging.decide().proved_by(proof);
-        match client {
-            Some(client) => decision.attributed_to(client),
-            None => decision,
+        let decision = exchanging.decide();
+        // The client's own assertion is waited for last, so that it is marked first (SEEN-15).
+        match exchanging.presenter {
+            Presenter::Client(authenticated) => authenticated.complete(decision, ctx),
+            Presenter::Nobody | Presenter::Federated | Presenter::Held => decision,
         }
     }
 }

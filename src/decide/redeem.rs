@@ -38,7 +38,8 @@ impl CodeExchange<'_> {
             Phase::Active(active) => {
                 // A grant that was issued without a code has none to redeem.
                 let Some(code) = active.code() else { return ctx.refuse(Reason::CodeUnknown) };
-                match presented.check_owner(&code.digest, &code.code_challenge) {
+                let owner = presented.check_owner(&code.digest, &code.code_challenge);
+                match owner.and_then(|()| ctx.check_key_proof(code)) {
                     Ok(()) => presented.answer_second_use(active, code),
                     Err(reason) => ctx.refuse(reason),
                 }
@@ -108,6 +109,7 @@ impl PresentedCode<'_> {
             scope: Subset::ALL,
             resources,
             lifetimes,
+            proved: self.ctx.has_key_proof(),
         };
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;

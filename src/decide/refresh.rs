@@ -63,6 +63,9 @@ impl RefreshExchange<'_> {
         if client.id() != grant.client_id() {
             return Err(Reason::RefreshClientMismatch);
         }
+        // Before every line that could rotate or revoke: without the proof the sender is not known
+        // to be the client.
+        ctx.check_key_proof(code)?;
         // Forgery: the id of a grant is no secret. Every token that was ever issued for the grant
         // has the family's secret, so a token without it is no replay.
         if !self.token.family.digest().matches(&code.refresh_family.family_digest) {
@@ -140,6 +143,7 @@ impl FamilyToken<'_> {
             scope,
             resources: narrowed.resources,
             lifetimes: self.lifetimes,
+            proved: self.ctx.has_key_proof(),
         };
         let next =
             grant.rotated((self.active, self.code), &minted, salt, &adjustment, policy, self.now);
@@ -244,7 +248,12 @@ impl FamilyToken<'_> {
         // A 200 never has an `expires_in` of 0 (CLOCK-05).
         let expires_in = expires.seconds_from(self.now).max(1);
         let tokens = self.tokens(rotation.refresh, access, scope, expires_in);
-        self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope())
+        let again = self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope());
+        if !self.ctx.has_key_proof() || self.code.proved {
+            return again;
+        }
+        let proved = self.grant().proved(self.active, self.code, self.now);
+        again.writing(Write::grant(Some(self.stored), proved))
     }
 
     /// Refuses a rotated token. Unless an honest client may have sent it, it counts as a replay and

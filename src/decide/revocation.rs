@@ -1,7 +1,7 @@
 //! revoke: a client revokes one of its tokens (RFC 7009 §2). A refresh token ends its grant. An
 //! access token ends alone, unless the policy says that it ends its grant as well.
 
-use super::authenticate::{Authenticated, authenticate};
+use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -30,12 +30,13 @@ impl Operation for RevocationRequest<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
-        let Authenticated { client, proof } =
-            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-                Ok(authenticated) => authenticated,
-                Err(fault) => return ctx.refuse(fault),
-            };
-        self.revoke(client, &ctx).attributed_to(client).proved_by(proof)
+        let authenticated = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+            Ok(authenticated) => authenticated,
+            Err(stop) => return stop.decide(&ctx),
+        };
+        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
+        let decision = self.revoke(authenticated.client, &ctx);
+        authenticated.complete(decision, &ctx)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -77,6 +78,9 @@ impl RevocationRequest<'_> {
         // Denial of service: nobody but the grant's own client can end it by a token (I21).
         if client.id() != grant.client_id() {
             return refuse_foreign_token(*rules, ctx);
+        }
+        if let Some(Err(reason)) = active.code().map(|code| ctx.check_key_proof(code)) {
+            return ctx.refuse(reason);
         }
         match token {
             // A grant that was issued without a code ends with its only token.

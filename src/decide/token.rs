@@ -2,7 +2,7 @@
 //! issues a token of the client's own (TOKEN-06). An assertion has an order of its own: it can name
 //! the client.
 
-use super::authenticate::{Authenticated, authenticate};
+use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -38,12 +38,13 @@ impl Operation for TokenRequest<'_> {
             return exchange.exchange(&self.credentials, &ctx);
         }
         let ctx = ctx.claimed_by(&self.credentials.id);
-        let Authenticated { client, proof } =
-            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-                Ok(authenticated) => authenticated,
-                Err(fault) => return ctx.refuse(fault),
-            };
-        self.issue(client, &ctx).attributed_to(client).proved_by(proof)
+        let authenticated = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+            Ok(authenticated) => authenticated,
+            Err(stop) => return stop.decide(&ctx),
+        };
+        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
+        let decision = self.issue(authenticated.client, &ctx);
+        authenticated.complete(decision, &ctx)
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -31,6 +31,13 @@ impl SingleUse {
     }
 }
 
+impl SingleUse {
+    /// Returns whether this request has made the mark.
+    pub(crate) fn is_own(&self, moment: &Moment) -> bool {
+        moment.mark(&self.key) == Mark::Own
+    }
+}
+
 impl<T> Decision<T> {
     /// Returns the decision that waits for the mark of an assertion. `self` is decided as if the
     /// mark was made.

@@ -96,6 +96,8 @@ pub(crate) struct RedeemedCode {
     pub(crate) code_challenge: CodeChallenge,
     /// When the code was redeemed.
     pub(crate) redeemed: Timestamp,
+    /// Whether the client has proved itself with a key for this grant. It has to from then on.
+    pub(crate) proved: bool,
     pub(crate) refresh_family: RefreshFamily,
 }
 

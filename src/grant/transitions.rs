@@ -26,6 +26,8 @@ pub(crate) struct Minted {
     pub(crate) resources: Subset,
     /// Those of the client.
     pub(crate) lifetimes: EffectiveLifetimes,
+    /// Whether the client proved itself with a key.
+    pub(crate) proved: bool,
 }
 
 /// What a user allowed, and what the host adds to it.
@@ -166,6 +168,7 @@ impl Grant {
             digest: issued.code_digest,
             code_challenge: *issued.code_challenge(),
             redeemed: now,
+            proved: minted.proved,
             refresh_family: RefreshFamily {
                 family_digest,
                 current_digest: minted.refresh,
@@ -214,6 +217,12 @@ impl Grant {
         })
     }
 
+    /// Notes that the client has proved itself with a key, for the operation *refresh*.
+    pub(crate) fn proved(&self, active: &Active, code: &RedeemedCode, now: Timestamp) -> Self {
+        let issued_from = Issuance::Code(RedeemedCode { proved: true, ..code.clone() });
+        self.next(now, Phase::Active(Active { issued_from, ..active.clone() }))
+    }
+
     /// Makes the successor the current refresh token, drops expired access tokens, adds the new one
     /// and makes the host's adjustment, for the operation *refresh*.
     pub(crate) fn rotated(
@@ -252,7 +261,11 @@ impl Grant {
             replay_window,
         };
         let next = Active {
-            issued_from: Issuance::Code(RedeemedCode { refresh_family, ..*code }),
+            issued_from: Issuance::Code(RedeemedCode {
+                refresh_family,
+                proved: code.proved || minted.proved,
+                ..*code
+            }),
             remaining: active.remaining().and(adjustment.remaining_scope, Subset::ALL),
             access_tokens,
         };
@@ -328,8 +341,13 @@ impl Grant {
             replay_window: None,
         };
         let code_challenge = consent.code_challenge;
-        let issued_from =
-            Issuance::Code(RedeemedCode { digest, code_challenge, redeemed, refresh_family });
+        let issued_from = Issuance::Code(RedeemedCode {
+            digest,
+            code_challenge,
+            redeemed,
+            proved: false,
+            refresh_family,
+        });
         let phase =
             Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
         Self(Fields { expires: until, phase, ..self.0 })

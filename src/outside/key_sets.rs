@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{FetchResult, KeysRequest};
 use crate::jws::{FetchedKeys, Generation, KeyCache, KeysUrl, Look};
 use crate::moment::Timestamp;
+use crate::policy::{KeyRules, Policy};
 
 /// What there is of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,12 @@ impl From<Look> for KeysAnswer {
 pub(crate) struct CachedKeys(Mutex<KeyCache>);
 
 impl CachedKeys {
+    /// Makes the cache of a server with this policy.
+    pub(crate) fn under(policy: &Policy) -> Self {
+        let stale = policy.client_keys().map(KeyRules::stale);
+        Self(Mutex::new(stale.map_or_else(KeyCache::default, |stale| KeyCache::new(1024, stale))))
+    }
+
     /// Returns the answer that needs no fetch, if there is one: a set in hand, or that none can be
     /// had yet.
     pub(crate) fn in_hand(&self, request: &KeysRequest, now: Timestamp) -> Option<KeysAnswer> {

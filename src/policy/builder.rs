@@ -124,6 +124,7 @@ impl PolicyBuilder {
             revoke_previous_access: false,
             refuse_reused_challenges: false,
             supersede: Supersede::default(),
+            keys: None,
             slow_hash: None,
             trusted: Vec::new(),
             verifier: None,

@@ -286,6 +286,28 @@ pub enum PolicyError {
         /// The setter that lets such clients come, such as `registration`.
         feature: &'static str,
     },
+    /// Client authentication by keys is on, and no library verifies signatures.
+    #[error(
+        "client_keys is refused: nothing verifies signatures. Pass a verifier to \
+         PolicyBuilder::verifier(), such as jws::RingVerifier of the feature jws, or leave \
+         client_keys() out."
+    )]
+    VerifierMissing,
+    /// A duration of the rules of keys is out of bounds.
+    #[error(
+        "client_keys is refused: {setting} {value:?} is not within {least} s and {most} s, in whole \
+         seconds. Correct KeyRules::with_{setting}()."
+    )]
+    KeyRules {
+        /// The name of the duration.
+        setting: &'static str,
+        /// The duration as it was given.
+        value: Duration,
+        /// The least seconds.
+        least: u64,
+        /// The most seconds.
+        most: u64,
+    },
     /// Client documents are on, and the only method that their clients can use is not offered.
     #[error(
         "client_documents is refused: a client known by a document is a public one, and auth_methods \

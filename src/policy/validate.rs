@@ -41,6 +41,7 @@ pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), Polic
     check_machines(policy)?;
     check_registration(policy)?;
     check_documents(policy)?;
+    check_keys(policy)?;
     check_trusted(policy)
 }
 
@@ -247,7 +248,7 @@ fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
 }
 
 fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
-    if policy.auth_methods.offered().next().is_none() {
+    if policy.auth_methods().offered().next().is_none() {
         return Err(PolicyError::AuthMethods);
     }
     let Some(rules) = &policy.registration else { return Ok(()) };
@@ -255,6 +256,25 @@ fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
         return Err(PolicyError::InitialAccessTokens);
     }
     check_unverified(policy, "registration")
+}
+
+fn check_keys(policy: &Policy) -> Result<(), PolicyError> {
+    let Some(rules) = policy.keys else { return Ok(()) };
+    if policy.verifier.is_none() {
+        return Err(PolicyError::VerifierMissing);
+    }
+    let bounds = [
+        ("leeway", rules.leeway, 0, 60),
+        ("longest", rules.longest, 30, 3600),
+        ("stale", rules.stale, 0, 3600),
+    ];
+    for (setting, value, least, most) in bounds {
+        let is_whole = value.subsec_nanos() == 0;
+        if !is_whole || !(least..=most).contains(&value.as_secs()) {
+            return Err(PolicyError::KeyRules { setting, value, least, most });
+        }
+    }
+    Ok(())
 }
 
 fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
@@ -269,7 +289,7 @@ fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
     if policy.redirect_rules.loopback_ports == LoopbackPorts::Off {
         return Err(PolicyError::DocumentsPorts);
     }
-    if !policy.auth_methods.public_clients {
+    if !policy.auth_methods.public_clients && policy.keys.is_none() {
         return Err(PolicyError::DocumentsMethod);
     }
     check_unverified(policy, "client_documents")

@@ -47,7 +47,7 @@ impl<'a> AssertionExchange<'a> {
 
     /// Returns a verifier that verifies once.
     pub(crate) fn verifier<'v>(&'v self, verifier: &'v dyn Verify) -> VerifyOnce<'v> {
-        VerifyOnce { verifier, known: &self.verified }
+        self.verified.once(verifier)
     }
 }
 
@@ -55,6 +55,13 @@ impl<'a> AssertionExchange<'a> {
 /// bytes and keys.
 #[derive(Default)]
 pub(crate) struct Verification(OnceLock<(PublicKey, bool)>);
+
+impl Verification {
+    /// Returns a verifier that verifies once.
+    pub(super) fn once<'v>(&'v self, verifier: &'v dyn Verify) -> VerifyOnce<'v> {
+        VerifyOnce { verifier, known: self }
+    }
+}
 
 /// Verifies the signature of one assertion once, whatever the number of decisions (I43).
 pub(crate) struct VerifyOnce<'v> {

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
+use super::client_assertion::{AssertionParameters, ClientAssertion};
 use super::jwt_bearer::AssertionExchange;
 use super::parameters::{Parameter, decode, for_each_parameter, refuse_repeated};
 use super::parts::{Authorization, RequestParts};
@@ -30,11 +31,14 @@ pub(crate) struct Credentials<'a> {
     pub(crate) secret: PresentedSecret<'a>,
 }
 
-/// The client secret that a request presents, by the place where it was sent.
+/// What a request presents as proof of its client: a secret, by the place where it was sent, or an
+/// assertion.
 pub(crate) enum PresentedSecret<'a> {
     None,
     Basic(SecretText<'a>),
     Post(SecretText<'a>),
+    /// The assertion that the client has signed, in place of a secret.
+    Assertion(Box<ClientAssertion<'a>>),
 }
 
 /// The text of a presented client secret. A decoded copy is wiped when it is dropped. A borrowed
@@ -75,6 +79,7 @@ pub(crate) struct MachineExchange<'a> {
 struct Form<'a> {
     client_id: Parameter<'a>,
     client_secret: Parameter<'a>,
+    client_assertion: AssertionParameters<'a>,
     grant_type: Parameter<'a>,
     code: Parameter<'a>,
     redirect_uri: Parameter<'a>,
@@ -150,7 +155,8 @@ impl<'a> TokenRequest<'a> {
                 &request.authorization,
                 form.client_id.value,
                 form.client_secret.value,
-                limits,
+                form.client_assertion,
+                policy,
             )?
         };
         let exchange = match grant_type {
@@ -206,6 +212,9 @@ impl<'a> Form<'a> {
             "code_verifier" => form.code_verifier.set(value),
             "refresh_token" => form.refresh_token.set(value),
             "assertion" => form.assertion.set(value),
+            "client_assertion" | "client_assertion_type" => {
+                form.client_assertion.take(name, value);
+            }
             "scope" => form.scope.set(value),
             "resource" => form.resources.push(value),
             _ => {}
@@ -219,6 +228,8 @@ impl<'a> Form<'a> {
             ("code_verifier", &form.code_verifier),
             ("refresh_token", &form.refresh_token),
             ("assertion", &form.assertion),
+            ("client_assertion", &form.client_assertion.assertion),
+            ("client_assertion_type", &form.client_assertion.kind),
             ("scope", &form.scope),
         ])?;
         Ok(form)
@@ -229,6 +240,8 @@ impl<'a> Form<'a> {
         matches!(header, Authorization::None)
             && self.client_id.value.is_none()
             && self.client_secret.value.is_none()
+            && self.client_assertion.assertion.value.is_none()
+            && self.client_assertion.kind.value.is_none()
     }
 }
 
@@ -239,7 +252,15 @@ pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(
     for_each_parameter(query, limits, |name, _| {
         found |= matches!(
             name,
-            "client_secret" | "code" | "refresh_token" | "code_verifier" | "token" | "assertion"
+            "client_secret"
+                | "code"
+                | "refresh_token"
+                | "code_verifier"
+                | "token"
+                | "assertion"
+                | "client_assertion"
+                | "subject_token"
+                | "actor_token"
         );
     })?;
     if found { Err(Reason::SecretInUrl.into()) } else { Ok(()) }
@@ -249,6 +270,11 @@ impl<'a> Credentials<'a> {
     /// Returns whether the request presents a secret, right or wrong. A request without a secret is
     /// not counted as an attempt to guess one.
     pub(crate) fn has_secret(&self) -> bool {
+        matches!(self.secret, PresentedSecret::Basic(_) | PresentedSecret::Post(_))
+    }
+
+    /// Returns whether the request presents anything that could prove its client.
+    pub(crate) fn has_proof(&self) -> bool {
         !matches!(self.secret, PresentedSecret::None)
     }
 
@@ -259,7 +285,7 @@ impl<'a> Credentials<'a> {
 
     /// Returns whether the request names no client.
     pub(crate) fn are_absent(&self) -> bool {
-        self.id.is_empty() && !self.has_secret()
+        self.id.is_empty() && !self.has_proof()
     }
 
     /// Reads the credentials from the header or the form. A request with both is refused (OAuth 2.1
@@ -268,17 +294,24 @@ impl<'a> Credentials<'a> {
         header: &Authorization<'a>,
         id: Option<Cow<'a, str>>,
         secret: Option<Cow<'a, str>>,
-        limits: &Limits,
+        assertion: AssertionParameters<'a>,
+        policy: &Policy,
     ) -> Result<Self, Reason> {
         let secret = secret.map(SecretText);
+        let has_assertion = policy.client_keys().is_some() && assertion.is_sent();
         match (header, secret) {
             (Authorization::Several, _) | (Authorization::One(_), Some(_)) => {
+                Err(Reason::SeveralAuthentications)
+            }
+            // One way for each request (OAuth 2.1 §2.4): a good assertion must not let a wrong
+            // secret pass, nor the reverse (KEYS-42).
+            (Authorization::One(_), _) | (_, Some(_)) if has_assertion => {
                 Err(Reason::SeveralAuthentications)
             }
             (Authorization::One(_), None) => {
                 let encoded = header
                     .credentials("Basic")
-                    .filter(|encoded| encoded.len() <= limits.value_bytes);
+                    .filter(|encoded| encoded.len() <= policy.limits().value_bytes);
                 let (basic_id, secret) =
                     encoded.and_then(decode_basic).ok_or(Reason::CredentialsMalformed)?;
                 if id.is_some_and(|id| id != basic_id) {
@@ -286,11 +319,35 @@ impl<'a> Credentials<'a> {
                 }
                 Ok(Self { id: basic_id.into(), secret: PresentedSecret::Basic(secret) })
             }
-            (Authorization::None, secret) => Ok(Self {
+            (Authorization::None, Some(secret)) => Ok(Self {
                 id: id.ok_or(Reason::ClientIdMissing)?,
-                secret: secret.map_or(PresentedSecret::None, PresentedSecret::Post),
+                secret: PresentedSecret::Post(secret),
             }),
+            (Authorization::None, None) => match assertion.read(policy)? {
+                Some(assertion) => Self::by_assertion(id, assertion),
+                None => Ok(Self {
+                    id: id.ok_or(Reason::ClientIdMissing)?,
+                    secret: PresentedSecret::None,
+                }),
+            },
         }
+    }
+
+    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it is
+    /// sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
+    /// unknown.
+    fn by_assertion(
+        id: Option<Cow<'a, str>>,
+        assertion: ClientAssertion<'a>,
+    ) -> Result<Self, Reason> {
+        let claimed = assertion.claimed_client();
+        if let (Some(id), Some(claimed)) = (&id, &claimed) {
+            if id != claimed {
+                return Err(Reason::ClientAssertionClient);
+            }
+        }
+        let id = id.or(claimed.map(Cow::Owned)).unwrap_or_default();
+        Ok(Self { id, secret: PresentedSecret::Assertion(Box::new(assertion)) })
     }
 }
 

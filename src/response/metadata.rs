@@ -36,9 +36,15 @@ struct ServerMetadata<'a> {
     authorization_grant_profiles_supported: Option<[&'a str; 1]>,
     token_endpoint_auth_methods_supported: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     introspection_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint_auth_signing_alg_values_supported: Option<Vec<&'a str>>,
     code_challenge_methods_supported: [&'a str; 1],
     authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +107,7 @@ impl Policy {
     /// Returns the authorization server's metadata document (RFC 8414 §3.2).
     pub fn server_metadata(&self) -> Reply {
         let methods = || self.auth_methods().offered().map(AuthMethod::name).collect();
+        let algorithms = || self.client_keys().map(|rules| rules.algorithms.names().collect());
         document(&ServerMetadata {
             issuer: self.issuer(),
             authorization_endpoint: self.authorization_endpoint(),
@@ -123,6 +130,13 @@ impl Policy {
                 methods.map(AuthMethod::name).collect()
             }),
             token_endpoint_auth_methods_supported: methods(),
+            token_endpoint_auth_signing_alg_values_supported: algorithms(),
+            revocation_endpoint_auth_signing_alg_values_supported: self
+                .revocation()
+                .and_then(|_| algorithms()),
+            introspection_endpoint_auth_signing_alg_values_supported: self
+                .introspection()
+                .and_then(|_| algorithms()),
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: self.client_documents().map(|_| true),

@@ -42,6 +42,7 @@ impl Core {
         entropy: Box<dyn EntropySource + Send + Sync>,
     ) -> Self {
         Self {
+            keys: CachedKeys::under(&policy),
             policy,
             clock,
             entropy,
@@ -49,7 +50,6 @@ impl Core {
             observer: Box::new(|_| {}),
             audit: AuditPolicy::default(),
             outside: Box::new(()),
-            keys: CachedKeys::default(),
             without_entropy: AtomicU64::default(),
         }
     }

@@ -167,6 +167,6 @@ fn i31_a_client_that_no_builder_creates_is_refused() {
 fn keys_73_a_client_has_at_most_one_slow_hash() {
     let error = "two secrets of one client have a slow hash";
     let current = json!({ "slow_hash": "x" });
-    let at = "/kind/secret/secrets/current";
+    let at = "/kind/proved/by/secret/secrets/current";
     assert_refused("client-confidential-slow-hash-rotated", at, current, error);
 }

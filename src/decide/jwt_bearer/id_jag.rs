@@ -51,7 +51,7 @@ impl Exchanging<'_> {
         let Some(client) = self.presenter.client() else {
             return Err(Reason::ClientUnknown.into());
         };
-        if !has_right(client, self.presenter.proof().is_some(), rules) {
+        if !has_right(client, self.presenter.is_proved(), rules) {
             return Err(Reason::GrantTypeUnauthorized.into());
         }
         if is_named(client.id().as_str()) { Ok(client) } else { Err(Stop::claim("client_id")) }

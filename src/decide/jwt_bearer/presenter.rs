@@ -1,10 +1,8 @@
 //! Who presents an assertion.
 
-use super::super::authenticate::{Authenticated, authenticate};
+use super::super::authenticate::{Authenticated, Unauthenticated, authenticate};
 use super::super::context::Context;
 use crate::client::{Authentication, Client};
-use crate::event::ClientProof;
-use crate::refusal::Fault;
 use crate::request::token::Credentials;
 use crate::value::document_url::claims_document;
 
@@ -25,7 +23,10 @@ pub(super) enum Presenter<'a> {
 
 impl<'a> Presenter<'a> {
     /// Authenticates the client that the request names, if it names one.
-    pub(super) fn of(credentials: &Credentials<'_>, ctx: &Context<'a>) -> Result<Self, Fault> {
+    pub(super) fn of(
+        credentials: &Credentials<'_>,
+        ctx: &Context<'a>,
+    ) -> Result<Self, Unauthenticated> {
         if credentials.are_absent() {
             return Ok(Self::Nobody);
         }
@@ -38,7 +39,7 @@ impl<'a> Presenter<'a> {
                 Ok(Self::Held)
             }
             Some(stored)
-                if !credentials.has_secret()
+                if !credentials.has_proof()
                     && stored.record.authentication() == Authentication::Federated =>
             {
                 Ok(Self::Federated)
@@ -55,11 +56,8 @@ impl<'a> Presenter<'a> {
         }
     }
 
-    /// Returns what the client proved itself with.
-    pub(super) fn proof(&self) -> Option<ClientProof> {
-        match self {
-            Self::Client(authenticated) => authenticated.proof.clone(),
-            Self::Nobody | Self::Federated | Self::Held => None,
-        }
+    /// Returns whether the client proved itself.
+    pub(super) fn is_proved(&self) -> bool {
+        matches!(self, Self::Client(authenticated) if authenticated.proof.is_some())
     }
 }

@@ -99,8 +99,16 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
 
     let config = ["--config", "c.toml"];
     let rotated = run(path, &[&["rotate-secret", "wiki"][..], &config].concat());
+    assert!(rotated.is_success && rotated.errors.contains("ends in 1day"), "{}", rotated.errors);
+    assert!(authenticates(&issuer, "wiki", secret).await, "the old secret works for a day");
+    let second = rotated.output.trim();
+    assert!(authenticates(&issuer, "wiki", second).await);
+    let at_once = ["rotate-secret", "wiki", "--overlap", "0s"];
+    let rotated = run(path, &[&at_once[..], &config].concat());
     assert!(rotated.is_success, "{}", rotated.errors);
-    assert!(!authenticates(&issuer, "wiki", secret).await, "the old secret ends at once");
+    for old in [secret, second] {
+        assert!(!authenticates(&issuer, "wiki", old).await, "it ends at once");
+    }
     assert!(authenticates(&issuer, "wiki", rotated.output.trim()).await);
     assert!(program.stop());
 
@@ -119,6 +127,7 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
         (&["rotate-secret", "app"], "declared in the file"),
         (&["rotate-secret", "nobody"], "there is no client `nobody`"),
         (&["rotate-secret", "tool"], "is public"),
+        (&["rotate-secret", "wiki", "--overlap", "31d"], "at most 30 days"),
         (&["rotate-secret", "wiki", "--database", "sqlite:none.sqlite"], "no such file"),
         (&["add-client", "x", "--database", "memory:"], "lost at exit"),
     ] {

@@ -99,10 +99,19 @@ async fn a_client_is_added_and_its_secret_is_shown_once() {
     assert_eq!((status, &*location), (200, ""), "the secret is in no address");
     let second = secret(&page);
     assert_ne!(first, second);
-    assert_eq!(admin.tries("wiki", &first).await, (401, "invalid_client".into()));
+    assert!(page.contains("The old one works for another day."), "{page}");
+    assert_eq!(admin.tries("wiki", &first).await, (400, "invalid_grant".into()));
     assert_eq!(admin.tries("wiki", &second).await, (400, "invalid_grant".into()));
+    let leaked = [&rotate[..], &[("security", "yes")]].concat();
+    let (_, _, page) = admin.send("/admin/act", &leaked).await;
+    assert!(page.contains("The old one has ended."), "{page}");
+    let third = secret(&page);
+    for old in [&first, &second] {
+        assert_eq!(admin.tries("wiki", old).await, (401, "invalid_client".into()));
+    }
+    assert_eq!(admin.tries("wiki", &third).await, (400, "invalid_grant".into()));
     let (_, log) = admin.page("/admin/trail?client=wiki").await;
-    for part in ["client_added", "client_secret_rotated", "by admin: it was mailed"] {
+    for part in ["client_added", "secret_rotated", "by admin: it was mailed"] {
         assert!(log.contains(part), "{part}: {log}");
     }
     for page in [log, admin.page("/admin/clients").await.1] {

@@ -136,8 +136,9 @@ fn of_client(act: &Act, app: &App, client: &Client) -> Asked {
             }
             (
                 format!("Replace the secret of {name}?"),
-                "The old secret stops working at once, and the client with it until it has the \
-                 new one. The next page shows the new secret, and only that page. Connections stay.",
+                "The next page shows the new secret, and only that page. The old one works for a day \
+                 more, so that the client can be changed over; after a security event it stops at \
+                 once. Connections stay.",
                 "Replace secret",
             )
         }
@@ -147,7 +148,7 @@ fn of_client(act: &Act, app: &App, client: &Client) -> Asked {
             "Disconnect all",
         ),
     };
-    let may_be_security = matches!(act, Act::DisconnectClient { .. });
+    let may_be_security = matches!(act, Act::DisconnectClient { .. } | Act::RotateSecret { .. });
     Asked::Page(Ask { question, consequence, button, facts, may_be_security })
 }
 
