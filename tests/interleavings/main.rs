@@ -12,6 +12,7 @@
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
+//! - [`assertion`]: a model of its own, of one assertion at two nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
@@ -24,6 +25,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod assertion;
 mod host_invariants;
 mod invariants;
 mod memory;
