@@ -583,7 +583,7 @@ fn keys_63_keys_need_a_verifier() {
         KeyRules::default().with_longest(seconds(3601)),
         KeyRules::default().with_stale(seconds(3601)),
     ] {
-        let built = policy().client_keys(rules).verifier(grantcore::jws::RingVerifier).build();
+        let built = policy().client_keys(rules).verifier(crate::support::keyed::verifier()).build();
         assert!(built.unwrap_err().to_string().contains("client_keys is refused"));
     }
 }
