@@ -13,6 +13,7 @@
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
 //! - [`assertion`]: a model of its own, of one assertion at two nodes
+//! - [`broken`]: what the search finds when a protecting rule is left out
 //! - [`supersession`]: a model of its own, of several grants of one user
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
@@ -26,6 +27,7 @@
 )]
 
 mod assertion;
+mod broken;
 mod host_invariants;
 mod invariants;
 mod memory;

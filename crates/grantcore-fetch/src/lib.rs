@@ -221,17 +221,12 @@ impl DocumentFetcher {
     ) -> Result<Document, FetchError> {
         let url = Url::parse(&request.url).map_err(FetchError::url)?;
         let any_address = !request.forbid_special_ips;
-        let allow_loopback =
-            request.allow_loopback && (any_address || self.shared.allow_loopback);
+        let allow_loopback = request.allow_loopback && (any_address || self.shared.allow_loopback);
         let target = Target { url, max_bytes: request.max_bytes, allow_loopback, any_address };
         self.fetch_target(target, asker).await
     }
 
-    async fn fetch_target(
-        &self,
-        target: Target,
-        asker: Asker<'_>,
-    ) -> Result<Document, FetchError> {
+    async fn fetch_target(&self, target: Target, asker: Asker<'_>) -> Result<Document, FetchError> {
         let scheme = target.url.scheme();
         let is_allowed = scheme == "https" || (scheme == "http" && target.allow_loopback);
         if !is_allowed {

@@ -28,10 +28,10 @@ mod problems;
 mod protect;
 mod provider;
 mod records;
-mod trusted;
 pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
+mod trusted;
 
 pub(crate) use self::accounts::{AccountsFile, At, Command, Method, StoreAt};
 pub(crate) use self::authorization::Authorization;

@@ -53,7 +53,11 @@ impl Surroundings {
         };
         if let Some(account) = users.accounts.get(&named) {
             let exists = self.store.account(account).await?.is_some();
-            return Ok(if exists { Linked::Account(Subject::new(account)) } else { Linked::Nobody });
+            return Ok(if exists {
+                Linked::Account(Subject::new(account))
+            } else {
+                Linked::Nobody
+            });
         }
         if !users.creates {
             return Ok(Linked::Nobody);

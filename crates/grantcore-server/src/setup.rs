@@ -86,9 +86,8 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
     let policy = protected::apply(policy, config, issuer).verifier(RingVerifier);
     // Those that cannot be built are problems of the file (`plan.rs`).
     let trusted = config.declared.iter().flat_map(|own| trusted::issuers_of(own, issuer));
-    let policy = trusted
-        .filter_map(|(_, built)| built.ok())
-        .fold(policy, PolicyBuilder::trusted_issuer);
+    let policy =
+        trusted.filter_map(|(_, built)| built.ok()).fold(policy, PolicyBuilder::trusted_issuer);
     let policy = config.authorization.apply(policy);
     client_rules(policy, &config.clients).build()
 }

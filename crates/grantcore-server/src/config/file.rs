@@ -25,8 +25,7 @@ use super::problems::{Invalid, Problem, Problems, similar};
 use super::{Config, secrets};
 
 /// The tables of the file that are no flags.
-const TABLES: [&str; 5] =
-    ["scopes", "resources", "clients", "organisations", "trusted_issuers"];
+const TABLES: [&str; 5] = ["scopes", "resources", "clients", "organisations", "trusted_issuers"];
 /// The settings that may have a secret in them.
 const SECRETS: [&str; 3] = ["database", "registration_token", "provider_client_secret"];
 /// The flag that names the file. It has no key.

@@ -245,7 +245,10 @@ fn place(own: &Connection, viewer: Viewer) -> String {
     if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
         return match viewer {
             Viewer::User => {
-                format!("By your organization ({}), which can connect it again", display_text(issuer))
+                format!(
+                    "By your organization ({}), which can connect it again",
+                    display_text(issuer)
+                )
             }
             Viewer::Administrator => format!("By the identity provider {}", display_text(issuer)),
         };

@@ -63,8 +63,7 @@ fn read_keys(path: &Path, algorithms: Algorithms) -> Result<KeySet, String> {
 }
 
 fn id_jag(table: &TrustedIssuerTable) -> Result<IdJag, String> {
-    let is_of_workload =
-        table.audience.is_some() || table.reuse || !table.rules.is_empty();
+    let is_of_workload = table.audience.is_some() || table.reuse || !table.rules.is_empty();
     if is_of_workload {
         return Err("audience, reuse and rules are for the profile `workload`".to_owned());
     }

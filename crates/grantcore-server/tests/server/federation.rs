@@ -171,7 +171,8 @@ impl World {
 
     async fn api(&self, token: &Value) -> u16 {
         let url = format!("http://{}/api", self.nodes[1].address());
-        let request = plain_client(false).get(url).bearer_auth(token["access_token"].as_str().unwrap());
+        let request =
+            plain_client(false).get(url).bearer_auth(token["access_token"].as_str().unwrap());
         request.send().await.unwrap().status().as_u16()
     }
 }
@@ -181,8 +182,7 @@ async fn node(directory: &Path, port: u16) -> Running {
     let database = format!("sqlite:{}", directory.join("grants.sqlite").display());
     let listen = format!("--listen=127.0.0.1:{port}");
     let config = config.to_str().unwrap();
-    let arguments =
-        ["grantcore-server", "--config", config, "--database", &database, &listen];
+    let arguments = ["grantcore-server", "--config", config, "--database", &database, &listen];
     Running::start(arguments).await.unwrap()
 }
 
@@ -267,7 +267,8 @@ async fn what_is_stolen_forged_or_for_another_server_is_refused() {
     bodies.dedup();
     assert_eq!(bodies.len(), 1, "they look alike: {bodies:?}");
     // HMAC with the public key as its secret.
-    let secret = jsonwebtoken::EncodingKey::from_secret(set_of(&world.people).to_string().as_bytes());
+    let secret =
+        jsonwebtoken::EncodingKey::from_secret(set_of(&world.people).to_string().as_bytes());
     let header = Header {
         typ: Some("oauth-id-jag+jwt".into()),
         kid: Some("1".into()),
