@@ -139,7 +139,8 @@ impl Node<'_> {
         let Some(decision) = self.decision.take() else { return self.decide(shared, policy) };
         let write = decision.write().expect("a decision with a write").clone();
         self.own = write.as_grant().map(|change| change.id()).or(self.own);
-        let fault = if shared.has_fault { Fault::None } else { FAULTS[chooser.choose(FAULTS.len())] };
+        let fault =
+            if shared.has_fault { Fault::None } else { FAULTS[chooser.choose(FAULTS.len())] };
         shared.has_fault |= fault != Fault::None;
         let commit = match fault {
             Fault::None => shared.apply(&write),
