@@ -14,6 +14,7 @@
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
 //! - [`assertion`]: a model of its own, of one assertion at two nodes
 //! - [`broken`]: what the search finds when a protecting rule is left out
+//! - `marks`: a model of its own, of requests with one assertion at several nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
@@ -30,6 +31,10 @@ mod assertion;
 mod broken;
 mod host_invariants;
 mod invariants;
+#[cfg(feature = "conformance")]
+mod marks;
+#[cfg(feature = "conformance")]
+mod marks_hold;
 mod memory;
 mod request;
 mod scenario;

@@ -50,6 +50,11 @@ fn chatgpt() -> Value {
     with(serde_json::from_str(text).unwrap(), "client_id", DOCUMENT)
 }
 
+/// Returns an authorization request of that client.
+fn chatgpts() -> Params {
+    ask(DOCUMENT).set("redirect_uri", "https://chat.example.test/connector/oauth/abc")
+}
+
 #[track_caller]
 fn bad_keys(world: &World, metadata: &Value) {
     world.not_registered(metadata, "invalid_client_metadata", Reason::MetadataKeys);
@@ -116,7 +121,7 @@ fn keys_09_a_document_that_offers_both_may_do_either() {
     for (method, is_either) in [(DocumentMethod::Either, true), (DocumentMethod::Strongest, false)]
     {
         let world = world_with(KeyRules::default().with_documents(method), |policy| policy);
-        world.page_with(&ask(DOCUMENT), &chatgpt());
+        world.page_with(&chatgpts(), &chatgpt());
         let keys = ClientKeys::at(
             KeysUrl::parse("https://chat.example.test/oauth/jwks.json", false).unwrap(),
         );
@@ -160,7 +165,7 @@ fn keys_13_exactly_one_place_of_keys() {
     let document = without(keyed(document()), "jwks");
     not_served_as(&world, &document, "invalid_client", Reason::DocumentMetadata);
     let public = with(with(chatgpt(), SINGLE, "private_key_jwt"), "jwks_uri", Value::Null);
-    world.page_with(&ask(DOCUMENT), &public);
+    world.page_with(&chatgpts(), &public);
     assert_eq!(authentication(&world, DOCUMENT), Authentication::Public);
 }
 

@@ -201,6 +201,8 @@ G metadata_grant_types invalid_client_metadata 400
 G metadata_response_types invalid_client_metadata 400
 G metadata_scope invalid_client_metadata 400
 G metadata_keys invalid_client_metadata 400
+V keys_unreachable temporarily_unavailable 503
+I keys_unreachable temporarily_unavailable 503
 T client_assertion_incomplete invalid_request 400
 V client_assertion_incomplete invalid_request 400
 I client_assertion_incomplete invalid_request 400
