@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use grantcore::Error;
 use grantcore::client::Registration;
 use grantcore::policy::Resource;
-use grantcore::response::{Connection, ConnectionState};
-use grantcore::value::GrantId;
+use grantcore::response::{ConnectedBy, Connection, ConnectionState};
+use grantcore::value::{GrantId, display_text};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
@@ -84,10 +84,7 @@ pub(crate) async fn confirm(
         Page(Confirm {
             nav: app.nav(Some(&session)),
             question: format!("Disconnect {}?", app_name(&own).plain()),
-            consequence: format!(
-                "You connected it {} ({}). {}. It loses its access at once, and must ask you again.",
-                entry.since, entry.connected, entry.place
-            ),
+            consequence: consequence(&entry, is_users(&own)),
             button: "Disconnect",
             action: format!("{HERE}/{grant}/disconnect"),
             fields: vec![("csrf".into(), csrf)],
@@ -95,6 +92,22 @@ pub(crate) async fn confirm(
         })
         .into_response()
     })
+}
+
+/// Says what the end of a connection means. One of the user's organization comes back with the
+/// organization's next word for the user.
+fn consequence(entry: &Entry, is_users: bool) -> String {
+    let Entry { since, connected, place, .. } = entry;
+    if is_users {
+        return format!(
+            "You connected it {since} ({connected}). {place}. It loses its access at once, and must \
+             ask you again."
+        );
+    }
+    format!(
+        "It was connected {since} ({connected}). {place}. It loses its access at once. Your \
+         organization can connect it again without asking you: ask there to end it for good."
+    )
 }
 
 pub(crate) async fn disconnect(
@@ -218,12 +231,28 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
         until: own.access_expires_at().map(utc),
         expires: utc(own.expires()),
         active: own.state() == ConnectionState::Active,
-        refreshes: own.client().grant_types().refresh_token,
+        refreshes: own.client().grant_types().refresh_token && is_users(own),
     }
+}
+
+/// Returns whether the user connected the application, and not their organization.
+fn is_users(own: &Connection) -> bool {
+    matches!(own.by(), ConnectedBy::User)
 }
 
 /// Describes where the application of a connection runs, as far as its redirect URI shows it.
 fn place(own: &Connection, viewer: Viewer) -> String {
+    if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
+        return match viewer {
+            Viewer::User => {
+                format!(
+                    "By your organization ({}), which can connect it again",
+                    display_text(issuer)
+                )
+            }
+            Viewer::Administrator => format!("By the identity provider {}", display_text(issuer)),
+        };
+    }
     let host = own.redirect_host();
     let whose = match viewer {
         Viewer::User => "yours",
