@@ -1,11 +1,13 @@
 //! The reference store: clients, grants and accounts in memory, behind one lock. They are gone when
 //! the process ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod tables;
+
 use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use self::tables::Tables;
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
@@ -13,10 +15,12 @@ use crate::decision::Loaded;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
-use crate::record::{Change, Commit, Stored, Write};
+use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
 use crate::value::credential::GrantId;
-use crate::value::text::{ClientId, Subject};
+use crate::value::seen_key::SeenKey;
+use crate::value::text::Subject;
 
 /// Clients, grants and accounts in memory, for tests, demonstrations and a first try.
 ///
@@ -37,15 +41,6 @@ use crate::value::text::{ClientId, Subject};
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore(RwLock<Tables>);
-
-#[derive(Debug, Default)]
-struct Tables {
-    clients: BTreeMap<ClientId, Stored<Client>>,
-    grants: BTreeMap<GrantId, Stored<Grant>>,
-    grants_by_user: BTreeSet<(Subject, GrantId)>,
-    accounts: BTreeMap<Subject, Account>,
-    balances: BTreeMap<Subject, Balance>,
-}
 
 impl MemoryStore {
     /// Returns an empty store.
@@ -83,23 +78,24 @@ impl MemoryStore {
         self.write().balances.insert(subject, balance);
     }
 
-    /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
+    /// Drops up to `limit` grants, clients and marks whose `drop_after` has passed, and returns how many
     /// were dropped. It looks at every record.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         // Due records are searched for under the read lock: most sweeps find none, and block
         // nobody.
-        let (grants, clients) = self.read().due(now, limit);
-        if grants.is_empty() && clients.is_empty() {
+        let due = self.read().due(now, limit);
+        if due.is_empty() {
             return 0;
         }
-        self.write().drop_due(&grants, &clients, now)
+        self.write().drop_due(&due, now)
     }
 
-    /// Returns how many clients and grants are kept.
+    /// Returns how many clients, grants and marks are kept.
     pub fn counts(&self) -> Counts {
         let tables = self.read();
         let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
-        Counts::new(count(tables.clients.len()), count(tables.grants.len()))
+        let counts = Counts::new(count(tables.clients.len()), count(tables.grants.len()));
+        counts.with_marks(count(tables.seen.len()))
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
@@ -119,6 +115,12 @@ impl MemoryStore {
         self.read().grants.range(later).take(limit).map(|(_, stored)| stored.clone()).collect()
     }
 
+    /// Lists up to `limit` marks, ascending by their keys, after `after`.
+    pub fn marks(&self, after: Option<SeenKey>, limit: usize) -> Vec<Seen> {
+        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.read().seen.range(later).take(limit).map(|(_, seen)| seen.clone()).collect()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,110 +128,6 @@ impl MemoryStore {
     fn write(&self) -> RwLockWriteGuard<'_, Tables> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Tables {
-    fn load(&self, keys: &Keys<'_>) -> Loaded {
-        let grant = keys.grant.and_then(|id| self.grants.get(&id)).cloned();
-        let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
-        let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
-        if keys.skip_accounts {
-            return Loaded { grant, client, caller, ..Loaded::default() };
-        }
-        let account = keys.subject_id(of_grant).map(|subject| self.account_of(subject));
-        let owner = client.as_ref().and_then(|stored| stored.record.owner());
-        let owner = owner.map(|owner| self.account_of(owner.as_str()));
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance_of(grant.subject().as_str()));
-        Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
-    }
-
-    fn account_of(&self, subject: &str) -> Account {
-        self.accounts.get(subject).copied().unwrap_or(Account::ACTIVE)
-    }
-
-    fn balance_of(&self, subject: &str) -> Balance {
-        self.balances.get(subject).copied().unwrap_or(Balance::Sufficient)
-    }
-
-    fn account(&mut self, subject: &str) -> &mut Account {
-        self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
-    }
-
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, limit: usize) -> Vec<GrantId> {
-        let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
-        self.grants_by_user
-            .range(first..)
-            .take_while(|(own, _)| own.as_str() == subject)
-            .map(|(_, id)| *id)
-            .filter(|id| Some(*id) != after)
-            .take(limit)
-            .collect()
-    }
-
-    fn commit(&mut self, write: &Write) -> Commit {
-        match write {
-            Write::Grant(change) => self.commit_grant(change),
-            Write::Client(change) => self.commit_client(change),
-        }
-    }
-
-    fn commit_grant(&mut self, change: &Change<Grant>) -> Commit {
-        let id = change.id();
-        if self.grants.get(&id).map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        self.grants.insert(id, change.stored());
-        if change.seen().is_none() {
-            self.grants_by_user.insert((change.record().subject().clone(), id));
-        }
-        Commit::Done
-    }
-
-    fn commit_client(&mut self, change: &Change<Client>) -> Commit {
-        if self.clients.get(change.id()).map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        self.clients.insert(change.id().clone(), change.stored());
-        Commit::Done
-    }
-
-    fn due(&self, now: Timestamp, limit: usize) -> (Vec<GrantId>, Vec<ClientId>) {
-        let grants =
-            self.grants.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
-        let grants: Vec<_> = grants.map(|(id, _)| *id).take(limit).collect();
-        let clients =
-            self.clients.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
-        let clients = clients.map(|(id, _)| id.clone()).take(limit - grants.len()).collect();
-        (grants, clients)
-    }
-
-    /// Drops these records where they are still due: one may have been prolonged since it was
-    /// found.
-    fn drop_due(&mut self, grants: &[GrantId], clients: &[ClientId], now: Timestamp) -> usize {
-        let mut dropped = 0;
-        for id in grants {
-            if self.grants.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
-                if let Some(stored) = self.grants.remove(id) {
-                    self.grants_by_user.remove(&(stored.record.subject().clone(), *id));
-                    dropped += 1;
-                }
-            }
-        }
-        for id in clients {
-            if self.clients.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
-                self.clients.remove(id);
-                dropped += 1;
-            }
-        }
-        dropped
-    }
-}
-
-/// Returns whether a record may be dropped. `Timestamp::NEVER` is never due.
-fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
-    drop_after < Timestamp::NEVER && drop_after <= now
 }
 
 impl blocking::Store for MemoryStore {
@@ -245,6 +143,10 @@ impl blocking::Store for MemoryStore {
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
         Ok(self.write().commit(write))
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Infallible> {
+        Ok(self.read().seen.get(key).cloned())
     }
 
     fn grants_of(
@@ -304,6 +206,10 @@ impl blocking::StoreAdministration for MemoryStore {
         Ok(Self::grants(self, after, limit))
     }
 
+    fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Infallible> {
+        Ok(Self::marks(self, after, limit))
+    }
+
     fn counts(&self) -> Result<Counts, Infallible> {
         Ok(Self::counts(self))
     }
@@ -326,6 +232,10 @@ impl Store for MemoryStore {
 
     async fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
         blocking::Store::commit(self, write)
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Infallible> {
+        blocking::Store::seen(self, key)
     }
 
     async fn grants_of(
@@ -379,6 +289,10 @@ impl StoreAdministration for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Stored<Grant>>, Infallible> {
         Ok(Self::grants(self, after, limit))
+    }
+
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Infallible> {
+        Ok(Self::marks(self, after, limit))
     }
 
     async fn counts(&self) -> Result<Counts, Infallible> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::template::{Instance, Template};
-use super::{Audience, Policy, ResourceDescription};
+use super::{Audience, Policy, ResourceDescription, ScopeFor};
 use crate::value::resource::{self as indicator, well_known};
 use crate::value::uri::is_server_url;
 
@@ -252,12 +252,18 @@ impl Policy {
 pub struct ScopeInfo {
     pub(crate) name: String,
     pub(crate) description: String,
+    pub(crate) of: ScopeFor,
 }
 
 impl ScopeInfo {
     /// Returns the scope token.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns who can be granted the scope token.
+    pub fn is_for(&self) -> ScopeFor {
+        self.of
     }
 
     /// Returns what the scope lets a client do, in words for the user.

@@ -107,9 +107,9 @@ pub(crate) fn for_each_parameter<'a>(
         let (name, value) = pair.split_at(equals);
         let name = decode(name)?;
         let value = decode(value.strip_prefix(b"=").unwrap_or_default())?;
-        if value.len() > limits.value_bytes {
+        let limit = value_limit(&name, limits);
+        if value.len() > limit {
             let what = "bytes in one parameter";
-            let limit = limits.value_bytes;
             return Err(Malformed::TooLarge { what, received: value.len(), limit });
         }
         if !value.is_empty() {
@@ -117,6 +117,14 @@ pub(crate) fn for_each_parameter<'a>(
         }
     }
     Ok(())
+}
+
+/// Returns the longest value of this parameter.
+fn value_limit(name: &str, limits: &Limits) -> usize {
+    match name {
+        "assertion" | "client_assertion" => limits.assertion_bytes,
+        _ => limits.value_bytes,
+    }
 }
 
 /// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::reply::Reply;
-use crate::grant::Terms;
+use crate::grant::{Basis, Terms};
 use crate::value::credential::{CredentialText, Issued};
 use crate::value::scope::{Scope, Subset};
 
@@ -31,6 +31,30 @@ struct TokenBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<CredentialText>,
     scope: ScopeText<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<ResourceMember<'a>>,
+}
+
+/// The resources of a token: a string, or an array of several (AMB-98).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ResourceMember<'a> {
+    One(&'a str),
+    Several(&'a [Box<str>]),
+}
+
+impl<'a> ResourceMember<'a> {
+    /// Returns the resources of a token that an identity provider's assertion brought. Other
+    /// responses do not name them.
+    fn of(terms: &'a Terms) -> Option<Self> {
+        if !matches!(terms.basis, Basis::Enterprise { .. }) {
+            return None;
+        }
+        Some(match &*terms.resources {
+            [only] => Self::One(only),
+            several => Self::Several(several),
+        })
+    }
 }
 
 /// A part of a granted scope, as the parameter `scope` has it.
@@ -59,6 +83,7 @@ impl Tokens {
             expires_in: self.expires_in,
             refresh_token: self.refresh.as_ref().map(Issued::reveal),
             scope: ScopeText { granted: scope, subset: self.scope },
+            resource: ResourceMember::of(&self.terms),
         };
         Reply::json_of_size(200, &body, 320 + scope.as_str().len())
     }

@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use cases::{CASES, Case};
-use grantcore::event::{Durability, EventKind, WrittenRecord};
+use grantcore::event::{Durability, EventKind, Written, WrittenRecord};
 use grantcore::{Event, Reason};
 use slow::{Durable, Fixture, Trouble};
 use support::Answered;
@@ -64,6 +64,9 @@ fn cuts(case: &Case, trouble: Option<Trouble>) -> Vec<Cut> {
 /// Returns whether the event belongs to this write. If the store wrongly reported a conflict, the
 /// request may write the same again, and its only event has the later version.
 fn is_of(event: &Event, durable: &Durable) -> bool {
+    if durable.is_mark {
+        return event.marked.is_some();
+    }
     [event.written, event.prepared].into_iter().flatten().any(|written| {
         let (id, version) = match written.record {
             WrittenRecord::Grant(version) => (event.flow.map(|id| id.to_string()), version.0),
@@ -91,8 +94,13 @@ fn check(name: &str, polls: usize, cut: &Cut) {
         assert!(own == 1, "{durable:?} is recorded {own} times: {}", shown());
     }
     for event in &once {
-        let known = event.written.is_some_and(|written| written.durability == Durability::Durable);
-        let there = cut.durable.iter().any(|durable| is_of(event, durable));
+        let is_known = |written: Written| written.durability == Durability::Durable;
+        let known = event.written.is_some_and(is_known);
+        let of_record = |durable: &&Durable| !durable.is_mark && is_of(event, durable);
+        let there = cut.durable.iter().any(|durable| of_record(&durable));
+        if event.marked == Some(Durability::Durable) {
+            assert!(cut.durable.iter().any(|durable| durable.is_mark), "{}", shown());
+        }
         assert!(!known || there, "what is called durable is not: {}", shown());
     }
     if cut.is_finished {
@@ -197,6 +205,32 @@ fn i45_a_preliminary_write_is_reported_if_the_request_is_cancelled_after_it() {
     let last = &cuts.last().unwrap().recorded[0];
     assert_eq!(last.kind, EventKind::ConsentApproved);
     assert!(last.prepared.is_some() && last.written.is_some());
+}
+
+/// A mark is durable before the request has an outcome. A request that is cancelled between the
+/// mark and its main write has lost its assertion, and nothing else.
+#[cfg(feature = "conformance")]
+#[test]
+fn i45_a_mark_is_reported_if_the_request_is_cancelled_after_it() {
+    let case = &cases::MARKING;
+    for trouble in [
+        None,
+        Some(Trouble::Conflict),
+        Some(Trouble::AppliedThenConflict),
+        Some(Trouble::Unacknowledged),
+    ] {
+        let cuts = cuts(case, trouble);
+        for (polls, cut) in cuts.iter().enumerate() {
+            check(&format!("{} with {trouble:?}", case.name), polls, cut);
+        }
+        let alone = cuts.iter().filter(|cut| cut.durable.iter().all(|durable| durable.is_mark));
+        let marked = alone.filter(|cut| !cut.durable.is_empty());
+        assert!(marked.count() >= 1, "{trouble:?}: each point between the two writes");
+        let last = &cuts.last().unwrap().recorded[0];
+        let is_unknown = trouble == Some(Trouble::Unacknowledged);
+        let expected = if is_unknown { Durability::Unknown } else { Durability::Durable };
+        assert_eq!((last.marked, last.written.is_none()), (Some(expected), is_unknown));
+    }
 }
 
 /// A caller that disconnects while the event is recorded has made its guess.

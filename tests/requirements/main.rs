@@ -9,9 +9,21 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "../support/assertions.rs"]
+mod assertions;
+#[path = "../support/key_sets.rs"]
+mod key_sets;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assert_account;
+mod assert_claims;
+mod assert_client;
+mod assert_issuers;
+mod assert_keys;
+mod assert_order;
+mod assert_token;
+mod assert_workload;
 mod audit;
 mod audit_json;
 mod audit_line;
@@ -79,8 +91,25 @@ mod invariants_family;
 mod invariants_liveness;
 mod invariants_redirect;
 mod invariants_secrets;
+mod jws_cache;
+mod jws_claims;
+mod jws_compact;
+mod jws_key_sets;
+#[cfg(feature = "jws")]
+mod jws_verify;
+#[cfg(feature = "jws")]
+mod jws_wycheproof;
 mod keys;
+#[cfg(feature = "jws")]
+mod keys_assertion;
+#[cfg(feature = "jws")]
+mod keys_fetch;
+#[cfg(feature = "jws")]
+mod keys_proof;
 mod keys_secrets;
+mod machine;
+mod machine_reach;
+mod machine_records;
 mod metadata;
 mod metadata_paths;
 mod needs;
@@ -91,10 +120,12 @@ mod rate;
 mod rate_keys;
 mod rate_window;
 mod reasons;
+mod reasons_assertions;
 mod reasons_clients;
 mod reasons_faces;
 mod reasons_forms;
 mod reasons_logins;
+mod reasons_machines;
 mod reasons_reached;
 mod reasons_running;
 mod redirect_uri;

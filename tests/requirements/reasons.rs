@@ -57,13 +57,40 @@ A pkce_malformed invalid_request 400
 A pkce_challenge_reused invalid_request 400
 A scope_missing invalid_scope 400
 A scope_malformed invalid_scope 400
+T scope_malformed invalid_scope 400
 A scope_unknown invalid_scope 400
+T scope_unknown invalid_scope 400
 A scope_forbidden invalid_scope 400
 T scope_forbidden invalid_scope 400
 A resource_malformed invalid_target 400
+T resource_malformed invalid_target 400
 A resource_unknown invalid_target 400
+T resource_unknown invalid_target 400
 A resource_tenants_mixed invalid_target 400
+T resource_tenants_mixed invalid_target 400
 A resource_missing invalid_target 400
+T resource_missing invalid_target 400
+T cimd_busy temporarily_unavailable 503
+T keys_unreachable temporarily_unavailable 503
+T account_link_unavailable temporarily_unavailable 503
+T assertion_missing invalid_request 400
+T assertion_malformed invalid_grant 400
+T assertion_typ invalid_grant 400
+T assertion_algorithm invalid_grant 400
+T assertion_key invalid_grant 400
+T assertion_signature invalid_grant 400
+T assertion_issuer invalid_grant 400
+T assertion_subject invalid_grant 400
+T assertion_audience invalid_grant 400
+T assertion_expired invalid_grant 400
+T assertion_early invalid_grant 400
+T assertion_long_lived invalid_grant 400
+T assertion_jti invalid_grant 400
+T assertion_claim invalid_grant 400
+T assertion_replayed invalid_grant 400
+T assertion_account_unknown invalid_grant 400
+T assertion_unmapped invalid_grant 400
+T assertion_scope invalid_scope 400
 A prompt_contradiction invalid_request 400
 A max_age_malformed invalid_request 400
 A login_required login_required 400
@@ -93,6 +120,9 @@ T client_secret_wrong invalid_client 401
 T client_secret_retired invalid_client 401
 T client_secret_unexpected invalid_client 401
 T client_method_mismatch invalid_client 401
+T client_federated invalid_client 401
+V client_federated invalid_client 401
+I client_federated invalid_client 401
 T rate_limited too_many_requests 429
 T authentications_throttled too_many_requests 429
 T grant_type_missing invalid_request 400
@@ -132,6 +162,7 @@ R token_unknown invalid_token 401
 R token_expired invalid_token 401
 R token_revoked invalid_token 401
 R audience_mismatch invalid_token 401
+R principal_mismatch access_denied 403
 R login_insufficient insufficient_user_authentication 401
 R scope_insufficient insufficient_scope 403
 A cimd_client_id invalid_client 400
@@ -369,9 +400,17 @@ fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
             );
         }
         let section = reason.section();
-        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Core ", "OIDC Registration "]
-            .iter()
-            .any(|source| section.starts_with(source));
+        let named = [
+            "OAuth 2.1 ",
+            "RFC ",
+            "CIMD, ",
+            "OIDC Core ",
+            "OIDC Registration ",
+            "ID-JAG ",
+            "MCP, ",
+        ]
+        .iter()
+        .any(|source| section.starts_with(source));
         assert!(named, "{reason:?}: {section}");
     }
 }

@@ -11,8 +11,10 @@ use grantcore::value::{Scope, Subject};
 use grantcore::{Authorization, Choice, Client, Reason, RequestParts, User};
 use serde_json::{Value, json};
 
+use crate::reasons_assertions::ASSERTIONS_ELSEWHERE;
 use crate::reasons_clients::{REGISTER, managed};
 use crate::reasons_forms::{dry, forms};
+use crate::reasons_machines::MACHINES_ELSEWHERE;
 use crate::reasons_reached::{Refused, called, decided, reached};
 use crate::support::clients::{DOCUMENT, Own, ask, code_in, document, metadata, with};
 use crate::support::params::Params;
@@ -246,7 +248,7 @@ fn elsewhere() -> Vec<(Reason, World, Refused)> {
         let (world, refusal) = provoke();
         (*reason, world, refusal)
     };
-    ELSEWHERE.iter().map(provoke).collect()
+    ELSEWHERE.iter().chain(MACHINES_ELSEWHERE).chain(ASSERTIONS_ELSEWHERE).map(provoke).collect()
 }
 
 #[test]

@@ -13,8 +13,10 @@ use grantcore::{
     Authorization, Choice, Client, ContentType, Policy, Reason, Refusal, RequestParts, User,
 };
 
+use crate::reasons_assertions::ASSERTIONS;
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_logins::LOGINS;
+use crate::reasons_machines::MACHINES;
 use crate::reasons_running::RUNNING;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
@@ -386,8 +388,14 @@ pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
         );
         (*reason, world, Refused::At(Endpoint::Registration))
     });
-    let others =
-        CLIENTS.iter().chain(OTHERS).chain(RUNNING).chain(LOGINS).map(|(reason, provoke)| {
+    let others = CLIENTS
+        .iter()
+        .chain(OTHERS)
+        .chain(RUNNING)
+        .chain(LOGINS)
+        .chain(MACHINES)
+        .chain(ASSERTIONS)
+        .map(|(reason, provoke)| {
             let (world, refusal) = provoke();
             (*reason, world, refusal)
         });

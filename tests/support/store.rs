@@ -8,7 +8,7 @@ use grantcore::account::{Balance, RefreshDecision};
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::store::{Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, MemoryStore};
 
@@ -45,6 +45,8 @@ pub struct TestStore {
     pub inner: MemoryStore,
     /// The faults of the next commits, in order.
     pub faults: Mutex<VecDeque<Fault>>,
+    /// The fault of the commit with this number.
+    fault_at: Mutex<Option<(usize, Fault)>>,
     /// The actions before the next commits, in order.
     meanwhile: Mutex<VecDeque<Meanwhile>>,
     /// Whether reads of clients, grants and accounts fail.
@@ -65,6 +67,11 @@ pub struct TestStore {
 impl TestStore {
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Makes the commit after this many good ones fail.
+    pub fn fail_at(&self, good: usize, fault: Fault) {
+        *self.fault_at.lock().unwrap() = Some((self.commits() + good, fault));
     }
 
     /// Runs `act` just before the next commit that has no action yet, between the read and the
@@ -144,7 +151,9 @@ impl Store for TestStore {
         if let Some(act) = meanwhile {
             act(&self.inner);
         }
-        let fault = self.faults.lock().unwrap().pop_front();
+        let number = self.commits() - 1;
+        let at = self.fault_at.lock().unwrap().take_if(|(at, _)| *at == number);
+        let fault = self.faults.lock().unwrap().pop_front().or(at.map(|(_, fault)| fault));
         let apply = || self.inner.commit(write).unwrap_or_else(|never| match never {});
         match fault {
             None => Ok(apply()),
@@ -159,6 +168,11 @@ impl Store for TestStore {
                 Ok(Commit::Conflict)
             }
         }
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Broken> {
+        self.called("seen");
+        self.read(self.inner.seen(key))
     }
 
     fn grants_of(
@@ -178,10 +192,10 @@ impl Store for TestStore {
         let account = keys.subject_id(of_grant).map(|subject| self.account(subject));
         let account = account.transpose()?.flatten();
         let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance =
+            keys.payer_id(of_grant, owner).map(|payer| self.balance(payer)).transpose()?;
         let owner = owner.map(|owner| self.account(owner.as_str())).transpose()?.flatten();
         let caller = keys.caller_id().map(|id| self.client(id)).transpose()?.flatten();
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance(grant.subject().as_str())).transpose()?;
         let mut loaded = Loaded::default();
         (loaded.grant, loaded.client, loaded.caller) = (grant, client, caller);
         (loaded.account, loaded.owner, loaded.balance) = (account, owner, balance);

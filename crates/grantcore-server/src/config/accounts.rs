@@ -77,16 +77,32 @@ pub(crate) enum Command {
         /// How the client authenticates.
         #[arg(long, value_name = "METHOD", default_value = "client_secret_basic")]
         auth_method: Method,
+        /// The scopes that the client has on its own behalf, without a user (`client_credentials`),
+        /// separated by spaces [default: none].
+        #[arg(long, value_name = "SCOPES")]
+        machine: Option<String>,
+        /// A resource that the client may call on its own behalf. Give the flag once for each
+        /// [default: all].
+        #[arg(long = "machine-resource", value_name = "URL", requires = "machine")]
+        machine_resources: Vec<String>,
+        /// The account that is responsible for the client, and whose balance pays for what it does
+        /// on its own behalf. While it is suspended, the client is refused.
+        #[arg(long, value_name = "ACCOUNT")]
+        owner: Option<String>,
         #[command(flatten)]
         store: StoreAt,
     },
 
     /// Replaces the secret of a client by a generated one.
     ///
-    /// Standard output is the new secret, which is not shown again. The old one ends at once.
+    /// Standard output is the new secret, which is not shown again. One that was being replaced
+    /// before ends at once.
     RotateSecret {
         /// The `client_id`.
         id: String,
+        /// How long the old secret is accepted too: `0s` after a leak, at most `30d`.
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        overlap: humantime::Duration,
         #[command(flatten)]
         store: StoreAt,
     },
