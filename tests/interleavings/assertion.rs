@@ -1,10 +1,11 @@
 //! A model of its own: two requests with one assertion, at two nodes of one store.
 //!
-//! Every order of their steps is run, with at most one fault of the store, and with the user's
+//! Every order of their steps is run, with at most one fault of the store or with the user's
 //! account ended at any point. The decisions are the library's; this file drives them by hand. Each
 //! rule that protects the store's part is taken away once, to see the model notice it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use grantcore::grant::Grant;
 use grantcore::moment::Moment;
@@ -14,7 +15,7 @@ use grantcore::request::TokenRequest;
 use grantcore::response::Tokens;
 use grantcore::store::{Commit, Keys, Seen, Stored, Version, Write};
 use grantcore::value::GrantId;
-use grantcore::{Account, Policy, Reason, Timestamp};
+use grantcore::{Account, Client, Policy, Reason, Timestamp};
 
 use crate::support::steps::form;
 use crate::support::toy_issuers::{ToyVerifier, exchange, id_jag, person, trusting};
@@ -126,7 +127,7 @@ impl Shared {
     fn load(&self, keys: &Keys<'_>) -> Loaded {
         let mut loaded = Loaded::default();
         loaded.grant = keys.grant.and_then(|id| self.grants.get(&id).cloned());
-        loaded.client = Some(Stored { record: web().into(), version: Version::FIRST });
+        loaded.client = Some(Stored { record: Arc::clone(client()), version: Version::FIRST });
         let account = Account { suspended: false, epoch: self.epoch };
         loaded.account = keys.subject.as_ref().map(|_| account);
         loaded
@@ -206,6 +207,11 @@ impl Node<'_> {
     }
 }
 
+fn client() -> &'static Arc<Client> {
+    static CLIENT: OnceLock<Arc<Client>> = OnceLock::new();
+    CLIENT.get_or_init(|| web().into())
+}
+
 fn outcome(outcome: Result<Tokens, grantcore::Refusal>) -> Result<(), Reason> {
     outcome.map(drop).map_err(|refusal| refusal.reason())
 }
@@ -237,7 +243,8 @@ fn explore(store: Store) -> Found {
     loop {
         run(store, &request, &policy, &mut chooser, &mut found);
         found.runs += 1;
-        if !chooser.next() {
+        let is_caught = store != Store::Good && found.twice > 0;
+        if is_caught || !chooser.next() {
             return found;
         }
     }
@@ -252,7 +259,10 @@ fn run(
 ) {
     let late = Vec::new();
     let grants = BTreeMap::new();
-    let mut shared = Shared { store, mark: None, grants, late, epoch: 0, has_fault: false };
+    // Faults or the end of the account: both together only repeat what each finds.
+    let has_fault = chooser.choose(2) == 1;
+    let mut shared = Shared { store, mark: None, grants, late, epoch: 0, has_fault };
+    let mut is_raised = !has_fault;
     let node = |seed| Node {
         request,
         moment: Some(Moment::new(Timestamp::from_unix_seconds(T), entropy(seed))),
@@ -264,7 +274,6 @@ fn run(
         outcome: None,
     };
     let mut nodes = [node(1), node(2)];
-    let mut is_raised = false;
     loop {
         let open: Vec<usize> = (0..2).filter(|at| nodes[*at].outcome.is_none()).collect();
         if open.is_empty() {

@@ -32,11 +32,11 @@ mod assertion;
 mod broken;
 mod host_invariants;
 mod invariants;
+mod machine;
 #[cfg(feature = "conformance")]
 mod marks;
 #[cfg(feature = "conformance")]
 mod marks_hold;
-mod machine;
 mod memory;
 mod request;
 mod scenario;
