@@ -16,6 +16,7 @@
 //! - [`broken`]: what the search finds when a protecting rule is left out
 //! - `marks`: a model of its own, of requests with one assertion at several nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
+//! - [`machine`]: a model of its own, of tokens on a client's own behalf
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
 #![allow(
@@ -31,6 +32,7 @@ mod assertion;
 mod broken;
 mod host_invariants;
 mod invariants;
+mod machine;
 #[cfg(feature = "conformance")]
 mod marks;
 #[cfg(feature = "conformance")]
