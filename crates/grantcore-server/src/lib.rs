@@ -19,6 +19,7 @@ mod mcp;
 mod metrics;
 mod network;
 mod organisations;
+mod outside;
 mod pages;
 mod payment;
 mod plan;
@@ -58,6 +59,7 @@ use crate::kept::Kept;
 use crate::metrics::{Meter, Metrics};
 use crate::network::connections::Connections;
 use crate::organisations::Organisations;
+use crate::outside::Surroundings;
 use crate::plan::Plan;
 use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
@@ -155,9 +157,16 @@ impl Running {
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let resource_names = setup::resource_names(&config, &issuer);
+        let surroundings = Surroundings::new(
+            documents.clone(),
+            backend.clone(),
+            config.balances.opening_balance,
+            config.declared.as_ref(),
+        );
         let app = Arc::new(App {
             oauth: Arc::new(
                 Server::new(policy, backend, FromStore)
+                    .with_outside(surroundings)
                     .with_observer(observer(metrics.clone()))
                     .with_audit_log(trail.clone(), rules),
             ),

@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use grantcore::client::Registration;
 use grantcore::grant::GrantState;
 use grantcore::policy::Resource;
-use grantcore::response::{Connection, ConnectionState};
-use grantcore::value::{GrantId, Subject};
+use grantcore::response::{ConnectedBy, Connection, ConnectionState};
+use grantcore::value::{GrantId, Subject, display_text};
 use grantcore::{Error, Store as _};
 use serde::Deserialize;
 
@@ -109,11 +109,7 @@ pub(crate) async fn confirm(
         Page(Confirm {
             nav: app.nav(Some(&session)),
             question: format!("Disconnect {}?", app_name(&own).plain()),
-            consequence: format!(
-                "You connected it {} ({}). It runs {}. It loses its access at once, and must ask \
-                 you again.",
-                entry.since, entry.connected, entry.place
-            ),
+            consequence: consequence(&entry, is_users(&own)),
             button: "Disconnect",
             action: format!("{HERE}/{grant}/disconnect"),
             fields: vec![("csrf".into(), csrf)],
@@ -121,6 +117,22 @@ pub(crate) async fn confirm(
         })
         .into_response()
     })
+}
+
+/// Says what the end of a connection means. One of the user's organization comes back with the
+/// organization's next word for the user.
+fn consequence(entry: &Entry, is_users: bool) -> String {
+    let Entry { since, connected, place, .. } = entry;
+    if is_users {
+        return format!(
+            "You connected it {since} ({connected}). {place}. It loses its access at once, and must \
+             ask you again."
+        );
+    }
+    format!(
+        "It was connected {since} ({connected}). {place}. It loses its access at once. Your \
+         organization can connect it again without asking you: ask there to end it for good."
+    )
 }
 
 pub(crate) async fn disconnect(
@@ -237,21 +249,36 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
         until: own.access_expires_at().map(utc),
         expires: utc(own.expires()),
         active: own.state() == ConnectionState::Active,
-        refreshes: own.client().grant_types().refresh_token,
+        refreshes: own.client().grant_types().refresh_token && is_users(own),
     }
 }
 
-/// Describes where the application of a connection runs, as far as its redirect URI shows it.
+/// Returns whether the user connected the application, and not their organization.
+fn is_users(own: &Connection) -> bool {
+    matches!(own.by(), ConnectedBy::User)
+}
+
+/// Says in a sentence where the application of a connection runs, as far as its redirect URI shows
+/// it, or which organization connected it.
 fn place(own: &Connection, viewer: Viewer) -> String {
+    if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
+        return match viewer {
+            Viewer::User => {
+                let issuer = display_text(issuer);
+                format!("By your organization ({issuer}), which can connect it again")
+            }
+            Viewer::Administrator => format!("By the identity provider {}", display_text(issuer)),
+        };
+    }
     let host = own.redirect_host();
     let whose = match viewer {
         Viewer::User => "yours",
         Viewer::Administrator => "the user",
     };
     match own.redirects_to_own_device() {
-        true if own.redirects_to_loopback() => format!("on a device of {whose}, at {host}"),
-        true => format!("on a device of {whose}, where it opens {host}: addresses"),
-        false => format!("at {host}"),
+        true if own.redirects_to_loopback() => format!("It runs on a device of {whose}, at {host}"),
+        true => format!("It runs on a device of {whose}, where it opens {host}: addresses"),
+        false => format!("It runs at {host}"),
     }
 }
 

@@ -217,7 +217,7 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
             facts: vec![
                 ("Client ID", client_id.clone()),
                 ("Issued", utc(record.created())),
-                ("Runs", "Without a user".to_owned()),
+                ("User", "None: the client acts for itself".to_owned()),
             ],
             may_be_security: true,
         };
@@ -230,7 +230,7 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
             facts.extend(entry.organisation.map(|name| ("Organisation", name)));
             facts.push(("Connected", entry.connected));
             facts.push(("Last refreshed", entry.refreshed));
-            facts.push(("Runs", entry.place));
+            facts.push(("Where", entry.place));
             AppName::of_client(own.client()).plain()
         }
         None if words::phase(&record, policy, now).1 => client_id,
