@@ -197,7 +197,7 @@ async fn clients_are_found_by_name_and_id_and_turned_page_by_page() {
     let more = first.split("href=\"").find(|rest| rest.contains("after=")).unwrap();
     let (_, second) = admin.page(more.split('"').next().unwrap()).await;
     let all = [ids(&first), ids(&second)].concat();
-    assert_eq!(all.len(), 62, "with those of the demonstration: {all:?}");
+    assert_eq!(all.len(), 63, "with those of the demonstration: {all:?}");
     assert!(all.is_sorted() && !second.contains("after="), "{all:?}");
     let (_, found) = admin.page("/admin/clients?q=TOOL+3").await;
     assert_eq!(
