@@ -1,11 +1,11 @@
 //! ASSERT-36 to -44: the user of an identity provider's assertion, resources and scope.
 
+use grantcore::Reason;
+use grantcore::blocking::Accounts;
 use grantcore::outside::{Link, Linked};
 use grantcore::policy::IdJag;
 use grantcore::response::ConnectedBy;
 use grantcore::value::Subject;
-use grantcore::Reason;
-use grantcore::blocking::Accounts;
 use serde_json::json;
 
 use crate::support::params::Params;
@@ -37,7 +37,8 @@ fn assert_36_who_it_is_about_and_when_is_required() {
 
 #[test]
 fn assert_37_the_host_says_whose_account_it_is() {
-    let federation = Federation::with(trusting_people(rules().with_tenant("acme").with_tenant("b")));
+    let federation =
+        Federation::with(trusting_people(rules().with_tenant("acme").with_tenant("b")));
     let claims = |jti, tenant| {
         let claims = with(person(jti), "tenant", tenant);
         with(with(claims, "email", "a@b.example"), "aud_sub", "alice")
@@ -157,7 +158,9 @@ fn assert_41_the_token_is_for_the_claimed_resources() {
     assert_eq!(body(&federation.world.token(&narrow))["resource"], FILES);
     let beyond = request(&claimed("4", json!(MCP))).set("resource", FILES);
     federation.refused(&beyond, 400, "invalid_target", Reason::ResourceBeyondGrant);
-    for wrong in [json!("https://unknown.example"), json!([]), json!(7), json!(null), json!([[MCP]])] {
+    for wrong in
+        [json!("https://unknown.example"), json!([]), json!(7), json!(null), json!([[MCP]])]
+    {
         let detail = federation.faulty(&claimed(&wrong.to_string(), wrong), Reason::AssertionClaim);
         assert_eq!(detail, "claim: 'resource'.");
     }
@@ -184,9 +187,12 @@ fn assert_42_the_scope_is_what_all_have_in_common() {
     assert_eq!(granted(&scope("2", Some("read write"), Some("write admin"))), "write");
     assert_eq!(granted(&scope("3", None, Some("write admin"))), "write");
     assert_eq!(granted(&scope("4", None, None)), "read");
-    for (claim, asked) in
-        [(Some("admin"), None), (Some("read"), Some("write")), (None, Some("admin")), (Some(""), None)]
-    {
+    for (claim, asked) in [
+        (Some("admin"), None),
+        (Some("read"), Some("write")),
+        (None, Some("admin")),
+        (Some(""), None),
+    ] {
         let jti = format!("{claim:?}{asked:?}");
         let params = scope(&jti, claim, asked);
         federation.refused(&params, 400, "invalid_scope", Reason::AssertionScope);

@@ -96,10 +96,8 @@ fn assert_10_one_assertion_is_sent_once() {
     federation.refused(&params, 400, "invalid_grant", Reason::AssertionMalformed);
     // In a query it is disclosed already.
     let body = exchange(&one).by_web().encode();
-    let request = grantcore::RequestParts {
-        query: b"assertion=x",
-        ..crate::support::steps::form(&body)
-    };
+    let request =
+        grantcore::RequestParts { query: b"assertion=x", ..crate::support::steps::form(&body) };
     let reply = federation.world.reply(federation.world.server.token(&request));
     assert_refused(&federation.world, &reply, 400, "invalid_request", Reason::SecretInUrl);
     assert_eq!(federation.marks(), 0);
@@ -108,9 +106,12 @@ fn assert_10_one_assertion_is_sent_once() {
 #[test]
 fn assert_13_times_are_bounded() {
     let federation = Federation::new();
-    let (accepted, refused) = (|claims: &Value| federation.person(claims), |claims: &Value, reason| {
-        federation.faulty(claims, reason);
-    });
+    let (accepted, refused) = (
+        |claims: &Value| federation.person(claims),
+        |claims: &Value, reason| {
+            federation.faulty(claims, reason);
+        },
+    );
     let times = |jti: &str, iat: u64, exp: u64| with(with(person(jti), "iat", iat), "exp", exp);
     accepted(&times("1", T, T + 310));
     refused(&times("2", T, T + 311), Reason::AssertionLongLived);
@@ -175,7 +176,8 @@ fn assert_17_what_would_narrow_the_token_is_refused() {
     let federation = Federation::new();
     for name in ["cnf", "authorization_details", "act", "crit"] {
         for value in [json!(null), json!({}), json!("x")] {
-            let detail = federation.faulty(&with(person("1"), name, value.clone()), Reason::AssertionClaim);
+            let detail =
+                federation.faulty(&with(person("1"), name, value.clone()), Reason::AssertionClaim);
             assert_eq!(detail, format!("claim: '{name}'."));
             federation.faulty_program(&with(program("1"), name, value), Reason::AssertionClaim);
         }
@@ -230,9 +232,8 @@ fn assert_20_metadata_name_no_issuer() {
 
 #[test]
 fn assert_45_the_profile_is_listed_if_an_identity_provider_is_trusted() {
-    let listed = |policy: &Policy| {
-        metadata(policy).get("authorization_grant_profiles_supported").cloned()
-    };
+    let listed =
+        |policy: &Policy| metadata(policy).get("authorization_grant_profiles_supported").cloned();
     let on = trusting().verifier(ToyVerifier::default()).build().unwrap();
     assert_eq!(listed(&on), Some(json!(["urn:ietf:params:oauth:grant-profile:id-jag"])));
     let rules = Workload::default().with_rule(WorkloadRule::new("bot").equals("sub", "b"));

@@ -72,7 +72,8 @@ fn assert_31_the_audience_is_this_server_alone() {
 
 #[test]
 fn assert_32_an_assertion_is_for_its_client() {
-    let federation = Federation::with(trusting_people(rules().with_client("web").with_client("other")));
+    let federation =
+        Federation::with(trusting_people(rules().with_client("web").with_client("other")));
     let secret = grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"other"));
     federation.world.put(
         Client::confidential("other", grantcore::value::SecretMethod::Post, secret)
@@ -80,9 +81,8 @@ fn assert_32_an_assertion_is_for_its_client() {
             .build()
             .unwrap(),
     );
-    let stolen = exchange(&id_jag(&person("1")))
-        .set("client_id", "other")
-        .set("client_secret", "other");
+    let stolen =
+        exchange(&id_jag(&person("1"))).set("client_id", "other").set("client_secret", "other");
     let detail = federation.refused(&stolen, 400, "invalid_grant", Reason::AssertionClaim);
     assert_eq!(detail, "claim: 'client_id'.");
     // Whoever catches an assertion cannot use it up.
@@ -127,11 +127,11 @@ fn assert_34_a_client_needs_the_right() {
 #[test]
 fn assert_34_registration_gives_no_right() {
     let registration = |rules: IdJag| {
-        let federation = Federation::with(
-            trusting_people(rules).registration(RegistrationRules::default()),
-        );
+        let federation =
+            Federation::with(trusting_people(rules).registration(RegistrationRules::default()));
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-        let asked = with_member(confidential(), "grant_types", json!(["authorization_code", grant]));
+        let asked =
+            with_member(confidential(), "grant_types", json!(["authorization_code", grant]));
         let own = federation.world.own(&asked);
         assert_eq!(own.response["grant_types"], json!(["authorization_code"]));
         let claims = with(person("1"), "client_id", own.id.clone());

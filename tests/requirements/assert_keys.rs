@@ -160,9 +160,8 @@ fn i37_nothing_is_fetched_for_a_fault_that_needs_no_key() {
         let assertion = KEY.sign(&id_jag_header(), &with(person("1"), name, value));
         assert_eq!(federation.world.token(&exchange(&assertion).by_web()).status, 400);
     }
-    let wrong = exchange(&KEY.sign(&id_jag_header(), &person("1")))
-        .by_web()
-        .set("client_secret", "wrong");
+    let wrong =
+        exchange(&KEY.sign(&id_jag_header(), &person("1"))).by_web().set("client_secret", "wrong");
     assert_eq!(federation.world.token(&wrong).status, 401);
     assert_eq!(fetches(&federation), 0);
     assert_eq!(federation.verifier.count(), 0);

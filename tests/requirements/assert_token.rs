@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use grantcore::grant::Principal;
-use grantcore::policy::{IdJag, Lifetimes, TrustedIssuer};
 use grantcore::Reason;
 use grantcore::event::EventKind;
+use grantcore::grant::Principal;
+use grantcore::policy::{IdJag, Lifetimes, TrustedIssuer};
 use serde_json::json;
 
 use crate::support::store::Fault;
@@ -117,7 +117,9 @@ fn i39_the_principal_is_the_user() {
     let federation = Federation::new();
     let granted = federation.person(&person("1"));
     let access = federation.world.access(&granted.access);
-    assert!(matches!(access.principal(), Principal::Person(subject) if subject.as_str() == "alice"));
+    assert!(
+        matches!(access.principal(), Principal::Person(subject) if subject.as_str() == "alice")
+    );
     assert_eq!(access.client_id().as_str(), "web");
 }
 

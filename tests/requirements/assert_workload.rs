@@ -1,11 +1,9 @@
 //! ASSERT-50 to -58: the token of a platform brings one for a client of the operator.
 
-use grantcore::grant::Principal;
-use grantcore::policy::{
-    ClaimName, Limits, PolicyBuilder, TrustedIssuer, Workload, WorkloadRule,
-};
-use grantcore::value::MachineRights;
 use grantcore::client::ClientStatus;
+use grantcore::grant::Principal;
+use grantcore::policy::{ClaimName, Limits, PolicyBuilder, TrustedIssuer, Workload, WorkloadRule};
+use grantcore::value::MachineRights;
 use grantcore::{Client, Reason};
 use serde_json::json;
 
@@ -41,8 +39,9 @@ fn assert_50_every_explicit_type_is_refused() {
 fn assert_51_the_audience_is_the_issuer_or_the_token_endpoint() {
     let federation = Federation::new();
     let token = "https://auth.example/oauth/token";
-    for (jti, good) in
-        [json!(token), json!([token]), json!(ISSUER), json!("https://auth.example/")].into_iter().enumerate()
+    for (jti, good) in [json!(token), json!([token]), json!(ISSUER), json!("https://auth.example/")]
+        .into_iter()
+        .enumerate()
     {
         federation.program(&with(program(&jti.to_string()), "aud", good));
     }
@@ -50,8 +49,9 @@ fn assert_51_the_audience_is_the_issuer_or_the_token_endpoint() {
         federation.faulty_program(&with(program("x"), "aud", bad), Reason::AssertionAudience);
     }
     let rule = WorkloadRule::new("bot").starts_with("sub", "system:");
-    let fixed =
-        Federation::with(trusting_programs(Workload::default().with_rule(rule).with_audience("sts")));
+    let fixed = Federation::with(trusting_programs(
+        Workload::default().with_rule(rule).with_audience("sts"),
+    ));
     fixed.program(&with(program("1"), "aud", "sts"));
     fixed.faulty_program(&program("2"), Reason::AssertionAudience);
 }
@@ -73,15 +73,15 @@ fn assert_52_the_first_rule_that_fits_names_the_client() {
     };
     let repo = || WorkloadRule::new("bot").starts_with("repository", "acme/");
     assert_eq!(one("repository", json!("acme/site"), repo()), 200);
-    for near in [json!("acmeevil/site"), json!("acme"), json!(["acme/site"]), json!(7), json!(null)] {
+    for near in [json!("acmeevil/site"), json!("acme"), json!(["acme/site"]), json!(7), json!(null)]
+    {
         assert_eq!(one("repository", near, repo()), 400);
     }
     let of = || WorkloadRule::new("bot").one_of("ref", ["main", "release"]).equals("sub", SUB);
     assert_eq!(one("ref", json!("release"), of()), 200);
     assert_eq!(one("ref", json!("dev"), of()), 400);
-    let within = || {
-        WorkloadRule::new("bot").equals(ClaimName::within("kubernetes.io", "namespace"), "prod")
-    };
+    let within =
+        || WorkloadRule::new("bot").equals(ClaimName::within("kubernetes.io", "namespace"), "prod");
     assert_eq!(one("kubernetes.io", json!({ "namespace": "prod" }), within()), 200);
     assert_eq!(one("kubernetes.io", json!({ "namespace": "dev" }), within()), 400);
     assert_eq!(one("kubernetes.io", json!("prod"), within()), 400);
@@ -95,8 +95,7 @@ fn assert_53_the_client_has_no_other_way_in() {
     let federation = Federation::new();
     let world = &federation.world;
     for grant_type in ["client_credentials", "refresh_token"] {
-        let params =
-            Params(Vec::new()).set("grant_type", grant_type).set("client_id", "bot");
+        let params = Params(Vec::new()).set("grant_type", grant_type).set("client_id", "bot");
         let reply = world.token(&params);
         assert_eq!(reply.status, 401, "{grant_type}: {}", reply.body);
     }
@@ -135,9 +134,8 @@ fn assert_55_scope_and_resource_are_those_of_the_clients_right() {
     let federation = Federation::with(trusting().resource("https://files.example", "read"));
     let rights = MachineRights::new("read admin".parse().unwrap()).at(crate::support::MCP);
     federation.world.put(Client::federated("bot", rights).build().unwrap());
-    let asked = |jti: &str, name: &str, value: &str| {
-        exchange(&workload(&program(jti))).set(name, value)
-    };
+    let asked =
+        |jti: &str, name: &str, value: &str| exchange(&workload(&program(jti))).set(name, value);
     assert_eq!(federation.program(&program("1")).scope, "admin read");
     assert_eq!(federation.program(&with(program("2"), "scope", "read")).scope, "admin read");
     let narrow = Granted::of(&federation.world.token(&asked("3", "scope", "read")));
@@ -188,12 +186,7 @@ fn assert_58_made_up_assertions_take_no_place_of_a_client() {
         let forged = FORGER.sign(&workload_header(), &program(&n.to_string()));
         assert_eq!(federation.world.token(&exchange(&forged)).status, 400);
     }
-    federation.refused(
-        &exchange("x"),
-        429,
-        "too_many_requests",
-        Reason::RateLimited,
-    );
+    federation.refused(&exchange("x"), 429, "too_many_requests", Reason::RateLimited);
     // Who names the client is counted with it, and has its whole place.
     let named = |n: usize| exchange(&workload(&program(&format!("n{n}")))).set("client_id", "bot");
     for n in 0..5 {

@@ -168,13 +168,9 @@ pub fn trusting() -> PolicyBuilder {
 /// Returns a policy that trusts both issuers, the identity provider by these rules.
 pub fn trusting_people(rules: IdJag) -> PolicyBuilder {
     let rule = WorkloadRule::new("bot").equals("sub", "system:serviceaccount:prod:bot");
-    policy()
-        .trusted_issuer(TrustedIssuer::id_jag(IDP, KEY.key_set(), rules))
-        .trusted_issuer(TrustedIssuer::workload(
-            CLUSTER,
-            KEY.key_set(),
-            Workload::default().with_rule(rule),
-        ))
+    policy().trusted_issuer(TrustedIssuer::id_jag(IDP, KEY.key_set(), rules)).trusted_issuer(
+        TrustedIssuer::workload(CLUSTER, KEY.key_set(), Workload::default().with_rule(rule)),
+    )
 }
 
 impl Federation {
