@@ -68,10 +68,9 @@ impl Issue<'_> {
             scope: Subset::ALL,
         };
         let detail = format!(
-            "scope_tokens: {}. resource: {}. method: {}.",
+            "scope_tokens: {}. resource: {}.",
             terms.scope.len(),
             listed(terms.resources.iter().map(|resource| &**resource)),
-            self.client.authentication().method().name(),
         );
         ctx.allow(self.kind, tokens).with_detail(Some(detail))
     }
