@@ -12,10 +12,9 @@ use base64::Engine as _;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
 
 use super::prefix;
-use super::secret::{Digest, Secret, serde_bytes};
+use super::secret::{Digest, Secret, Wiped, serde_bytes};
 use super::text::ClientId;
 
 /// The 128-bit key of a grant's record. Its text is 22 characters of base64url.
@@ -120,23 +119,23 @@ pub(crate) struct RefreshCredential {
 impl Credential {
     pub(crate) fn parse(kind: Kind, text: &str) -> Option<Self> {
         let bytes = decode::<48>(kind, text)?;
-        let (id, secret) = bytes.split_first_chunk::<16>()?;
+        let (id, secret) = bytes.0.split_first_chunk::<16>()?;
         Some(Self { id: GrantId(*id), secret: Secret::new(*secret.first_chunk()?) })
     }
 
     fn text(&self, kind: Kind) -> CredentialText {
-        let mut bytes = Zeroizing::new([0; 48]);
-        let (id, secret) = bytes.split_at_mut(16);
+        let mut bytes = Wiped([0; 48]);
+        let (id, secret) = bytes.0.split_at_mut(16);
         id.copy_from_slice(&self.id.0);
         secret.copy_from_slice(self.secret.bytes());
-        CredentialText::encode(kind, &*bytes)
+        CredentialText::encode(kind, &bytes.0)
     }
 }
 
 impl RefreshCredential {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = decode::<80>(Kind::Refresh, text)?;
-        let (id, secrets) = bytes.split_first_chunk::<16>()?;
+        let (id, secrets) = bytes.0.split_first_chunk::<16>()?;
         let (family, current) = secrets.split_first_chunk::<32>()?;
         Some(Self {
             id: GrantId(*id),
@@ -146,21 +145,21 @@ impl RefreshCredential {
     }
 
     fn text(&self) -> CredentialText {
-        let mut bytes = Zeroizing::new([0; 80]);
-        let (id, secrets) = bytes.split_at_mut(16);
+        let mut bytes = Wiped([0; 80]);
+        let (id, secrets) = bytes.0.split_at_mut(16);
         let (family, current) = secrets.split_at_mut(32);
         id.copy_from_slice(&self.id.0);
         family.copy_from_slice(self.family.bytes());
         current.copy_from_slice(self.current.bytes());
-        CredentialText::encode(Kind::Refresh, &*bytes)
+        CredentialText::encode(Kind::Refresh, &bytes.0)
     }
 }
 
-fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Zeroizing<[u8; N]>> {
+fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Wiped<N>> {
     let encoded = text.strip_prefix(kind.prefix())?;
-    let mut bytes = Zeroizing::new([0; N]);
+    let mut bytes = Wiped([0; N]);
     // The decoder refuses a longer text, because it does not fit into the buffer.
-    let length = URL_SAFE_NO_PAD.decode_slice(encoded, bytes.as_mut_slice()).ok()?;
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes.0).ok()?;
     (length == N).then_some(bytes)
 }
 
@@ -169,16 +168,16 @@ const MAX_TEXT: usize = 4 + 107;
 
 /// The text of a credential: on the stack, and wiped when it is dropped.
 pub(crate) struct CredentialText {
-    bytes: Zeroizing<[u8; MAX_TEXT]>,
+    bytes: Wiped<MAX_TEXT>,
     length: usize,
 }
 
 impl CredentialText {
     #[expect(clippy::expect_used, reason = "MAX_TEXT holds the longest credential")]
     fn encode(kind: Kind, secret: &[u8]) -> Self {
-        let mut bytes = Zeroizing::new([0; MAX_TEXT]);
+        let mut bytes = Wiped([0; MAX_TEXT]);
         let prefix = kind.prefix().as_bytes();
-        let (head, rest) = bytes.split_at_mut(prefix.len());
+        let (head, rest) = bytes.0.split_at_mut(prefix.len());
         head.copy_from_slice(prefix);
         let encoded = URL_SAFE_NO_PAD.encode_slice(secret, rest).expect("a credential fits");
         let length = prefix.len() + encoded;
@@ -187,7 +186,7 @@ impl CredentialText {
 
     #[expect(clippy::expect_used, reason = "`encode` writes ASCII only")]
     pub(crate) fn as_str(&self) -> &str {
-        let text = self.bytes.get(..self.length).expect("the text is within its buffer");
+        let text = self.bytes.0.get(..self.length).expect("the text is within its buffer");
         std::str::from_utf8(text).expect("base64url is ASCII")
     }
 }

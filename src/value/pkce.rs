@@ -6,9 +6,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use subtle::ConstantTimeEq as _;
 
-use super::secret::Digest;
+use super::secret::{Digest, is_equal};
 
 /// An S256 code challenge: 43 characters of base64url (RFC 7636 §4.2). There is no other method,
 /// and every code has a challenge.
@@ -41,7 +40,7 @@ impl CodeChallenge {
         let mut computed = [0; 43];
         let written =
             URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
-        written == Ok(43) && self.0.as_slice().ct_eq(&computed).into()
+        written == Ok(43) && is_equal(&self.0, &computed)
     }
 
     /// Returns whether the text is the challenge itself. Clients that send it in place of the
