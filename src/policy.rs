@@ -71,6 +71,7 @@ pub use revocation::RevocationRules;
 pub use supersede::Supersede;
 pub use template::TemplateError;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::members::Members;
@@ -143,6 +144,8 @@ pub struct Policy {
     drop_unknown_scopes: bool,
     default_resource: Option<String>,
     require_resource: bool,
+    /// Made when the policy is built, for the grants to share.
+    assumed_resource: Option<Arc<[Box<str>]>>,
     lifetimes: Lifetimes,
     unverified_lifetimes: LifetimeOverrides,
     client_lifetimes: ClientLifetimes,
@@ -343,9 +346,9 @@ impl Policy {
         self.drop_unknown_scopes
     }
 
-    /// Returns the resource of a request that names none, or `None` if such a request is refused.
-    pub(crate) fn assumed_resource(&self) -> Option<&str> {
-        self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
+    /// Returns the resources of a request that names none, or `None` if such a request is refused.
+    pub(crate) fn assumed_resource(&self) -> Option<&Arc<[Box<str>]>> {
+        self.assumed_resource.as_ref()
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

@@ -112,7 +112,7 @@ impl Draft {
                 consent: Consent::Asked,
             },
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
-            resources: Box::new([MCP.into(), self.mark.as_str().into()]),
+            resources: std::sync::Arc::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
             properties: Some(properties),
         };

@@ -26,6 +26,9 @@ pub(super) fn requested_scope(
     let Some(requested) = requested else { return Ok(default_scope(client, policy)?) };
     // A malformed token is an error even where unknown tokens are dropped.
     let scope = Scope::parse(requested).and_then(|parsed| {
+        if !parsed.tokens().any(|token| is_dropped(token, policy)) {
+            return Ok(parsed);
+        }
         Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
     });
     let scope = match scope {
@@ -72,12 +75,12 @@ pub(super) fn requested_resources(
     requested: &[Cow<'_, str>],
     known: &[Resource],
     policy: &Policy,
-) -> Result<Box<[Box<str>]>, Fault> {
+) -> Result<Arc<[Box<str>]>, Fault> {
     if requested.is_empty() {
         let Some(assumed) = policy.assumed_resource() else {
             return Err(Reason::ResourceMissing.hint(known_resources(policy)));
         };
-        return Ok([assumed.into()].into());
+        return Ok(Arc::clone(assumed));
     }
     let mut found: Vec<Cow<'_, Resource>> = Vec::new();
     for indicator in requested {

@@ -234,7 +234,8 @@ impl<T> Decision<T> {
             (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
                 let grant = change.record();
                 let uri = grant.terms().redirect_uri().clone();
-                let state = grant.consent_page().and_then(|page| page.state.clone());
+                let state = grant.consent_page().and_then(|page| page.state.as_deref());
+                let state = state.map(Into::into);
                 Refusal::redirectable(reason, Redirectable { uri, state, at_once })
             }
             (WriteFailed::Plain | WriteFailed::Redirect { .. }, _) => {

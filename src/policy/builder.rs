@@ -100,6 +100,7 @@ impl PolicyBuilder {
             drop_unknown_scopes: false,
             default_resource: None,
             require_resource: false,
+            assumed_resource: None,
             lifetimes: Lifetimes::default(),
             unverified_lifetimes: LifetimeOverrides::default(),
             client_lifetimes: ClientLifetimes::default(),
@@ -192,6 +193,10 @@ impl PolicyBuilder {
         describe(&mut policy, descriptions)?;
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
+        policy.assumed_resource = policy
+            .main_resource()
+            .filter(|_| !policy.require_resource)
+            .map(|main| [main.identifier().into()].into());
         Ok(policy)
     }
 }
