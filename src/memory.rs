@@ -1,11 +1,16 @@
 //! The reference store: clients, grants and accounts in memory, behind one lock. They are gone when
 //! the process ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod due;
+mod grants;
+
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use self::due::Due;
+use self::grants::Grants;
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
@@ -41,8 +46,8 @@ pub struct MemoryStore(RwLock<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     clients: BTreeMap<ClientId, Stored<Client>>,
-    grants: BTreeMap<GrantId, Stored<Grant>>,
-    grants_by_user: BTreeSet<(Subject, GrantId)>,
+    due_clients: Due<ClientId>,
+    grants: Grants,
     accounts: BTreeMap<Subject, Account>,
     balances: BTreeMap<Subject, Balance>,
 }
@@ -84,15 +89,15 @@ impl MemoryStore {
     }
 
     /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
-    /// were dropped. It looks at every record.
+    /// were dropped. It costs what it drops, and about one look at each other record in each of the
+    /// record's lifetimes.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
-        // Due records are searched for under the read lock: most sweeps find none, and block
-        // nobody.
-        let (grants, clients) = self.read().due(now, limit);
-        if grants.is_empty() && clients.is_empty() {
-            return 0;
+        let mut dropped = 0;
+        // Most sweeps find nothing, and block nobody. In between others get the lock.
+        while dropped < limit && self.read().is_any_due(now) {
+            dropped += self.write().sweep(now, (limit - dropped).min(1000));
         }
-        self.write().drop_due(&grants, &clients, now)
+        dropped
     }
 
     /// Returns how many clients and grants are kept.
@@ -115,8 +120,7 @@ impl MemoryStore {
 
     /// Lists up to `limit` grants, ascending by their ids, after `after`.
     pub fn grants(&self, after: Option<GrantId>, limit: usize) -> Vec<Stored<Grant>> {
-        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.read().grants.range(later).take(limit).map(|(_, stored)| stored.clone()).collect()
+        self.read().grants.after(after, limit)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Tables> {
@@ -130,7 +134,7 @@ impl MemoryStore {
 
 impl Tables {
     fn load(&self, keys: &Keys<'_>) -> Loaded {
-        let grant = keys.grant.and_then(|id| self.grants.get(&id)).cloned();
+        let grant = keys.grant.and_then(|id| self.grants.get(id)).cloned();
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
         let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
         let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
@@ -157,73 +161,47 @@ impl Tables {
         self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, limit: usize) -> Vec<GrantId> {
-        let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
-        self.grants_by_user
-            .range(first..)
-            .take_while(|(own, _)| own.as_str() == subject)
-            .map(|(_, id)| *id)
-            .filter(|id| Some(*id) != after)
-            .take(limit)
-            .collect()
-    }
-
     fn commit(&mut self, write: &Write) -> Commit {
         match write {
-            Write::Grant(change) => self.commit_grant(change),
+            Write::Grant(change) => self.grants.commit(change),
             Write::Client(change) => self.commit_client(change),
         }
     }
 
-    fn commit_grant(&mut self, change: &Change<Grant>) -> Commit {
-        let id = change.id();
-        if self.grants.get(&id).map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        self.grants.insert(id, change.stored());
-        if change.seen().is_none() {
-            self.grants_by_user.insert((change.record().subject().clone(), id));
-        }
-        Commit::Done
-    }
-
     fn commit_client(&mut self, change: &Change<Client>) -> Commit {
-        if self.clients.get(change.id()).map(|stored| stored.version) != change.seen() {
+        let stored = self.clients.get(change.id());
+        if stored.map(|stored| stored.version) != change.seen() {
             return Commit::Conflict;
         }
+        let before = stored.map_or(Timestamp::NEVER, |stored| stored.record.drop_after());
+        self.due_clients.put_again(before, change.drop_after(), change.id().clone());
         self.clients.insert(change.id().clone(), change.stored());
         Commit::Done
     }
 
-    fn due(&self, now: Timestamp, limit: usize) -> (Vec<GrantId>, Vec<ClientId>) {
-        let grants =
-            self.grants.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
-        let grants: Vec<_> = grants.map(|(id, _)| *id).take(limit).collect();
-        let clients =
-            self.clients.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
-        let clients = clients.map(|(id, _)| id.clone()).take(limit - grants.len()).collect();
-        (grants, clients)
+    fn is_any_due(&self, now: Timestamp) -> bool {
+        self.grants.is_any_due(now) || self.due_clients.is_any(now)
     }
 
-    /// Drops these records where they are still due: one may have been prolonged since it was
-    /// found.
-    fn drop_due(&mut self, grants: &[GrantId], clients: &[ClientId], now: Timestamp) -> usize {
-        let mut dropped = 0;
-        for id in grants {
-            if self.grants.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
-                if let Some(stored) = self.grants.remove(id) {
-                    self.grants_by_user.remove(&(stored.record.subject().clone(), *id));
-                    dropped += 1;
-                }
-            }
+    /// Looks at up to `limit` records, and returns how many of them were dropped.
+    fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
+        let looks = std::iter::from_fn(|| {
+            self.grants.sweep_one(now).or_else(|| self.sweep_one_client(now))
+        });
+        looks.take(limit).filter(|was_dropped| *was_dropped).count()
+    }
+
+    /// Does for clients what [`Grants::sweep_one`] does for grants.
+    fn sweep_one_client(&mut self, now: Timestamp) -> Option<bool> {
+        let id = self.due_clients.take(now)?;
+        let Some(stored) = self.clients.get(&id) else { return Some(false) };
+        let drop_after = stored.record.drop_after();
+        if is_due(drop_after, now) {
+            self.clients.remove(&id);
+            return Some(true);
         }
-        for id in clients {
-            if self.clients.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
-                self.clients.remove(id);
-                dropped += 1;
-            }
-        }
-        dropped
+        self.due_clients.put(drop_after, id);
+        Some(false)
     }
 }
 
@@ -240,7 +218,7 @@ impl blocking::Store for MemoryStore {
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        Ok(self.read().grants.get(&id).cloned())
+        Ok(self.read().grants.get(id).cloned())
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
@@ -253,7 +231,7 @@ impl blocking::Store for MemoryStore {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        Ok(self.read().grants_of(subject, after, limit))
+        Ok(self.read().grants.of_user(subject, after, limit))
     }
 
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
