@@ -13,9 +13,9 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::prefix;
 use super::secret::{Digest, Secret, Wiped, serde_bytes};
 use super::text::ClientId;
+use super::{base64url, prefix};
 
 /// The 128-bit key of a grant's record. Its text is 22 characters of base64url.
 ///
@@ -157,14 +157,14 @@ impl RefreshCredential {
 
 fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Wiped<N>> {
     let encoded = text.strip_prefix(kind.prefix())?;
-    let mut bytes = Wiped([0; N]);
-    // The decoder refuses a longer text, because it does not fit into the buffer.
-    let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes.0).ok()?;
-    (length == N).then_some(bytes)
+    base64url::decode(encoded.as_bytes())
 }
 
-/// The length of the longest credential, a refresh token: a prefix and 80 bytes as base64url.
-const MAX_TEXT: usize = 4 + 107;
+/// The length of a prefix.
+const PREFIX: usize = 4;
+
+/// The length of the longest credential, a refresh token.
+const MAX_TEXT: usize = PREFIX + base64url::length(80);
 
 /// The text of a credential: on the stack, and wiped when it is dropped.
 pub(crate) struct CredentialText {
@@ -173,21 +173,26 @@ pub(crate) struct CredentialText {
 }
 
 impl CredentialText {
-    #[expect(clippy::expect_used, reason = "MAX_TEXT holds the longest credential")]
-    fn encode(kind: Kind, secret: &[u8]) -> Self {
+    fn encode<const N: usize>(kind: Kind, secret: &[u8; N]) -> Self {
+        const { assert!(PREFIX + base64url::length(N) <= MAX_TEXT) };
         let mut bytes = Wiped([0; MAX_TEXT]);
-        let prefix = kind.prefix().as_bytes();
-        let (head, rest) = bytes.0.split_at_mut(prefix.len());
-        head.copy_from_slice(prefix);
-        let encoded = URL_SAFE_NO_PAD.encode_slice(secret, rest).expect("a credential fits");
-        let length = prefix.len() + encoded;
-        Self { bytes, length }
+        let encoded = base64url::Text::of(secret);
+        let text = kind.prefix().bytes().chain(encoded.as_bytes().iter().copied());
+        for (to, from) in bytes.0.iter_mut().zip(text) {
+            *to = from;
+        }
+        Self { bytes, length: PREFIX + encoded.as_bytes().len() }
     }
 
     #[expect(clippy::expect_used, reason = "`encode` writes ASCII only")]
     pub(crate) fn as_str(&self) -> &str {
-        let text = self.bytes.0.get(..self.length).expect("the text is within its buffer");
-        std::str::from_utf8(text).expect("base64url is ASCII")
+        std::str::from_utf8(self.as_bytes()).expect("base64url is ASCII")
+    }
+
+    /// Returns the characters, which are ASCII.
+    #[expect(clippy::expect_used, reason = "`encode` sets the length")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.0.get(..self.length).expect("the text is within its buffer")
     }
 }
 
