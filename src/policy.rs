@@ -113,6 +113,8 @@ use crate::value::text::ClientId;
 )]
 pub struct Policy {
     issuer: Issuer,
+    /// Form-encoded, for redirects.
+    issuer_parameter: Box<str>,
     /// Issuers whose records belong to this one.
     former_issuers: Vec<Issuer>,
     /// Whether the server's document is at the root of the host too.
@@ -344,11 +346,6 @@ impl Policy {
 
     pub(crate) fn drops_unknown_scopes(&self) -> bool {
         self.drop_unknown_scopes
-    }
-
-    /// Returns the resources of a request that names none, or `None` if such a request is refused.
-    pub(crate) fn assumed_resource(&self) -> Option<&Arc<[Box<str>]>> {
-        self.assumed_resource.as_ref()
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

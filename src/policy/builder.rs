@@ -31,6 +31,7 @@ use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::scope::Scope;
+use crate::value::uri::form_encoded;
 
 /// Builds a [`Policy`].
 ///
@@ -78,6 +79,7 @@ impl PolicyBuilder {
             registration_endpoint: endpoint("register"),
             revocation_endpoint: endpoint("revoke"),
             introspection_endpoint: endpoint("introspect"),
+            issuer_parameter: form_encoded(&issuer).into(),
             issuer: Issuer::new(issuer),
             former_issuers: Vec::new(),
             is_at_root: true,

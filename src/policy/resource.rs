@@ -205,6 +205,11 @@ impl Policy {
         found.flat_map(|own| own.variables().map(owned).collect::<Vec<_>>()).collect()
     }
 
+    /// Returns the resources of a request that names none, or `None` if such a request is refused.
+    pub(crate) fn assumed_resource(&self) -> Option<&Arc<[Box<str>]>> {
+        self.assumed_resource.as_ref()
+    }
+
     /// Returns whether two indicators name one resource.
     pub(crate) fn is_same_resource(&self, own: &str, other: &str) -> bool {
         match self.check_rules.audience {
