@@ -26,7 +26,7 @@ pub(super) fn requested_scope(
     let Some(requested) = requested else { return Ok(default_scope(client, policy)?) };
     // A malformed token is an error even where unknown tokens are dropped.
     let scope = Scope::parse(requested).and_then(|parsed| {
-        if !parsed.tokens().any(|token| is_dropped(token, policy)) {
+        if parsed.tokens().all(|token| policy.knows_scope(token)) {
             return Ok(parsed);
         }
         Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
