@@ -177,11 +177,11 @@ impl CredentialText {
         const { assert!(PREFIX + base64url::length(N) <= MAX_TEXT) };
         let mut bytes = Wiped([0; MAX_TEXT]);
         let encoded = base64url::Text::of(secret);
-        let text = kind.prefix().bytes().chain(encoded.as_bytes().iter().copied());
-        for (to, from) in bytes.0.iter_mut().zip(text) {
-            *to = from;
-        }
-        Self { bytes, length: PREFIX + encoded.as_bytes().len() }
+        let encoded = encoded.as_bytes();
+        let (head, rest) = bytes.0.split_at_mut(PREFIX);
+        head.copy_from_slice(kind.prefix().as_bytes());
+        rest.split_at_mut(encoded.len()).0.copy_from_slice(encoded);
+        Self { bytes, length: PREFIX + encoded.len() }
     }
 
     #[expect(clippy::expect_used, reason = "`encode` writes ASCII only")]
