@@ -103,7 +103,7 @@ peers:
 test:
     cargo test --workspace
 
-# Tests that need a feature which no package of the workspace turns on. `test` has the others: http, tracing, conformance, tokio.
+# Tests that need a feature which no package of the workspace turns on. `test` has the others: http, jws, tracing, conformance, tokio.
 [group('tests')]
 test-features:
     cargo test -p grantcore --features time --lib --locked moment::calendar

@@ -13,14 +13,16 @@ mod issuer;
 mod kind;
 mod life;
 mod restrictions;
+mod secrets;
 
 pub use builder::{ClientBuilder, ClientRules};
 pub use consent::ConsentMode;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
-pub use kind::{Authentication, StoredSecret};
+pub use kind::Authentication;
 use kind::{CodeFlow, Kind};
 pub use restrictions::Restrictions;
+pub use secrets::{Retiring, Secrets, StoredSecret, UsedSecret};
 
 use crate::moment::Timestamp;
 use crate::policy::{LifetimeOverrides, Policy};
@@ -187,7 +189,7 @@ impl Client {
         method: SecretMethod,
         secret: StoredSecret,
     ) -> ClientBuilder {
-        ClientBuilder::new(id.into(), Authentication::Confidential { method, secret })
+        ClientBuilder::new(id.into(), Authentication::by_secret(method, secret))
     }
 
     /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in

@@ -23,6 +23,7 @@ mod redeem;
 mod refresh;
 mod registration;
 mod revocation;
+mod secret_rotation;
 mod silent;
 mod supersession;
 mod terms;

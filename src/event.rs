@@ -3,6 +3,7 @@
 
 mod kind;
 mod line;
+mod proof;
 #[cfg(feature = "tracing")]
 mod trace;
 mod written;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 pub use self::kind::{Durability, EventClass, EventKind};
+pub use self::proof::ClientProof;
 pub use self::written::{Written, WrittenRecord};
 use crate::moment::{CorrelationId, Moment, Timestamp};
 use crate::reason::Reason;
@@ -67,6 +69,9 @@ pub struct Event {
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
+    /// What the client proved itself with. `None` if it did not, or is public.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ClientProof>,
     /// The [source](crate::RequestParts::source) of the request: escaped, cut at 256 bytes. `None`
     /// if the host named none, or the call was no request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +132,7 @@ impl Event {
             client: None,
             claimed: None,
             subject: None,
+            proof: None,
             source: None,
             sent: None,
             note: None,

@@ -104,7 +104,7 @@
 //! | hosts that operate a server | [`audit`] and [`event`] what happened, [`reason`] and [`refusal`] why a request was refused, [`rate`] a limit that several servers share, [`account`] users |
 //! | authors of a store | [`store`] the traits and their laws, [`grant`] the record, `conformance` the laws as tests |
 //! | hosts without an async runtime | [`blocking`] the same server, the same traits |
-//! | experts | [`operation`] decisions without a server, [`moment`] time and randomness as arguments |
+//! | experts | [`operation`] decisions without a server, [`moment`] time and randomness as arguments, [`jws`] signed assertions and key sets |
 //! | readers | [`guide`] the pages of `docs/` |
 //!
 //! # One grant, one record, one compare-and-set
@@ -147,6 +147,8 @@
 //! - `time`: conversions of [`Timestamp`] from and to the types of the `time` crate, and RFC 3339.
 //! - `tracing`: `Event::trace`, which hands events to `tracing`:
 //!   `server.with_observer(Event::trace)`.
+//! - `jws`: [`RingVerifier`](jws::RingVerifier), which verifies the signatures of assertions with the
+//!   crate `ring`.
 //! - `conformance`: the laws of a store and of accounts as tests: `conformance!` and
 //!   `accounts_conformance!`.
 //!
@@ -163,6 +165,10 @@
 //! - RFC [6749](https://www.rfc-editor.org/rfc/rfc6749),
 //!   [6750](https://www.rfc-editor.org/rfc/rfc6750),
 //!   [7009](https://www.rfc-editor.org/rfc/rfc7009),
+//!   [7515](https://www.rfc-editor.org/rfc/rfc7515),
+//!   [7517](https://www.rfc-editor.org/rfc/rfc7517),
+//!   [7518](https://www.rfc-editor.org/rfc/rfc7518),
+//!   [7519](https://www.rfc-editor.org/rfc/rfc7519),
 //!   [7591](https://www.rfc-editor.org/rfc/rfc7591),
 //!   [7592](https://www.rfc-editor.org/rfc/rfc7592),
 //!   [7636](https://www.rfc-editor.org/rfc/rfc7636),
@@ -170,6 +176,7 @@
 //!   [8252](https://www.rfc-editor.org/rfc/rfc8252),
 //!   [8414](https://www.rfc-editor.org/rfc/rfc8414),
 //!   [8707](https://www.rfc-editor.org/rfc/rfc8707),
+//!   [8725](https://www.rfc-editor.org/rfc/rfc8725),
 //!   [9207](https://www.rfc-editor.org/rfc/rfc9207),
 //!   [9700](https://www.rfc-editor.org/rfc/rfc9700), [9728](https://www.rfc-editor.org/rfc/rfc9728)
 //!
@@ -190,6 +197,7 @@ mod decision;
 mod drive;
 pub mod event;
 pub mod grant;
+pub mod jws;
 mod keys;
 mod limiter;
 mod memory;

@@ -31,6 +31,7 @@
 //! | [`GrantNarrowing`] | [`narrow_connection`](crate::Server::narrow_connection), [`narrow_grant`](crate::Server::narrow_grant) |
 //! | [`GrantSupersession`] | [`token`](crate::Server::token), after a redemption under [`Supersede`](crate::policy::Supersede) |
 //! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status), [`set_client_status_noted`](crate::Server::set_client_status_noted) |
+//! | [`SecretRotation`] | [`rotate_secret`](crate::Server::rotate_secret), [`rotate_secret_noted`](crate::Server::rotate_secret_noted) |
 //!
 //! Nobody else can implement one: only this crate makes a [`Decision`].
 //!
@@ -58,6 +59,7 @@
 //! [`GrantSupersession`]: crate::request::GrantSupersession
 //! [`ClientRevocation`]: crate::request::ClientRevocation
 //! [`ClientStatusChange`]: crate::request::ClientStatusChange
+//! [`SecretRotation`]: crate::request::SecretRotation
 //!
 //! # By hand
 //!

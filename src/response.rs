@@ -15,6 +15,7 @@ pub(crate) mod redirect;
 pub(crate) mod registration;
 pub(crate) mod reply;
 pub(crate) mod revocation;
+pub(crate) mod secret_rotation;
 pub(crate) mod token;
 
 pub use self::access::{Access, Warning};
@@ -28,4 +29,5 @@ pub use self::redirect::Redirect;
 pub use self::registration::{Managed, Registered};
 pub use self::reply::{PAGE_HEADERS, Reply};
 pub use self::revocation::Revoked;
+pub use self::secret_rotation::RotatedSecret;
 pub use self::token::Tokens;

@@ -18,6 +18,7 @@ mod clients;
 mod connections;
 
 mod revoke_user;
+mod rotate_secret;
 
 mod supersede;
 

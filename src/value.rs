@@ -13,6 +13,7 @@ pub(crate) mod hints;
 pub(crate) mod invisible;
 pub(crate) mod issuer;
 pub(crate) mod names;
+pub(crate) mod overlap;
 pub(crate) mod pkce;
 pub(crate) mod prefix;
 pub(crate) mod prompt;
@@ -28,6 +29,7 @@ pub use self::auth_method::SecretMethod;
 pub use self::credential::{GrantId, GrantIdError};
 pub use self::grant_types::{GrantType, GrantTypes};
 pub use self::names::NameError;
+pub use self::overlap::Overlap;
 pub use self::prompt::{RequestDigest, RequestDigestError};
 pub use self::properties::{Properties, PropertiesError};
 pub use self::redirect_uri::{

@@ -26,6 +26,7 @@ const ALIKE: &[&[Reason]] = &[
         Reason::CredentialsMalformed,
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,
+        Reason::ClientSecretRetired,
         Reason::ClientSecretUnexpected,
         Reason::IntrospectionUnauthenticated,
     ],

@@ -23,9 +23,11 @@ use crate::response::authorization::AuthorizationStep;
 use crate::response::connection::Connections;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
+use crate::response::secret_rotation::RotatedSecret;
 use crate::server::{Error, RevokedGrants};
 use crate::store::{AccountSource, FromStore};
 use crate::value::credential::GrantId;
+use crate::value::overlap::Overlap;
 
 /// An authorization server over a blocking [`Store`]: see [`grantcore::Server`](crate::Server),
 /// which documents each call.
@@ -236,6 +238,31 @@ where
         request: &RequestParts<'_>,
     ) -> Result<Reply, Error<S::Error>> {
         block_on(self.0.manage(client_id, request))
+    }
+
+    /// See [`Server::rotate_secret`](crate::Server::rotate_secret).
+    ///
+    /// # Errors
+    /// Those of [`Server::rotate_secret`](crate::Server::rotate_secret).
+    pub fn rotate_secret(
+        &self,
+        client_id: &str,
+        overlap: Overlap,
+    ) -> Result<RotatedSecret, Error<S::Error>> {
+        block_on(self.0.rotate_secret(client_id, overlap))
+    }
+
+    /// See [`Server::rotate_secret_noted`](crate::Server::rotate_secret_noted).
+    ///
+    /// # Errors
+    /// Those of [`Server::rotate_secret`](crate::Server::rotate_secret).
+    pub fn rotate_secret_noted(
+        &self,
+        client_id: &str,
+        overlap: Overlap,
+        note: &str,
+    ) -> Result<RotatedSecret, Error<S::Error>> {
+        block_on(self.0.rotate_secret_noted(client_id, overlap, note))
     }
 
     /// See [`Server::set_client_status`](crate::Server::set_client_status).

@@ -315,8 +315,8 @@ impl ClientBuilder {
         let kind = match (self.authentication, code_flow) {
             (Authentication::Public, Some(code_flow)) => Kind::Public(code_flow),
             (Authentication::Public, None) => return Err(ClientError::RedirectUrisMissing),
-            (Authentication::Confidential { method, secret }, code_flow) => {
-                Kind::Secret { method, stored: secret, code_flow }
+            (Authentication::Confidential { method, secrets }, code_flow) => {
+                Kind::Secret { method, secrets, code_flow }
             }
         };
         let fields = Fields {

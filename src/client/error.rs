@@ -123,4 +123,15 @@ pub enum ClientError {
         /// The issuer as it was given.
         issuer: String,
     },
+    /// A secret is to be replaced of a client that has none.
+    #[error(
+        "the client has no secret: only a client that proves itself by a secret can get a new one."
+    )]
+    SecretMissing,
+    /// A secret with a slow hash is to be accepted beside another one with a slow hash.
+    #[error(
+        "two secrets with a slow hash are refused: each request would cost two slow hashes. Replace \
+         the secret by a generated one, or without an overlap."
+    )]
+    SlowSecrets,
 }

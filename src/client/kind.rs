@@ -3,16 +3,13 @@
 //! Each kind has its own fields and no others, so that neither a public client with a secret nor a
 //! code flow without a redirect URI can be represented.
 
-use std::fmt;
-use std::sync::Arc;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ClientError;
+use super::secrets::{Secrets, StoredSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri, record};
-use crate::value::secret::Digest;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -22,7 +19,7 @@ pub(super) enum Kind {
     /// Proves itself with a secret.
     Secret {
         method: SecretMethod,
-        stored: StoredSecret,
+        secrets: Secrets,
         /// `None` for a client that only asks for introspection.
         #[serde(deserialize_with = "Option::deserialize")]
         code_flow: Option<CodeFlow>,
@@ -103,8 +100,8 @@ impl Kind {
     pub(super) fn authentication(&self) -> Authentication {
         match self {
             Self::Public(_) => Authentication::Public,
-            Self::Secret { method, stored, .. } => {
-                Authentication::Confidential { method: *method, secret: stored.clone() }
+            Self::Secret { method, secrets, .. } => {
+                Authentication::Confidential { method: *method, secrets: secrets.clone() }
             }
         }
     }
@@ -120,38 +117,21 @@ pub enum Authentication {
     Confidential {
         /// Where the client sends it.
         method: SecretMethod,
-        /// What the server keeps of it.
-        secret: StoredSecret,
+        /// What the server keeps of its secrets.
+        secrets: Secrets,
     },
 }
 
 impl Authentication {
+    /// Returns the authentication by this secret alone.
+    pub fn by_secret(method: SecretMethod, secret: StoredSecret) -> Self {
+        Self::Confidential { method, secrets: secret.into() }
+    }
+
     pub(crate) fn method(&self) -> AuthMethod {
         match self {
             Self::Public => AuthMethod::None,
             Self::Confidential { method, .. } => AuthMethod::Secret(*method),
-        }
-    }
-}
-
-/// What a record keeps of a client secret. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StoredSecret {
-    /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
-    Digest(Digest),
-    /// A slow hash, for secrets that a person chose. It is verified by
-    /// [`PolicyBuilder::slow_hash`](crate::policy::PolicyBuilder::slow_hash).
-    SlowHash(Arc<str>),
-}
-
-/// A slow hash is not shown, because the secret can be guessed with it.
-impl fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Digest(digest) => digest.fmt(f),
-            Self::SlowHash(_) => f.write_str("SlowHash(redacted)"),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Client, ClientStatus, Fields, Kind, Origin, StoredSecret};
+use super::{Client, ClientStatus, Fields, Origin};
 use crate::moment::Timestamp;
 use crate::value::secret::Digest;
 
@@ -127,14 +127,5 @@ impl Client {
             return false;
         };
         own.matches(token)
-    }
-
-    /// Returns whether this is the digest of the client's secret. Returns `false` for a secret with
-    /// a slow hash, which no digest is compared with.
-    pub(crate) fn has_secret(&self, digest: &Digest) -> bool {
-        let Kind::Secret { stored: StoredSecret::Digest(own), .. } = &self.0.kind else {
-            return false;
-        };
-        own.matches(digest)
     }
 }

@@ -1,8 +1,10 @@
 //! Client authentication at the token endpoint, revocation and introspection (OAuth 2.1 §2.4).
 
 use super::context::Context;
-use crate::client::{Authentication, Client, StoredSecret};
+use crate::client::{Authentication, Client, Secrets, StoredSecret, UsedSecret};
 use crate::decision::{usable, with_id};
+use crate::event::ClientProof;
+use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;
@@ -14,13 +16,20 @@ use crate::value::secret::Digest;
 const SECRET_NEEDED: &str = "A client that was given a client_secret must send it, by the \
     token_endpoint_auth_method of its registration: client_secret_basic if it named none.";
 
+/// The client of a request, and what it proved itself with.
+pub(super) struct Authenticated<'a> {
+    pub(super) client: &'a Client,
+    /// `None` for a public client.
+    pub(super) proof: Option<ClientProof>,
+}
+
 /// Returns the client if it is the one that the request names, is usable, and the credentials are
 /// its own. All failures look alike from outside and take comparable work (TOKEN-14).
 pub(super) fn authenticate<'a>(
     stored: Option<&'a Stored<Client>>,
     credentials: &Credentials<'_>,
     ctx: &Context<'_>,
-) -> Result<&'a Client, Fault> {
+) -> Result<Authenticated<'a>, Fault> {
     // Impersonation: a store that loads another client must not let the request act as that one
     // (I44).
     let stored = with_id(stored, &credentials.id);
@@ -28,11 +37,12 @@ pub(super) fn authenticate<'a>(
     // Timing: the credentials are checked even if the client is deactivated or expired, so that
     // the request takes as long as for an active client.
     let proof = match client {
-        Some(client) => check_credentials(client, &credentials.secret, ctx.policy),
+        Some(client) => check_credentials(client, &credentials.secret, ctx),
         None => Err(Reason::ClientUnknown.into()),
     };
     let usable = usable(stored, ctx.policy, ctx.moment.now).map_err(Fault::from);
-    let authenticated = usable.and_then(|client| proof.map(|()| &**client));
+    let authenticated =
+        usable.and_then(|client| proof.map(|proof| Authenticated { client, proof }));
     if authenticated.is_err() {
         equalize_timing(client, &credentials.secret, ctx.policy);
     }
@@ -44,17 +54,16 @@ pub(super) fn authenticate<'a>(
     }
 }
 
-/// Checks the presented credentials against the registered ones.
+/// Checks the presented credentials against the registered ones. Returns what proved the client.
 fn check_credentials(
     client: &Client,
     presented: &PresentedSecret<'_>,
-    policy: &Policy,
-) -> Result<(), Fault> {
-    let Authentication::Confidential { method: registered, secret: stored } =
-        client.authentication()
+    ctx: &Context<'_>,
+) -> Result<Option<ClientProof>, Fault> {
+    let Authentication::Confidential { method: registered, secrets } = client.authentication()
     else {
         return match presented {
-            PresentedSecret::None => Ok(()),
+            PresentedSecret::None => Ok(None),
             PresentedSecret::Basic(_) | PresentedSecret::Post(_) => {
                 Err(Reason::ClientSecretUnexpected.into())
             }
@@ -63,23 +72,45 @@ fn check_credentials(
     let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return Err(Reason::ClientSecretMissing.into());
     };
-    let is_right = match stored {
-        StoredSecret::Digest(digest) => Digest::of(secret.as_bytes()).matches(&digest),
-        StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret.as_bytes(), &hash),
-    };
-    if !is_right {
-        return Err(Reason::ClientSecretWrong.into());
-    }
+    let used = find_secret(&secrets, secret.as_bytes(), ctx.policy, ctx.moment.now)?;
     let is_basic = matches!(presented, PresentedSecret::Basic(_));
-    let used = if is_basic { SecretMethod::Basic } else { SecretMethod::Post };
-    if used != registered && !policy.is_lenient_on_method() {
+    let method = if is_basic { SecretMethod::Basic } else { SecretMethod::Post };
+    if method != registered && !ctx.policy.is_lenient_on_method() {
         // The sender has the right secret, so the registered method may be disclosed to it.
-        let received = AuthMethod::Secret(used).name();
+        let received = AuthMethod::Secret(method).name();
         let right = AuthMethod::Secret(registered).name();
         let methods = format!("Received by {received}; the client is registered for {right}.");
         return Err(Reason::ClientMethodMismatch.hint(methods));
     }
-    Ok(())
+    Ok(Some(ClientProof::Secret { method, secret: used }))
+}
+
+/// Returns which of the client's secrets was presented, if it is accepted now.
+///
+/// Timing: both are compared whatever the first comparison finds, so that the duration does not
+/// disclose which secret is right, or whether one is retiring (KEYS-73). At most one of them has a
+/// slow hash.
+fn find_secret(
+    secrets: &Secrets,
+    presented: &[u8],
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<UsedSecret, Reason> {
+    let digest = Digest::of(presented);
+    let is = |stored: &StoredSecret| match stored {
+        StoredSecret::Digest(own) => digest.matches(own),
+        StoredSecret::SlowHash(hash) => policy.verify_slow_hash(presented, hash),
+    };
+    let is_current = is(secrets.current());
+    let retiring = secrets.retiring();
+    let is_retiring = retiring.is_some_and(|retiring| is(retiring.secret()));
+    let is_over = retiring.is_none_or(|retiring| now >= retiring.until());
+    match (is_current, is_retiring) {
+        (true, _) => Ok(UsedSecret::Current),
+        (false, true) if is_over => Err(Reason::ClientSecretRetired),
+        (false, true) => Ok(UsedSecret::Retiring),
+        (false, false) => Err(Reason::ClientSecretWrong),
+    }
 }
 
 /// Does the hashing that a failed authentication has skipped, so that its duration does not
@@ -89,10 +120,10 @@ fn equalize_timing(client: Option<&Client>, presented: &PresentedSecret<'_>, pol
     let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return;
     };
-    match client.map(Client::authentication) {
-        Some(Authentication::Confidential { secret: StoredSecret::SlowHash(_), .. }) => {}
-        Some(Authentication::Confidential { .. }) => policy.waste_slow_hash(secret.as_bytes()),
-        Some(Authentication::Public) | None => {
+    match client.and_then(Client::secrets) {
+        Some(secrets) if secrets.slow_hash().is_some() => {}
+        Some(_) => policy.waste_slow_hash(secret.as_bytes()),
+        None => {
             let _ = Digest::of(secret.as_bytes()).matches(&Digest::of(b""));
             policy.waste_slow_hash(secret.as_bytes());
         }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::access::{AcceptedToken, accept_token};
-use super::authenticate::authenticate;
+use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
 use crate::client::{Authentication, Client};
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
@@ -32,20 +32,36 @@ impl Operation for IntrospectionRequest<'_> {
         let caller_only = loaded.caller_only();
         let caller_ctx =
             Context::new(self, &caller_only, policy, moment).claimed_by(&self.credentials.id);
-        let caller = match authenticate(loaded.caller.as_ref(), &self.credentials, &caller_ctx) {
-            Ok(caller) => caller,
-            Err(fault) => return caller_ctx.refuse(fault),
+        let Authenticated { client: caller, proof } =
+            match authenticate(loaded.caller.as_ref(), &self.credentials, &caller_ctx) {
+                Ok(authenticated) => authenticated,
+                Err(fault) => return caller_ctx.refuse(fault),
+            };
+        let decision = match self.find(caller, loaded, &caller_ctx) {
+            Ok(decision) => decision.with_note(Some(&self.credentials.id)),
+            Err(reason) => caller_ctx.refuse(reason),
         };
-        let rules = match check_caller(caller, policy) {
-            Ok(rules) => rules,
-            Err(reason) => return caller_ctx.refuse(reason).attributed_to(caller),
-        };
-        let token = match &self.token {
-            Ok(token) => token.as_ref(),
-            Err(reason) => return caller_ctx.refuse(*reason).attributed_to(caller),
-        };
+        decision.attributed_to(caller).proved_by(proof)
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Introspection
+    }
+}
+
+impl IntrospectionRequest<'_> {
+    /// Answers an authenticated caller. An error refuses the caller.
+    fn find(
+        &self,
+        caller: &Client,
+        loaded: &OwnRecords<'_>,
+        caller_ctx: &Context<'_>,
+    ) -> Result<Decision<Introspected>, Reason> {
+        let Context { policy, moment, .. } = *caller_ctx;
+        let rules = check_caller(caller, policy)?;
+        let token = self.token.as_ref().map_err(|reason| *reason)?.as_ref();
         let ctx = Context::new(self, loaded, policy, moment);
-        let decision = match find_active(token, caller, rules, &ctx) {
+        Ok(match find_active(token, caller, rules, &ctx) {
             Ok(accepted) => {
                 let active = Introspected::active(Arc::clone(accepted.grant), accepted.entry);
                 ctx.allow(EventKind::TokenIntrospected, active)
@@ -53,12 +69,7 @@ impl Operation for IntrospectionRequest<'_> {
             Err(reason) => ctx
                 .allow(EventKind::InactiveIntrospected, Introspected::INACTIVE)
                 .with_reason(reason),
-        };
-        decision.with_note(Some(&self.credentials.id)).attributed_to(caller)
-    }
-
-    fn endpoint(&self) -> Endpoint {
-        Endpoint::Introspection
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::registration::new_authentication;
-use crate::client::{Authentication, Client};
+use crate::client::{Authentication, Client, StoredSecret};
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -89,7 +89,7 @@ impl ManagementRequest<'_> {
         };
         // A secret is shown once, by the request that made it.
         let secret = ctx.moment.entropy.client_secret();
-        let secret = updated.has_secret(&secret.text_digest()).then_some(secret);
+        let secret = updated.has_current_secret(&secret.text_digest()).then_some(secret);
         ctx.allow(EventKind::ClientUpdated, self.show(Arc::clone(&updated), secret))
             .with_dropped(&update.metadata.dropped)
             .writing(Write::client(Some(stored), updated))
@@ -115,19 +115,38 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
     let authentication = match (client.authentication(), new_authentication(method, ctx.moment)) {
         // The client keeps its secret and sends it in another way.
         (
-            Authentication::Confidential { secret, .. },
+            Authentication::Confidential { secrets, .. },
             Authentication::Confidential { method, .. },
-        ) => Authentication::Confidential { method, secret },
+        ) => Authentication::Confidential { method, secrets },
         (_, new) => new,
     };
     let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
     let builder = client.clone().edit().authenticating(authentication).registering_for(grant_types);
     let updated = metadata.describe(builder, ctx.policy)?.described_after(client, ctx.moment.now);
+    let updated = rotated_on_update(updated, client, ctx);
     // Lost response of the store: an earlier attempt of this request may have replaced the secret
     // that came with it.
     let is_done = ctx.moment.is_retry && updated == *client;
     match &update.secret {
-        Some(sent) if !is_done && !client.has_secret(sent) => Err(Reason::MetadataSecret.into()),
+        Some(sent) if !is_done && !client.has_secret(sent, ctx.moment.now) => {
+            Err(Reason::MetadataSecret.into())
+        }
         _ => Ok(updated),
+    }
+}
+
+/// Returns the updated client with a new secret, if the policy rotates secrets at an update and the
+/// client keeps the one that it had (RFC 7592 §2.2).
+fn rotated_on_update(updated: Client, client: &Client, ctx: &Context<'_>) -> Client {
+    let overlap = ctx.policy.registration().and_then(|rules| rules.rotate_secret_on_update);
+    let new = ctx.moment.entropy.client_secret().text_digest();
+    match overlap {
+        // Lost response of the store: an earlier attempt of this request rotated the secret (I17).
+        Some(overlap) if client.secrets().is_some() && !updated.has_current_secret(&new) => {
+            let rotated = StoredSecret::Digest(new);
+            // A client without a secret stays as it is, and a digest fits beside any secret.
+            updated.clone().with_new_secret(rotated, overlap, ctx.moment.now).unwrap_or(updated)
+        }
+        _ => updated,
     }
 }

@@ -119,10 +119,10 @@ fn new_client(
 pub(super) fn new_authentication(method: AuthMethod, moment: &Moment) -> Authentication {
     match method {
         AuthMethod::None => Authentication::Public,
-        AuthMethod::Secret(method) => Authentication::Confidential {
-            method,
-            secret: StoredSecret::Digest(moment.entropy.client_secret().text_digest()),
-        },
+        AuthMethod::Secret(method) => {
+            let digest = moment.entropy.client_secret().text_digest();
+            Authentication::by_secret(method, StoredSecret::Digest(digest))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! revoke: a client revokes one of its tokens (RFC 7009 §2). A refresh token ends its grant. An
 //! access token ends alone, unless the policy says that it ends its grant as well.
 
-use super::authenticate::authenticate;
+use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -30,11 +30,12 @@ impl Operation for RevocationRequest<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-            Ok(client) => client,
-            Err(fault) => return ctx.refuse(fault),
-        };
-        self.revoke(client, &ctx).attributed_to(client)
+        let Authenticated { client, proof } =
+            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+                Ok(authenticated) => authenticated,
+                Err(fault) => return ctx.refuse(fault),
+            };
+        self.revoke(client, &ctx).attributed_to(client).proved_by(proof)
     }
 
     fn endpoint(&self) -> Endpoint {

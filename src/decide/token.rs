@@ -1,7 +1,7 @@
 //! The token request: authenticates the client, checks its grant type, then redeems or refreshes
 //! (TOKEN-06).
 
-use super::authenticate::authenticate;
+use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -27,11 +27,12 @@ impl Operation for TokenRequest<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-            Ok(client) => client,
-            Err(fault) => return ctx.refuse(fault),
-        };
-        self.issue(client, &ctx).attributed_to(client)
+        let Authenticated { client, proof } =
+            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+                Ok(authenticated) => authenticated,
+                Err(fault) => return ctx.refuse(fault),
+            };
+        self.issue(client, &ctx).attributed_to(client).proved_by(proof)
     }
 
     fn endpoint(&self) -> Endpoint {

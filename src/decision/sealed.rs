@@ -2,7 +2,7 @@
 
 use super::Loaded;
 use crate::client::{Authentication, Client, Registration};
-use crate::event::{Durability, Event, EventKind, Written};
+use crate::event::{ClientProof, Durability, Event, EventKind, Written};
 use crate::moment::Moment;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Write};
@@ -135,6 +135,12 @@ impl<T> Decision<T> {
         let is_operators = client.registration() == Registration::Operator;
         let has_secret = client.authentication() != Authentication::Public;
         self.settled.event.attributed |= is_operators && has_secret;
+        self
+    }
+
+    /// Records in the event what the client proved itself with.
+    pub(crate) fn proved_by(mut self, proof: Option<ClientProof>) -> Self {
+        self.settled.event.proof = proof;
         self
     }
 

@@ -56,6 +56,8 @@ named_enum! {
         ClientReactivated = "client_reactivated",
         /// An administrator ended all grants of a client.
         ClientGrantsEnded = "client_grants_ended",
+        /// A client's secret was replaced by a new one.
+        SecretRotated = "secret_rotated",
         /// All grants of a user were ended.
         AccountGrantsEnded = "account_grants_ended",
         /// A `client_id` is the URL of a metadata document, which must be fetched.

@@ -1,6 +1,7 @@
 //! How clients register themselves (RFC 7591, RFC 7592).
 
 use super::domains::HostPatterns;
+use crate::value::overlap::Overlap;
 use crate::value::redirect_uri::RegisteredRedirectUri;
 use crate::value::secret::Digest;
 
@@ -33,6 +34,7 @@ pub struct RegistrationRules {
     pub(crate) redirect_hosts: Option<HostPatterns>,
     pub(crate) loopback_redirects: bool,
     pub(crate) private_use_redirects: bool,
+    pub(crate) rotate_secret_on_update: Option<Overlap>,
 }
 
 impl Default for RegistrationRules {
@@ -44,6 +46,7 @@ impl Default for RegistrationRules {
             redirect_hosts: None,
             loopback_redirects: true,
             private_use_redirects: true,
+            rotate_secret_on_update: None,
         }
     }
 }
@@ -103,6 +106,15 @@ impl RegistrationRules {
         Self { private_use_redirects: allow, ..self }
     }
 
+    /// Sets whether a client with a secret gets a new one at each update of its registration (RFC
+    /// 7592 §2.2), and how long the former secret is still accepted. Default: `None`, the secret
+    /// stays.
+    ///
+    /// A client that does not read the response of its update is locked out when the overlap ends.
+    pub fn with_rotate_secret_on_update(self, overlap: Option<Overlap>) -> Self {
+        Self { rotate_secret_on_update: overlap, ..self }
+    }
+
     /// Returns whether a client that registers itself may have this redirect URI.
     pub(crate) fn admits_redirect(&self, uri: &RegisteredRedirectUri) -> bool {
         if !uri.is_web() {
@@ -124,5 +136,6 @@ impl RegistrationRules {
         strict_application_type: bool,
         loopback_redirects: bool,
         private_use_redirects: bool,
+        rotate_secret_on_update: Option<Overlap>,
     }
 }

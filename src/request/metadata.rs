@@ -157,6 +157,8 @@ impl ClientMetadata {
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
             | ClientError::ConsentSkipped
+            | ClientError::SecretMissing
+            | ClientError::SlowSecrets
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }

@@ -49,11 +49,14 @@ impl Failures {
 }
 
 /// Returns whether this refusal counts as a failed authentication, that is, as a guess of a secret.
-/// These do not count: a missing secret, a secret sent by a client that has none, and the right
-/// secret sent by the wrong method.
+/// These do not count: a missing secret, a secret sent by a client that has none, the right secret
+/// sent by the wrong method, and a secret that was replaced: one program that was forgotten at a
+/// rotation must not lock out the others.
 pub(super) fn is_failure(credentials: &Credentials<'_>, refusal: &Refusal) -> bool {
-    let is_no_guess =
-        matches!(refusal.reason(), Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch);
+    let is_no_guess = matches!(
+        refusal.reason(),
+        Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch | Reason::ClientSecretRetired
+    );
     credentials.has_secret() && refusal.code() == Some(ErrorCode::InvalidClient) && !is_no_guess
 }
 

@@ -232,6 +232,11 @@ impl BrowserUrl {
         self.0.query_pairs().any(|(name, _)| names.contains(&&*name))
     }
 
+    /// Returns whether the host is an IP address, in any of its spellings.
+    pub(crate) fn has_address(&self) -> bool {
+        matches!(self.0.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)))
+    }
+
     /// Returns whether a browser stays on the user's own device with this URL. On most systems the
     /// unspecified addresses lead there too, and in every browser the names below `localhost`.
     ///

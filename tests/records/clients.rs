@@ -1,11 +1,11 @@
 //! A client of each kind, as an operator, a registration or a document creates it.
 
-use grantcore::Client;
 use grantcore::client::{
     ApplicationType, Authentication, ClientDescription, ConsentMode, StoredSecret,
 };
 use grantcore::policy::RegistrationRules;
-use grantcore::value::{Digest, GrantTypes, LoopbackPorts, Scope, SecretMethod, Subject};
+use grantcore::value::{Digest, GrantTypes, LoopbackPorts, Overlap, Scope, SecretMethod, Subject};
+use grantcore::{Client, Timestamp};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};
@@ -26,13 +26,17 @@ pub(crate) fn clients() -> Vec<(&'static str, Client)> {
 
 fn of_the_operator() -> Vec<(&'static str, Client)> {
     let slow = || StoredSecret::SlowHash(SLOW_HASH.into());
-    let by_person =
-        Client::confidential("by-person", SecretMethod::Basic, slow()).redirect_uri(CALLBACK);
+    let by_person = || {
+        let client = Client::confidential("by-person", SecretMethod::Basic, slow());
+        client.redirect_uri(CALLBACK).build().unwrap()
+    };
     vec![
         ("client-public", app()),
         ("client-confidential", web()),
-        ("client-confidential-slow-hash", by_person.build().unwrap()),
+        ("client-confidential-slow-hash", by_person()),
         ("client-confidential-introspection", introspecting()),
+        ("client-confidential-rotated", rotated(web())),
+        ("client-confidential-slow-hash-rotated", rotated(by_person())),
         ("client-described", described()),
         ("client-code-flow-restricted", restricted_by_the_operator()),
         ("client-skipping", web().edit().consent(ConsentMode::Skip).build().unwrap()),
@@ -40,6 +44,13 @@ fn of_the_operator() -> Vec<(&'static str, Client)> {
         ("client-grants-ended", app().with_grants_ended()),
         ("client-deleted", app().deleted()),
     ]
+}
+
+/// Returns a client with two secrets.
+fn rotated(client: Client) -> Client {
+    let new = StoredSecret::Digest(Digest::of(b"the new secret of a client"));
+    let now = Timestamp::from_unix_seconds(crate::support::T);
+    client.with_new_secret(new, Overlap::default(), now).unwrap()
 }
 
 /// Returns a resource server's client, without a code flow.
@@ -110,10 +121,10 @@ fn restricted() -> Client {
     edited
         .scope(Scope::parse("read").unwrap())
         .grant_types(GrantTypes { authorization_code: true, refresh_token: false })
-        .authentication(Authentication::Confidential {
-            method: SecretMethod::Basic,
-            secret: StoredSecret::Digest(Digest::of(b"a secret of the operator's choice")),
-        })
+        .authentication(Authentication::by_secret(
+            SecretMethod::Basic,
+            StoredSecret::Digest(Digest::of(b"a secret of the operator's choice")),
+        ))
         .build()
         .unwrap()
 }

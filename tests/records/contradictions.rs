@@ -117,3 +117,11 @@ fn i31_a_client_that_no_builder_creates_is_refused() {
     let error = "an operator's client has no restricted auth_method";
     assert_refused("client-public", "/restrictions/auth_method", json!("none"), error);
 }
+
+#[test]
+fn keys_73_a_client_has_at_most_one_slow_hash() {
+    let error = "two secrets of one client have a slow hash";
+    let current = json!({ "slow_hash": "x" });
+    let at = "/kind/secret/secrets/current";
+    assert_refused("client-confidential-slow-hash-rotated", at, current, error);
+}

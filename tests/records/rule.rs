@@ -126,6 +126,7 @@ fn i31_only_optional_fields_may_be_null() {
         "acr",
         "code_flow",
         "registration_access_token_digest",
+        "retiring",
         "lifetimes",
     ];
     for (name, record, value) in parsed() {

@@ -41,7 +41,7 @@ const NAMES: &str = "login_needed consent_shown consent_approved consent_remembe
     refresh_replayed_in_window grant_revoked grant_narrowed nothing_narrowed token_revoked \
     nothing_revoked connections_listed \
     access_allowed token_introspected inactive_introspected client_registered client_read \
-    client_updated client_deleted client_deactivated client_reactivated client_grants_ended \
+    client_updated client_deleted client_deactivated client_reactivated client_grants_ended secret_rotated \
     account_grants_ended document_needed refused attributed unattributed durable unknown";
 
 /// Returns one event of each shape, each from its own world.

@@ -104,10 +104,7 @@ fn token_14_a_right_secret_of_a_deactivated_client_costs_what_a_wrong_one_does()
 }
 
 fn secret_of(client: &Client) -> StoredSecret {
-    match client.authentication() {
-        grantcore::client::Authentication::Confidential { secret, .. } => secret,
-        other => panic!("{other:?}"),
-    }
+    client.secrets().expect("a client with a secret").current().clone()
 }
 
 /// A page shows the scope that the client could request when the page was made. Scope that the

@@ -28,7 +28,7 @@ fn scope(tokens: &str) -> Scope {
 
 fn secret(method: SecretMethod) -> Authentication {
     let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
-    Authentication::Confidential { method, secret }
+    Authentication::by_secret(method, secret)
 }
 
 fn method(client: &Client) -> &'static str {

@@ -320,7 +320,7 @@ fn keys_10_a_document_does_not_remove_the_operators_secret() {
     let world = is_public(&document());
     let secret =
         grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"operator's"));
-    let demanded = Authentication::Confidential { method: SecretMethod::Post, secret };
+    let demanded = Authentication::by_secret(SecretMethod::Post, secret);
     let edited = world.client(DOCUMENT).unwrap().edit().authentication(demanded.clone());
     world.put(edited.build().unwrap());
     world.at(3600);

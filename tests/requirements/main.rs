@@ -9,6 +9,10 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "../support/assertions.rs"]
+mod assertions;
+#[path = "../support/key_sets.rs"]
+mod key_sets;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -74,7 +78,16 @@ mod i44;
 mod i48;
 mod i48_parallel;
 mod introspect;
+mod jws_cache;
+mod jws_claims;
+mod jws_compact;
+mod jws_key_sets;
+#[cfg(feature = "jws")]
+mod jws_verify;
+#[cfg(feature = "jws")]
+mod jws_wycheproof;
 mod keys;
+mod keys_secrets;
 mod metadata;
 mod metadata_paths;
 mod needs;

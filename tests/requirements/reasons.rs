@@ -90,6 +90,7 @@ T several_authentications invalid_request 400
 T client_credentials_malformed invalid_client 401
 T client_secret_missing invalid_client 401
 T client_secret_wrong invalid_client 401
+T client_secret_retired invalid_client 401
 T client_secret_unexpected invalid_client 401
 T client_method_mismatch invalid_client 401
 T rate_limited too_many_requests 429
@@ -190,6 +191,7 @@ I introspection_token_missing invalid_request 400
 R account_forbidden access_denied 403
 R insufficient_balance insufficient_balance 402
 O connection_unknown invalid_request 404
+O client_secret_none invalid_request 400
 O narrowing_beyond_grant invalid_request 400
 O narrowing_empty invalid_request 400
 V method_not_allowed invalid_request 405
@@ -241,6 +243,8 @@ V client_secret_missing invalid_client 401
 I client_secret_missing invalid_client 401
 V client_secret_wrong invalid_client 401
 I client_secret_wrong invalid_client 401
+V client_secret_retired invalid_client 401
+I client_secret_retired invalid_client 401
 V client_secret_unexpected invalid_client 401
 I client_secret_unexpected invalid_client 401
 V client_method_mismatch invalid_client 401
@@ -380,6 +384,7 @@ fn token_14_every_failed_authentication_has_the_same_description() {
         Reason::CimdDenied,
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,
+        Reason::ClientSecretRetired,
         Reason::ClientSecretUnexpected,
         Reason::CredentialsMalformed,
     ];

@@ -7,6 +7,7 @@ use grantcore::operation::Operation;
 use grantcore::policy::{DomainRules, IntrospectionRules, RevocationRules};
 use grantcore::reason::Endpoint;
 use grantcore::request::{IntrospectionRequest, RevocationRequest};
+use grantcore::value::Overlap;
 use grantcore::{Authorization, ContentType, FromStore, Reason, Refusal, RequestParts};
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ use crate::support::{ALICE, MCP, Outcome, SECRET, World, app, entropy, policy};
 
 /// The credentials of `web` with [`SECRET`], for `client_secret_basic`.
 const BASIC: &[u8] = b"Basic d2ViOmEtc2VjcmV0LW9mLWEtY29uZmlkZW50aWFsLWNsaWVudC0wMTIzNDU2Nzg5";
+const RIGHT: &[u8] =
+    b"client_id=web&client_secret=a-secret-of-a-confidential-client-0123456789&token=x";
 const WRONG: &[u8] = b"client_id=web&client_secret=wrong&token=x";
 
 const DENIED: &[u8] = b"client_id=https%3A%2F%2Fclient.example%2Foauth%2Fmeta.json&token=x";
@@ -68,6 +71,11 @@ const FORMS: &[(Reason, Before, Flaw)] = &[
         |parts| RequestParts { body: b"client_id=web&token=x", ..parts },
     ),
     (Reason::ClientSecretWrong, |_| {}, |parts| RequestParts { body: WRONG, ..parts }),
+    (
+        Reason::ClientSecretRetired,
+        |world| drop(world.server.rotate_secret("web", Overlap::NONE).outcome().unwrap()),
+        |parts| RequestParts { body: RIGHT, ..parts },
+    ),
     (
         Reason::ClientSecretUnexpected,
         |_| {},

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::account::RefreshDecision;
 use grantcore::reason::Endpoint;
-use grantcore::value::{GrantTypes, Scope};
+use grantcore::value::{GrantTypes, Overlap, Scope};
 use grantcore::{
     Authorization, Choice, Client, ContentType, Policy, Reason, Refusal, RequestParts, User,
 };
@@ -118,6 +118,10 @@ const REFRESH: &[(Reason, Interference)] = &[
     }),
     (Reason::GrantEndedByHost, |world, refresh| {
         after(|| world.store.judge(RefreshDecision::End("gone".into())), refresh)
+    }),
+    (Reason::ClientSecretRetired, |world, refresh| {
+        let rotated = world.server.rotate_secret("web", Overlap::NONE);
+        after(|| drop(rotated.outcome().unwrap()), refresh.by_web())
     }),
     (Reason::GrantEnded, |world, refresh| after(|| world.put(app().with_grants_ended()), refresh)),
     (Reason::ClientDeactivated, |world, refresh| after(|| world.put(app().deactivated()), refresh)),

@@ -4,7 +4,7 @@ use grantcore::account::Balance;
 use grantcore::policy::{CheckRules, IntrospectionRules, Supersede};
 use grantcore::reason::Endpoint;
 use grantcore::request::Narrowing;
-use grantcore::value::Subject;
+use grantcore::value::{Overlap, Subject};
 use grantcore::{Authorization, Reason, RevokedBy};
 
 use crate::reasons_reached::{Provoke, Refused};
@@ -23,6 +23,11 @@ pub(crate) const RUNNING: &[(Reason, Provoke)] = &[
         world.tokens();
         let grant = world.grants()[0].record.id();
         let refusal = world.server.revoke_connection("bob", grant).outcome().unwrap_err();
+        (world, Refused::By(refusal))
+    }),
+    (Reason::ClientSecretNone, || {
+        let world = World::new();
+        let refusal = world.server.rotate_secret("app", Overlap::NONE).outcome().unwrap_err();
         (world, Refused::By(refusal))
     }),
     (Reason::NarrowingBeyondGrant, || narrowed("admin")),

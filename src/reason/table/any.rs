@@ -192,6 +192,14 @@ macro_rules! any_rows {
                 exists.",
             fix: "Reload the page of connected apps.",
         }
+        ClientSecretNone "client_secret_none" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §2.4",
+            description: "The client has no secret that could be replaced.",
+            cause: "The secret of a client was to be rotated that proves itself in another way, or \
+                not at all. Nothing was changed.",
+            fix: "Name a client with a secret.",
+        }
         NarrowingBeyondGrant "narrowing_beyond_grant" {
             code: InvalidRequest,
             section: "OAuth 2.1 §1.4.1",

@@ -56,6 +56,15 @@ macro_rules! authentication_rows {
             cause: "The secret is not the one of this client.",
             fix: "Correct the secret, or register the client again.",
         }
+        ClientSecretRetired "client_secret_retired" {
+            code: InvalidClient,
+            section: "OAuth 2.1 §3.2.4",
+            description: "The client is unknown or its authentication failed. Register the client \
+                again.",
+            cause: "The secret was replaced, and the time is over in which the former one was \
+                accepted too.",
+            fix: "Give the client the new secret. The event names the client.",
+        }
         ClientSecretUnexpected "client_secret_unexpected" {
             code: InvalidClient,
             section: "OAuth 2.1 §2.4",
