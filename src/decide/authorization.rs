@@ -217,7 +217,7 @@ impl AuthorizationRequest<'_> {
 
     /// Reads `prompt`. `none` together with another known value is a contradiction.
     fn read_prompt(&self) -> Result<PromptWords, Fault> {
-        let text = self.prompt.get().unwrap_or_default();
+        let Some(text) = self.prompt.get() else { return Ok(PromptWords::default()) };
         PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
     }
 

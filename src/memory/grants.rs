@@ -16,7 +16,7 @@ pub(super) struct Grants {
     by_id: ById,
     /// By the hash of the user and the id. A hash is compared faster than a name, and two users who
     /// share one are told apart by their records.
-    by_user: BTreeSet<(u64, GrantId)>,
+    by_user: BTreeSet<(u64, Key)>,
     hash: RandomState,
     due: Due<GrantId>,
 }
@@ -37,7 +37,7 @@ impl Grants {
             if change.seen().is_some() {
                 return Commit::Conflict;
             }
-            self.by_user.insert((self.hash_of(change.record()), id));
+            self.by_user.insert((self.hash_of(change.record()), key(id)));
             self.due.put(drop_after, id);
             self.by_id.insert(id, change.stored());
             return Commit::Done;
@@ -63,14 +63,14 @@ impl Grants {
         limit: usize,
     ) -> Vec<GrantId> {
         let hash = self.hash.hash_one(subject);
-        let first = after.unwrap_or(GrantId::from_bytes([0; 16]));
+        let first = after.map_or((0, 0), key);
         let is_of_user = |id: &GrantId| {
             let grant = self.by_id.get(*id).map(|stored| &stored.record);
             grant.is_some_and(|grant| grant.subject().as_str() == subject)
         };
         self.by_user
-            .range((hash, first)..=(hash, GrantId::from_bytes([0xFF; 16])))
-            .map(|(_, id)| *id)
+            .range((hash, first)..=(hash, (u64::MAX, u64::MAX)))
+            .map(|(_, key)| id_of(*key))
             .filter(|id| Some(*id) != after && is_of_user(id))
             .take(limit)
             .collect()
@@ -88,7 +88,7 @@ impl Grants {
         let Some(stored) = self.by_id.get(id) else { return Some(false) };
         let drop_after = stored.record.drop_after();
         if is_due(drop_after, now) {
-            self.by_user.remove(&(self.hash_of(&stored.record), id));
+            self.by_user.remove(&(self.hash_of(&stored.record), key(id)));
             self.by_id.remove(id);
             return Some(true);
         }
@@ -116,25 +116,37 @@ struct ById {
 
 #[derive(Debug)]
 struct Row {
-    key: u128,
+    key: Key,
     stored: Stored<Grant>,
 }
+
+/// The bytes of an id as two numbers, which are compared faster and in the same order.
+type Key = (u64, u64);
 
 /// How many grants a bucket has on average before there are twice as many buckets.
 const FULL: usize = 6;
 
-fn key(id: GrantId) -> u128 {
-    u128::from_be_bytes(*id.as_bytes())
+fn key(id: GrantId) -> Key {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = *id.as_bytes();
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest))
+}
+
+fn id_of((head, rest): Key) -> GrantId {
+    let mut bytes = [0; 16];
+    let (first, second) = bytes.split_at_mut(8);
+    first.copy_from_slice(&head.to_be_bytes());
+    second.copy_from_slice(&rest.to_be_bytes());
+    GrantId::from_bytes(bytes)
 }
 
 impl ById {
-    fn index(&self, key: u128) -> usize {
-        let index = key.checked_shr(u128::BITS - self.bits).unwrap_or(0);
+    fn index(&self, (head, _): Key) -> usize {
+        let index = head.checked_shr(u64::BITS - self.bits).unwrap_or(0);
         usize::try_from(index).unwrap_or(usize::MAX)
     }
 
     /// Returns the bucket of the key, and the place of its row there, or where it would be.
-    fn find(&self, key: u128) -> (usize, Result<usize, usize>) {
+    fn find(&self, key: Key) -> (usize, Result<usize, usize>) {
         let index = self.index(key);
         let bucket = self.buckets.get(index).map_or(&[][..], Vec::as_slice);
         (index, bucket.binary_search_by_key(&key, |row| row.key))
@@ -191,11 +203,12 @@ impl ById {
             return;
         }
         self.bits += 1;
-        for mut bucket in buckets {
-            let half = u128::BITS - self.bits;
-            let place = bucket.partition_point(|row| row.key >> half & 1 == 0);
-            let upper = bucket.split_off(place);
-            self.buckets.extend([bucket, upper]);
+        let half = u64::BITS - self.bits;
+        for mut lower in buckets {
+            let place = lower.partition_point(|row| row.key.0 >> half & 1 == 0);
+            let mut upper = Vec::with_capacity(FULL + 2);
+            upper.extend(lower.drain(place..));
+            self.buckets.extend([lower, upper]);
         }
     }
 }

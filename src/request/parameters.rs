@@ -93,7 +93,8 @@ pub(crate) fn for_each_parameter<'a>(
     if input.len() > limits.request_bytes {
         return Err(Malformed::bytes(input.len(), limits.request_bytes));
     }
-    let mut rest = input;
+    let is_plain = is_plain(input);
+    let mut rest = std::str::from_utf8(input).map_err(|_| Malformed::Encoding)?;
     let mut count = 0;
     while !rest.is_empty() {
         let pair;
@@ -108,8 +109,12 @@ pub(crate) fn for_each_parameter<'a>(
         }
         count += 1;
         let (name, value) = split_at_byte(pair, b'=');
-        let name = decode(name)?;
-        let value = decode(value)?;
+        // Nothing is looked at for each parameter that one look at the whole input answers.
+        let (name, value) = if is_plain {
+            (Cow::Borrowed(name), Cow::Borrowed(value))
+        } else {
+            (decode(name.as_bytes())?, decode(value.as_bytes())?)
+        };
         if value.len() > limits.value_bytes {
             let what = "bytes in one parameter";
             let limit = limits.value_bytes;
@@ -122,18 +127,23 @@ pub(crate) fn for_each_parameter<'a>(
     Ok(())
 }
 
-/// Splits at the first byte of this value, which is left out.
-fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
-    match memchr(byte, text).and_then(|place| text.split_at_checked(place)) {
+/// Splits at the first of this ASCII character, which is left out.
+fn split_at_byte(text: &str, byte: u8) -> (&str, &str) {
+    match memchr(byte, text.as_bytes()).and_then(|place| text.split_at_checked(place)) {
         Some((before, after)) => (before, after.get(1..).unwrap_or_default()),
-        None => (text, &[]),
+        None => (text, ""),
     }
+}
+
+/// Returns whether decoding leaves the text as it is.
+fn is_plain(raw: &[u8]) -> bool {
+    memchr2(b'+', b'%', raw).is_none()
 }
 
 /// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is
 /// UTF-8.
 pub(crate) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
-    if memchr2(b'+', b'%', raw).is_none() {
+    if is_plain(raw) {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Malformed::Encoding);
     }
     // In one pass and one allocation: a decoder of percent-encoding alone takes a pass more for the

@@ -51,12 +51,12 @@ impl Tokens {
         let scope = &self.terms.scope;
         let mut body = Vec::with_capacity(320 + scope.as_str().len());
         body.extend_from_slice(b"{\"access_token\":\"");
-        body.extend_from_slice(self.access.reveal().as_bytes());
+        self.access.push_to(&mut body);
         body.extend_from_slice(b"\",\"token_type\":\"Bearer\",\"expires_in\":");
         serde_json::to_writer(&mut body, &self.expires_in).expect("a number is JSON");
         if let Some(refresh) = &self.refresh {
             body.extend_from_slice(b",\"refresh_token\":\"");
-            body.extend_from_slice(refresh.reveal().as_bytes());
+            refresh.push_to(&mut body);
             body.push(b'"');
         }
         body.extend_from_slice(b",\"scope\":\"");

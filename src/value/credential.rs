@@ -123,12 +123,12 @@ impl Credential {
         Some(Self { id: GrantId(*id), secret: Secret::new(*secret.first_chunk()?) })
     }
 
-    fn text(&self, kind: Kind) -> CredentialText {
+    fn joined(&self) -> Wiped<48> {
         let mut bytes = Wiped([0; 48]);
         let (id, secret) = bytes.0.split_at_mut(16);
         id.copy_from_slice(&self.id.0);
         secret.copy_from_slice(self.secret.bytes());
-        CredentialText::encode(kind, &bytes.0)
+        bytes
     }
 }
 
@@ -144,14 +144,14 @@ impl RefreshCredential {
         })
     }
 
-    fn text(&self) -> CredentialText {
+    fn joined(&self) -> Wiped<80> {
         let mut bytes = Wiped([0; 80]);
         let (id, secrets) = bytes.0.split_at_mut(16);
         let (family, current) = secrets.split_at_mut(32);
         id.copy_from_slice(&self.id.0);
         family.copy_from_slice(self.family.bytes());
         current.copy_from_slice(self.current.bytes());
-        CredentialText::encode(Kind::Refresh, &bytes.0)
+        bytes
     }
 }
 
@@ -186,13 +186,8 @@ impl CredentialText {
 
     #[expect(clippy::expect_used, reason = "`encode` writes ASCII only")]
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).expect("base64url is ASCII")
-    }
-
-    /// Returns the characters, which are ASCII.
-    #[expect(clippy::expect_used, reason = "`encode` sets the length")]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.0.get(..self.length).expect("the text is within its buffer")
+        let text = self.bytes.0.get(..self.length).expect("the text is within its buffer");
+        std::str::from_utf8(text).expect("base64url is ASCII")
     }
 }
 
@@ -233,12 +228,26 @@ impl Issued {
         Digest::of(self.reveal().as_str().as_bytes())
     }
 
+    /// Appends the text to the response of the request that issued the credential, and to nothing
+    /// else.
+    pub(crate) fn push_to(&self, response: &mut Vec<u8>) {
+        let mut push = |kind: Kind, encoded: base64url::Text| {
+            response.extend_from_slice(kind.prefix().as_bytes());
+            response.extend_from_slice(encoded.as_bytes());
+        };
+        match &self.0 {
+            IssuedKind::Grant(kind, own) => push(*kind, base64url::Text::of(&own.joined().0)),
+            IssuedKind::Refresh(own) => push(Kind::Refresh, base64url::Text::of(&own.joined().0)),
+            IssuedKind::Client(kind, secret) => push(*kind, base64url::Text::of(secret.bytes())),
+        }
+    }
+
     /// Returns the text, for the response of the request that issued the credential and for nothing
     /// else.
     pub(crate) fn reveal(&self) -> CredentialText {
         match &self.0 {
-            IssuedKind::Grant(kind, credential) => credential.text(*kind),
-            IssuedKind::Refresh(credential) => credential.text(),
+            IssuedKind::Grant(kind, own) => CredentialText::encode(*kind, &own.joined().0),
+            IssuedKind::Refresh(own) => CredentialText::encode(Kind::Refresh, &own.joined().0),
             IssuedKind::Client(kind, secret) => CredentialText::encode(*kind, secret.bytes()),
         }
     }

@@ -12,6 +12,7 @@
 
 use std::ops::RangeInclusive;
 
+use memchr::memchr;
 use url::form_urlencoded::byte_serialize;
 use url::{Host, ParseError, Url};
 
@@ -149,9 +150,10 @@ pub(crate) fn with_parameters<'a>(
     extended.push_str(uri);
     // Parameter injection: the first question mark begins the query, and a later one is part of a
     // value. A parameter that were appended to that value would be lost.
-    let mut separator = match uri.split_once('?') {
+    let query = memchr(b'?', uri.as_bytes()).and_then(|place| uri.get(place + 1..));
+    let mut separator = match query {
         None => "?",
-        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+        Some(query) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
     for (name, value) in parameters {
