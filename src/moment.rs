@@ -1,10 +1,12 @@
 //! The time and the randomness of a decision, both as plain values, and the sources of them.
 //!
-//! The crate's only reads of the system's clock and random number generator are at the end of this
-//! file, behind the feature `system`.
+//! The crate's only reads of the system's clock and random number generator are in `moment/system`,
+//! behind the feature `system`.
 
 #[cfg(feature = "time")]
 mod calendar;
+#[cfg(feature = "system")]
+mod system;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +18,8 @@ use zeroize::ZeroizeOnDrop;
 
 #[cfg(feature = "time")]
 pub use self::calendar::TimestampError;
+#[cfg(feature = "system")]
+pub use self::system::{SystemClock, SystemEntropy};
 use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret, Wiped};
 use crate::value::text::ClientId;
@@ -324,35 +328,5 @@ impl Moment {
     /// clock.
     pub fn retry(self, now: Timestamp) -> Self {
         Self { now, is_retry: true, ..self }
-    }
-}
-
-/// The operating system's clock.
-#[cfg(feature = "system")]
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
-pub struct SystemClock;
-
-#[cfg(feature = "system")]
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
-    fn now(&self) -> Timestamp {
-        SystemTime::now().into()
-    }
-}
-
-/// The operating system's random number generator.
-#[cfg(feature = "system")]
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
-pub struct SystemEntropy;
-
-#[cfg(feature = "system")]
-impl EntropySource for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "the one place that draws from the system")]
-    fn draw(&self) -> Result<Entropy, EntropyError> {
-        let mut entropy = Entropy::from_bytes([0; 128]);
-        getrandom::fill(&mut entropy.0.0).map_err(|_| EntropyError)?;
-        Ok(entropy)
     }
 }
