@@ -98,26 +98,20 @@ peers:
     command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
     .ci/databases
 
-# All tests. Those whose peers are not installed are skipped.
+# All tests, with all features of the core: several test binaries at once. Those whose peers are not installed are skipped.
 [group('tests')]
 test:
-    cargo test --workspace
-
-# Tests that need a feature which no package of the workspace turns on. `test` has the others: http, jws, tracing, conformance, tokio.
-[group('tests')]
-test-features:
-    cargo test -p grantcore --features time --lib --locked moment::calendar
-    cargo test -p grantcore --features time --doc --locked Timestamp
+    .ci/test
 
 # Hostile requests.
 [group('tests')]
 hostile requests='200000':
-    GRANTCORE_HOSTILE_REQUESTS={{ requests }} cargo test -p grantcore --test hostile --locked
+    GRANTCORE_HOSTILE_REQUESTS={{ requests }} cargo test --workspace --test hostile --locked
 
 # Two processes on one database, one of them killed in between. Behind nginx, the other is restarted, and the database is killed.
 [group('tests')]
 two-processes flows='1000' clients='1000':
-    GRANTCORE_FLOWS={{ flows }} GRANTCORE_CLIENTS={{ clients }} cargo test -p grantcore-server --locked --test two_processes -- postgresql redis
+    GRANTCORE_FLOWS={{ flows }} GRANTCORE_CLIENTS={{ clients }} cargo test --workspace --locked --test two_processes -- postgresql redis
 
 # The README's first example.
 [group('tests')]

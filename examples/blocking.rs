@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what happens")]
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,16 +16,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use grantcore::blocking::{Accounts, Server, Store};
 use grantcore::grant::Grant;
 use grantcore::response::Redirect;
-use grantcore::store::{Change, Commit, Stored, Write};
+use grantcore::store::{Change, Commit, Seen, SeenKey, Stored, Write};
 use grantcore::value::{ClientId, GrantId};
 use grantcore::{Account, AuthorizationStep, Choice, Client, Policy, Reply, RequestParts, User};
 
-/// A store has two reads, one conditional write and one listing. This one forgets everything at its
+/// A store has three reads, one conditional write and one listing. This one forgets everything at its
 /// end. `examples/integrations/own_store.rs` is a durable one.
 #[derive(Default)]
 struct Tables {
     clients: Mutex<BTreeMap<ClientId, Stored<Client>>>,
     grants: Mutex<BTreeMap<GrantId, Stored<Grant>>>,
+    seen: Mutex<BTreeMap<SeenKey, Seen>>,
 }
 
 impl Store for Tables {
@@ -42,7 +44,18 @@ impl Store for Tables {
         Ok(match write {
             Write::Client(change) => replace(&self.clients, change.id().clone(), change),
             Write::Grant(change) => replace(&self.grants, change.id(), change),
+            Write::Seen(seen) => match lock(&self.seen).entry(*seen.key()) {
+                Entry::Vacant(place) => {
+                    place.insert(Seen::clone(seen));
+                    Commit::Done
+                }
+                Entry::Occupied(_) => Commit::Conflict,
+            },
         })
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Infallible> {
+        Ok(lock(&self.seen).get(key).cloned())
     }
 
     fn grants_of(
@@ -54,7 +67,9 @@ impl Store for Tables {
         let grants = lock(&self.grants);
         let later =
             grants.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        let own = later.filter(|(_, stored)| stored.record.subject().as_str() == subject);
+        let own = later.filter(|(_, stored)| {
+            stored.record.subject().is_some_and(|own| own.as_str() == subject)
+        });
         Ok(own.map(|(id, _)| *id).take(limit).collect())
     }
 }
@@ -123,7 +138,10 @@ fn serve(server: &Server<Tables, Users>, http: &str) -> Result<Reply, Box<dyn Er
         ("/notes", _) => {
             let needs = server.policy().needs("https://app.example/notes", "notes")?;
             let checked = server.check_request(&request, &needs);
-            checked.map(|access| text(200, format!("Notes of {}.", access.subject())))
+            checked.map(|access| match access.subject() {
+                Some(user) => text(200, format!("Notes of {user}.")),
+                None => text(403, "Only for users.".to_owned()),
+            })
         }
         _ => Ok(text(404, "There is no such page.".to_owned())),
     };

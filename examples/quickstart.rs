@@ -71,7 +71,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let header = format!("Bearer {access}");
     let authorization = Authorization::One(header.as_bytes());
     let call = server.check(&authorization, &needs).await?;
-    println!("   accepted: {} calls for {}", call.client_id(), call.subject());
+    println!(
+        "   accepted: {} calls for {}",
+        call.client_id(),
+        call.subject().ok_or("a call without a user")?
+    );
 
     println!("5. The client refreshes. The refresh token is replaced by its successor.");
     let refresh = format!("grant_type=refresh_token&client_id=notes-app&refresh_token={refresh}");

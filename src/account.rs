@@ -130,7 +130,8 @@ pub trait Accounts: Send + Sync {
     /// #     }
     ///     async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, Infallible> {
     ///         // SELECT role FROM members WHERE id = $1
-    ///         Ok(match self.role(grant.subject().as_str()).await {
+    ///         let Some(user) = grant.subject() else { return Ok(RefreshDecision::Keep) };
+    ///         Ok(match self.role(user.as_str()).await {
     ///             Some("editor") => RefreshDecision::Keep,
     ///             Some(_) => GrantChanges::default().with_scope("read".parse().unwrap()).into(),
     ///             None => RefreshDecision::End("has left the organization".into()),

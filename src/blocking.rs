@@ -1,8 +1,8 @@
 //! The same server for hosts without an async runtime.
 //!
 //! [`Server`] has the calls of [`grantcore::Server`](crate::Server), whose documentation holds for
-//! both; [`Store`], [`StoreAdministration`], [`Accounts`] and [`AuditLog`] are the traits of their
-//! async namesakes with plain functions. A call runs on its caller's thread from its first line to
+//! both; [`Store`], [`StoreAdministration`], [`Accounts`], [`Outside`] and [`AuditLog`] are the traits
+//! of their async namesakes with plain functions. A call runs on its caller's thread from its first line to
 //! its last, and nothing is spawned.
 //!
 //! An async server on a database that blocks uses the same traits: [`OnThreads`] makes each of
@@ -38,7 +38,7 @@ use std::thread::{self, Thread};
 pub use self::ready::Ready;
 pub use self::server::Server;
 pub use self::threads::{OnThreads, ThreadError, Work};
-pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Store, StoreAdministration};
+pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Outside, Store, StoreAdministration};
 use crate::decision::{Operation, Settled};
 use crate::moment::{Clock, Entropy};
 use crate::policy::Policy;

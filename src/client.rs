@@ -5,17 +5,22 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+mod assertions;
 mod builder;
+mod client_keys;
 mod consent;
 mod description;
 mod error;
 mod issuer;
 mod kind;
 mod life;
+mod machine;
 mod restrictions;
 mod secrets;
 
 pub use builder::{ClientBuilder, ClientRules};
+pub(crate) use client_keys::preferred;
+pub use client_keys::{ClientKeys, KeySource};
 pub use consent::ConsentMode;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
@@ -31,6 +36,7 @@ use crate::schema::{self, Schema};
 use crate::value::auth_method::SecretMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
+use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -65,6 +71,16 @@ impl<'de> Deserialize<'de> for Client {
         {
             // The operator states the method of such a client in its kind.
             return Err(de::Error::custom("an operator's client has no restricted auth_method"));
+        }
+        if matches!(fields.kind, Kind::Federated(_))
+            && !matches!(fields.origin, Origin::Operator { .. })
+        {
+            return Err(de::Error::custom("only an operator's client is federated"));
+        }
+        if matches!(fields.kind, Kind::Either { .. })
+            && !matches!(fields.origin, Origin::MetadataDocument { .. })
+        {
+            return Err(de::Error::custom("only a client with a document has keys or none"));
         }
         fields.check_consent().map_err(de::Error::custom)?;
         Ok(Self(fields))
@@ -192,6 +208,12 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::by_secret(method, secret))
     }
 
+    /// Starts a client that proves itself with a key (`private_key_jwt`, RFC 7523 §2.2). The policy
+    /// must have it on: [`PolicyBuilder::client_keys`](crate::policy::PolicyBuilder::client_keys).
+    pub fn with_keys(id: impl Into<String>, keys: ClientKeys) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Keys(keys))
+    }
+
     /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in
     /// another process. It authenticates by `client_secret_basic`, and has no redirect URI and no
     /// grant type.
@@ -209,6 +231,25 @@ impl Client {
     pub fn resource_server(id: impl Into<String>, secret: StoredSecret) -> ClientBuilder {
         let none = GrantTypes { authorization_code: false, refresh_token: false };
         Self::confidential(id, SecretMethod::Basic, secret).grant_types(none)
+    }
+
+    /// Starts a client that acts on its own behalf and never for a user (`client_credentials`, OAuth
+    /// 2.1 §4.2): a job, a service, an agent without a user. It authenticates by
+    /// `client_secret_basic`, and has no redirect URI.
+    ///
+    /// The policy must allow it: [`PolicyBuilder::machines`](crate::policy::PolicyBuilder::machines).
+    pub fn machine(
+        id: impl Into<String>,
+        secret: StoredSecret,
+        rights: MachineRights,
+    ) -> ClientBuilder {
+        Self::confidential(id, SecretMethod::Basic, secret).machine(rights)
+    }
+
+    /// Starts a client without a credential of its own, whose workloads prove themselves by what
+    /// their platform signs. It has no redirect URI.
+    pub fn federated(id: impl Into<String>, rights: MachineRights) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Federated).machine(rights)
     }
 
     /// Returns the `client_id`.
@@ -256,6 +297,11 @@ impl Client {
     /// Returns how the client authenticates.
     pub fn authentication(&self) -> Authentication {
         self.0.kind.authentication()
+    }
+
+    /// Returns the keys that the client may prove itself with.
+    pub fn keys(&self) -> Option<&ClientKeys> {
+        self.0.kind.keys()
     }
 
     /// Returns the grant types that the client may use: what it registered for, within its
@@ -334,10 +380,11 @@ impl Client {
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
         let ceiling =
             policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
-        [self.scope(), self.0.restrictions.scope(), ceiling]
-            .into_iter()
-            .flatten()
-            .all(|allowed| allowed.contains(token))
+        policy.is_for_people(token)
+            && [self.scope(), self.0.restrictions.scope(), ceiling]
+                .into_iter()
+                .flatten()
+                .all(|allowed| allowed.contains(token))
     }
 
     /// Verifies the redirect URI of a request against the registered ones (OAuth 2.1 §2.3). Without
@@ -349,6 +396,8 @@ impl Client {
     ) -> Result<VerifiedRedirectUri, Reason> {
         let registered = self.redirect_uris();
         let (own, verified) = match (requested, registered) {
+            // A client without redirect URIs is not one with a wrong redirect URI.
+            (_, []) => return Err(Reason::CodeFlowUnauthorized),
             (None, [only]) => {
                 (only, only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?)
             }

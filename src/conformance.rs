@@ -86,6 +86,7 @@
 
 mod accounts;
 mod administration;
+mod assertion;
 mod async_harness;
 mod cancellation;
 mod crash;
@@ -100,6 +101,7 @@ mod keys;
 mod law;
 mod life;
 mod loads;
+mod marks;
 mod model;
 mod names;
 mod races;
@@ -111,6 +113,7 @@ pub use self::accounts::{
     accounts_are_the_same_at_every_handle, epochs_raised_at_once_all_count,
 };
 pub use self::administration::{a_client_is_added_once, a_client_put_again_revives_no_grant};
+pub use self::assertion::AssertionRequest;
 pub use self::async_harness::{Async, AsyncAccounts};
 pub use self::cancellation::a_cancelled_call_leaves_all_or_nothing;
 pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};
@@ -130,6 +133,10 @@ pub use self::life::{
     records_are_kept_until_drop_after,
 };
 pub use self::loads::{a_raised_epoch_ends_the_users_grants, accounts_are_loaded};
+pub use self::marks::{
+    a_mark_is_created_once, an_assertion_is_accepted_once, marks_are_kept_until_drop_after,
+    one_of_many_creations_of_a_mark_is_done,
+};
 pub use self::model::the_store_behaves_like_a_map;
 pub use self::names::load_returns_the_named_client_or_none;
 pub use self::races::one_of_many_commits_over_a_version_is_done;
@@ -156,6 +163,10 @@ macro_rules! conformance {
             a_refresh_token_has_one_successor
             revoked_grants_stay_revoked
             a_consent_page_is_answered_once
+            a_mark_is_created_once
+            one_of_many_creations_of_a_mark_is_done
+            marks_are_kept_until_drop_after
+            an_assertion_is_accepted_once
         }
     };
     (@ $harnesses:expr => $($law:ident)+) => {

@@ -4,19 +4,24 @@
 //!
 //! Never here: loading and writing. The driver and the store do both.
 
+mod next;
 mod own;
 mod sealed;
+mod single_use;
 
 use std::sync::Arc;
 
+pub use self::next::{Marked, Next};
 pub(crate) use self::own::OwnRecords;
 pub use self::sealed::{Decision, Settled};
+pub(crate) use self::single_use::SingleUse;
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::{Client, ClientStatus};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Moment, Timestamp};
+use crate::outside::Answers;
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Stored;
@@ -27,7 +32,7 @@ use crate::value::credential::GrantId;
 /// [`Server`](crate::Server) runs operations; [`drive`](crate::operation::drive()) runs one against
 /// a store. A host can also do [by hand](crate::operation#by-hand) what they do: load what
 /// [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
-/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::retry`] if it is not
+/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::after`] if it is not
 /// settled. Such a host has no guard: if it stops between the commit and the record of the event, a
 /// durable step stays unrecorded.
 ///
@@ -95,7 +100,7 @@ pub struct Loaded {
     pub caller: Option<Stored<Client>>,
     /// The earlier grant of [`Keys::remembered_id`]. A store leaves it empty.
     pub remembered: Option<Stored<Grant>>,
-    /// The balance of the grant's account, if it was asked for.
+    /// The balance of the [payer](Keys::payer_id), if it was asked for.
     pub balance: Option<Balance>,
     /// The host's decision about the grant, if it was asked for. A store leaves it alone:
     /// [`fill_accounts`](Self::fill_accounts) or the driver sets it.
@@ -103,6 +108,8 @@ pub struct Loaded {
     /// The user's grants, each with its client and account, if the
     /// [operation](Operation::list) asks for a list. A store leaves it empty.
     pub list: Vec<(GrantId, Self)>,
+    /// What the host has answered to this request. A store leaves it empty: the driver sets it.
+    pub answers: Answers,
 }
 
 /// Returns the client if it exists, is active, has not expired, and no rule about domains refuses
@@ -132,6 +139,10 @@ pub(crate) fn with_id<'s>(
     stored.filter(|stored| stored.record.id().as_str() == client_id)
 }
 
+fn is_active(account: Option<Account>) -> bool {
+    account.is_some_and(|own| !own.suspended)
+}
+
 impl Loaded {
     /// Returns the record of the client of this id, if it was loaded.
     pub(crate) fn client_of(&self, client_id: &str) -> Option<&Stored<Client>> {
@@ -154,26 +165,44 @@ impl Loaded {
     }
 
     /// Returns whether client and account are those of the grant and still have the epochs that the
-    /// grant captured. A missing client or account counts as one whose epoch was raised.
+    /// grant captured. A missing client or account counts as one whose epoch was raised. A grant
+    /// without a user has no account (I39).
     pub(crate) fn epochs_match(&self, grant: &Grant) -> bool {
         let client = self
             .client_of(grant.client_id().as_str())
             .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
-        client && self.account.is_some_and(|account| account.epoch == grant.terms().account().epoch)
+        client
+            && grant.terms().account().is_none_or(|captured| {
+                self.account.is_some_and(|account| account.epoch == captured.epoch)
+            })
     }
 
     /// Checks that neither the user's account nor the account of the client's owner is suspended.
     /// A missing account counts as suspended.
     pub(crate) fn check_accounts(&self) -> Result<(), Reason> {
-        let is_active = |account: Option<Account>| account.is_some_and(|own| !own.suspended);
         if !is_active(self.account) {
             return Err(Reason::AccountSuspended);
         }
+        self.check_owner()
+    }
+
+    /// Checks that the account of the client's owner is not suspended, if the client has one. A
+    /// missing account counts as suspended.
+    pub(crate) fn check_owner(&self) -> Result<(), Reason> {
         let is_owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
         if is_owned && !is_active(self.owner) {
             return Err(Reason::OwnerSuspended);
         }
         Ok(())
+    }
+
+    /// Checks the accounts behind a grant: those of its user and of the client's owner, or of the
+    /// owner alone if there is no user (I39).
+    pub(crate) fn check_accounts_of(&self, grant: &Grant) -> Result<(), Reason> {
+        match grant.subject() {
+            Some(_) => self.check_accounts(),
+            None => self.check_owner(),
+        }
     }
 
     /// Makes the event of a step of the flow that these records belong to. A flow that is over does
@@ -184,7 +213,7 @@ impl Loaded {
         Event {
             flow: grant.map(|grant| grant.id()),
             client: self.client.as_ref().map(|client| client.record.id().clone()),
-            subject: grant.map(|grant| grant.subject().clone()),
+            subject: grant.and_then(|grant| grant.subject().cloned()),
             attributed: grant
                 .is_some_and(|grant| grant.is_live(moment.now) && self.epochs_match(grant)),
             ..Event::new(kind, reason, moment)

@@ -6,18 +6,20 @@
 pub(crate) mod call;
 pub(crate) mod guard;
 
-use self::call::{Call, Need};
+use self::call::{Call, Step};
 use self::guard::{Host, Unguarded};
 use crate::audit::AuditLog;
 use crate::decision::{Loaded, Operation, Settled};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Clock, Entropy};
+use crate::outside::{AskOutside, CachedKeys};
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure, FailureCause, Store};
 
 /// Runs one operation against a store.
 ///
-/// It records no event: the host records the event of the result. If the host stops before it has
+/// It records no event: the host records the event of the result. What a request needs from
+/// [outside](crate::Outside) the store is not to be had here. If the host stops before it has
 /// done so, or drops the future during a commit, a durable write has no audit event.
 /// [`Server`](crate::Server) records every step.
 ///
@@ -32,8 +34,8 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let host = Unguarded { policy, clock };
-    run(&mut Call::new(operation, &host, entropy), store, accounts, &()).await
+    let host = Unguarded { policy, clock, keys: CachedKeys::default() };
+    run(&mut Call::new(operation, &host, entropy), store, accounts, &(), &()).await
 }
 
 /// Loads the records and the accounts of an attempt.
@@ -79,33 +81,42 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
     store: &S,
     accounts: &A,
     log: &L,
+    outside: &dyn AskOutside,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
     let mut reservation = L::Reservation::default();
     loop {
-        match call.need() {
-            Need::Load(mut keys) => {
+        match call.step() {
+            Step::Load(mut keys) => {
                 keys.skip_accounts = !A::IN_STORE;
                 let loaded = load(store, accounts, &keys).await;
                 drop(keys);
                 call.loaded(loaded);
             }
-            Need::List(list) => {
+            Step::List(list) => {
                 let loaded = load_list(store, accounts, &list).await;
                 call.loaded(loaded);
             }
-            Need::Reserve(event) => {
+            Step::Reserve(event) => {
                 let reserved = log.reserve(event).await;
                 call.reserved(reserved.map(|reserved| reservation = reserved));
             }
-            Need::Commit(write) => {
+            Step::Commit(write) => {
                 let committed = store.commit(write).await;
                 call.committed(committed);
             }
-            Need::Record(event) => {
+            Step::Find(key) => {
+                let found = store.seen(key).await;
+                call.found(found);
+            }
+            Step::Ask(need) => {
+                let asked = outside.ask(need.clone()).await;
+                call.answered(asked);
+            }
+            Step::Record(event) => {
                 let recorded = log.record(event, std::mem::take(&mut reservation)).await;
                 call.recorded(recorded);
             }
-            Need::Nothing => {}
+            Step::Nothing => {}
         }
         if let Some(end) = call.finish() {
             return end;

@@ -96,6 +96,13 @@ pub struct Event {
     /// client before a grant of it, or the client's document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Written>,
+    /// The durability of the single-use mark that the request made of its assertion, or of the
+    /// last one if it made two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Durability>,
+    /// The id of the request that used the assertion first, if it was used before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<CorrelationId>,
     /// See [`class`](Self::class).
     #[serde(rename = "class", serialize_with = "serialize_class")]
     pub(crate) attributed: bool,
@@ -139,6 +146,8 @@ impl Event {
             dropped: Vec::new(),
             written: None,
             prepared: None,
+            marked: None,
+            first: None,
             attributed: false,
         }
     }
@@ -151,12 +160,13 @@ impl Event {
     /// Returns whether something is durable because of this step, or may be. An audit log keeps
     /// such an event whatever its class.
     pub fn has_written(&self) -> bool {
-        self.written.is_some() || self.prepared.is_some()
+        self.written.is_some() || self.prepared.is_some() || self.marked.is_some()
     }
 
-    /// Returns whether the durability of the step's write is unknown.
+    /// Returns whether the durability of the step's write, or of its mark, is unknown.
     pub fn is_unknown(&self) -> bool {
-        self.written.is_some_and(|written| written.durability == Durability::Unknown)
+        let written = self.written.map(|written| written.durability);
+        written == Some(Durability::Unknown) || self.marked == Some(Durability::Unknown)
     }
 
     /// Returns the public error code that was sent. Returns `None` if the step was no refusal, or

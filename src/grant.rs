@@ -1,4 +1,5 @@
-//! The grant: the record of one authorization of one client by one user.
+//! The grant: the record of one authorization of one client, by one user or on the client's own
+//! behalf.
 //!
 //! `grant/terms.rs` has what was granted, `grant/phase.rs` what each phase keeps, and
 //! `grant/transitions.rs` every change of phase. No other code makes or changes a grant. A record
@@ -14,9 +15,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
-    AccessTokenEntry, Active, CodeIssue, IssuedCode, PendingConsent, Phase, RedeemedCode,
+    AccessTokenEntry, Active, CodeIssue, Issuance, IssuedCode, PendingConsent, Phase, RedeemedCode,
     RefreshFamily,
 };
+pub use self::terms::Principal;
 pub(crate) use self::terms::{Basis, CapturedAccount, Consent, LoginFacts, Terms};
 pub(crate) use self::transitions::{Adjustment, Approval, Bound, Minted};
 use crate::moment::Timestamp;
@@ -38,7 +40,9 @@ use crate::value::text::{ClientId, Subject};
 ///                  Revoked                   Revoked               Revoked
 /// ```
 ///
-/// A request that needs no consent page begins with `CodeIssued`. `Revoked` is final. Expiry is no phase: each use compares the record's times with the clock.
+/// A request that needs no consent page begins with `CodeIssued`, and one without a user with
+/// `Active`. `Revoked` is final. Expiry is no phase: each use compares the record's times with the
+/// clock.
 ///
 /// # As a record
 ///
@@ -58,8 +62,9 @@ impl<'de> Deserialize<'de> for Grant {
             Phase::Revoked(revoked) if !revoked.is_consistent() => Err(de::Error::custom(
                 "a grant has a denied_consent if and only if its cause is denied",
             )),
-            phase if !phase.is_consistent_with(fields.terms.consent()) => Err(de::Error::custom(
-                "a grant has a consent page if and only if its user was asked",
+            phase if !phase.is_consistent_with(&fields.terms.basis) => Err(de::Error::custom(
+                "a grant has a consent page if and only if its user was asked, and a code if and \
+                 only if it has a consent",
             )),
             Phase::Active(active) if !active.is_consistent(&fields.terms) => {
                 Err(de::Error::custom("an active grant has scope and resources left"))
@@ -131,6 +136,9 @@ pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the record of an unanswered consent page is kept after its expiry. It is shorter,
 /// because any site can make a user's browser open such pages.
 pub(crate) const RETENTION_PENDING: Duration = Duration::from_secs(60 * 60);
+/// How long the record of a token without a code is kept after its expiry. It is shorter, because
+/// each such token has a record of its own.
+pub(crate) const RETENTION_DIRECT: Duration = Duration::from_secs(60 * 60);
 
 impl Grant {
     /// Returns the key of the record, which also identifies the flow in the audit log.
@@ -157,9 +165,19 @@ impl Grant {
         &self.0.terms.client_id
     }
 
-    /// Returns the user who granted it.
-    pub fn subject(&self) -> &Subject {
-        &self.0.terms.account().subject
+    /// Returns who the grant's tokens speak for.
+    pub fn principal(&self) -> Principal<'_> {
+        self.0.terms.principal()
+    }
+
+    /// Returns the user who granted it, or `None` if the client acts on its own behalf.
+    pub fn subject(&self) -> Option<&Subject> {
+        self.0.terms.account().map(|account| &account.subject)
+    }
+
+    /// Returns whether this is the user who granted it.
+    pub(crate) fn is_of(&self, user: &str) -> bool {
+        self.subject().is_some_and(|subject| subject.as_str() == user)
     }
 
     /// Returns the granted scope, or the requested scope while the consent is pending.
@@ -188,7 +206,7 @@ impl Grant {
         self.0.terms.properties.as_ref()
     }
 
-    /// Returns when the consent page was made, or the code was issued without one.
+    /// Returns when the consent page was made, or the code or the token was issued without one.
     pub fn created(&self) -> Timestamp {
         self.0.terms.created
     }
@@ -214,6 +232,7 @@ impl Grant {
     pub fn drop_after(&self) -> Timestamp {
         let retention = match self.0.phase {
             Phase::ConsentPending(_) => RETENTION_PENDING,
+            _ if self.0.terms.basis.is_direct() => RETENTION_DIRECT,
             Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => RETENTION,
         };
         self.last_use().after(retention)
@@ -223,7 +242,7 @@ impl Grant {
     /// redeemed.
     pub(crate) fn relies_on(&self) -> Option<GrantId> {
         match (&self.0.phase, self.0.terms.consent()) {
-            (Phase::CodeIssued(_), Consent::Remembered { of }) => Some(of),
+            (Phase::CodeIssued(_), Some(Consent::Remembered { of })) => Some(of),
             _ => None,
         }
     }

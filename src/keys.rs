@@ -7,13 +7,14 @@ use std::borrow::Cow;
 
 use crate::grant::{Grant, GrantState};
 use crate::value::credential::GrantId;
-use crate::value::text::ClientId;
+use crate::value::text::{ClientId, Subject};
 
 /// The records that one attempt needs: the grant, then the client and the account, and the account
 /// of the client's owner if it has one.
 ///
 /// A store that loads them in its own way calls [`client_id`](Self::client_id),
-/// [`subject_id`](Self::subject_id) and [`caller_id`](Self::caller_id) with the loaded grant.
+/// [`subject_id`](Self::subject_id), [`payer_id`](Self::payer_id) and [`caller_id`](Self::caller_id)
+/// with the loaded records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores and hosts build it with `..Keys::default()`")]
 pub struct Keys<'a> {
@@ -28,7 +29,7 @@ pub struct Keys<'a> {
     /// An earlier grant of the user, whose consent may be remembered. It is loaded by itself: see
     /// [`remembered_id`](Self::remembered_id).
     pub remembered: Option<GrantId>,
-    /// Whether the balance of the grant's account is needed.
+    /// Whether the balance of the [payer](Self::payer_id) is needed.
     pub balance: bool,
     /// Whether the host's [decision](crate::Accounts::refresh_decision) about the grant is needed. A
     /// store does not load it: the driver asks the accounts.
@@ -146,9 +147,20 @@ impl Keys<'_> {
     }
 
     /// Returns the subject of the account to load: the authenticated user, or the loaded grant's
-    /// user if there is none.
+    /// user if there is none. A grant without a user has no account.
     pub fn subject_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
-        self.subject.as_deref().or_else(|| grant.map(|grant| grant.subject().as_str()))
+        self.subject.as_deref().or_else(|| Some(grant?.subject()?.as_str()))
+    }
+
+    /// Returns the subject whose balance is needed, if one is: the loaded grant's user, or the owner
+    /// of the loaded client if the grant has no user.
+    pub fn payer_id<'k>(
+        &self,
+        grant: Option<&'k Grant>,
+        owner: Option<&'k Subject>,
+    ) -> Option<&'k str> {
+        let grant = grant.filter(|_| self.balance)?;
+        grant.subject().or(owner).map(Subject::as_str)
     }
 
     /// Returns the earlier grant to load beside all others: the one that the user is remembered by,
@@ -166,6 +178,7 @@ impl Keys<'_> {
     pub(crate) fn is_refresh_of(&self, grant: &Grant) -> bool {
         self.refresh_decision
             && grant.state() == GrantState::Active
+            && grant.subject().is_some()
             && self.client_id(Some(grant)) == Some(grant.client_id().as_str())
     }
 

@@ -37,7 +37,7 @@
 //!
 //!     // GET /mcp, your resource. A call without a token learns where to get one.
 //!     match server.check(&Authorization::None, &notes).await {
-//!         Ok(access) => println!("{} by {}", access.subject(), access.client_id()),
+//!         Ok(access) => println!("{:?} by {}", access.subject(), access.client_id()),
 //!         Err(error) => {
 //!             let reply = error.reply(server.policy());
 //!             assert_eq!(reply.status, 401);
@@ -203,6 +203,7 @@ mod limiter;
 mod memory;
 pub mod moment;
 pub mod operation;
+pub mod outside;
 pub mod policy;
 pub mod rate;
 pub mod reason;
@@ -211,6 +212,7 @@ pub mod refusal;
 pub mod request;
 pub mod response;
 mod schema;
+mod seen;
 mod server;
 pub mod store;
 mod throttle;
@@ -223,6 +225,7 @@ pub use crate::client::Client;
 pub use crate::event::Event;
 pub use crate::memory::MemoryStore;
 pub use crate::moment::Timestamp;
+pub use crate::outside::Outside;
 pub use crate::policy::Policy;
 pub use crate::reason::Reason;
 pub use crate::refusal::Refusal;

@@ -3,14 +3,13 @@
 
 mod due;
 mod grants;
+mod tables;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::due::Due;
-use self::grants::Grants;
+use self::tables::Tables;
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
@@ -18,10 +17,12 @@ use crate::decision::Loaded;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
-use crate::record::{Change, Commit, Stored, Write};
+use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
 use crate::value::credential::GrantId;
-use crate::value::text::{ClientId, Subject};
+use crate::value::seen_key::SeenKey;
+use crate::value::text::Subject;
 
 /// Clients, grants and accounts in memory, for tests, demonstrations and a first try.
 ///
@@ -42,15 +43,6 @@ use crate::value::text::{ClientId, Subject};
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore(RwLock<Tables>);
-
-#[derive(Debug, Default)]
-struct Tables {
-    clients: BTreeMap<ClientId, Stored<Client>>,
-    due_clients: Due<ClientId>,
-    grants: Grants,
-    accounts: BTreeMap<Subject, Account>,
-    balances: BTreeMap<Subject, Balance>,
-}
 
 impl MemoryStore {
     /// Returns an empty store.
@@ -88,9 +80,9 @@ impl MemoryStore {
         self.write().balances.insert(subject, balance);
     }
 
-    /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
-    /// were dropped. It costs what it drops, and about one look at each other record in each of the
-    /// record's lifetimes.
+    /// Drops up to `limit` grants, clients and marks whose `drop_after` has passed, and returns how
+    /// many were dropped. It costs what it drops, and about one look at each other record in each of
+    /// the record's lifetimes.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         let mut dropped = 0;
         // Most sweeps find nothing, and block nobody. In between others get the lock.
@@ -100,11 +92,12 @@ impl MemoryStore {
         dropped
     }
 
-    /// Returns how many clients and grants are kept.
+    /// Returns how many clients, grants and marks are kept.
     pub fn counts(&self) -> Counts {
         let tables = self.read();
         let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
-        Counts::new(count(tables.clients.len()), count(tables.grants.len()))
+        let counts = Counts::new(count(tables.clients.len()), count(tables.grants.len()));
+        counts.with_marks(count(tables.seen.len()))
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
@@ -123,6 +116,12 @@ impl MemoryStore {
         self.read().grants.after(after, limit)
     }
 
+    /// Lists up to `limit` marks, ascending by their keys, after `after`.
+    pub fn marks(&self, after: Option<SeenKey>, limit: usize) -> Vec<Seen> {
+        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.read().seen.range(later).take(limit).map(|(_, seen)| seen.clone()).collect()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,84 +129,6 @@ impl MemoryStore {
     fn write(&self) -> RwLockWriteGuard<'_, Tables> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Tables {
-    fn load(&self, keys: &Keys<'_>) -> Loaded {
-        let grant = keys.grant.and_then(|id| self.grants.get(id)).cloned();
-        let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
-        let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
-        if keys.skip_accounts {
-            return Loaded { grant, client, caller, ..Loaded::default() };
-        }
-        let account = keys.subject_id(of_grant).map(|subject| self.account_of(subject));
-        let owner = client.as_ref().and_then(|stored| stored.record.owner());
-        let owner = owner.map(|owner| self.account_of(owner.as_str()));
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance_of(grant.subject().as_str()));
-        Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
-    }
-
-    fn account_of(&self, subject: &str) -> Account {
-        self.accounts.get(subject).copied().unwrap_or(Account::ACTIVE)
-    }
-
-    fn balance_of(&self, subject: &str) -> Balance {
-        self.balances.get(subject).copied().unwrap_or(Balance::Sufficient)
-    }
-
-    fn account(&mut self, subject: &str) -> &mut Account {
-        self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
-    }
-
-    fn commit(&mut self, write: &Write) -> Commit {
-        match write {
-            Write::Grant(change) => self.grants.commit(change),
-            Write::Client(change) => self.commit_client(change),
-        }
-    }
-
-    fn commit_client(&mut self, change: &Change<Client>) -> Commit {
-        let stored = self.clients.get(change.id());
-        if stored.map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        let before = stored.map_or(Timestamp::NEVER, |stored| stored.record.drop_after());
-        self.due_clients.put_again(before, change.drop_after(), change.id().clone());
-        self.clients.insert(change.id().clone(), change.stored());
-        Commit::Done
-    }
-
-    fn is_any_due(&self, now: Timestamp) -> bool {
-        self.grants.is_any_due(now) || self.due_clients.is_any(now)
-    }
-
-    /// Looks at up to `limit` records, and returns how many of them were dropped.
-    fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
-        let looks = std::iter::from_fn(|| {
-            self.grants.sweep_one(now).or_else(|| self.sweep_one_client(now))
-        });
-        looks.take(limit).filter(|was_dropped| *was_dropped).count()
-    }
-
-    /// Does for clients what [`Grants::sweep_one`] does for grants.
-    fn sweep_one_client(&mut self, now: Timestamp) -> Option<bool> {
-        let id = self.due_clients.take(now)?;
-        let Some(stored) = self.clients.get(&id) else { return Some(false) };
-        let drop_after = stored.record.drop_after();
-        if is_due(drop_after, now) {
-            self.clients.remove(&id);
-            return Some(true);
-        }
-        self.due_clients.put(drop_after, id);
-        Some(false)
-    }
-}
-
-/// Returns whether a record may be dropped. `Timestamp::NEVER` is never due.
-fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
-    drop_after < Timestamp::NEVER && drop_after <= now
 }
 
 impl blocking::Store for MemoryStore {
@@ -223,6 +144,10 @@ impl blocking::Store for MemoryStore {
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
         Ok(self.write().commit(write))
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Infallible> {
+        Ok(self.read().seen.get(key).cloned())
     }
 
     fn grants_of(
@@ -282,6 +207,10 @@ impl blocking::StoreAdministration for MemoryStore {
         Ok(Self::grants(self, after, limit))
     }
 
+    fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Infallible> {
+        Ok(Self::marks(self, after, limit))
+    }
+
     fn counts(&self) -> Result<Counts, Infallible> {
         Ok(Self::counts(self))
     }
@@ -304,6 +233,10 @@ impl Store for MemoryStore {
 
     async fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
         blocking::Store::commit(self, write)
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Infallible> {
+        blocking::Store::seen(self, key)
     }
 
     async fn grants_of(
@@ -357,6 +290,10 @@ impl StoreAdministration for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Stored<Grant>>, Infallible> {
         Ok(Self::grants(self, after, limit))
+    }
+
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Infallible> {
+        Ok(Self::marks(self, after, limit))
     }
 
     async fn counts(&self) -> Result<Counts, Infallible> {

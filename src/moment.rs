@@ -5,6 +5,7 @@
 
 #[cfg(feature = "time")]
 mod calendar;
+mod marks;
 #[cfg(feature = "system")]
 mod system;
 
@@ -18,11 +19,14 @@ use zeroize::ZeroizeOnDrop;
 
 #[cfg(feature = "time")]
 pub use self::calendar::TimestampError;
+pub(crate) use self::marks::Mark;
+use self::marks::Marks;
 #[cfg(feature = "system")]
 pub use self::system::{SystemClock, SystemEntropy};
+use crate::outside::Answers;
 use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret, Wiped};
-use crate::value::text::ClientId;
+use crate::value::text::{ClientId, Subject};
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, the `NumericDate` of the protocol
 /// (RFC 7519 §2).
@@ -305,28 +309,49 @@ impl fmt::Debug for CorrelationId {
     }
 }
 
-/// The time and the randomness of one attempt of a request.
+/// The time and the randomness of one attempt of a request, and what the request has done so far.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a host that drives by hand builds it")]
+#[non_exhaustive]
 pub struct Moment {
-    /// The time, read anew for each attempt.
+    /// The time, read anew for each load.
     pub now: Timestamp,
     /// The randomness, the same at every attempt. A request that drew anew could not recognize its
     /// own commit when an earlier attempt turns out to have been written.
     pub entropy: Entropy,
-    /// Whether this is the second attempt or a later one.
+    /// Whether the request has tried its main write before.
     pub is_retry: bool,
+    /// Whether the request has tried a preliminary write before, such as the record of a client.
+    pub has_prepared: bool,
+    marks: Option<Box<Marks>>,
+    linked: Option<Subject>,
 }
 
 impl Moment {
     /// Makes the moment of a request's first attempt.
     pub fn new(now: Timestamp, entropy: Entropy) -> Self {
-        Self { now, entropy, is_retry: false }
+        Self { now, entropy, is_retry: false, has_prepared: false, marks: None, linked: None }
     }
 
-    /// Makes the moment of the request's next attempt: the same entropy, a new reading of the
-    /// clock.
+    /// Makes the moment of the request's next attempt, after its main write conflicted: the same
+    /// entropy, a new reading of the clock. [`after`](Self::after) does so for each way in which a
+    /// decision can end.
     pub fn retry(self, now: Timestamp) -> Self {
         Self { now, is_retry: true, ..self }
+    }
+
+    /// Makes the same moment after the host has answered: an account that it has found is loaded
+    /// for the next decision.
+    pub fn answered(mut self, answers: &Answers) -> Self {
+        self.note_answers(answers);
+        self
+    }
+
+    pub(crate) fn note_answers(&mut self, answers: &Answers) {
+        self.linked = answers.found_account().cloned();
+    }
+
+    /// Returns the account that the host has found for the user of an assertion.
+    pub(crate) fn linked(&self) -> Option<&Subject> {
+        self.linked.as_ref()
     }
 }

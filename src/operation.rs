@@ -68,7 +68,8 @@
 //!
 //! ```
 //! use grantcore::moment::{Clock, Entropy, Moment, Timestamp};
-//! use grantcore::operation::{Operation, Settled};
+//! use grantcore::operation::{Loaded, Next, Operation, Settled};
+//! use grantcore::outside::Answers;
 //! use grantcore::request::TokenRequest;
 //! use grantcore::store::Commit;
 //! use grantcore::{Accounts, AlwaysActive, ContentType, MemoryStore, Policy, RequestParts, Store};
@@ -83,23 +84,53 @@
 //!     entropy: Entropy,
 //! ) -> Result<Settled<O::Response>, S::Error> {
 //!     let mut moment = Moment::new(clock.now(), entropy);
+//!     let mut kept = None;
+//!     let mut answers = Answers::default();
 //!     loop {
-//!         let keys = operation.keys(policy, &moment);
-//!         let mut loaded = store.load(&keys).await?;
-//!         // The host's own accounts come here; those of this example never fail.
-//!         let Ok(()) = loaded.fill_accounts(&keys, &AlwaysActive).await;
-//!         loaded.fill_remembered(&keys, store).await?;
+//!         let mut loaded = match kept.take() {
+//!             Some(loaded) => loaded,
+//!             None => load(operation, store, policy, &moment).await?,
+//!         };
+//!         loaded.answers = answers.clone();
 //!         let decision = operation.decide(&loaded, policy, &moment);
 //!         let commit = match decision.write() {
 //!             Some(write) => store.commit(write).await?,
 //!             None => Commit::Done,
 //!         };
-//!         match decision.settle(commit) {
-//!             Some(settled) => return Ok(settled),
-//!             // A conflict, or a preliminary write: decide again, with the same entropy.
-//!             None => moment = moment.retry(clock.now()),
+//!         // A conflict, a preliminary write, a mark, or something that is needed from outside the
+//!         // store: decide again, with the same entropy.
+//!         let mut next = match decision.settle(commit) {
+//!             Ok(settled) => return Ok(settled),
+//!             Err(next) => next,
+//!         };
+//!         match &next {
+//!             Next::Met(mark) => {
+//!                 let found = store.seen(mark.key()).await?;
+//!                 next = next.found(found.as_ref());
+//!             }
+//!             // This host fetches nothing.
+//!             Next::Need(need) => answers.add(need.clone().unanswered()),
+//!             Next::Lost | Next::Prepared | Next::Marked(_) => {}
 //!         }
+//!         if next.keeps_records() {
+//!             kept = Some(loaded);
+//!         }
+//!         moment = moment.after(&next, clock.now());
 //!     }
+//! }
+//!
+//! async fn load<O: Operation, S: Store>(
+//!     operation: &O,
+//!     store: &S,
+//!     policy: &Policy,
+//!     moment: &Moment,
+//! ) -> Result<Loaded, S::Error> {
+//!     let keys = operation.keys(policy, moment);
+//!     let mut loaded = store.load(&keys).await?;
+//!     // The host's own accounts come here; those of this example never fail.
+//!     let Ok(()) = loaded.fill_accounts(&keys, &AlwaysActive).await;
+//!     loaded.fill_remembered(&keys, store).await?;
+//!     Ok(loaded)
 //! }
 //!
 //! #[tokio::main]
@@ -126,5 +157,5 @@
 //! }
 //! ```
 
-pub use crate::decision::{Decision, Loaded, Operation, Settled};
+pub use crate::decision::{Decision, Loaded, Marked, Next, Operation, Settled};
 pub use crate::drive::drive;

@@ -32,8 +32,10 @@ mod endpoints;
 mod error;
 mod introspection;
 mod issuers;
+mod keys;
 mod lifetimes;
 mod limits;
+mod machines;
 mod mcp;
 mod members;
 mod overrides;
@@ -44,7 +46,9 @@ mod revocation;
 mod slow_hash;
 mod supersede;
 mod template;
+mod trusted;
 mod validate;
+mod verifier;
 
 pub use access::{Audience, CheckRules};
 pub use auth_methods::AuthMethods;
@@ -55,12 +59,15 @@ pub use description::ResourceDescription;
 pub use document::{DocumentRedirects, DocumentRules};
 pub use domains::DomainRules;
 pub use endpoints::EndpointUrl;
-pub use error::{IssuersError, PolicyError, ResourcesError};
+pub use error::{IssuersError, PolicyError, ResourcesError, TrustedIssuerError};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};
+pub use keys::{AssertionAudience, DocumentMethod, KeyRules};
 pub use lifetimes::Lifetimes;
 pub use limits::Limits;
+pub(crate) use machines::RightsError;
+pub use machines::{MachineRules, MachineSub, ScopeFor};
 pub use members::MemberError;
 pub(crate) use overrides::is_countable;
 pub use overrides::{ClientLifetimes, EffectiveLifetimes, LifetimeOverrides};
@@ -70,12 +77,18 @@ pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
 pub use supersede::Supersede;
 pub use template::TemplateError;
+pub(crate) use trusted::Profile;
+pub use trusted::{
+    ActorClaim, AssertionProfile, AssertionReuse, ClaimMatch, ClaimName, IdJag, IssuerKeys,
+    TrustedIssuer, Workload, WorkloadCondition, WorkloadRule,
+};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::members::Members;
 use self::slow_hash::SlowHash;
+use self::verifier::Verifier;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
@@ -131,6 +144,7 @@ pub struct Policy {
     revocation: Option<RevocationRules>,
     introspection: Option<IntrospectionRules>,
     documents: Option<DocumentRules>,
+    machines: Option<MachineRules>,
     domains: DomainRules,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
@@ -139,6 +153,8 @@ pub struct Policy {
     metadata_members: Members,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// Whether a scope token is for people or for machines alone.
+    marks_scopes: bool,
     /// Each scope token with one that it includes, directly or through others. Sorted.
     implied: Vec<(String, String)>,
     check_rules: CheckRules,
@@ -147,7 +163,7 @@ pub struct Policy {
     default_resource: Option<String>,
     require_resource: bool,
     /// Made when the policy is built, for the grants to share.
-    assumed_resource: Option<Arc<[Box<str>]>>,
+    assumed_resources: Option<Arc<[Box<str>]>>,
     lifetimes: Lifetimes,
     unverified_lifetimes: LifetimeOverrides,
     client_lifetimes: ClientLifetimes,
@@ -167,6 +183,10 @@ pub struct Policy {
     refuse_reused_challenges: bool,
     supersede: Supersede,
     slow_hash: Option<SlowHash>,
+    keys: Option<KeyRules>,
+    /// The issuers whose assertions bring tokens.
+    trusted: Vec<TrustedIssuer>,
+    verifier: Option<Verifier>,
 }
 
 impl Policy {
@@ -246,7 +266,12 @@ impl Policy {
 
     /// Returns the client authentication methods that are offered.
     pub fn auth_methods(&self) -> AuthMethods {
-        self.auth_methods
+        AuthMethods { private_key_jwt: self.keys.is_some(), ..self.auth_methods }
+    }
+
+    /// Returns the rules of client authentication by keys, or `None` if it is off.
+    pub fn client_keys(&self) -> Option<&KeyRules> {
+        self.keys.as_ref()
     }
 
     /// Returns the widest scope that a client can ask for that the operator did not register, or
@@ -346,6 +371,11 @@ impl Policy {
 
     pub(crate) fn drops_unknown_scopes(&self) -> bool {
         self.drop_unknown_scopes
+    }
+
+    /// Returns whether a request that names no resource is refused.
+    pub(crate) fn requires_resource(&self) -> bool {
+        self.require_resource
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

@@ -217,12 +217,19 @@ impl Reason {
                 Self::RegistrationOff
                 | Self::RevocationOff
                 | Self::IntrospectionOff
-                | Self::AccountForbidden,
+                | Self::AccountForbidden
+                | Self::PrincipalMismatch,
                 ..,
             )
             | (_, ErrorCode::InsufficientScope, _) => 403,
             _ => 400,
         }
+    }
+
+    /// Returns whether the same request may succeed a little later: 503 or 429.
+    pub(crate) fn is_retryable(self) -> bool {
+        let code = self.row().code;
+        matches!(code, Some(ErrorCode::TemporarilyUnavailable | ErrorCode::TooManyRequests))
     }
 
     /// Returns the methods of an endpoint, as the `Allow` header lists them.

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::grant::{Grant, Phase};
 use crate::moment::Timestamp;
+use crate::seen::Seen;
 use crate::value::credential::GrantId;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
@@ -51,7 +52,7 @@ impl Version {
     }
 }
 
-/// A compare-and-set of one record.
+/// A compare-and-set of one record. A mark is compared with its absence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use = "an outcome may be returned only after its write is durable"]
 #[expect(clippy::exhaustive_enums, reason = "a store that skipped a write would lose it")]
@@ -62,6 +63,8 @@ pub enum Write {
     /// changes by the operator make such writes. If the operator registers every client, only the
     /// operator's changes do.
     Client(Change<Client>),
+    /// Creates a mark if there is none of its key, and conflicts otherwise. It replaces nothing.
+    Seen(Box<Seen>),
 }
 
 /// The next state of one record, and the version of the state that it was decided on.
@@ -98,6 +101,12 @@ impl Write {
         Self::grant(None, grant)
     }
 
+    /// Creates a mark that was read from another store, as [`moved`](Self::moved) does with a
+    /// grant.
+    pub fn moved_seen(seen: Seen) -> Self {
+        Self::Seen(Box::new(seen))
+    }
+
     /// Replaces a client that the host has read, or creates one if there was none. The host passes
     /// the write to its store.
     pub fn client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
@@ -126,7 +135,7 @@ impl Write {
     pub fn as_grant(&self) -> Option<&Change<Grant>> {
         match self {
             Self::Grant(change) => Some(change),
-            Self::Client(_) => None,
+            Self::Client(_) | Self::Seen(_) => None,
         }
     }
 
@@ -134,7 +143,15 @@ impl Write {
     pub fn as_client(&self) -> Option<&Change<Client>> {
         match self {
             Self::Client(change) => Some(change),
-            Self::Grant(_) => None,
+            Self::Grant(_) | Self::Seen(_) => None,
+        }
+    }
+
+    /// Returns the mark if it is the creation of one.
+    pub fn as_seen(&self) -> Option<&Seen> {
+        match self {
+            Self::Seen(seen) => Some(seen),
+            Self::Grant(_) | Self::Client(_) => None,
         }
     }
 }
@@ -197,7 +214,7 @@ impl<R: Record> Change<R> {
     }
 }
 
-/// A record of a store: a [`Grant`] or a [`Client`]. A host cannot implement it.
+/// A record of a store: a [`Grant`], a [`Client`] or a [`Seen`]. A host cannot implement it.
 ///
 /// It has what a store writes beside the serialized record, so that one function can write both:
 ///
@@ -228,15 +245,16 @@ impl<R: Record> Change<R> {
 pub trait Record:
     Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static + Sealed
 {
-    /// Returns the key of the record within its table: the 16 bytes of a grant's id, or the text of
-    /// a `client_id`. The order of the bytes is the order of the ids.
+    /// Returns the key of the record within its table: the 16 bytes of a grant's id, the text of a
+    /// `client_id`, or the 32 bytes of a mark's key. The order of the bytes is the order of the ids.
     fn key(&self) -> &[u8];
 
     /// Returns the user of a grant, by whom [`grants_of`](crate::Store::grants_of) lists it.
-    /// Returns `None` for a client.
+    /// Returns `None` for a grant without a user, which no list has, for a client and for a mark.
     fn subject(&self) -> Option<&Subject>;
 
-    /// Returns the time after which the record may be dropped. Nothing depends on the drop.
+    /// Returns the time after which the record may be dropped. Nothing depends on the drop. Before
+    /// it, a mark must be kept.
     fn drop_after(&self) -> Timestamp;
 }
 
@@ -257,7 +275,7 @@ impl Record for Grant {
     }
 
     fn subject(&self) -> Option<&Subject> {
-        Some(self.subject())
+        self.subject()
     }
 
     fn drop_after(&self) -> Timestamp {
@@ -281,6 +299,22 @@ impl Record for Client {
     }
 }
 
+impl Sealed for Seen {}
+
+impl Record for Seen {
+    fn key(&self) -> &[u8] {
+        self.key().as_bytes()
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        None
+    }
+
+    fn drop_after(&self) -> Timestamp {
+        self.drop_after()
+    }
+}
+
 /// The result of a write. If the store cannot know the result, as after a time-out, it returns its
 /// error instead (LAW 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,6 +322,6 @@ impl Record for Client {
 pub enum Commit {
     /// The write is durable.
     Done,
-    /// The stored record had another version. Nothing was written.
+    /// The stored record had another version, or there was a mark of the key. Nothing was written.
     Conflict,
 }

@@ -6,11 +6,13 @@
 
 pub(crate) mod access;
 pub(crate) mod authorization;
+pub(crate) mod client_assertion;
 pub(crate) mod client_status;
 pub(crate) mod connection;
 pub(crate) mod consent;
 pub(crate) mod document;
 pub(crate) mod introspection;
+pub(crate) mod jwt_bearer;
 pub(crate) mod login;
 pub(crate) mod metadata;
 pub(crate) mod narrowing;

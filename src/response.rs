@@ -20,7 +20,7 @@ pub(crate) mod token;
 
 pub use self::access::{Access, Warning};
 pub use self::authorization::{AuthorizationStep, ConsentPage, LoginPage};
-pub use self::connection::{Connection, ConnectionState, Connections};
+pub use self::connection::{ConnectedBy, Connection, ConnectionState, Connections};
 pub use self::document::DocumentRequest;
 pub use self::introspection::Introspected;
 pub use self::metadata::WellKnown;

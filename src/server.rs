@@ -98,7 +98,7 @@ use crate::store::{AccountSource, FromStore, Store};
 ///     let header = format!("Bearer {token}");
 ///     let header = Authorization::One(header.as_bytes());
 ///     let access = server.check(&header, &notes).await?;
-///     assert_eq!(access.subject().as_str(), "alice");
+///     assert_eq!(access.subject().map(AsRef::as_ref), Some("alice"));
 ///
 ///     // POST /oauth/token, an hour later, and again with the same token: a replay.
 ///     let token = text_between(&tokens, "\"refresh_token\":\"", "\"");
@@ -183,7 +183,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         };
         let watch = self.watch(limit, source);
         let mut call = Call::new(&operation, &watch, entropy);
-        let settled = run(&mut call, &self.store, &self.accounts, &self.log).await?;
+        let outside = &*self.core.outside;
+        let settled = run(&mut call, &self.store, &self.accounts, &self.log, outside).await?;
         Ok(settled.outcome?)
     }
 

@@ -1,6 +1,6 @@
-//! What a host implements to keep records: two reads, one conditional write and one listing.
+//! What a host implements to keep records: three reads, one conditional write and one listing.
 //!
-//! There are two tables, grants and clients. A [`Write`] changes one row of one of them. The
+//! There are three tables: grants, clients and marks. A [`Write`] changes one row of one of them. The
 //! operator may add clients in any way; clients that register themselves are written by
 //! [`commit`](Store::commit).
 //!
@@ -27,6 +27,12 @@
 //! - The epoch of a client never goes back. To change a client, [`edit`](Client::edit) it and write
 //!   it over the version that was read ([`Write::client`]): the client may have been deactivated in
 //!   the meantime.
+//! - A [mark](Seen) is created if there is none of its key, in one step, and is never replaced.
+//!   [`seen`](Store::seen) reads it. No read before it, no cache, no replica: of two nodes that got
+//!   one assertion, one creates the mark.
+//! - A mark that is lost before its `drop_after` makes its assertion usable again. It is the one
+//!   record of which that is true: no eviction, no shorter expiry, and durable before
+//!   [`Commit::Done`].
 //! - A record may be dropped after its `drop_after`, and not before. No rule depends on whether it
 //!   was dropped. With a grant, a sweep drops its entry in the index that
 //!   [`grants_of`](Store::grants_of) reads: otherwise that index grows for ever.
@@ -51,7 +57,9 @@ pub use crate::decision::Loaded;
 use crate::grant::Grant;
 pub use crate::keys::{ClientKey, GrantList, Keys};
 pub use crate::record::{Change, Commit, Record, Stored, Version, Write};
+pub use crate::seen::Seen;
 use crate::value::credential::GrantId;
+pub use crate::value::seen_key::SeenKey;
 
 /// The database of clients and grants. See the [laws](self#the-laws-of-a-store) of a store; the
 /// feature `conformance` has them as tests.
@@ -78,7 +86,7 @@ use crate::value::credential::GrantId;
 /// use std::sync::Arc;
 ///
 /// use grantcore::grant::Grant;
-/// use grantcore::store::{Commit, Stored, Version, Write};
+/// use grantcore::store::{Commit, Seen, SeenKey, Stored, Version, Write};
 /// use grantcore::value::GrantId;
 /// use grantcore::{Client, Store};
 ///
@@ -115,8 +123,18 @@ use crate::value::credential::GrantId;
 ///                 let seen = change.seen().map(|version| version.0);
 ///                 self.0.run("…", (change.id().as_str(), seen, change.version().0, &body)).await?
 ///             }
+///             // `INSERT … ON CONFLICT DO NOTHING`: a mark has no version.
+///             Write::Seen(seen) => {
+///                 let (key, body) = (seen.key().to_string(), serde_json::to_string(seen)?);
+///                 self.0.run("…", (&key, None, 0, &body)).await?
+///             }
 ///         };
 ///         Ok(if changed == 1 { Commit::Done } else { Commit::Conflict })
+///     }
+///
+///     async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, DatabaseError> {
+///         let row = self.0.one("SELECT 0, body FROM seen WHERE key = $1", &key.to_string()).await?;
+///         Ok(row.map(|row| serde_json::from_str(&row.body)).transpose()?)
 ///     }
 ///
 ///     async fn grants_of(
@@ -161,10 +179,26 @@ pub trait Store: Send + Sync {
 
     /// Writes the record, with [`Change::version`](crate::store::Change::version), if the stored
     /// version is [`Change::seen`](crate::store::Change::seen), or if no record exists and `seen`
-    /// is `None`.
+    /// is `None`. Creates a mark if there is none of its key.
     ///
     /// An error means that it is not known whether the record was written.
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
+
+    /// Returns the mark of this key. It is called only after a commit of such a mark conflicted: a
+    /// request that finds its own mark goes on, and any other is refused.
+    ///
+    /// The default finds nothing. It is safe: such a request is refused with 503, and nothing is
+    /// accepted twice.
+    ///
+    /// An error means that it is not known whether there is such a mark, or that its record cannot
+    /// be decoded.
+    fn seen(
+        &self,
+        key: &SeenKey,
+    ) -> impl Future<Output = Result<Option<Seen>, Self::Error>> + Send {
+        let _ = key;
+        async { Ok(None) }
+    }
 
     /// Lists up to `limit` grant ids of the user, ascending, after `after`: for the user's page of
     /// connected apps, and to revoke all grants of a user.
@@ -238,6 +272,10 @@ macro_rules! forward {
 
             async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
                 (**self).commit(write).await
+            }
+
+            async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, S::Error> {
+                (**self).seen(key).await
             }
 
             async fn grants_of(

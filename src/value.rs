@@ -12,6 +12,7 @@ pub(crate) mod grant_types;
 pub(crate) mod hints;
 pub(crate) mod invisible;
 pub(crate) mod issuer;
+pub(crate) mod machine_rights;
 pub(crate) mod names;
 pub(crate) mod overlap;
 pub(crate) mod pkce;
@@ -22,12 +23,14 @@ pub(crate) mod redirect_uri;
 pub(crate) mod resource;
 pub(crate) mod scope;
 pub(crate) mod secret;
+pub(crate) mod seen_key;
 pub(crate) mod text;
 pub(crate) mod uri;
 
 pub use self::auth_method::SecretMethod;
 pub use self::credential::{GrantId, GrantIdError};
 pub use self::grant_types::{GrantType, GrantTypes};
+pub use self::machine_rights::MachineRights;
 pub use self::names::NameError;
 pub use self::overlap::Overlap;
 pub use self::prompt::{RequestDigest, RequestDigestError};
@@ -38,4 +41,5 @@ pub use self::redirect_uri::{
 };
 pub use self::scope::{Scope, ScopeError};
 pub use self::secret::Digest;
+pub use self::seen_key::{SeenKey, SeenKeyError};
 pub use self::text::{ClientId, ClientIdError, Subject, display_text};

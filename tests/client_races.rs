@@ -174,7 +174,7 @@ impl Scenario {
         let write = decision.write().cloned();
         Decided {
             write,
-            settled: decision.settle(Commit::Done).map(|settled| settled.outcome.is_ok()),
+            settled: decision.settle(Commit::Done).ok().map(|settled| settled.outcome.is_ok()),
         }
     }
 }
@@ -195,7 +195,7 @@ impl State {
             Write::Grant(change) if change.seen() == Some(self.grant.version) => {
                 self.grant = change.stored();
             }
-            Write::Client(_) | Write::Grant(_) => return false,
+            Write::Client(_) | Write::Grant(_) | Write::Seen(_) => return false,
         }
         true
     }

@@ -70,7 +70,8 @@ impl FromRequestParts<App> for CurrentUser {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, StatusCode> {
         // --- grantcore: begin
         if let Some(caller) = parts.extensions.get::<Caller>() {
-            return Ok(Self(caller.subject().to_owned()));
+            let user = caller.subject().ok_or(StatusCode::FORBIDDEN)?;
+            return Ok(Self(user.to_owned()));
         }
         // --- grantcore: end
         let session = app.session(&parts.headers);

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use grantcore::blocking::{OnThreads, Store, StoreAdministration};
 use grantcore::grant::Grant;
-use grantcore::store::{Change, Commit, Counts, Record, Stored, Version, Write};
+use grantcore::store::{Change, Commit, Counts, Record, Seen, SeenKey, Stored, Version, Write};
 use grantcore::value::GrantId;
 use grantcore::{
     AlwaysActive, Authorization, AuthorizationStep, Choice, Client, ContentType, Policy,
@@ -41,6 +41,7 @@ type Table = (Rows, Due);
 
 const CLIENTS: Table = (Rows::new("clients"), Due::new("clients_due"));
 const GRANTS: Table = (Rows::new("grants"), Due::new("grants_due"));
+const SEEN: Table = (Rows::new("seen"), Due::new("seen_due"));
 /// An index of the grants by their users.
 const GRANTS_OF: TableDefinition<(&str, &[u8]), ()> = TableDefinition::new("grants_of");
 
@@ -60,7 +61,7 @@ impl RedbStore {
     pub(crate) fn open(path: &Path) -> Any<OnThreads<Self>> {
         let database = Database::create(path)?;
         let change = database.begin_write()?;
-        for (rows, due) in [CLIENTS, GRANTS] {
+        for (rows, due) in [CLIENTS, GRANTS, SEEN] {
             change.open_table(rows)?;
             change.open_table(due)?;
         }
@@ -106,6 +107,24 @@ impl RedbStore {
             }
         }
         // After an error here the write may or may not be durable: it is an error, and no conflict.
+        transaction.commit()?;
+        Ok(Commit::Done)
+    }
+
+    /// Creates a mark unless one of its key exists. It has no version, and nothing replaces it.
+    fn create(&self, seen: &Seen) -> Any<Commit> {
+        let (rows, due) = SEEN;
+        let key: &[u8] = seen.key().as_bytes();
+        let drop_after = seen.drop_after().unix_seconds();
+        let transaction = self.0.begin_write()?;
+        {
+            let mut rows = transaction.open_table(rows)?;
+            if rows.get(key)?.is_some() {
+                return Ok(Commit::Conflict);
+            }
+            rows.insert(key, (0, drop_after, &*serde_json::to_string(seen)?))?;
+            transaction.open_table(due)?.insert((drop_after, key), "")?;
+        }
         transaction.commit()?;
         Ok(Commit::Done)
     }
@@ -166,7 +185,12 @@ impl Store for RedbStore {
         Ok(match write {
             Write::Client(change) => self.write(CLIENTS, change)?,
             Write::Grant(change) => self.write(GRANTS, change)?,
+            Write::Seen(seen) => self.create(seen)?,
         })
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        Ok(self.read(SEEN, key.as_bytes())?.map(|stored| Seen::clone(&stored.record)))
     }
 
     fn grants_of(&self, user: &str, after: Option<GrantId>, limit: usize) -> Result<Vec<GrantId>> {
@@ -183,18 +207,28 @@ impl StoreAdministration for RedbStore {
         Ok(self.list(GRANTS, bytes_of(after.as_ref()), limit)?)
     }
 
+    fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
+        let after: &[u8] = after.as_ref().map_or(&[], |key| key.as_bytes());
+        let listed = self.list(SEEN, after, limit)?;
+        Ok(listed.iter().map(|stored| Seen::clone(&stored.record)).collect())
+    }
+
     fn counts(&self) -> Result<Counts> {
         let count = || -> Any<_> {
             let read = self.0.begin_read()?;
             let clients = read.open_table(CLIENTS.0)?.len()?;
-            Ok(Counts::new(clients, read.open_table(GRANTS.0)?.len()?))
+            let counts = Counts::new(clients, read.open_table(GRANTS.0)?.len()?);
+            Ok(counts.with_marks(read.open_table(SEEN.0)?.len()?))
         };
         Ok(count()?)
     }
 
     fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        let grants = self.drop_due(GRANTS, now, limit)?;
-        Ok(grants + self.drop_due(CLIENTS, now, limit - grants)?)
+        let mut dropped = 0;
+        for table in [GRANTS, CLIENTS, SEEN] {
+            dropped += self.drop_due(table, now, limit - dropped)?;
+        }
+        Ok(dropped)
     }
 }
 
@@ -269,7 +303,10 @@ async fn call(server: &OwnServer, access: &str) -> Any<String> {
     let needs = server.policy().needs("https://app.example/notes", "notes")?;
     let header = format!("Bearer {access}");
     match server.check(&Authorization::One(header.as_bytes()), &needs).await {
-        Ok(access) => Ok(format!("accepted, for {}", access.subject())),
+        Ok(access) => {
+            let user = access.subject().ok_or("a call without a user")?;
+            Ok(format!("accepted, for {user}"))
+        }
         Err(grantcore::Error::Refused(refusal)) => Ok(format!("refused, {refusal}")),
         Err(failed) => Err(failed.into()),
     }

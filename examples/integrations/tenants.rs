@@ -80,7 +80,8 @@ async fn call(server: &Notes, token: &str, url: &str) -> Result<String, Box<dyn 
             let properties = access.properties().ok_or("each grant has properties")?;
             let own: BTreeMap<String, String> = properties.read()?;
             let own = own.get("organisation").ok_or("the properties name no organisation")?;
-            format!("the notes of {} at {own}", access.subject())
+            let user = access.subject().ok_or("a call without a user")?;
+            format!("the notes of {user} at {own}")
         }
         Err(error) => format!("{} at {org}", error.reply(server.policy()).status),
     })

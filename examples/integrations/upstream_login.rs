@@ -338,7 +338,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
     tokio::spawn(sweep(Arc::clone(&server), Duration::from_secs(300)));
     let resources = Router::new()
-        .route("/whoami", get(async |caller: Caller| caller.subject().to_owned()))
+        .route(
+            "/whoami",
+            get(async |caller: Caller| caller.subject().map(str::to_owned).unwrap_or_default()),
+        )
         .route_layer(RequireToken::new(Arc::clone(&server), needs))
         .route_layer(cors());
     let app = Router::new()

@@ -1,6 +1,6 @@
 //! A blocking part as an async one whose futures are ready at once.
 
-use super::traits::{Accounts, AuditLog, LoadsAccounts, Store, StoreAdministration};
+use super::traits::{Accounts, AuditLog, LoadsAccounts, Outside, Store, StoreAdministration};
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::audit::AuditError;
 use crate::client::Client;
@@ -9,9 +9,12 @@ use crate::event::Event;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
+use crate::outside::{DocumentRequest, FetchResult, KeysRequest, Link, Linked};
 use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::store::{AccountSource, Counts, FailureCause, FromStore, Sealed};
 use crate::value::credential::GrantId;
+use crate::value::seen_key::SeenKey;
 
 /// A blocking [`Store`], [`Accounts`] or [`AuditLog`] as its async namesake.
 ///
@@ -35,6 +38,10 @@ impl<T: Store> crate::Store for Ready<T> {
 
     async fn commit(&self, write: &Write) -> Result<Commit, T::Error> {
         self.0.commit(write)
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, T::Error> {
+        self.0.seen(key)
     }
 
     async fn grants_of(
@@ -102,12 +109,30 @@ impl<T: StoreAdministration> crate::store::StoreAdministration for Ready<T> {
         self.0.grants(after, limit)
     }
 
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, T::Error> {
+        self.0.marks(after, limit)
+    }
+
     async fn counts(&self) -> Result<Counts, T::Error> {
         self.0.counts()
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, T::Error> {
         self.0.sweep(now, limit)
+    }
+}
+
+impl<T: Outside> crate::Outside for Ready<T> {
+    async fn keys(&self, needed: &KeysRequest) -> FetchResult {
+        self.0.keys(needed)
+    }
+
+    async fn document(&self, needed: &DocumentRequest) -> FetchResult {
+        self.0.document(needed)
+    }
+
+    async fn account(&self, link: &Link) -> Linked {
+        self.0.account(link)
     }
 }
 

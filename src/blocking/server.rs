@@ -1,6 +1,6 @@
 //! The endpoints, each polled to its end.
 
-use super::traits::{AuditLog, Store};
+use super::traits::{AuditLog, Outside, Store};
 use super::{Ready, block_on};
 use crate::audit::AuditPolicy;
 use crate::client::ClientStatus;
@@ -104,6 +104,12 @@ impl<S, A, L> Server<S, A, L> {
     #[must_use = "the server with the observer is the one returned"]
     pub fn with_observer(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(self.0.with_observer(observer))
+    }
+
+    /// See [`Server::with_outside`](crate::Server::with_outside).
+    #[must_use = "the server that asks is the one returned"]
+    pub fn with_outside(self, outside: impl Outside + 'static) -> Self {
+        Self(self.0.with_outside(Ready(outside)))
     }
 
     /// Returns the policy.

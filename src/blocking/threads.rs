@@ -14,8 +14,10 @@ use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::store::Counts;
 use crate::value::credential::GrantId;
+use crate::value::seen_key::SeenKey;
 
 /// A call that an [`OnThreads`] hands to the host's thread pool.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -171,6 +173,11 @@ impl<T: Store + 'static> crate::Store for OnThreads<T> {
         self.call(move |store| store.commit(&write)).await
     }
 
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Self::Error> {
+        let key = *key;
+        self.call(move |store| store.seen(&key)).await
+    }
+
     async fn grants_of(
         &self,
         subject: &str,
@@ -244,6 +251,10 @@ impl<T: StoreAdministration + 'static> crate::store::StoreAdministration for OnT
         limit: usize,
     ) -> Result<Vec<Stored<Grant>>, Self::Error> {
         self.call(move |store| store.grants(after, limit)).await
+    }
+
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Self::Error> {
+        self.call(move |store| store.marks(after, limit)).await
     }
 
     async fn counts(&self) -> Result<Counts, Self::Error> {

@@ -14,9 +14,12 @@ use crate::event::Event;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
+use crate::outside::{DocumentRequest, FetchResult, KeysRequest, Link, Linked};
 use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::store::{Counts, add_client, load_each, put_client};
 use crate::value::credential::GrantId;
+use crate::value::seen_key::SeenKey;
 
 /// Where clients and grants are kept: see [`grantcore::Store`](crate::Store) and the
 /// [laws](crate::store#the-laws-of-a-store) of a store.
@@ -41,6 +44,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If it is not known whether the record was written.
     fn commit(&self, write: &Write) -> Result<Commit, Self::Error>;
+
+    /// See [`Store::seen`](crate::Store::seen).
+    ///
+    /// # Errors
+    /// If it is not known whether there is such a mark, or its record cannot be decoded.
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Self::Error> {
+        let _ = key;
+        Ok(None)
+    }
 
     /// See [`Store::grants_of`](crate::Store::grants_of).
     ///
@@ -153,6 +165,12 @@ pub trait StoreAdministration: Store {
         limit: usize,
     ) -> Result<Vec<Stored<Grant>>, Self::Error>;
 
+    /// See [`marks`](crate::store::StoreAdministration::marks).
+    ///
+    /// # Errors
+    /// If a mark of the page is not known.
+    fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Self::Error>;
+
     /// See [`counts`](crate::store::StoreAdministration::counts).
     ///
     /// # Errors
@@ -164,6 +182,28 @@ pub trait StoreAdministration: Store {
     /// # Errors
     /// If it is not known what was dropped.
     fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, Self::Error>;
+}
+
+/// Answers what a request needs from outside the store: see
+/// [`grantcore::Outside`](crate::Outside).
+pub trait Outside: Send + Sync {
+    /// See [`Outside::keys`](crate::Outside::keys).
+    fn keys(&self, needed: &KeysRequest) -> FetchResult {
+        let _ = needed;
+        FetchResult::Failed
+    }
+
+    /// See [`Outside::document`](crate::Outside::document).
+    fn document(&self, needed: &DocumentRequest) -> FetchResult {
+        let _ = needed;
+        FetchResult::Failed
+    }
+
+    /// See [`Outside::account`](crate::Outside::account).
+    fn account(&self, link: &Link) -> Linked {
+        let _ = link;
+        Linked::Unavailable
+    }
 }
 
 /// Where events are recorded: see [`grantcore::AuditLog`](crate::AuditLog).
@@ -232,6 +272,10 @@ macro_rules! forward {
                 (**self).commit(write)
             }
 
+            fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, T::Error> {
+                (**self).seen(key)
+            }
+
             fn grants_of(
                 &self,
                 subject: &str,
@@ -297,12 +341,30 @@ macro_rules! forward {
                 (**self).grants(after, limit)
             }
 
+            fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, T::Error> {
+                (**self).marks(after, limit)
+            }
+
             fn counts(&self) -> Result<Counts, T::Error> {
                 (**self).counts()
             }
 
             fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, T::Error> {
                 (**self).sweep(now, limit)
+            }
+        }
+
+        impl<T: Outside + ?Sized> Outside for $pointer {
+            fn keys(&self, needed: &KeysRequest) -> FetchResult {
+                (**self).keys(needed)
+            }
+
+            fn document(&self, needed: &DocumentRequest) -> FetchResult {
+                (**self).document(needed)
+            }
+
+            fn account(&self, link: &Link) -> Linked {
+                (**self).account(link)
             }
         }
 

@@ -1,11 +1,13 @@
 //! Builds and checks a client. Only a record that is read comes into being in another way.
 
+mod assertions;
+mod machine;
 mod operator;
 mod origin;
 mod statement;
 
 pub use self::operator::ClientRules;
-use super::kind::RedirectUris;
+use super::kind::{Proof, RedirectUris, Rights};
 use super::restrictions::check_grant_types;
 use super::{
     Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, ConsentMode,
@@ -15,6 +17,7 @@ use crate::moment::Timestamp;
 use crate::policy::LifetimeOverrides;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
+use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules};
 use crate::value::scope::Scope;
 use crate::value::text::{ClientId, Subject};
@@ -42,6 +45,10 @@ pub struct ClientBuilder {
     loopback_ports: Option<LoopbackPorts>,
     /// What the client is registered for.
     grant_types: GrantTypes,
+    /// What the client may do on its own behalf.
+    machine: Option<MachineRights>,
+    /// Whether the client may exchange assertions.
+    assertions: bool,
     scope: Option<Scope>,
     restrictions: Restrictions,
     /// What the caller stated in this builder. The origin decides whether that is the registration
@@ -72,6 +79,8 @@ impl ClientBuilder {
             redirect_uris: Vec::new(),
             loopback_ports: None,
             grant_types: GrantTypes { authorization_code: true, refresh_token: true },
+            machine: None,
+            assertions: false,
             scope: None,
             restrictions: Restrictions::default(),
             stated: Restrictions::default(),
@@ -118,6 +127,8 @@ impl ClientBuilder {
             redirect_uris: uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
             loopback_ports: code_flow.and_then(|code_flow| code_flow.loopback_ports),
             grant_types: kind.grant_types(),
+            machine: kind.machine().cloned(),
+            assertions: kind.may_use_assertions(),
             scope,
             restrictions,
             stated: Restrictions::default(),
@@ -147,11 +158,17 @@ impl ClientBuilder {
     /// operator did not register cannot choose another method afterwards.
     pub fn authentication(mut self, authentication: Authentication) -> Self {
         self.stated.auth_method = Some(authentication.method());
-        self.authenticating(authentication)
+        self.authentication = authentication;
+        self
     }
 
     /// Sets how the client registered to authenticate.
     pub(crate) fn authenticating(mut self, authentication: Authentication) -> Self {
+        // Who gives up proving itself gives up what needs the proof.
+        if authentication == Authentication::Public {
+            self.machine = None;
+            self.assertions = false;
+        }
         self.authentication = authentication;
         self
     }
@@ -305,20 +322,19 @@ impl ClientBuilder {
         let rules = rules.into();
         let id = ClientId::new(&self.id)
             .map_err(|error| ClientError::Id { id: self.id.clone(), error })?;
+        self.drop_unused_code_flow();
         self.apply_statement();
         check_grant_types(self.grant_types)?;
         self.restrictions.check()?;
         self.bind()?;
         self.check_lifetimes(&rules)?;
+        self.check_machine(&rules)?;
+        self.check_assertions()?;
         let code_flow = self.code_flow(rules.redirects)?;
         self.description.check()?;
-        let kind = match (self.authentication, code_flow) {
-            (Authentication::Public, Some(code_flow)) => Kind::Public(code_flow),
-            (Authentication::Public, None) => return Err(ClientError::RedirectUrisMissing),
-            (Authentication::Confidential { method, secrets }, code_flow) => {
-                Kind::Secret { method, secrets, code_flow }
-            }
-        };
+        let is_documented = matches!(self.origin, Origin::MetadataDocument { .. });
+        let rights = Rights { code: code_flow, machine: self.machine, assertions: self.assertions };
+        let kind = kind_of(self.authentication, rights, is_documented)?;
         let fields = Fields {
             schema: Schema,
             id,
@@ -355,4 +371,35 @@ impl ClientBuilder {
             refresh_tokens: self.grant_types.refresh_token,
         }))
     }
+}
+
+/// Returns the kind of a client with these fields.
+fn kind_of(
+    authentication: Authentication,
+    may: Rights,
+    is_documented: bool,
+) -> Result<Kind, ClientError> {
+    let by = match authentication {
+        Authentication::Confidential { method, secrets } => Proof::Secret { method, secrets },
+        Authentication::Keys(keys) => Proof::Keys(keys),
+        Authentication::KeysOrNone(keys) => {
+            let code_flow = may.code.filter(|_| is_documented && may.machine.is_none());
+            let code_flow = code_flow.ok_or(ClientError::KeysOrNone)?;
+            return Ok(Kind::Either { keys, code_flow });
+        }
+        Authentication::Public => {
+            return match (may.code, may.machine) {
+                (_, Some(_)) => Err(ClientError::MachineUnproved),
+                (Some(code_flow), None) => Ok(Kind::Public(code_flow)),
+                (None, None) => Err(ClientError::RedirectUrisMissing),
+            };
+        }
+        Authentication::Federated => {
+            return match (may.code, may.machine) {
+                (None, Some(machine)) => Ok(Kind::Federated(machine)),
+                _ => Err(ClientError::Federated),
+            };
+        }
+    };
+    Ok(Kind::Proved { by, may })
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Authentication, Client, ClientBuilder, ClientError, Fields, Kind, Origin};
+use super::{Client, ClientBuilder, ClientError, Fields, Origin};
 use crate::moment::Timestamp;
 use crate::value::redirect_uri::RegisteredRedirectUri;
 
@@ -31,9 +31,9 @@ impl Client {
         self.0.consent
     }
 
-    /// Returns whether the client proves who it is by a secret.
+    /// Returns whether the client always proves who it is, by a secret or a key.
     pub(crate) fn is_confidential(&self) -> bool {
-        self.authentication() != Authentication::Public
+        self.0.kind.is_proved()
     }
 
     /// Returns whether the client had its present description when the user was asked at this
@@ -46,7 +46,20 @@ impl Client {
     /// nothing but that.
     pub(crate) fn described_after(self, before: &Self, now: Timestamp) -> Self {
         let same = Self(Fields { described: before.0.described, ..self.0 });
-        if same.is_described_as(before) { same } else { Self(Fields { described: now, ..same.0 }) }
+        // Keys are replaced routinely, and say nothing new about the client.
+        let is_same = same.with_keys_of(before).is_described_as(before);
+        if is_same { same } else { Self(Fields { described: now, ..same.0 }) }
+    }
+}
+
+impl Client {
+    /// Returns this client with the keys of the other one, if both have keys.
+    fn with_keys_of(&self, other: &Self) -> Self {
+        let mut same = self.clone();
+        if let (Some(keys), Some(own)) = (same.0.kind.keys_mut(), other.keys()) {
+            keys.clone_from(own);
+        }
+        same
     }
 }
 
@@ -64,7 +77,7 @@ impl ClientBuilder {
 impl Fields {
     /// Refuses to skip the consent of a client that cannot prove its identity (OAuth 2.1 §7.3.1).
     pub(super) fn check_consent(&self) -> Result<(), ClientError> {
-        let is_confidential = matches!(self.kind, Kind::Secret { .. });
+        let is_confidential = self.kind.is_proved();
         let is_operators = matches!(self.origin, Origin::Operator { .. });
         let flow = self.kind.code_flow();
         let uris = flow.map_or(&[][..], |flow| flow.redirect_uris.as_slice());

@@ -123,6 +123,12 @@ pub enum ClientError {
         /// The issuer as it was given.
         issuer: String,
     },
+    /// A client without a metadata document, or without the code flow, is to have keys or none.
+    #[error(
+        "authentication KeysOrNone is refused: only a client with a metadata document that uses the \
+         code flow chooses at each request. Use Keys or Public."
+    )]
+    KeysOrNone,
     /// A secret is to be replaced of a client that has none.
     #[error(
         "the client has no secret: only a client that proves itself by a secret can get a new one."
@@ -134,4 +140,43 @@ pub enum ClientError {
          the secret by a generated one, or without an overlap."
     )]
     SlowSecrets,
+    /// A client has a machine right and does not prove itself (OAuth 2.1 §4.2).
+    #[error(
+        "the machine right is refused: only a client that proves itself acts on its own behalf \
+         (OAuth 2.1 §4.2). Give the client a secret, or leave machine() out."
+    )]
+    MachineUnproved,
+    /// A client may exchange assertions and does not prove itself (ID-JAG §8.1).
+    #[error(
+        "assertions() is refused: only a client that proves itself has the right (ID-JAG §8.1). Give \
+         the client a secret, or name it with IdJag::with_public_client()."
+    )]
+    AssertionsUnproved,
+    /// The scope of a machine right has a token that the policy does not declare, or that is for
+    /// people only.
+    #[error(
+        "machine scope '{}' is refused: the policy does not declare it, or declares it for people \
+         only. Correct it, or see PolicyBuilder::scope_for().",
+        log_text(scope)
+    )]
+    MachineScope {
+        /// The token.
+        scope: String,
+    },
+    /// A machine right names a resource that the policy does not have, or more than 64 resources.
+    #[error(
+        "machine resource '{}' is refused: a right names at most 64 resources, each of them the \
+         policy's. Correct it, or add it with PolicyBuilder::resource().",
+        log_text(resource)
+    )]
+    MachineResource {
+        /// The resource.
+        resource: String,
+    },
+    /// A client without a credential is not the operator's, uses the code flow, or has no right.
+    #[error(
+        "the client without a credential is refused: the operator registers it, it has a machine \
+         right, and it uses no code flow. Use Client::federated() without redirect URIs."
+    )]
+    Federated,
 }

@@ -1,14 +1,16 @@
-//! The kinds of clients: how each proves who it is, and what it needs for the code flow.
+//! The kinds of clients: how each proves who it is, and what it may do.
 //!
-//! Each kind has its own fields and no others, so that neither a public client with a secret nor a
-//! code flow without a redirect URI can be represented.
+//! Each kind has its own fields and no others, so that neither a public client with a machine right
+//! nor a code flow without a redirect URI can be represented.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ClientError;
+use super::client_keys::ClientKeys;
 use super::secrets::{Secrets, StoredSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
+use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri, record};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,14 +18,35 @@ use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirec
 pub(super) enum Kind {
     /// Identifies itself and proves nothing, so that it can use the code flow only.
     Public(CodeFlow),
-    /// Proves itself with a secret.
-    Secret {
-        method: SecretMethod,
-        secrets: Secrets,
-        /// `None` for a client that only asks for introspection.
-        #[serde(deserialize_with = "Option::deserialize")]
-        code_flow: Option<CodeFlow>,
-    },
+    /// Proves itself.
+    Proved { by: Proof, may: Rights },
+    /// May prove itself with a key, and need not. Its metadata document offers both.
+    Either { keys: ClientKeys, code_flow: CodeFlow },
+    /// Has no credential of its own: a workload proves itself for it.
+    Federated(MachineRights),
+}
+
+/// What a client proves itself by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Proof {
+    Secret { method: SecretMethod, secrets: Secrets },
+    Keys(ClientKeys),
+}
+
+/// What a client may do that proves itself. A client with none of the rights can only ask for
+/// introspection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rights {
+    /// Access on behalf of users.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) code: Option<CodeFlow>,
+    /// Access on its own behalf.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) machine: Option<MachineRights>,
+    /// Access on behalf of the users of an identity provider that the policy trusts.
+    pub(super) assertions: bool,
 }
 
 /// What a client needs for the code flow.
@@ -83,9 +106,24 @@ impl<'de> Deserialize<'de> for RedirectUris {
 impl Kind {
     pub(super) fn code_flow(&self) -> Option<&CodeFlow> {
         match self {
-            Self::Public(code_flow) => Some(code_flow),
-            Self::Secret { code_flow, .. } => code_flow.as_ref(),
+            Self::Public(code_flow) | Self::Either { code_flow, .. } => Some(code_flow),
+            Self::Proved { may, .. } => may.code.as_ref(),
+            Self::Federated(_) => None,
         }
+    }
+
+    /// Returns what the client may do on its own behalf.
+    pub(super) fn machine(&self) -> Option<&MachineRights> {
+        match self {
+            Self::Public(_) | Self::Either { .. } => None,
+            Self::Proved { may, .. } => may.machine.as_ref(),
+            Self::Federated(rights) => Some(rights),
+        }
+    }
+
+    /// Returns whether the client may exchange the assertions of identity providers.
+    pub(super) fn may_use_assertions(&self) -> bool {
+        matches!(self, Self::Proved { may: Rights { assertions: true, .. }, .. })
     }
 
     /// Returns the grant types that the client is registered for.
@@ -100,10 +138,43 @@ impl Kind {
     pub(super) fn authentication(&self) -> Authentication {
         match self {
             Self::Public(_) => Authentication::Public,
-            Self::Secret { method, secrets, .. } => {
+            Self::Federated(_) => Authentication::Federated,
+            Self::Proved { by: Proof::Secret { method, secrets }, .. } => {
                 Authentication::Confidential { method: *method, secrets: secrets.clone() }
             }
+            Self::Proved { by: Proof::Keys(keys), .. } => Authentication::Keys(keys.clone()),
+            Self::Either { keys, .. } => Authentication::KeysOrNone(keys.clone()),
         }
+    }
+
+    /// Returns the secrets of a client that proves itself by one.
+    pub(super) fn secrets(&self) -> Option<&Secrets> {
+        match self {
+            Self::Proved { by: Proof::Secret { secrets, .. }, .. } => Some(secrets),
+            Self::Proved { .. } | Self::Public(_) | Self::Either { .. } | Self::Federated(_) => {
+                None
+            }
+        }
+    }
+
+    /// Returns the keys that the client may prove itself with.
+    pub(super) fn keys(&self) -> Option<&ClientKeys> {
+        match self {
+            Self::Proved { by: Proof::Keys(keys), .. } | Self::Either { keys, .. } => Some(keys),
+            Self::Proved { .. } | Self::Public(_) | Self::Federated(_) => None,
+        }
+    }
+
+    pub(super) fn keys_mut(&mut self) -> Option<&mut ClientKeys> {
+        match self {
+            Self::Proved { by: Proof::Keys(keys), .. } | Self::Either { keys, .. } => Some(keys),
+            Self::Proved { .. } | Self::Public(_) | Self::Federated(_) => None,
+        }
+    }
+
+    /// Returns whether the client always proves who it is.
+    pub(super) fn is_proved(&self) -> bool {
+        matches!(self, Self::Proved { .. })
     }
 }
 
@@ -120,6 +191,13 @@ pub enum Authentication {
         /// What the server keeps of its secrets.
         secrets: Secrets,
     },
+    /// `private_key_jwt`: the client signs an assertion with its key (RFC 7523 §2.2).
+    Keys(ClientKeys),
+    /// `private_key_jwt` or `none`, as the client chooses at each request. Only a client with a
+    /// metadata document that offers both has it.
+    KeysOrNone(ClientKeys),
+    /// The client has no credential, and authenticates nowhere.
+    Federated,
 }
 
 impl Authentication {
@@ -130,8 +208,9 @@ impl Authentication {
 
     pub(crate) fn method(&self) -> AuthMethod {
         match self {
-            Self::Public => AuthMethod::None,
+            Self::Public | Self::Federated => AuthMethod::None,
             Self::Confidential { method, .. } => AuthMethod::Secret(*method),
+            Self::Keys(_) | Self::KeysOrNone(_) => AuthMethod::PrivateKeyJwt,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Client, ClientStatus, Fields, Origin};
 use crate::moment::Timestamp;
+use crate::policy::Policy;
 use crate::value::secret::Digest;
 
 impl Client {
@@ -25,6 +26,13 @@ impl Client {
     /// older epoch is ended.
     pub fn with_grants_ended(self) -> Self {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
+    }
+
+    /// Returns the same client after a change of its description. If its keys changed and the policy
+    /// says so, its grants are ended.
+    pub(crate) fn rekeyed(self, before: &Self, policy: &Policy) -> Self {
+        let ends = policy.client_keys().is_some_and(|rules| rules.end_grants_on_key_change);
+        if ends && self.keys() != before.keys() { self.with_grants_ended() } else { self }
     }
 
     /// Returns the same client in this epoch.
@@ -77,7 +85,8 @@ impl Client {
     fn is_restricted(&self) -> bool {
         let Fields { restrictions, lifetimes, owner, consent, .. } = &self.0;
         let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
-        let is_bound = owner.is_some() || consent.is_some() || has_ports;
+        let has_right = self.machine_rights().is_some() || self.may_use_assertions();
+        let is_bound = owner.is_some() || consent.is_some() || has_ports || has_right;
         !restrictions.is_empty() || lifetimes.is_some() || is_bound
     }
 

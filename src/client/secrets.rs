@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::kind::Kind;
+use super::kind::{Kind, Proof};
 use super::{Client, ClientError, Fields};
 use crate::moment::Timestamp;
 use crate::value::names::named_enum;
@@ -162,7 +162,7 @@ impl Client {
         overlap: Overlap,
         now: Timestamp,
     ) -> Result<Self, ClientError> {
-        let Kind::Secret { method, secrets, code_flow } = self.0.kind else {
+        let Kind::Proved { by: Proof::Secret { method, secrets }, may } = self.0.kind else {
             return Err(ClientError::SecretMissing);
         };
         let mut secrets = secrets.replaced(new, overlap, now);
@@ -172,16 +172,13 @@ impl Client {
             }
             secrets.retiring = None;
         }
-        let kind = Kind::Secret { method, secrets, code_flow };
+        let kind = Kind::Proved { by: Proof::Secret { method, secrets }, may };
         Ok(Self(Fields { kind, ..self.0 }))
     }
 
     /// Returns the secrets of a client that proves itself by one.
     pub fn secrets(&self) -> Option<&Secrets> {
-        match &self.0.kind {
-            Kind::Secret { secrets, .. } => Some(secrets),
-            Kind::Public(_) => None,
-        }
+        self.0.kind.secrets()
     }
 
     /// Returns whether this is the digest of the client's current secret. Returns `false` for a

@@ -15,15 +15,18 @@ use std::time::Duration;
 use super::harness::{Harness, catching_panics};
 use super::host::{Answer, Host, client_on};
 use super::law::works;
-use super::records::{Dice, new_subject};
+use super::marks::accepted;
+use super::records::{Dice, new_subject, now};
 use super::{Law, Violation};
 use crate::client::Client;
 use crate::decision::Loaded;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::store::Store;
 use crate::value::credential::GrantId;
+use crate::value::seen_key::SeenKey;
 
 /// A database that can be killed.
 pub trait Crash: Harness {
@@ -45,6 +48,9 @@ pub struct Verdict {
     pub redeemed_twice: usize,
     /// The number of used refresh tokens and revoked tokens that work again.
     pub revived: usize,
+    /// The number of times that a used assertion was accepted again, by another node or after a
+    /// crash.
+    pub accepted_twice: usize,
 }
 
 impl Verdict {
@@ -53,7 +59,8 @@ impl Verdict {
     /// # Errors
     /// The [`Violation`] if something was lost.
     pub fn holds(self) -> Result<(), Violation> {
-        let is_whole = (self.lost, self.redeemed_twice, self.revived) == (0, 0, 0);
+        let Self { lost, redeemed_twice, revived, accepted_twice, .. } = self;
+        let is_whole = [lost, redeemed_twice, revived, accepted_twice] == [0; 4];
         Law::Durable.holds(is_whole, || format!("{self:?}"))
     }
 }
@@ -132,7 +139,8 @@ pub fn work<H: Harness>(harness: &H, note: impl Fn(&str) -> bool + Sync) -> Resu
 fn work_on<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bool) {
     let mut turn = 0_u32;
     loop {
-        if flow(host, client, note, turn % 3 == 0).is_err() {
+        let has_failed = assertion(host, note).is_err();
+        if has_failed || flow(host, client, note, turn % 3 == 0).is_err() {
             sleep(TURN);
         }
         if !note(AGAIN) {
@@ -166,6 +174,18 @@ fn flow<H: Harness>(
     Ok(())
 }
 
+/// Sends an assertion that every worker sends within this second, also those of another process.
+fn assertion<H: Harness>(
+    host: &Host<'_, H>,
+    note: &impl Fn(&str) -> bool,
+) -> Result<(), Violation> {
+    let jti = format!("crash-{}", now().unix_seconds());
+    if let Some(by) = accepted(host.harness(), host.store(), &jti)? {
+        note(&format!("assertion {jti} {by}"));
+    }
+    Ok(())
+}
+
 /// Looks for all that these lines of [`work`] report as acknowledged. It uses up and revokes what
 /// it finds, so that nothing can be verified twice.
 ///
@@ -180,6 +200,7 @@ pub fn verify<H: Harness, L: AsRef<str>>(
     let mut verdict = Verdict::default();
     let mut commits = BTreeMap::<String, Vec<u64>>::new();
     let mut used = Vec::new();
+    let mut assertions = BTreeMap::<String, usize>::new();
     for line in journal {
         let words: Vec<_> = line.as_ref().split(' ').map(str::to_owned).collect();
         match words.as_slice() {
@@ -188,6 +209,9 @@ pub fn verify<H: Harness, L: AsRef<str>>(
                     .entry(id.clone())
                     .or_default()
                     .push(works("reading the journal", version.parse())?);
+            }
+            [kind, jti, _] if kind == "assertion" => {
+                *assertions.entry(jti.clone()).or_default() += 1
             }
             [kind] if kind == AGAIN => {}
             _ => used.push(words),
@@ -199,6 +223,10 @@ pub fn verify<H: Harness, L: AsRef<str>>(
         let stored = stored.map_or(0, |stored| stored.version.0);
         verdict.acknowledged += versions.len();
         verdict.lost += versions.iter().filter(|version| **version > stored).count();
+    }
+    for (jti, times) in &assertions {
+        verdict.accepted_twice += times - 1;
+        verdict.accepted_twice += usize::from(accepted(harness, &store, jti)?.is_some());
     }
     // The latest first: a token that is refused as a replay revokes its family, and would hide what
     // was acknowledged after it.
@@ -263,6 +291,10 @@ impl<S: Store, N: Fn(&str) -> bool + Sync> Store for NotedStore<'_, S, N> {
             (self.note)(&format!("commit {} {}", change.id(), change.version().0));
         }
         Ok(commit)
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, S::Error> {
+        self.store.seen(key).await
     }
 
     async fn grants_of(

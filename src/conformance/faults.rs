@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::harness::Harness;
 use super::keys::{Key, Record, shown};
-use super::{Law, Violation};
+use super::{Law, Violation, marks};
 use crate::keys::Keys;
-use crate::record::Commit;
+use crate::record::{Commit, Write};
 use crate::store::Store as _;
 use crate::value::credential::GrantId;
+use crate::value::seen_key::SeenKey;
 
 /// What happens to the next request to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +54,42 @@ pub fn unknown_results_are_errors<H: Faults>(harness: &H) -> Result<(), Violatio
             for key in Key::all()? {
                 lose(harness, fault, &key)?;
             }
+            lose_mark(harness, fault)?;
         }
     }
     Ok(())
+}
+
+/// Loses the creation of a mark, and then a read of it.
+fn lose_mark<H: Faults>(harness: &H, fault: Fault) -> Result<(), Violation> {
+    let store = harness.open();
+    let own = marks::mark(marks::new_key()?)?;
+    let find =
+        || recover(|| harness.wait(store.seen(own.key())).map_err(|error| format!("{error:?}")));
+    // The connection is open by now, so that the creation is what is lost.
+    find()?;
+    let write = Write::moved_seen(own.clone());
+    harness.arm(fault);
+    let result = harness.wait(store.commit(&write));
+    harness.disarm();
+    let stored = find()?;
+    let is_there = stored.as_ref() == Some(&own);
+    let is_true = match &result {
+        // A driver that repeats its command meets its own mark. The library recognizes it.
+        Ok(Commit::Done | Commit::Conflict) => is_there,
+        Err(_) => is_there || stored.is_none(),
+    };
+    Law::Unknown.holds(is_true, || {
+        format!("{fault:?}: the creation of a mark returned {result:?}, and {stored:?} is stored")
+    })?;
+    // From here on nothing lands late.
+    recover(|| harness.wait(store.commit(&write)).map_err(|error| format!("{error:?}")))?;
+    harness.arm(fault);
+    let found = harness.wait(store.seen(own.key()));
+    harness.disarm();
+    let is_right = found.as_ref().map_or(true, |found| found.as_ref() == Some(&own));
+    Law::Unknown
+        .holds(is_right, || format!("{fault:?}: a mark is stored, and a read returned {found:?}"))
 }
 
 fn lose<H: Faults>(harness: &H, fault: Fault, key: &Key) -> Result<(), Violation> {
@@ -115,11 +149,16 @@ fn recovered<H: Faults>(
     store: &H::Store,
     key: &Key,
 ) -> Result<Option<Record>, Violation> {
+    recover(|| harness.wait(key.find(store)).map_err(|error| format!("{error:?}")))
+}
+
+/// Makes the call until it succeeds.
+fn recover<T>(call: impl Fn() -> Result<T, String>) -> Result<T, Violation> {
     let mut last = String::new();
     for _ in 0..TURNS {
-        match harness.wait(key.find(store)) {
+        match call() {
             Ok(found) => return Ok(found),
-            Err(error) => last = format!("{error:?}"),
+            Err(error) => last = error,
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -183,17 +222,23 @@ pub fn damaged_records_are_errors<H: Harness>(
             is_error("load_grants", harness.wait(store.load_grants(&[id])))?;
         }
     }
-    Ok(())
+    // An unreadable mark that is taken for an absent one makes its assertion usable again.
+    let seen = marks::mark(marks::new_key()?)?;
+    harness.wait(super::keys::commit(&store, &Write::moved_seen(seen.clone())))?;
+    damage(Damaged::Seen(seen.key()));
+    is_error("a read", harness.wait(store.seen(seen.key())))
 }
 
 /// The record to make undecodable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there are two kinds of records")]
+#[expect(clippy::exhaustive_enums, reason = "there are three kinds of records")]
 pub enum Damaged<'a> {
     /// The record of this grant.
     Grant(GrantId),
     /// The record of this client.
     Client(&'a str),
+    /// The mark of this key.
+    Seen(&'a SeenKey),
 }
 
 fn is_error<T: fmt::Debug, E>(call: &str, result: Result<T, E>) -> Result<(), Violation> {

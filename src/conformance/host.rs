@@ -95,6 +95,10 @@ impl<'a, H: Harness, A: AccountSource<H::Store>> Host<'a, H, A> {
         Ok(Self { harness, server: server.without_rate_limit() })
     }
 
+    pub(super) fn harness(&self) -> &'a H {
+        self.harness
+    }
+
     pub(super) fn store(&self) -> &H::Store {
         self.server.store()
     }

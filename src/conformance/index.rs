@@ -46,8 +46,15 @@ pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violat
         // A later state of a grant is listed once.
         put(harness, &other, &draft.marked("later"), Some(first))?;
     }
+    // A grant without a user is in no list: neither in that of its client's name, nor in that of an
+    // empty one.
+    let of_nobody = Draft::new()?.of_nobody();
+    let first = put(harness, &store, &of_nobody, None)?;
+    put(harness, &other, &of_nobody.marked("later"), Some(first))?;
     for handle in [&store, &other] {
         check_listed(harness, handle, &alice, &own)?;
+        check_unlisted(harness, handle, &Subject::new(of_nobody.client.as_str()), of_nobody.id)?;
+        check_unlisted(harness, handle, &Subject::new(""), of_nobody.id)?;
     }
     let nobody = new_subject()?;
     check_listed(harness, &store, &nobody, &[])?;
@@ -128,6 +135,20 @@ fn put<H: Harness>(
         format!("a commit of {draft:?} over {seen:?} returned {result:?}")
     })?;
     Ok(Record::of(&write).version())
+}
+
+/// Checks that `grants_of` does not list this grant.
+fn check_unlisted<H: Harness>(
+    harness: &H,
+    store: &H::Store,
+    subject: &Subject,
+    id: GrantId,
+) -> Result<(), Violation> {
+    let listed = harness.wait(store.grants_of(subject.as_str(), None, usize::MAX));
+    let listed = works("grants_of", listed)?;
+    Law::Index.holds(!listed.contains(&id), || {
+        format!("grants_of {subject:?} listed {id}, a grant without a user")
+    })
 }
 
 /// Checks that `grants_of` lists these grants, as a whole and in pages.

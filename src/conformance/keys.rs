@@ -113,6 +113,7 @@ impl Record {
         match write {
             Write::Grant(change) => Self::Grant(change.stored()),
             Write::Client(change) => Self::Client(change.stored()),
+            Write::Seen(_) => unreachable!("the checks of versions write no marks"),
         }
     }
 

@@ -93,6 +93,12 @@ pub enum Law {
     /// `add_client` replaced a client that existed, or returned the wrong result.
     #[error("add_client writes a client unless one of its id exists, and returns whether it did")]
     AddedOnce,
+    /// A mark was created twice, replaced, or lost: its assertion is usable again.
+    #[error("a mark is created if there is none of its key, and never changed")]
+    MarkOnce,
+    /// An assertion was accepted twice, or by no node at all (I32).
+    #[error("an assertion is accepted once")]
+    OneAcceptance,
     /// A consent page was answered twice (I3).
     #[error("a consent page is answered once")]
     OneAnswer,

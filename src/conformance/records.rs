@@ -7,7 +7,7 @@ use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
 use crate::grant::{
     Basis, CapturedAccount, Consent, Grant, LoginFacts, PendingConsent, RETENTION,
-    RETENTION_PENDING, Terms,
+    RETENTION_DIRECT, RETENTION_PENDING, Terms,
 };
 use crate::moment::{
     Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp,
@@ -31,7 +31,7 @@ pub(super) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-fn drawn() -> Result<Entropy, Violation> {
+pub(super) fn drawn() -> Result<Entropy, Violation> {
     SystemEntropy.draw().map_err(|error| Law::Works.broken(error))
 }
 
@@ -49,7 +49,8 @@ pub(super) fn new_subject() -> Result<Subject, Violation> {
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) id: GrantId,
-    pub(super) subject: Subject,
+    /// `None` for a grant without a user.
+    pub(super) subject: Option<Subject>,
     pub(super) client: ClientId,
     /// Names the write.
     pub(super) mark: String,
@@ -67,7 +68,7 @@ impl Draft {
         let entropy = drawn()?;
         Ok(Self {
             id: entropy.grant_id(),
-            subject: Subject::new(format!("conformance-{}", entropy.grant_id())),
+            subject: Some(Subject::new(format!("conformance-{}", entropy.grant_id()))),
             client: entropy.client_id(),
             mark: "first".to_owned(),
             begins: None,
@@ -85,7 +86,12 @@ impl Draft {
     }
 
     pub(super) fn of(&self, subject: &Subject) -> Self {
-        Self { subject: subject.clone(), ..self.clone() }
+        Self { subject: Some(subject.clone()), ..self.clone() }
+    }
+
+    /// Returns the grant of a client that acts on its own behalf.
+    pub(super) fn of_nobody(&self) -> Self {
+        Self { subject: None, ..self.clone() }
     }
 
     /// Returns the record.
@@ -101,21 +107,30 @@ impl Draft {
         let properties = Properties::of(&properties)
             .or_else(|_| Properties::parse("{}"))
             .map_err(|error| Law::Works.broken(error))?;
-        let terms = Terms {
-            client_id: self.client.clone(),
-            client_epoch: u64::MAX,
-            basis: Basis::Consent {
-                account: CapturedAccount { subject: self.subject.clone(), epoch: 7 },
+        let basis = match &self.subject {
+            Some(subject) => Basis::Consent {
+                account: CapturedAccount { subject: subject.clone(), epoch: 7 },
                 redirect_uri,
                 redirect_uri_sent: true,
                 login: Some(LoginFacts { time: now(), acr: Some("mfa".into()) }),
                 consent: Consent::Asked,
             },
+            None => Basis::Machine,
+        };
+        let terms = Terms {
+            client_id: self.client.clone(),
+            client_epoch: u64::MAX,
+            basis,
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
             resources: std::sync::Arc::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
             properties: Some(properties),
         };
+        if self.subject.is_none() {
+            let access = Digest::of(self.mark.as_bytes());
+            let expires = before(self.drop_after, RETENTION_DIRECT);
+            return Ok(Grant::issued_directly(self.id, terms, access, expires, &policy, now()));
+        }
         let code_challenge = CodeChallenge::parse(CHALLENGE).ok_or_else(|| {
             Law::Works.broken("the conformance suite's own challenge cannot be parsed")
         })?;

@@ -45,18 +45,25 @@ impl Operation for AccessCheck<'_> {
 }
 
 impl AccessCheck<'_> {
-    /// Checks the token, the login, its scope and the balance, in this order (RS-13, HOST-32).
+    /// Checks the token, who it speaks for, the login, its scope and the balance, in this order
+    /// (RS-13, HOST-32).
     fn check(&self, ctx: &Context<'_>) -> Result<Access, Reason> {
         let token = self.token.as_ref().ok_or(Reason::TokenUnknown)?;
         let accepted = accept_token(token, &self.needs.resource, ctx)?;
+        check_principal(&accepted, self.needs)?;
         check_login(&accepted, self.needs, ctx)?;
         check_scope(&accepted, self.needs, ctx.policy)?;
         let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
+        let owner = match accepted.grant.subject() {
+            Some(_) => None,
+            None => ctx.loaded.client.as_ref().and_then(|client| client.record.owner().cloned()),
+        };
         Ok(Access {
             grant: Arc::clone(accepted.grant),
             token: accepted.entry,
             correlation: ctx.moment.entropy.correlation(),
             warning,
+            owner,
         })
     }
 
@@ -114,13 +121,20 @@ pub(super) fn accept_token<'a>(
     if client.record.is_denied(ctx.policy) {
         return Err(Reason::CimdDenied);
     }
-    ctx.check_accounts()?;
+    ctx.loaded.check_accounts_of(grant)?;
     // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
     // §7.1.4).
     if !entry.is_for(grant.terms(), resource, ctx.policy) {
         return Err(Reason::AudienceMismatch);
     }
     Ok(AcceptedToken { grant, entry })
+}
+
+/// Checks that the operation serves whom the token speaks for. An operation that was written for
+/// people must not take a machine for a user (RFC 9700 §4.15).
+fn check_principal(accepted: &AcceptedToken<'_>, needs: &Needs) -> Result<(), Reason> {
+    let is_person = accepted.grant.principal().person().is_some();
+    if is_person || needs.serves_machines() { Ok(()) } else { Err(Reason::PrincipalMismatch) }
 }
 
 /// Checks that the user signed in as the operation needs it (RFC 9470 §3).

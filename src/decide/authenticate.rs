@@ -1,10 +1,12 @@
 //! Client authentication at the token endpoint, revocation and introspection (OAuth 2.1 §2.4).
 
+use super::client_assertion::{AssertionProof, Presented, Unproved};
 use super::context::Context;
 use crate::client::{Authentication, Client, Secrets, StoredSecret, UsedSecret};
-use crate::decision::{usable, with_id};
+use crate::decision::{Decision, SingleUse, usable, with_id};
 use crate::event::ClientProof;
 use crate::moment::Timestamp;
+use crate::outside::Need;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;
@@ -19,8 +21,70 @@ const SECRET_NEEDED: &str = "A client that was given a client_secret must send i
 /// The client of a request, and what it proved itself with.
 pub(super) struct Authenticated<'a> {
     pub(super) client: &'a Client,
-    /// `None` for a public client.
+    /// `None` for a client that proved nothing.
     pub(super) proof: Option<ClientProof>,
+    /// The assertion that proved the client. Every outcome waits for its mark.
+    single_use: Option<SingleUse>,
+}
+
+/// Why a request has no authenticated client (yet).
+pub(super) enum Unauthenticated {
+    /// It is refused. The note is for the event alone.
+    Refused(Fault, Option<&'static str>),
+    /// The host must fetch the client's keys first.
+    Needs(Box<Need>),
+}
+
+impl<'a> Authenticated<'a> {
+    /// Returns whether the client proved itself with a key.
+    pub(super) fn has_key_proof(&self) -> bool {
+        self.single_use.is_some()
+    }
+
+    /// Completes the decision on a request of this client. It waits for the mark of the assertion,
+    /// a refusal too: otherwise whoever holds the assertion could try it out (SEEN-06).
+    pub(super) fn complete<T>(self, decision: Decision<T>, ctx: &Context<'_>) -> Decision<T> {
+        let decision = decision.attributed_to(self.client).proved_by(self.proof);
+        match &self.single_use {
+            Some(single_use) => ctx.once_marked(decision, single_use),
+            None => decision,
+        }
+    }
+
+    fn without_proof(client: &'a Client) -> Self {
+        Self { client, proof: None, single_use: None }
+    }
+}
+
+impl From<Fault> for Unauthenticated {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault, None)
+    }
+}
+
+impl From<Reason> for Unauthenticated {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason.into(), None)
+    }
+}
+
+impl From<Unproved> for Unauthenticated {
+    fn from(unproved: Unproved) -> Self {
+        match unproved {
+            Unproved::Refused(reason, note) => Self::Refused(reason.into(), note),
+            Unproved::Needs(need) => Self::Needs(need),
+        }
+    }
+}
+
+impl Unauthenticated {
+    /// Ends the request, or asks the host.
+    pub(super) fn decide<T>(self, ctx: &Context<'_>) -> Decision<T> {
+        match self {
+            Self::Refused(fault, note) => ctx.refuse(fault).with_detail(note.map(Into::into)),
+            Self::Needs(need) => ctx.ask(*need),
+        }
+    }
 }
 
 /// Returns the client if it is the one that the request names, is usable, and the credentials are
@@ -29,45 +93,58 @@ pub(super) fn authenticate<'a>(
     stored: Option<&'a Stored<Client>>,
     credentials: &Credentials<'_>,
     ctx: &Context<'_>,
-) -> Result<Authenticated<'a>, Fault> {
+) -> Result<Authenticated<'a>, Unauthenticated> {
     // Impersonation: a store that loads another client must not let the request act as that one
     // (I44).
     let stored = with_id(stored, &credentials.id);
     let client = stored.map(|stored| &*stored.record);
+    let usable = usable(stored, ctx.policy, ctx.moment.now).map(|client| &**client);
+    if let PresentedSecret::Assertion(assertion) = &credentials.secret {
+        let presented = Presented { assertion, client_id: &credentials.id, client: usable, ctx };
+        let AssertionProof { kid, single_use } = presented.prove()?;
+        let client = usable?;
+        let proof = Some(ClientProof::Key { kid });
+        return Ok(Authenticated { client, proof, single_use: Some(single_use) });
+    }
     // Timing: the credentials are checked even if the client is deactivated or expired, so that
     // the request takes as long as for an active client.
     let proof = match client {
         Some(client) => check_credentials(client, &credentials.secret, ctx),
         None => Err(Reason::ClientUnknown.into()),
     };
-    let usable = usable(stored, ctx.policy, ctx.moment.now).map_err(Fault::from);
-    let authenticated =
-        usable.and_then(|client| proof.map(|proof| Authenticated { client, proof }));
+    let authenticated = usable.map_err(Fault::from).and_then(|client| {
+        proof.map(|proof| Authenticated { proof, ..Authenticated::without_proof(client) })
+    });
     if authenticated.is_err() {
         equalize_timing(client, &credentials.secret, ctx.policy);
     }
     // The hint depends on the request alone, so it discloses nothing about the client. Clients that
     // registered without a method often do not send the secret they were given.
-    match authenticated {
-        Err(fault) if !credentials.has_secret() => Err(fault.hint(SECRET_NEEDED)),
-        other => other,
-    }
+    authenticated.map_err(|fault| match credentials.has_secret() {
+        true => fault.into(),
+        false => fault.hint(SECRET_NEEDED).into(),
+    })
 }
 
-/// Checks the presented credentials against the registered ones. Returns what proved the client.
+/// Checks the presented secret against the registered ones. Returns what proved the client.
 fn check_credentials(
     client: &Client,
     presented: &PresentedSecret<'_>,
     ctx: &Context<'_>,
 ) -> Result<Option<ClientProof>, Fault> {
-    let Authentication::Confidential { method: registered, secrets } = client.authentication()
-    else {
-        return match presented {
-            PresentedSecret::None => Ok(None),
-            PresentedSecret::Basic(_) | PresentedSecret::Post(_) => {
-                Err(Reason::ClientSecretUnexpected.into())
-            }
-        };
+    let (registered, secrets) = match (client.authentication(), presented) {
+        (Authentication::Confidential { method, secrets }, _) => (method, secrets),
+        (Authentication::Public | Authentication::KeysOrNone(_), PresentedSecret::None) => {
+            return Ok(None);
+        }
+        // It has no credential: whoever names it proves nothing.
+        (Authentication::Federated, PresentedSecret::None) => {
+            return Err(Reason::ClientFederated.into());
+        }
+        (Authentication::Keys(_), PresentedSecret::None) => {
+            return Err(Reason::ClientAssertionMissing.into());
+        }
+        _ => return Err(Reason::ClientSecretUnexpected.into()),
     };
     let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return Err(Reason::ClientSecretMissing.into());

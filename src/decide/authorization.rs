@@ -64,7 +64,7 @@ impl Operation for AuthorizationRequest<'_> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
         let decision = self.authorize(&ctx);
-        match self.dropped_metadata(&ctx) {
+        match self.document().dropped(&ctx) {
             Some(dropped) => decision.with_dropped(&dropped),
             None => decision,
         }
@@ -90,7 +90,7 @@ impl AuthorizationRequest<'_> {
         // the endpoint would be an open redirector (OAuth 2.1 §4.1.2.1, §7.13).
         let client = match self.resolve_client(ctx) {
             Ok(ResolvedClient::OnRecord(client)) => client,
-            Ok(ResolvedClient::ByDocument(rules)) => match self.resolve_document(rules, ctx) {
+            Ok(ResolvedClient::ByDocument(rules)) => match self.document().resolve(rules, ctx) {
                 Ok(DocumentState::Recorded(client)) => client,
                 Ok(DocumentState::Unrecorded(client)) => {
                     let seen = ctx.loaded.client_of(&self.client_id);
@@ -143,7 +143,9 @@ impl AuthorizationRequest<'_> {
     /// Returns the client, or the rules of the document that it must be read from.
     fn resolve_client<'a>(&self, ctx: &Context<'a>) -> Result<ResolvedClient<'a>, Reason> {
         match ctx.policy.client_documents() {
-            Some(rules) if self.needs_document(rules, ctx) => Ok(ResolvedClient::ByDocument(rules)),
+            Some(rules) if self.document().is_needed(rules, ctx) => {
+                Ok(ResolvedClient::ByDocument(rules))
+            }
             _ => ctx.usable_client(&self.client_id).map(ResolvedClient::OnRecord),
         }
     }

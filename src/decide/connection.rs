@@ -62,7 +62,7 @@ impl Operation for GrantRevocation<'_> {
         let stored = match (self.user, &loaded.grant) {
             (None, None) => return self.change_nothing(&ctx),
             (None, Some(stored)) => stored,
-            (Some(user), Some(stored)) if stored.record.subject().as_str() == user => stored,
+            (Some(user), Some(stored)) if stored.record.is_of(user) => stored,
             (Some(_), _) => {
                 // Enumeration: another user's grant is refused as if it did not exist, and the
                 // event does not name it either.

@@ -18,6 +18,7 @@ use crate::request::authorization::User;
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
+use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 
@@ -94,18 +95,18 @@ impl ConsentDecision<'_> {
         }
         let client = ctx.usable_client(grant.client_id().as_str())?;
         let terms = grant.terms();
-        let sent = terms.redirect_uri_sent().then(|| terms.redirect_uri().as_str());
-        if client.verify_redirect(sent, ctx.policy)? != *terms.redirect_uri() {
+        let redirect_uri = terms.redirect_uri().ok_or(Reason::TicketUnknown)?;
+        let sent = terms.redirect_uri_sent().then(|| redirect_uri.as_str());
+        if client.verify_redirect(sent, ctx.policy)? != *redirect_uri {
             return Err(Reason::RedirectUriMismatch);
         }
-        Ok(AnsweredPage { stored, consent, client, user: &self.user, ctx })
+        Ok(AnsweredPage { stored, consent, client, redirect_uri, user: &self.user, ctx })
     }
 }
 
 /// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
 pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
-    user.subject == grant.subject().as_str()
-        && Digest::of(user.session).matches(&consent.session_digest)
+    grant.is_of(&user.subject) && Digest::of(user.session).matches(&consent.session_digest)
 }
 
 /// A consent page whose form came from its own user. Errors are redirected at once, because the
@@ -114,6 +115,7 @@ struct AnsweredPage<'a> {
     stored: &'a Stored<Grant>,
     consent: &'a PendingConsent,
     client: &'a Client,
+    redirect_uri: &'a VerifiedRedirectUri,
     user: &'a User<'a>,
     ctx: &'a Context<'a>,
 }
@@ -218,9 +220,8 @@ impl AnsweredPage<'_> {
     fn redirect_code(&self) -> Decision<Redirect> {
         let secret = self.ctx.moment.entropy.secret();
         let code = Issued::one(Kind::Code, self.grant().id(), secret);
-        let uri = self.grant().terms().redirect_uri();
         let state = self.consent.state.as_deref();
-        let redirect = Redirect::with_code(uri, &code, state, self.ctx.policy);
+        let redirect = Redirect::with_code(self.redirect_uri, &code, state, self.ctx.policy);
         self.ctx.allow(EventKind::ConsentApproved, redirect)
     }
 
@@ -229,8 +230,7 @@ impl AnsweredPage<'_> {
     }
 
     fn refusal(&self, reason: Reason) -> Refusal {
-        let uri = self.grant().terms().redirect_uri();
-        let to = Redirectable::after_user_action(uri, self.consent.state.as_deref());
+        let to = Redirectable::after_user_action(self.redirect_uri, self.consent.state.as_deref());
         Refusal::redirectable(reason, to)
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation, OwnRecords};
+use crate::decision::{Decision, Loaded, Operation, OwnRecords, SingleUse};
 use crate::event::EventKind;
+use crate::grant::RedeemedCode;
 use crate::moment::{Moment, Timestamp};
+use crate::outside::Need;
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
@@ -24,6 +26,8 @@ pub(super) struct Context<'a> {
     /// The `client_id` that the request names, for the event of a refusal.
     claimed: Option<&'a str>,
     has_foreign_client: bool,
+    /// Whether the client of the request proved itself with a key.
+    has_key_proof: bool,
 }
 
 impl<'a> Context<'a> {
@@ -35,7 +39,15 @@ impl<'a> Context<'a> {
     ) -> Self {
         let has_foreign_client = own.has_foreign_client();
         let endpoint = operation.endpoint();
-        Self { loaded: own, policy, moment, endpoint, claimed: None, has_foreign_client }
+        Self {
+            loaded: own,
+            policy,
+            moment,
+            endpoint,
+            claimed: None,
+            has_foreign_client,
+            has_key_proof: false,
+        }
     }
 
     /// Returns whether the named client is on record and bound to another issuer. Its id is taken.
@@ -46,6 +58,24 @@ impl<'a> Context<'a> {
     /// Records this `client_id` in the event of a refusal if no such client was loaded.
     pub(super) fn claimed_by(self, client_id: &'a str) -> Self {
         Self { claimed: Some(client_id), ..self }
+    }
+
+    /// Notes whether the client of the request proved itself with a key.
+    pub(super) fn with_key_proof(self, has_key_proof: bool) -> Self {
+        Self { has_key_proof, ..self }
+    }
+
+    /// Returns whether the client of the request proved itself with a key.
+    pub(super) fn has_key_proof(&self) -> bool {
+        self.has_key_proof
+    }
+
+    /// Checks that a client that proved itself with a key for this grant does so again.
+    ///
+    /// Proof is not given up: a client that may act without proof must not advance or end a grant
+    /// that it proved itself for, because whoever has stolen its refresh token could as well (I38).
+    pub(super) fn check_key_proof(&self, code: &RedeemedCode) -> Result<(), Reason> {
+        if code.proved && !self.has_key_proof { Err(Reason::ClientProofDropped) } else { Ok(()) }
     }
 
     /// Allows the request.
@@ -70,6 +100,20 @@ impl<'a> Context<'a> {
     /// Makes a preliminary write. The request is decided again once the write is durable.
     pub(super) fn prepare<T>(&self, write: Write) -> Decision<T> {
         Decision::prepare(write, self.endpoint, self.loaded, self.moment)
+    }
+
+    /// Asks the host. The request is decided again once it has answered.
+    pub(super) fn ask<T>(&self, need: Need) -> Decision<T> {
+        Decision::ask(need, self.endpoint, self.loaded, self.moment)
+    }
+
+    /// Returns the decision that waits for the mark of an assertion.
+    pub(super) fn once_marked<T>(
+        &self,
+        decision: Decision<T>,
+        single_use: &SingleUse,
+    ) -> Decision<T> {
+        decision.once_marked(single_use, self.endpoint, self.loaded, self.moment)
     }
 
     /// Returns the client of this id if it is on record, active and not expired, and no rule about

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::{AcceptedToken, accept_token};
 use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
-use crate::client::{Authentication, Client};
+use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation, OwnRecords};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -32,16 +32,15 @@ impl Operation for IntrospectionRequest<'_> {
         let caller_only = loaded.caller_only();
         let caller_ctx =
             Context::new(self, &caller_only, policy, moment).claimed_by(&self.credentials.id);
-        let Authenticated { client: caller, proof } =
-            match authenticate(loaded.caller.as_ref(), &self.credentials, &caller_ctx) {
-                Ok(authenticated) => authenticated,
-                Err(fault) => return caller_ctx.refuse(fault),
-            };
-        let decision = match self.find(caller, loaded, &caller_ctx) {
+        let caller = match authenticate(loaded.caller.as_ref(), &self.credentials, &caller_ctx) {
+            Ok(caller) => caller,
+            Err(stop) => return stop.decide(&caller_ctx),
+        };
+        let decision = match self.find(&caller, loaded, &caller_ctx) {
             Ok(decision) => decision.with_note(Some(&self.credentials.id)),
             Err(reason) => caller_ctx.refuse(reason),
         };
-        decision.attributed_to(caller).proved_by(proof)
+        caller.complete(decision, &caller_ctx)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -53,7 +52,7 @@ impl IntrospectionRequest<'_> {
     /// Answers an authenticated caller. An error refuses the caller.
     fn find(
         &self,
-        caller: &Client,
+        caller: &Authenticated<'_>,
         loaded: &OwnRecords<'_>,
         caller_ctx: &Context<'_>,
     ) -> Result<Decision<Introspected>, Reason> {
@@ -61,7 +60,7 @@ impl IntrospectionRequest<'_> {
         let rules = check_caller(caller, policy)?;
         let token = self.token.as_ref().map_err(|reason| *reason)?.as_ref();
         let ctx = Context::new(self, loaded, policy, moment);
-        Ok(match find_active(token, caller, rules, &ctx) {
+        Ok(match find_active(token, caller.client, rules, &ctx) {
             Ok(accepted) => {
                 let active = Introspected::active(Arc::clone(accepted.grant), accepted.entry);
                 ctx.allow(EventKind::TokenIntrospected, active)
@@ -75,12 +74,15 @@ impl IntrospectionRequest<'_> {
 
 /// Returns the rules if the policy names this client as a resource server. A public client proves
 /// nothing, so anybody could scan for tokens in its name (RFC 7662 §2.1).
-fn check_caller<'p>(caller: &Client, policy: &'p Policy) -> Result<&'p IntrospectionRules, Reason> {
+fn check_caller<'p>(
+    caller: &Authenticated<'_>,
+    policy: &'p Policy,
+) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
-    if caller.authentication() == Authentication::Public {
+    if caller.proof.is_none() {
         return Err(Reason::IntrospectionUnauthenticated);
     }
-    if rules.resources_of(caller.id().as_str()).next().is_none() {
+    if rules.resources_of(caller.client.id().as_str()).next().is_none() {
         return Err(Reason::IntrospectionUnauthorized);
     }
     Ok(rules)

@@ -108,22 +108,25 @@ impl ManagementRequest<'_> {
 /// member out.
 fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result<Client, Fault> {
     let metadata = update.metadata.clone();
-    let negotiated = metadata.auth_method.unwrap_or(client.authentication().method());
+    let negotiated = metadata.auth.method.unwrap_or(client.authentication().method());
     // Privilege escalation: an update that asks for less proof than the operator demands gets what
     // the operator demands (I47).
     let method = client.restrictions().imposed_method().unwrap_or(negotiated);
-    let authentication = match (client.authentication(), new_authentication(method, ctx.moment)) {
-        // The client keeps its secret and sends it in another way.
-        (
-            Authentication::Confidential { secrets, .. },
-            Authentication::Confidential { method, .. },
-        ) => Authentication::Confidential { method, secrets },
-        (_, new) => new,
-    };
+    // Without new keys the client keeps those that it has.
+    let keys = metadata.auth.keys.as_ref().or_else(|| client.keys());
+    let authentication =
+        match (client.authentication(), new_authentication(method, keys, ctx.moment)?) {
+            // The client keeps its secret and sends it in another way.
+            (
+                Authentication::Confidential { secrets, .. },
+                Authentication::Confidential { method, .. },
+            ) => Authentication::Confidential { method, secrets },
+            (_, new) => new,
+        };
     let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
     let builder = client.clone().edit().authenticating(authentication).registering_for(grant_types);
     let updated = metadata.describe(builder, ctx.policy)?.described_after(client, ctx.moment.now);
-    let updated = rotated_on_update(updated, client, ctx);
+    let updated = rotated_on_update(updated, client, ctx).rekeyed(client, ctx.policy);
     // Lost response of the store: an earlier attempt of this request may have replaced the secret
     // that came with it.
     let is_done = ctx.moment.is_retry && updated == *client;

@@ -62,7 +62,7 @@ impl GrantNarrowing<'_> {
         let stored = loaded.grant.as_ref()?;
         let grant = &*stored.record;
         let Phase::Active(active) = grant.phase() else { return None };
-        let is_own = self.user.is_none_or(|user| grant.subject().as_str() == user);
+        let is_own = self.user.is_none_or(|user| grant.is_of(user));
         (is_own && grant.is_usable(moment.now)).then_some((stored, active))
     }
 }

@@ -8,7 +8,7 @@ use super::terms::narrowed_resources;
 use crate::client::Client;
 use crate::decision::Decision;
 use crate::event::EventKind;
-use crate::grant::{Active, Grant, IssuedCode, Minted, Phase, RevocationCause};
+use crate::grant::{Active, Grant, IssuedCode, Minted, Phase, RedeemedCode, RevocationCause};
 use crate::moment::Timestamp;
 use crate::policy::TokenRedirectUri;
 use crate::reason::Reason;
@@ -36,8 +36,11 @@ impl CodeExchange<'_> {
                 }
             }
             Phase::Active(active) => {
-                match presented.check_owner(&active.code().digest, &active.code().code_challenge) {
-                    Ok(()) => presented.answer_second_use(active),
+                // A grant that was issued without a code has none to redeem.
+                let Some(code) = active.code() else { return ctx.refuse(Reason::CodeUnknown) };
+                let owner = presented.check_owner(&code.digest, &code.code_challenge);
+                match owner.and_then(|()| ctx.check_key_proof(code)) {
+                    Ok(()) => presented.answer_second_use(active, code),
                     Err(reason) => ctx.refuse(reason),
                 }
             }
@@ -71,7 +74,7 @@ impl PresentedCode<'_> {
             return Err(Reason::CodeClientMismatch);
         }
         match &self.request.redirect_uri {
-            Some(uri) if uri != terms.redirect_uri().as_str() => {
+            Some(uri) if terms.redirect_uri().is_none_or(|own| uri != own.as_str()) => {
                 return Err(Reason::TokenRedirectUriMismatch);
             }
             None if terms.redirect_uri_sent()
@@ -106,6 +109,7 @@ impl PresentedCode<'_> {
             scope: Subset::ALL,
             resources,
             lifetimes,
+            proved: self.ctx.has_key_proof(),
         };
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;
@@ -124,9 +128,9 @@ impl PresentedCode<'_> {
     /// Answers a second use of a redeemed code. If an earlier attempt of this request redeemed it,
     /// returns the same tokens. Otherwise refuses the request and revokes the grant, even after the
     /// code has expired.
-    fn answer_second_use(&self, active: &Active) -> Decision<Tokens> {
+    fn answer_second_use(&self, active: &Active, code: &RedeemedCode) -> Decision<Tokens> {
         let entropy = &self.ctx.moment.entropy;
-        if active.refresh_family().current_digest.matches(&entropy.refresh_secret().digest()) {
+        if code.refresh_family.current_digest.matches(&entropy.refresh_secret().digest()) {
             // Lost response of the store: an earlier attempt of this request redeemed the code, and
             // the record has its answer (I17).
             return match active.find(&entropy.access_secret().digest()) {

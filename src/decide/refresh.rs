@@ -9,7 +9,9 @@ use crate::account::RefreshDecision;
 use crate::client::Client;
 use crate::decision::Decision;
 use crate::event::EventKind;
-use crate::grant::{Active, Adjustment, Grant, Minted, Phase, RevocationCause};
+use crate::grant::{
+    Active, Adjustment, Grant, Minted, Phase, RedeemedCode, RefreshFamily, RevocationCause,
+};
 use crate::moment::Timestamp;
 use crate::policy::EffectiveLifetimes;
 use crate::reason::Reason;
@@ -27,7 +29,7 @@ impl RefreshExchange<'_> {
             Ok(token) => token,
             Err(reason) => return ctx.refuse(reason),
         };
-        if self.token.current.digest().matches(&token.active.refresh_family().current_digest) {
+        if self.token.current.digest().matches(&token.family().current_digest) {
             return token.rotate();
         }
         match token.find_rotation() {
@@ -56,12 +58,17 @@ impl RefreshExchange<'_> {
             Phase::Revoked(_) => return Err(Reason::GrantRevoked),
             Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::RefreshUnknown),
         };
+        // A grant that was issued without a code has no refresh token.
+        let code = active.code().ok_or(Reason::RefreshUnknown)?;
         if client.id() != grant.client_id() {
             return Err(Reason::RefreshClientMismatch);
         }
+        // Before every line that could rotate or revoke: without the proof the sender is not known
+        // to be the client.
+        ctx.check_key_proof(code)?;
         // Forgery: the id of a grant is no secret. Every token that was ever issued for the grant
         // has the family's secret, so a token without it is no replay.
-        if !self.token.family.digest().matches(&active.refresh_family().family_digest) {
+        if !self.token.family.digest().matches(&code.refresh_family.family_digest) {
             return Err(Reason::RefreshForged);
         }
         // A clock that stepped back revives no grant that a write has seen expired (I23).
@@ -73,7 +80,7 @@ impl RefreshExchange<'_> {
             return Err(Reason::GrantEnded);
         }
         let lifetimes = ctx.policy.lifetimes_of(client);
-        Ok(FamilyToken { request: self, client, stored, active, ctx, now, lifetimes })
+        Ok(FamilyToken { request: self, client, stored, active, code, ctx, now, lifetimes })
     }
 }
 
@@ -84,6 +91,7 @@ struct FamilyToken<'a> {
     client: &'a Client,
     stored: &'a Stored<Grant>,
     active: &'a Active,
+    code: &'a RedeemedCode,
     ctx: &'a Context<'a>,
     /// By the record's time.
     now: Timestamp,
@@ -135,8 +143,10 @@ impl FamilyToken<'_> {
             scope,
             resources: narrowed.resources,
             lifetimes: self.lifetimes,
+            proved: self.ctx.has_key_proof(),
         };
-        let next = grant.rotated(self.active, &minted, salt, &adjustment, policy, self.now);
+        let next =
+            grant.rotated((self.active, self.code), &minted, salt, &adjustment, policy, self.now);
         if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
             return self.ctx.prepare(renewal);
         }
@@ -204,17 +214,17 @@ impl FamilyToken<'_> {
         }
         // Lost response to the client, or two requests of it at once: the replay window is open
         // (REFRESH-05).
-        if self.now >= self.active.refresh_family().rotated.after(self.lifetimes.replay_window()) {
+        if self.now >= self.family().rotated.after(self.lifetimes.replay_window()) {
             return None;
         }
-        let salt = self.active.refresh_family().replay_window?.salt?;
+        let salt = self.family().replay_window?.salt?;
         self.rotation_by(salt, EventKind::RefreshReplayedInWindow)
     }
 
     /// Returns the rotation by this salt, if its successor is the current token.
     fn rotation_by(&self, salt: Salt, kind: EventKind) -> Option<Rotation> {
         let refresh = self.request.token.current.successor(Successor::Refresh, &salt);
-        let is_current = refresh.digest().matches(&self.active.refresh_family().current_digest);
+        let is_current = refresh.digest().matches(&self.family().current_digest);
         is_current.then_some(Rotation { refresh, salt, kind })
     }
 
@@ -238,7 +248,12 @@ impl FamilyToken<'_> {
         // A 200 never has an `expires_in` of 0 (CLOCK-05).
         let expires_in = expires.seconds_from(self.now).max(1);
         let tokens = self.tokens(rotation.refresh, access, scope, expires_in);
-        self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope())
+        let again = self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope());
+        if !self.ctx.has_key_proof() || self.code.proved {
+            return again;
+        }
+        let proved = self.grant().proved(self.active, self.code, self.now);
+        again.writing(Write::grant(Some(self.stored), proved))
     }
 
     /// Refuses a rotated token. Unless an honest client may have sent it, it counts as a replay and
@@ -247,8 +262,7 @@ impl FamilyToken<'_> {
         let window = self.lifetimes.replay_window();
         // Two tabs of one client: two rotations lie within one window.
         if self
-            .active
-            .refresh_family()
+            .family()
             .replay_window
             .is_some_and(|last| self.now < last.previous_rotation.after(window))
         {
@@ -267,7 +281,7 @@ impl FamilyToken<'_> {
     /// grant's. Call it only once the token is known to be
     /// no replay: otherwise a thief could hide a replay behind a bad scope.
     fn check_request(&self, scope: Subset, resources: Subset) -> Result<Narrowed, Fault> {
-        if self.now >= self.active.refresh_family().idle_expires {
+        if self.now >= self.family().idle_expires {
             return Err(Reason::RefreshIdleExpired.into());
         }
         self.ctx.check_accounts()?;
@@ -327,5 +341,9 @@ impl FamilyToken<'_> {
 
     fn grant(&self) -> &Grant {
         &self.stored.record
+    }
+
+    fn family(&self) -> &RefreshFamily {
+        &self.code.refresh_family
     }
 }

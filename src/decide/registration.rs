@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use crate::client::{Authentication, Client, StoredSecret};
+use crate::client::{Authentication, Client, ClientKeys, StoredSecret};
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -79,7 +79,7 @@ impl RegistrationRequest {
         ctx: &Context<'_>,
     ) -> Decision<Registered> {
         let entropy = &ctx.moment.entropy;
-        let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
+        let has_secret = client.secrets().is_some();
         let registered = Registered {
             client: Arc::clone(client),
             secret: has_secret.then(|| entropy.client_secret()),
@@ -102,13 +102,17 @@ fn new_client(
 ) -> Result<Client, Fault> {
     let metadata = metadata.clone();
     // RFC 7591's default for a client that names no method is negotiated like any other method.
-    let default = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
-    let method = metadata.auth_method.unwrap_or(default);
+    let default = || {
+        let nearest = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
+        nearest.ok_or_else(|| Fault::from(Reason::MetadataAuthMethod))
+    };
+    let method = metadata.auth.method.map_or_else(default, Ok)?;
+    let authentication = new_authentication(method, metadata.auth.keys.as_ref(), moment)?;
     let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
     let management = is_managed(policy).then(|| moment.entropy.management_token().text_digest());
     let expires = moment.now.after(policy.lifetimes().unused_client);
     let builder = Client::public(moment.entropy.client_id())
-        .authenticating(new_authentication(method, moment))
+        .authenticating(authentication)
         .registering_for(grant_types)
         .registered(management, moment.now, expires, moment.entropy.epoch())
         .registered_at(policy);
@@ -116,13 +120,19 @@ fn new_client(
 }
 
 /// Returns how a client of this method authenticates. A secret is made from this request's entropy.
-pub(super) fn new_authentication(method: AuthMethod, moment: &Moment) -> Authentication {
-    match method {
-        AuthMethod::None => Authentication::Public,
-        AuthMethod::Secret(method) => {
+pub(super) fn new_authentication(
+    method: AuthMethod,
+    keys: Option<&ClientKeys>,
+    moment: &Moment,
+) -> Result<Authentication, Reason> {
+    match (method, keys) {
+        (AuthMethod::None, _) => Ok(Authentication::Public),
+        (AuthMethod::Secret(method), _) => {
             let digest = moment.entropy.client_secret().text_digest();
-            Authentication::by_secret(method, StoredSecret::Digest(digest))
+            Ok(Authentication::by_secret(method, StoredSecret::Digest(digest)))
         }
+        (AuthMethod::PrivateKeyJwt, Some(keys)) => Ok(Authentication::Keys(keys.clone())),
+        (AuthMethod::PrivateKeyJwt, None) => Err(Reason::MetadataKeys),
     }
 }
 

@@ -1,7 +1,7 @@
 //! revoke: a client revokes one of its tokens (RFC 7009 §2). A refresh token ends its grant. An
 //! access token ends alone, unless the policy says that it ends its grant as well.
 
-use super::authenticate::{Authenticated, authenticate};
+use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -30,12 +30,13 @@ impl Operation for RevocationRequest<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
-        let Authenticated { client, proof } =
-            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-                Ok(authenticated) => authenticated,
-                Err(fault) => return ctx.refuse(fault),
-            };
-        self.revoke(client, &ctx).attributed_to(client).proved_by(proof)
+        let authenticated = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+            Ok(authenticated) => authenticated,
+            Err(stop) => return stop.decide(&ctx),
+        };
+        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
+        let decision = self.revoke(authenticated.client, &ctx);
+        authenticated.complete(decision, &ctx)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -62,7 +63,9 @@ impl RevocationRequest<'_> {
             RevocableToken::Refresh(token) => {
                 grant.is_live(now)
                     && now < grant.expires()
-                    && token.family.digest().matches(&active.refresh_family().family_digest)
+                    && active.code().is_some_and(|code| {
+                        token.family.digest().matches(&code.refresh_family.family_digest)
+                    })
             }
             RevocableToken::Access(token) => {
                 active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)
@@ -76,8 +79,14 @@ impl RevocationRequest<'_> {
         if client.id() != grant.client_id() {
             return refuse_foreign_token(*rules, ctx);
         }
+        if let Some(Err(reason)) = active.code().map(|code| ctx.check_key_proof(code)) {
+            return ctx.refuse(reason);
+        }
         match token {
-            RevocableToken::Access(token) if !rules.cascade_from_access => {
+            // A grant that was issued without a code ends with its only token.
+            RevocableToken::Access(token)
+                if !rules.cascade_from_access && active.code().is_some() =>
+            {
                 let next = grant.without_access_token(active, &token.secret.digest(), now);
                 ctx.allow(EventKind::TokenRevoked, Revoked)
                     .writing(Write::grant(Some(stored), next))

@@ -94,13 +94,13 @@ impl VerifiedRequest<'_> {
         let now = earlier.now(self.ctx.moment.now);
         let asked = terms.created;
         // What the host names is a hint: the grant of another user or client is none (HOST-42).
-        earlier.subject().as_str() == user.subject
+        earlier.is_of(&user.subject)
             && earlier.client_id() == self.client.id()
-            && *terms.redirect_uri() == self.redirect_uri
+            && terms.redirect_uri() == Some(&self.redirect_uri)
             // A consent that was itself remembered is no page: memory would feed itself (I55).
-            && terms.consent() == Consent::Asked
+            && terms.consent() == Some(Consent::Asked)
             && now < asked.after(self.ctx.policy.consent_rules().remember_for)
-            && now < active.refresh_family().idle_expires
+            && active.code().is_some_and(|code| now < code.refresh_family.idle_expires)
             && now < earlier.expires()
             && self.ctx.loaded.epochs_match(earlier)
             && self.client.was_described_at(asked)

@@ -9,6 +9,7 @@ use crate::grant::Terms;
 use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
+use crate::value::machine_rights::MachineRights;
 use crate::value::resource;
 use crate::value::scope::{Scope, ScopeError, Subset};
 
@@ -23,7 +24,56 @@ pub(super) fn requested_scope(
     client: &Client,
     policy: &Policy,
 ) -> Result<Scope, Fault> {
-    let Some(requested) = requested else { return Ok(default_scope(client, policy)?) };
+    let may = |token: &str| client.may_ask_for(token, policy);
+    scope_within(requested, || default_scope(client, policy), may, policy)
+}
+
+/// Returns the scope that a client gets on its own behalf: what it requests, or all that it may have
+/// if it names none. More is refused and never cut (OAuth 2.1 §1.4.1).
+pub(super) fn machine_scope(
+    requested: Option<&str>,
+    rights: &MachineRights,
+    client: &Client,
+    policy: &Policy,
+) -> Result<Scope, Fault> {
+    let ceiling = client.restrictions().scope();
+    let may = |token: &str| {
+        rights.scope().contains(token)
+            && policy.is_for_machines(token)
+            && ceiling.is_none_or(|ceiling| ceiling.contains(token))
+    };
+    // The record may name what the policy does not declare any more.
+    let all = || {
+        let open = rights.scope().tokens().filter(|token| policy.knows_scope(token) && may(token));
+        Scope::from_tokens(open).map_err(|_| Reason::ScopeForbidden)
+    };
+    scope_within(requested, all, may, policy)
+}
+
+/// Returns the requested scope, or `default` if the request names none. Each token must be declared
+/// by the policy, and `may` must hold for it.
+fn scope_within(
+    requested: Option<&str>,
+    default: impl Fn() -> Result<Scope, Reason>,
+    may: impl Fn(&str) -> bool,
+    policy: &Policy,
+) -> Result<Scope, Fault> {
+    let Some(scope) = known_scope(requested, policy)? else { return Ok(default()?) };
+    let forbidden: Vec<_> = scope.tokens().filter(|token| !may(token)).collect();
+    if !forbidden.is_empty() {
+        let hint = format!("Beyond the registration: {}.", listed(forbidden));
+        return Err(Reason::ScopeForbidden.hint(hint));
+    }
+    Ok(scope)
+}
+
+/// Returns the requested scope without the tokens that are dropped, or `None` if the request names
+/// no other one. Each token must be declared by the policy.
+pub(super) fn known_scope(
+    requested: Option<&str>,
+    policy: &Policy,
+) -> Result<Option<Scope>, Fault> {
+    let Some(requested) = requested else { return Ok(None) };
     // A malformed token is an error even where unknown tokens are dropped.
     let scope = Scope::parse(requested).and_then(|parsed| {
         if parsed.tokens().all(|token| policy.knows_scope(token)) {
@@ -33,22 +83,17 @@ pub(super) fn requested_scope(
     });
     let scope = match scope {
         Ok(scope) => scope,
-        Err(ScopeError::Empty) => return Ok(default_scope(client, policy)?),
+        Err(ScopeError::Empty) => return Ok(None),
         Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
             return Err(Reason::ScopeMalformed.maybe_hint(scope_hint(requested, error)));
         }
     };
     let unknown: Vec<_> = scope.tokens().filter(|token| !policy.knows_scope(token)).collect();
-    if !unknown.is_empty() {
-        return Err(Reason::ScopeUnknown.hint(unknown_hint(&unknown, policy)));
+    if unknown.is_empty() {
+        Ok(Some(scope))
+    } else {
+        Err(Reason::ScopeUnknown.hint(unknown_hint(&unknown, policy)))
     }
-    let forbidden: Vec<_> =
-        scope.tokens().filter(|token| !client.may_ask_for(token, policy)).collect();
-    if !forbidden.is_empty() {
-        let hint = format!("Beyond the registration: {}.", listed(forbidden));
-        return Err(Reason::ScopeForbidden.hint(hint));
-    }
-    Ok(scope)
 }
 
 /// Returns the tokens of the policy's default scope that this client may request.
@@ -77,7 +122,7 @@ pub(super) fn requested_resources(
     policy: &Policy,
 ) -> Result<Arc<[Box<str>]>, Fault> {
     if requested.is_empty() {
-        let Some(assumed) = policy.assumed_resource() else {
+        let Some(assumed) = policy.assumed_resources() else {
             return Err(Reason::ResourceMissing.hint(known_resources(policy)));
         };
         return Ok(Arc::clone(assumed));
@@ -117,6 +162,57 @@ pub(super) fn requested_resources(
         found.push(own);
     }
     Ok(found.iter().map(|own| own.identifier().into()).collect())
+}
+
+/// Returns the resources that a client gets a token for on its own behalf (RFC 8707 §2): what it
+/// requests, or the only one that it may have if it names none.
+pub(super) fn machine_resources(
+    requested: &[Cow<'_, str>],
+    rights: &MachineRights,
+    policy: &Policy,
+) -> Result<Arc<[Box<str>]>, Fault> {
+    if requested.is_empty() {
+        let Some(assumed) = assumed_of(rights, policy) else {
+            let known = rights.resources().map(listed);
+            let known =
+                known.map_or_else(|| known_resources(policy), |own| format!("Known: {own}."));
+            return Err(Reason::ResourceMissing.hint(known));
+        };
+        return Ok([assumed].into());
+    }
+    let named = requested_resources(requested, &[], policy)?;
+    match named.iter().find(|resource| !is_within(resource, rights, policy)) {
+        Some(beyond) => Err(Reason::ResourceBeyondGrant.received(beyond)),
+        None => Ok(named),
+    }
+}
+
+/// Returns the resource of a request that names none.
+fn assumed_of(rights: &MachineRights, policy: &Policy) -> Option<Box<str>> {
+    if policy.requires_resource() {
+        return None;
+    }
+    let only = match rights.only() {
+        Some([only]) => policy.resource(only).map(|own| own.identifier().into()),
+        Some(_) | None => None,
+    };
+    only.or_else(|| {
+        let assumed = policy.assumed_resource()?;
+        is_within(assumed, rights, policy).then(|| assumed.into())
+    })
+}
+
+/// Returns whether a resource of the policy is one that the right names, or of a template that it
+/// names.
+fn is_within(resource: &str, rights: &MachineRights, policy: &Policy) -> bool {
+    let is_of = |named: &str| {
+        let declared = policy.declared_resource(named);
+        let template = declared.as_ref().and_then(|own| own.template());
+        template.is_some_and(|template| template.instance(resource).is_some())
+    };
+    rights.only().is_none_or(|named| {
+        named.iter().any(|own| policy.is_same_resource(own, resource) || is_of(own))
+    })
 }
 
 /// The most resources of one grant.
@@ -205,7 +301,7 @@ fn dropped_detail<'a>(dropped: impl Iterator<Item = &'a str>) -> Option<String> 
 }
 
 /// Returns whether a requested scope token is dropped instead of refused.
-fn is_dropped(token: &str, policy: &Policy) -> bool {
+pub(super) fn is_dropped(token: &str, policy: &Policy) -> bool {
     !policy.knows_scope(token) && (HABITUAL.contains(&token) || policy.drops_unknown_scopes())
 }
 

@@ -1,7 +1,8 @@
-//! The token request: authenticates the client, checks its grant type, then redeems or refreshes
-//! (TOKEN-06).
+//! The token request: authenticates the client, checks its grant type, then redeems, refreshes or
+//! issues a token of the client's own (TOKEN-06). An assertion has an order of its own: it can name
+//! the client.
 
-use super::authenticate::{Authenticated, authenticate};
+use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -15,10 +16,16 @@ use crate::response::token::Tokens;
 impl Operation for TokenRequest<'_> {
     type Response = Tokens;
 
-    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
+    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
+        // The id of a grant that the request creates was just drawn: it is on record only if an
+        // earlier attempt of this request wrote it.
+        let creates = matches!(self.exchange, Exchange::Machine(_) | Exchange::Assertion(_));
+        let own = (creates && moment.is_retry).then(|| moment.entropy.grant_id());
         Keys {
-            grant: self.grant(),
-            client: ClientKey::named(&*self.credentials.id),
+            grant: self.grant().or(own),
+            client: self.client_key(policy),
+            // The account that the host has found for the user of an assertion.
+            subject: moment.linked().map(|subject| subject.as_str().to_owned().into()),
             refresh_decision: matches!(self.exchange, Exchange::Refresh(Ok(_))),
             ..Keys::default()
         }
@@ -26,13 +33,18 @@ impl Operation for TokenRequest<'_> {
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
-        let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
-        let Authenticated { client, proof } =
-            match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
-                Ok(authenticated) => authenticated,
-                Err(fault) => return ctx.refuse(fault),
-            };
-        self.issue(client, &ctx).attributed_to(client).proved_by(proof)
+        let ctx = Context::new(self, loaded, policy, moment);
+        if let Exchange::Assertion(exchange) = &self.exchange {
+            return exchange.exchange(&self.credentials, &ctx);
+        }
+        let ctx = ctx.claimed_by(&self.credentials.id);
+        let authenticated = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+            Ok(authenticated) => authenticated,
+            Err(stop) => return stop.decide(&ctx),
+        };
+        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
+        let decision = self.issue(authenticated.client, &ctx);
+        authenticated.complete(decision, &ctx)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -41,6 +53,17 @@ impl Operation for TokenRequest<'_> {
 }
 
 impl TokenRequest<'_> {
+    /// Returns the client to load. A request that names none has an assertion, whose issuer's rules
+    /// can name one.
+    fn client_key(&self, policy: &Policy) -> ClientKey<'_> {
+        match &self.exchange {
+            Exchange::Assertion(exchange) if self.credentials.are_absent() => exchange
+                .mapped_client(policy)
+                .map_or(ClientKey::Unnamed, |id| ClientKey::named(id.to_owned())),
+            _ => ClientKey::named(&*self.credentials.id),
+        }
+    }
+
     fn issue(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
         let registered = client.grant_types();
         match &self.exchange {
@@ -52,6 +75,12 @@ impl TokenRequest<'_> {
             Exchange::Refresh(_) if !registered.refresh_token => {
                 ctx.refuse(Reason::GrantTypeUnauthorized)
             }
+            Exchange::Machine(_) if ctx.policy.machines().is_none() => {
+                ctx.refuse(Reason::GrantTypeUnsupported)
+            }
+            Exchange::Machine(exchange) => exchange.issue(client, ctx),
+            // `decide` has exchanged it.
+            Exchange::Assertion(_) => ctx.refuse(Reason::GrantTypeUnsupported),
             Exchange::Invalid(reason)
             | Exchange::Code(Err(reason))
             | Exchange::Refresh(Err(reason)) => ctx.refuse(*reason),

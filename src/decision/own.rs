@@ -38,7 +38,8 @@ impl OwnRecords<'static> {
 impl OwnRecords<'_> {
     /// Returns the client that calls, as the client, and nothing else.
     pub(crate) fn caller_only(&self) -> OwnRecords<'static> {
-        let records = Loaded { client: self.caller.clone(), ..Loaded::default() };
+        let answers = self.answers.clone();
+        let records = Loaded { client: self.caller.clone(), answers, ..Loaded::default() };
         OwnRecords { records: Cow::Owned(records), has_foreign_client: false }
     }
 

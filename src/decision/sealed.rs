@@ -1,13 +1,15 @@
 //! A decision, sealed until its write is durable.
 
-use super::Loaded;
-use crate::client::{Authentication, Client, Registration};
+use super::{Loaded, Next};
+use crate::client::{Client, Registration};
 use crate::event::{ClientProof, Durability, Event, EventKind, Written};
-use crate::moment::Moment;
+use crate::moment::{CorrelationId, Moment};
+use crate::outside::Need;
 use crate::reason::{Endpoint, Reason};
-use crate::record::{Commit, Write};
+use crate::record::{Change, Commit, Write};
 use crate::refusal::{Fault, Redirectable, Refusal};
 use crate::request::metadata::{Dropped, Sender};
+use crate::seen::Seen;
 use crate::value::text::log_text;
 
 /// A decision: at most one write, and an outcome that stays sealed until the write is durable (LAW
@@ -18,8 +20,21 @@ pub struct Decision<T> {
     write: Option<Write>,
     settled: Settled<T>,
     write_failed: WriteFailed,
-    /// Whether the write is preliminary: the request is decided again once it is durable.
-    prepares: bool,
+    /// What a durable write leads to.
+    end: End,
+}
+
+/// What follows once the write of a decision is durable.
+#[derive(Debug)]
+enum End {
+    /// The outcome.
+    Settles,
+    /// Another decision: the write is that of a client's record, before one of its grants.
+    Prepares,
+    /// Another decision on the same records: the write is a mark.
+    Marks,
+    /// Another decision, after the host's answer. There is no write.
+    Needs(Box<Need>),
 }
 
 /// How a failure of the write is answered.
@@ -51,7 +66,7 @@ pub struct Settled<T> {
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-        Self { write: None, settled, write_failed: WriteFailed::Plain, prepares: false }
+        Self { write: None, settled, write_failed: WriteFailed::Plain, end: End::Settles }
     }
 
     pub(crate) fn refuse(
@@ -77,7 +92,7 @@ impl<T> Decision<T> {
             write: None,
             settled: Settled { outcome: Err(refusal), event },
             write_failed: WriteFailed::Plain,
-            prepares: false,
+            end: End::Settles,
         }
     }
 
@@ -87,16 +102,17 @@ impl<T> Decision<T> {
         // The flow of a request that creates its record begins here. That of any other request is
         // known from what was loaded.
         let event = &mut self.settled.event;
-        event.written = Some(Written::of(&write));
+        event.written = Written::of(&write);
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
-                event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.subject = event.subject.take().or_else(|| change.record().subject().cloned());
                 event.attributed = true;
             }
             Write::Client(change) => {
                 event.client.get_or_insert_with(|| change.id().clone());
             }
+            Write::Seen(_) => event.marked = Some(Durability::Unknown),
         }
         Self { write: Some(write), ..self }
     }
@@ -110,9 +126,46 @@ impl<T> Decision<T> {
         moment: &Moment,
     ) -> Self {
         Self {
-            prepares: true,
+            end: End::Prepares,
             ..Self::refuse(Reason::Contended, endpoint, loaded, moment).writing(write)
         }
+    }
+
+    /// Creates a mark. Once it is durable, the request is decided again on the same records.
+    pub(crate) fn mark(seen: Seen, endpoint: Endpoint, loaded: &Loaded, moment: &Moment) -> Self {
+        let write = Write::Seen(Box::new(seen));
+        Self {
+            end: End::Marks,
+            ..Self::refuse(Reason::Contended, endpoint, loaded, moment).writing(write)
+        }
+    }
+
+    /// Asks the host. Once it has answered, the request is decided again.
+    pub(crate) fn ask(need: Need, endpoint: Endpoint, loaded: &Loaded, moment: &Moment) -> Self {
+        Self {
+            end: End::Needs(Box::new(need)),
+            ..Self::refuse(Reason::Contended, endpoint, loaded, moment)
+        }
+    }
+
+    /// Returns whether the decision can be given without the mark of an assertion that it rests
+    /// on: it asks the host, or it refuses for now and the client can come again with the same
+    /// assertion (SEEN-07).
+    pub(crate) fn precedes_marks(&self) -> bool {
+        match self.end {
+            End::Needs(_) => true,
+            End::Prepares | End::Marks => false,
+            End::Settles => {
+                let refusal = self.settled.outcome.as_ref().err();
+                refusal.is_some_and(|refusal| refusal.reason().is_retryable())
+            }
+        }
+    }
+
+    /// Records in the event which request used the assertion first.
+    pub(crate) fn replaying(mut self, first: CorrelationId) -> Self {
+        self.settled.event.first = Some(first);
+        self
     }
 
     /// Answers with this refusal if the write fails, instead of in the plain form of the endpoint.
@@ -143,8 +196,7 @@ impl<T> Decision<T> {
     #[inline(always)]
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
-        let has_secret = client.authentication() != Authentication::Public;
-        self.settled.event.attributed |= is_operators && has_secret;
+        self.settled.event.attributed |= is_operators && client.is_confidential();
         self
     }
 
@@ -209,31 +261,52 @@ impl<T> Decision<T> {
         self.write.as_ref()
     }
 
-    /// Opens the outcome once the write is durable. Returns `None` if the request must be decided
-    /// again, with the same entropy: after a conflict, or after a preliminary write. Without a
-    /// write, pass [`Commit::Done`].
-    pub fn settle(mut self, commit: Commit) -> Option<Settled<T>> {
-        if self.is_undecided(commit) {
-            return None;
+    /// Opens the outcome once the write is durable. Without a write, pass [`Commit::Done`].
+    ///
+    /// # Errors
+    /// [`Next`] if the request must be decided again, with the same entropy: after a conflict,
+    /// after a preliminary write or a mark, or for an answer of the host.
+    pub fn settle(mut self, commit: Commit) -> Result<Settled<T>, Next> {
+        if let Some(next) = self.next(commit) {
+            return Err(next);
         }
         self.mark_durable();
-        Some(self.settled)
+        Ok(self.settled)
     }
 
-    /// Returns whether the request must be decided again.
-    pub(crate) fn is_undecided(&self, commit: Commit) -> bool {
-        self.prepares || commit == Commit::Conflict
+    /// Returns how the request goes on if it must be decided again.
+    pub(crate) fn next(&mut self, commit: Commit) -> Option<Next> {
+        match (std::mem::replace(&mut self.end, End::Settles), &self.write) {
+            (End::Needs(need), _) => Some(Next::Need(need)),
+            (End::Prepares, _) => Some(Next::Prepared),
+            (End::Marks, Some(Write::Seen(seen))) => Some(match commit {
+                Commit::Done => Next::created(seen),
+                Commit::Conflict => Next::Met(seen.clone()),
+            }),
+            (End::Settles | End::Marks, _) => (commit == Commit::Conflict).then_some(Next::Lost),
+        }
     }
 
-    /// Returns whether the write is preliminary.
-    pub(crate) fn prepares(&self) -> bool {
-        self.prepares
+    /// Returns what the host must answer, if the decision asks for something.
+    pub fn need(&self) -> Option<&Need> {
+        match &self.end {
+            End::Needs(need) => Some(need),
+            End::Settles | End::Prepares | End::Marks => None,
+        }
+    }
+
+    /// Returns whether the write is a mark, after which the same records are decided on again.
+    pub(crate) fn marks(&self) -> bool {
+        matches!(self.end, End::Marks)
     }
 
     /// Notes in the event that the write is durable.
     pub(crate) fn mark_durable(&mut self) {
-        if let Some(written) = &mut self.settled.event.written {
-            written.durability = Durability::Durable;
+        let event = &mut self.settled.event;
+        match (&self.write, &mut event.written) {
+            (Some(Write::Seen(_)), _) => event.marked = Some(Durability::Durable),
+            (_, Some(written)) => written.durability = Durability::Durable,
+            (_, None) => {}
         }
     }
 
@@ -249,11 +322,12 @@ impl<T> Decision<T> {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let refusal = match (std::mem::take(&mut self.write_failed), &self.write) {
+        let written = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
+        let redirected = written.and_then(|grant| Some((grant, grant.terms().redirect_uri()?)));
+        let refusal = match (std::mem::take(&mut self.write_failed), redirected) {
             (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
-            (WriteFailed::Redirect { at_once }, Some(Write::Grant(change))) => {
-                let grant = change.record();
-                let uri = grant.terms().redirect_uri().clone();
+            (WriteFailed::Redirect { at_once }, Some((grant, uri))) => {
+                let uri = uri.clone();
                 let state = grant.consent_page().and_then(|page| page.state.as_deref());
                 let state = state.map(Into::into);
                 Refusal::redirectable(reason, Redirectable { uri, state, at_once })
@@ -275,7 +349,9 @@ impl<T> Decision<T> {
     /// event.
     pub(crate) fn drop_write(&mut self, earlier: Option<&Event>) {
         self.write = None;
-        self.settled.event.written = earlier.and_then(|earlier| earlier.written);
+        let event = &mut self.settled.event;
+        event.written = earlier.and_then(|earlier| earlier.written);
+        event.marked = earlier.and_then(|earlier| earlier.marked);
     }
 
     pub(crate) fn settled(&self) -> &Settled<T> {

@@ -12,30 +12,41 @@
 
 use super::guard::Host;
 use crate::audit::AuditError;
-use crate::decision::{Decision, Loaded, Operation, Settled};
-use crate::event::{Event, EventKind, Written};
+use crate::decision::{Decision, Loaded, Next, Operation, Settled};
+use crate::event::{Durability, Event, EventKind, Written};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Entropy, Moment};
+use crate::outside::{Answered, Answers, Asked, Need};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
+use crate::seen::Seen;
 use crate::store::{Failure, FailureCause};
+use crate::value::seen_key::SeenKey;
 
 /// How often a request is decided before it is refused as contended. Each conflict means that
-/// another request made progress. A preliminary write takes one attempt as well.
+/// another request made progress. A preliminary write takes one attempt as well; marks and answers
+/// of the host take none.
 const ATTEMPTS: u32 = 4;
 
-/// What a call needs next.
-pub(crate) enum Need<'a> {
-    /// These records.
+/// How often a request creates a mark: two marks, each created again if it was not found.
+const CREATIONS: u32 = 4;
+
+/// What a call does next.
+pub(crate) enum Step<'a> {
+    /// Loads these records.
     Load(Keys<'a>),
-    /// These grants of a user.
+    /// Loads these grants of a user.
     List(GrantList<'a>),
-    /// A reservation in the audit log for this event, before its write begins.
+    /// Asks the host for this.
+    Ask(&'a Need),
+    /// Reserves room in the audit log for this event, before its write begins.
     Reserve(&'a Event),
-    /// This write.
+    /// Commits this write.
     Commit(&'a Write),
-    /// A record of this event.
+    /// Looks for the mark of this key, whose creation conflicted.
+    Find(&'a SeenKey),
+    /// Records this event.
     Record(&'a Event),
     /// Nothing: it is finished.
     Nothing,
@@ -47,8 +58,12 @@ enum Phase {
     /// There is no decision, or its write waits for room in the audit log. Nothing of this
     /// attempt has begun.
     Begun,
+    /// The decision waits for an answer of the host.
+    Ask,
     /// The write is under way.
     Commit,
+    /// The write was the creation of a mark that exists. Whose it is, is being read.
+    Find,
     /// The write is durable and the observer has the event. The audit log is recording it.
     Record,
     /// The event is recorded.
@@ -61,11 +76,18 @@ pub(crate) struct Call<'c, O: Operation, H: Host, E> {
     host: &'c H,
     moment: Moment,
     attempt: u32,
+    creations: u32,
     phase: Phase,
+    /// Whether the request was decided before. It was then admitted by the limits.
+    is_admitted: bool,
     decision: Option<Decision<O::Response>>,
     /// The event of the previous attempt, until the next decision replaces it: its write was
     /// preliminary, or the store may have repeated a commit of its own and called it a conflict.
     earlier: Option<Box<Event>>,
+    /// The records of a decision that makes a mark: the request is decided again on them.
+    kept: Option<Box<Loaded>>,
+    /// What the host has answered.
+    answers: Answers,
     /// What failed, and the refusal to send.
     failed: Option<(FailureCause<E>, Refusal)>,
 }
@@ -77,39 +99,75 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             host,
             moment: Moment::new(host.now(), entropy),
             attempt: 1,
+            creations: 0,
             phase: Phase::Begun,
+            is_admitted: false,
             decision: None,
             earlier: None,
+            kept: None,
+            answers: Answers::default(),
             failed: None,
         }
     }
 
-    /// Returns what is needed next.
-    pub(crate) fn need(&self) -> Need<'_> {
+    /// Returns what is to be done next.
+    pub(crate) fn step(&self) -> Step<'_> {
         let Some(decision) = &self.decision else {
             return match self.operation.list() {
-                Some(list) => Need::List(list),
-                None => Need::Load(self.operation.keys(self.host.policy(), &self.moment)),
+                Some(list) => Step::List(list),
+                None => Step::Load(self.operation.keys(self.host.policy(), &self.moment)),
             };
         };
         match (self.phase, decision.write()) {
-            (Phase::Begun, Some(_)) => Need::Reserve(&decision.settled().event),
-            (Phase::Commit, Some(write)) => Need::Commit(write),
-            (Phase::Record, _) => Need::Record(&decision.settled().event),
-            _ => Need::Nothing,
+            (Phase::Begun, Some(_)) => Step::Reserve(&decision.settled().event),
+            (Phase::Commit, Some(write)) => Step::Commit(write),
+            (Phase::Find, Some(Write::Seen(seen))) => Step::Find(seen.key()),
+            (Phase::Record, _) => Step::Record(&decision.settled().event),
+            (Phase::Ask, _) => decision.need().map_or(Step::Nothing, Step::Ask),
+            _ => Step::Nothing,
         }
     }
 
     /// Decides on what was loaded.
     pub(crate) fn loaded(&mut self, loaded: Result<Loaded, FailureCause<E>>) {
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(cause) => return self.fail_load(cause),
-        };
+        match loaded {
+            Ok(mut loaded) => {
+                loaded.answers = self.answers.clone();
+                self.decide_on(loaded);
+            }
+            Err(cause) => self.fail_load(cause),
+        }
+    }
+
+    fn decide_on(&mut self, loaded: Loaded) {
         let mut decision = self.decide(&loaded);
+        // A question is not yet a decision that the limits have admitted.
+        self.is_admitted |= decision.need().is_none();
         decision.settled_mut().event.set_source(self.host.source());
         if let Some(earlier) = &self.earlier {
             carry_over_write(&mut decision.settled_mut().event, earlier);
+        }
+        if let Some(need) = decision.need() {
+            let is_asked = self.answers.admits(need);
+            // A set in hand costs no turn, and no second load.
+            if let Need::Keys(request) = need {
+                let in_hand = self.host.cached_keys().in_hand(request, self.host.now());
+                if let Some(answer) = in_hand.filter(|_| is_asked) {
+                    self.answers.add(Answered::Keys(request.clone(), answer));
+                    let answers = self.answers.clone();
+                    return self.decide_on(Loaded { answers, ..loaded });
+                }
+            }
+            self.decision = Some(decision);
+            if is_asked {
+                self.phase = Phase::Ask;
+            } else {
+                self.refuse_contended();
+            }
+            return;
+        }
+        if decision.marks() {
+            self.kept = Some(Box::new(loaded));
         }
         let has_write = decision.write().is_some();
         self.decision = Some(decision);
@@ -122,9 +180,9 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// Decides, unless a limit is reached: any number of requests may have been admitted before the
     /// first of them was counted. A request that was admitted once is not refused at a later
-    /// attempt.
+    /// attempt, nor after it made a mark.
     fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
-        let is_first = !self.moment.is_retry;
+        let is_first = !self.is_admitted;
         if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
             return self.refuse_by_limit(refusal, None);
         }
@@ -162,6 +220,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         if let Some(earlier) = self.earlier.take() {
             event.written = earlier.written;
             event.prepared = earlier.prepared;
+            event.marked = earlier.marked;
         }
         let refusal = decision.give_up(reason, self.operation.endpoint());
         self.failed = Some((cause, refusal));
@@ -190,44 +249,95 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// Takes the result of the commit.
     pub(crate) fn committed(&mut self, committed: Result<Commit, E>) {
-        let endpoint = self.operation.endpoint();
+        let commit = match committed {
+            Ok(commit) => commit,
+            Err(error) => return self.fail_write(error),
+        };
         let Some(decision) = &mut self.decision else { return };
-        match committed {
-            Err(error) => {
-                let refusal = decision.give_up(Reason::StorageUnavailable, endpoint);
-                self.failed = Some((FailureCause::Store(error), refusal));
-                self.settle();
-            }
-            Ok(commit) if !decision.is_undecided(commit) => {
-                decision.mark_durable();
-                self.settle();
-            }
-            Ok(commit) => {
-                if commit == Commit::Done {
-                    decision.mark_durable();
-                }
-                if decision.prepares() {
+        if commit == Commit::Done {
+            decision.mark_durable();
+        }
+        match decision.next(commit) {
+            None => self.settle(),
+            Some(Next::Met(_)) => self.phase = Phase::Find,
+            Some(next @ Next::Marked(_)) => self.go_on_marked(&next),
+            Some(next) => {
+                if matches!(next, Next::Prepared) {
                     let event = &mut decision.settled_mut().event;
                     event.prepared = event.written.take();
                 }
                 if self.attempt < ATTEMPTS {
-                    self.decide_again();
+                    self.attempt += 1;
+                    self.decide_again(&next);
                 } else {
-                    decision.refuse_instead(Reason::Contended, endpoint);
-                    self.settle();
+                    self.refuse_contended();
                 }
             }
         }
     }
 
-    /// Begins the next attempt, with the same entropy and a fresh reading of the clock.
-    fn decide_again(&mut self) {
+    /// Takes the mark that was looked for.
+    pub(crate) fn found(&mut self, found: Result<Option<Seen>, E>) {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.fail_write(error),
+        };
+        let Some(decision) = &mut self.decision else { return };
+        let Some(Write::Seen(own)) = decision.write() else { return };
+        let next = Next::Met(own.clone()).found(found.as_ref());
+        // This request's own creation arrived late. Any other mark is not its write.
+        let is_own = matches!(next, Next::Marked(marked) if marked.is_own());
+        let has_mark = is_own || self.moment.has_mark();
+        decision.settled_mut().event.marked = has_mark.then_some(Durability::Durable);
+        self.go_on_marked(&next);
+    }
+
+    /// Ends the call because it is not known what was written.
+    fn fail_write(&mut self, error: E) {
+        let Some(decision) = &mut self.decision else { return };
+        let refusal = decision.give_up(Reason::StorageUnavailable, self.operation.endpoint());
+        self.failed = Some((FailureCause::Store(error), refusal));
+        self.settle();
+    }
+
+    /// Ends the call because it was decided too often.
+    fn refuse_contended(&mut self) {
+        let Some(decision) = &mut self.decision else { return };
+        decision.refuse_instead(Reason::Contended, self.operation.endpoint());
+        self.settle();
+    }
+
+    /// Decides again after the creation of a mark, on the same records and at the time of their
+    /// load. It takes no attempt: the request has not lost anything.
+    fn go_on_marked(&mut self, next: &Next) {
+        self.creations += 1;
+        let Some(loaded) = self.kept.take().filter(|_| self.creations <= CREATIONS) else {
+            return self.refuse_contended();
+        };
+        self.decide_again(next);
+        self.decide_on(*loaded);
+    }
+
+    /// Takes the answer of the host. The request is decided again on records that are loaded anew:
+    /// an answer may take seconds.
+    pub(crate) fn answered(&mut self, asked: Asked) {
+        let answered = asked.keep(self.host.cached_keys(), self.host.now());
+        let Some(next) = self.decision.as_mut().and_then(|asking| asking.next(Commit::Done)) else {
+            return;
+        };
+        self.answers.add(answered);
+        self.moment.note_answers(&self.answers);
+        self.decide_again(&next);
+        // Nothing is durable because a question was asked.
+        self.earlier = self.earlier.take().filter(|earlier| earlier.has_written());
+    }
+
+    /// Begins the next decision, with the same entropy and a fresh reading of the clock.
+    fn decide_again(&mut self, next: &Next) {
         let decided = self.decision.take();
         self.earlier = decided.map(|decision| Box::new(decision.into_settled().event));
         self.phase = Phase::Begun;
-        self.attempt += 1;
-        self.moment.now = self.host.now();
-        self.moment.is_retry = true;
+        self.moment.go_on(next, self.host.now());
     }
 
     /// Reports the outcome to the limits and the observer, without an `await` since the write was
@@ -281,7 +391,7 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
         let decided = self.decision.take().map(|decision| decision.into_settled().event);
         let event = match (self.phase, decided) {
             // The durability of its write is unknown, and the event records that.
-            (Phase::Commit, Some(event)) => event,
+            (Phase::Commit | Phase::Find, Some(event)) => event,
             // The observer has it already.
             (Phase::Record, Some(event)) => return self.host.abandoned(event),
             _ => match self.earlier.take() {
@@ -299,6 +409,7 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
 /// the earlier one.
 fn carry_over_write(event: &mut Event, earlier: &Event) {
     event.prepared = earlier.prepared;
+    event.marked = event.marked.or(earlier.marked);
     if event.written.is_some() {
         return;
     }

@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::moment::{Clock, Timestamp};
+use crate::outside::CachedKeys;
 use crate::policy::Policy;
 use crate::record::Write;
 use crate::refusal::Refusal;
@@ -15,6 +16,9 @@ pub(crate) trait Host {
 
     /// Returns whether a step is refused if its event cannot be recorded.
     fn fail_closed(&self) -> bool;
+
+    /// Returns the key sets that are in hand.
+    fn cached_keys(&self) -> &CachedKeys;
 
     /// Returns the refusal to send instead of a decision, if a limit was reached since the request
     /// was admitted.
@@ -41,6 +45,7 @@ pub(crate) trait Host {
 pub(crate) struct Unguarded<'a, C: ?Sized> {
     pub(crate) policy: &'a Policy,
     pub(crate) clock: &'a C,
+    pub(crate) keys: CachedKeys,
 }
 
 impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
@@ -54,6 +59,10 @@ impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
 
     fn fail_closed(&self) -> bool {
         false
+    }
+
+    fn cached_keys(&self) -> &CachedKeys {
+        &self.keys
     }
 
     fn throttled(&self) -> Option<Refusal> {

@@ -19,6 +19,10 @@ named_enum! {
         ConsentSkipped = "consent_skipped",
         /// An authorization code was redeemed.
         CodeRedeemed = "code_redeemed",
+        /// A client got an access token on its own behalf.
+        MachineIssued = "machine_issued",
+        /// An assertion of a trusted issuer brought an access token. The detail has its profile.
+        AssertionAccepted = "assertion_accepted",
         /// A refresh token was rotated.
         TokensRefreshed = "tokens_refreshed",
         /// A rotated refresh token got the same successor again, within the replay window.

@@ -21,7 +21,7 @@ impl Event {
     /// The level is `WARN` if a replayed code or refresh token revoked its grant, and otherwise
     /// `INFO`. The message is the cause of the reason, or the kind if there is no reason. The
     /// fields have the names of the event's: `kind`, `reason`, `detail`, `client`, `claimed`,
-    /// `subject`, `source`, `flow` and `correlation`. A field that the event lacks is left out. The
+    /// `subject`, `proof`, `source`, `flow` and `correlation`. A field that the event lacks is left out. The
     /// field `see` is added to a reason: its link in `docs/troubleshooting.md`. The subscriber adds
     /// the time.
     pub fn trace(&self) {
@@ -37,6 +37,7 @@ impl Event {
                     client = self.client.as_ref().map(|client| client.as_str()),
                     claimed = self.claimed.as_deref(),
                     subject = self.subject.as_ref().map(|subject| subject.as_str()),
+                    proof = self.proof.as_ref().map(tracing::field::display),
                     source = self.source.as_deref(),
                     flow = self.flow.map(tracing::field::display),
                     correlation = %self.correlation,

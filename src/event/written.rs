@@ -43,13 +43,15 @@ pub enum WrittenRecord {
 }
 
 impl Written {
-    /// Returns the write, of unknown durability.
-    pub(crate) fn of(write: &Write) -> Self {
+    /// Returns the write of a grant or a client, of unknown durability. An event has the mark of an
+    /// assertion in a field of its own.
+    pub(crate) fn of(write: &Write) -> Option<Self> {
         let record = match write {
             Write::Grant(change) => WrittenRecord::Grant(change.version()),
             Write::Client(change) => WrittenRecord::Client(change.version()),
+            Write::Seen(_) => return None,
         };
-        Self { record, durability: Durability::Unknown }
+        Some(Self { record, durability: Durability::Unknown })
     }
 
     /// Sets the durability to durable.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Consent, RevocationCause, Terms};
+use super::{Basis, Consent, RevocationCause, Terms};
 use crate::moment::Timestamp;
 use crate::policy::{Policy, Resource};
 use crate::value::pkce::CodeChallenge;
@@ -83,6 +83,8 @@ pub(crate) struct Remaining {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Issuance {
     Code(RedeemedCode),
+    /// A token request alone. It has nowhere to keep a refresh token (I42).
+    Direct,
 }
 
 /// A redeemed code and the refresh tokens that followed it.
@@ -96,6 +98,8 @@ pub(crate) struct RedeemedCode {
     pub(crate) code_challenge: CodeChallenge,
     /// When the code was redeemed.
     pub(crate) redeemed: Timestamp,
+    /// Whether the client has proved itself with a key for this grant. It has to from then on.
+    pub(crate) proved: bool,
     pub(crate) refresh_family: RefreshFamily,
 }
 
@@ -164,29 +168,30 @@ impl IssuedCode {
 }
 
 impl Phase {
-    /// Returns whether a grant with this consent can be in this phase: only a user who was asked
-    /// has a page.
-    pub(super) fn is_consistent_with(&self, consent: Consent) -> bool {
-        let was_asked = consent == Consent::Asked;
+    /// Returns whether a grant on this basis can be in this phase: only a user who was asked has a
+    /// page, only a consent has a code, and what has no code was issued directly.
+    pub(super) fn is_consistent_with(&self, basis: &Basis) -> bool {
+        let was_asked = matches!(basis, Basis::Consent { consent: Consent::Asked, .. });
         match self {
             Self::ConsentPending(_) => was_asked,
-            Self::CodeIssued(issued) => was_asked == matches!(issued.issued_by, CodeIssue::Page(_)),
-            Self::Active(_) => true,
+            Self::CodeIssued(issued) => {
+                !basis.is_direct() && was_asked == matches!(issued.issued_by, CodeIssue::Page(_))
+            }
+            Self::Active(active) => {
+                basis.is_direct() == matches!(active.issued_from, Issuance::Direct)
+            }
             Self::Revoked(revoked) => was_asked || revoked.denied_consent.is_none(),
         }
     }
 }
 
 impl Active {
-    /// Returns the code that the tokens were issued from.
-    pub(crate) fn code(&self) -> &RedeemedCode {
-        let Issuance::Code(code) = &self.issued_from;
-        code
-    }
-
-    /// Returns the refresh tokens.
-    pub(crate) fn refresh_family(&self) -> &RefreshFamily {
-        &self.code().refresh_family
+    /// Returns the code that the tokens were issued from, if there was one.
+    pub(crate) fn code(&self) -> Option<&RedeemedCode> {
+        match &self.issued_from {
+            Issuance::Code(code) => Some(code),
+            Issuance::Direct => None,
+        }
     }
 
     /// Returns the part of the access token's scope and resources that is left.
@@ -222,8 +227,8 @@ impl Active {
 
     /// Returns the expiry of the token that expires last.
     pub(super) fn last_expiry(&self) -> Timestamp {
-        let access_tokens = self.access_tokens.iter().map(|entry| entry.expires);
-        access_tokens.fold(self.refresh_family().idle_expires, Timestamp::max)
+        let idle = self.code().map_or(Timestamp::EPOCH, |code| code.refresh_family.idle_expires);
+        self.access_tokens.iter().map(|entry| entry.expires).fold(idle, Timestamp::max)
     }
 }
 

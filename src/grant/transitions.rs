@@ -26,6 +26,8 @@ pub(crate) struct Minted {
     pub(crate) resources: Subset,
     /// Those of the client.
     pub(crate) lifetimes: EffectiveLifetimes,
+    /// Whether the client proved itself with a key.
+    pub(crate) proved: bool,
 }
 
 /// What a user allowed, and what the host adds to it.
@@ -166,6 +168,7 @@ impl Grant {
             digest: issued.code_digest,
             code_challenge: *issued.code_challenge(),
             redeemed: now,
+            proved: minted.proved,
             refresh_family: RefreshFamily {
                 family_digest,
                 current_digest: minted.refresh,
@@ -182,11 +185,49 @@ impl Grant {
         self.next(now, Phase::Active(active))
     }
 
+    /// Creates a grant with its only access token, for the operation *client_credentials*. The grant
+    /// ends with the token.
+    pub(crate) fn issued_directly(
+        id: GrantId,
+        terms: Terms,
+        access: Digest,
+        expires: Timestamp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        let entry = AccessTokenEntry {
+            digest: access,
+            issued: now,
+            expires,
+            scope: Subset::ALL,
+            resources: Subset::ALL,
+        };
+        Self(Fields {
+            schema: Schema,
+            id,
+            issuer: policy.own_issuer().clone(),
+            terms: Arc::new(terms),
+            latest_seen: now,
+            expires,
+            phase: Phase::Active(Active {
+                issued_from: Issuance::Direct,
+                remaining: None,
+                access_tokens: vec![entry],
+            }),
+        })
+    }
+
+    /// Notes that the client has proved itself with a key, for the operation *refresh*.
+    pub(crate) fn proved(&self, active: &Active, code: &RedeemedCode, now: Timestamp) -> Self {
+        let issued_from = Issuance::Code(RedeemedCode { proved: true, ..code.clone() });
+        self.next(now, Phase::Active(Active { issued_from, ..active.clone() }))
+    }
+
     /// Makes the successor the current refresh token, drops expired access tokens, adds the new one
     /// and makes the host's adjustment, for the operation *refresh*.
     pub(crate) fn rotated(
         &self,
-        active: &Active,
+        (active, code): (&Active, &RedeemedCode),
         minted: &Minted,
         salt: Salt,
         adjustment: &Adjustment<'_>,
@@ -203,7 +244,7 @@ impl Grant {
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
         access_tokens.push(access_token(minted, expires, now));
-        let previous = active.refresh_family();
+        let previous = &code.refresh_family;
         let replay_window = (!minted.lifetimes.replay_window.is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
             // If the policy had no replay window at the previous rotation, a replay of the token
@@ -220,7 +261,11 @@ impl Grant {
             replay_window,
         };
         let next = Active {
-            issued_from: Issuance::Code(RedeemedCode { refresh_family, ..*active.code() }),
+            issued_from: Issuance::Code(RedeemedCode {
+                refresh_family,
+                proved: code.proved || minted.proved,
+                ..*code
+            }),
             remaining: active.remaining().and(adjustment.remaining_scope, Subset::ALL),
             access_tokens,
         };
@@ -296,8 +341,13 @@ impl Grant {
             replay_window: None,
         };
         let code_challenge = consent.code_challenge;
-        let issued_from =
-            Issuance::Code(RedeemedCode { digest, code_challenge, redeemed, refresh_family });
+        let issued_from = Issuance::Code(RedeemedCode {
+            digest,
+            code_challenge,
+            redeemed,
+            proved: false,
+            refresh_family,
+        });
         let phase =
             Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
         Self(Fields { expires: until, phase, ..self.0 })

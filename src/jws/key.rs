@@ -19,7 +19,7 @@ const MAX_EXPONENT: u64 = (1 << 33) - 1;
 
 /// The name of a key: 1 to 512 bytes of any text. It is compared and never used as a path, a query
 /// or a line of a log.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(super) struct Kid(Box<str>);
 
@@ -57,7 +57,7 @@ impl fmt::Debug for Kid {
 ///
 /// A [`KeySet`](super::KeySet) is made of such keys. Algorithm and key are one value, so that no
 /// header can have a key used with another algorithm (algorithm confusion, RFC 8725 §2.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublicKey {
     kid: Option<Kid>,
@@ -91,7 +91,7 @@ impl PublicKey {
 }
 
 /// The numbers of a public key, under its algorithm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Material {
@@ -106,7 +106,7 @@ pub enum Material {
 }
 
 /// An RSA key: an odd modulus of 2,048 to 8,192 bits, and an odd exponent from 3 to 33 bits.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Numbers", into = "Numbers")]
 pub struct Rsa {
     modulus: Box<[u8]>,
@@ -208,7 +208,7 @@ impl<'de> Deserialize<'de> for Bytes {
 
 /// A key on the curve P-256: both coordinates, 32 bytes each. Whether the point is on the curve is
 /// seen when a signature is verified; a point that is not verifies nothing.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct P256([u8; 64]);
 
 impl P256 {
@@ -227,7 +227,7 @@ impl P256 {
 }
 
 /// A key of Ed25519, 32 bytes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Ed25519([u8; 32]);
 
 impl Ed25519 {

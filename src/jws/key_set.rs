@@ -32,7 +32,7 @@ const MAX_INLINE: usize = 16;
 /// assert_eq!(keys.iter().next().and_then(|key| key.kid()), Some("1"));
 /// # Ok::<(), grantcore::jws::KeySetError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<PublicKey>", into = "Vec<PublicKey>")]
 pub struct KeySet(Box<[PublicKey]>);
 

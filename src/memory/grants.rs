@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::mem;
 
 use super::due::Due;
-use super::is_due;
+use super::tables::is_due;
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::record::{Change, Commit, Stored};
@@ -37,7 +37,7 @@ impl Grants {
             if change.seen().is_some() {
                 return Commit::Conflict;
             }
-            self.by_user.insert((self.hash_of(change.record()), key(id)));
+            self.by_user.extend(self.hash_of(change.record()).map(|user| (user, key(id))));
             self.due.put(drop_after, id);
             self.by_id.insert(id, change.stored());
             return Commit::Done;
@@ -66,7 +66,8 @@ impl Grants {
         let first = after.map_or((0, 0), key);
         let is_of_user = |id: &GrantId| {
             let grant = self.by_id.get(*id).map(|stored| &stored.record);
-            grant.is_some_and(|grant| grant.subject().as_str() == subject)
+            let own = grant.and_then(|grant| grant.subject());
+            own.is_some_and(|own| own.as_str() == subject)
         };
         self.by_user
             .range((hash, first)..=(hash, (u64::MAX, u64::MAX)))
@@ -88,7 +89,9 @@ impl Grants {
         let Some(stored) = self.by_id.get(id) else { return Some(false) };
         let drop_after = stored.record.drop_after();
         if is_due(drop_after, now) {
-            self.by_user.remove(&(self.hash_of(&stored.record), key(id)));
+            if let Some(user) = self.hash_of(&stored.record) {
+                self.by_user.remove(&(user, key(id)));
+            }
             self.by_id.remove(id);
             return Some(true);
         }
@@ -96,8 +99,9 @@ impl Grants {
         Some(false)
     }
 
-    fn hash_of(&self, grant: &Grant) -> u64 {
-        self.hash.hash_one(grant.subject().as_str())
+    /// Returns the hash of the grant's user, if it has one.
+    fn hash_of(&self, grant: &Grant) -> Option<u64> {
+        grant.subject().map(|user| self.hash.hash_one(user.as_str()))
     }
 }
 

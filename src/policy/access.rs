@@ -20,6 +20,7 @@ pub struct CheckRules {
     pub(crate) body_error_without_token: bool,
     pub(crate) error_in_header: bool,
     pub(crate) suspended_is_forbidden: bool,
+    pub(crate) machines: bool,
 }
 
 impl Default for CheckRules {
@@ -30,6 +31,7 @@ impl Default for CheckRules {
             body_error_without_token: false,
             error_in_header: true,
             suspended_is_forbidden: false,
+            machines: false,
         }
     }
 }
@@ -77,12 +79,21 @@ impl CheckRules {
         Self { suspended_is_forbidden: forbid, ..self }
     }
 
+    /// Sets whether every operation serves machines, as if each had said so with
+    /// [`Needs::machines`](crate::Needs::machines). Default: `false`.
+    ///
+    /// An operation that was written for people then gets calls without a user.
+    pub fn with_machines(self, serve: bool) -> Self {
+        Self { machines: serve, ..self }
+    }
+
     getters! {
         audience: Audience,
         bearer_in_body: bool,
         body_error_without_token: bool,
         error_in_header: bool,
         suspended_is_forbidden: bool,
+        machines: bool,
     }
 }
 

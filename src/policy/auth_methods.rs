@@ -17,11 +17,18 @@ pub struct AuthMethods {
     pub(crate) public_clients: bool,
     pub(crate) client_secret_basic: bool,
     pub(crate) client_secret_post: bool,
+    /// Set by the rules of keys.
+    pub(crate) private_key_jwt: bool,
 }
 
 impl Default for AuthMethods {
     fn default() -> Self {
-        Self { public_clients: true, client_secret_basic: true, client_secret_post: true }
+        Self {
+            public_clients: true,
+            client_secret_basic: true,
+            client_secret_post: true,
+            private_key_jwt: false,
+        }
     }
 }
 
@@ -51,6 +58,7 @@ impl AuthMethods {
         public_clients: bool,
         client_secret_basic: bool,
         client_secret_post: bool,
+        private_key_jwt: bool,
     }
 
     /// Returns the methods that are offered.
@@ -64,17 +72,21 @@ impl AuthMethods {
             AuthMethod::None => self.public_clients,
             AuthMethod::Secret(SecretMethod::Basic) => self.client_secret_basic,
             AuthMethod::Secret(SecretMethod::Post) => self.client_secret_post,
+            AuthMethod::PrivateKeyJwt => self.private_key_jwt,
         }
     }
 
     /// Returns the method of a client that asks for this one: the same if it is offered, else the
     /// nearest that is (RFC 7591 §3.2.1). Another way to send a secret is nearer than no secret.
-    pub(crate) fn nearest(self, asked: AuthMethod) -> AuthMethod {
+    ///
+    /// Returns `None` if there is none. Keys are near to nothing: a client that asks for them gets
+    /// nothing weaker, and no other client has them (KEYS-06).
+    pub(crate) fn nearest(self, asked: AuthMethod) -> Option<AuthMethod> {
+        let is_keys = |method: AuthMethod| method == AuthMethod::PrivateKeyJwt;
         let is_near =
             |method: &AuthMethod| (*method == AuthMethod::None) == (asked == AuthMethod::None);
         self.offered()
+            .filter(|method| is_keys(*method) == is_keys(asked))
             .min_by_key(|method| (*method != asked, !is_near(method)))
-            // A policy that offers nothing is not built.
-            .unwrap_or(asked)
     }
 }

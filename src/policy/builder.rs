@@ -1,7 +1,8 @@
 //! Builds a policy: every setting, with its default and what it costs to loosen it.
 //!
 //! Groups of rules are values with defaults, which the `with_` methods of their types change. Here
-//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow` and `login`.
+//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow`, `login` and
+//! `federation`.
 
 // Empty lines keep this order, which is that of the groups in the rendered documentation.
 mod scopes;
@@ -14,6 +15,8 @@ mod flow;
 
 mod login;
 
+mod federation;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +28,7 @@ use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ClientLifetimes, ConsentRules, DomainRules, ErrorDelivery,
     LifetimeOverrides, Lifetimes, Limits, Policy, PolicyError, RateRules, ResourceDescription,
-    ResourcesError, Supersede, TokenRedirectUri,
+    ResourcesError, ScopeFor, Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
@@ -43,12 +46,13 @@ use crate::value::uri::form_encoded;
 /// |---|---|
 /// | [Scopes and resources](#scopes-and-resources) | what tokens allow, and what they are for |
 /// | [Endpoints](#endpoints) | the URLs of the endpoints |
-/// | [Features that are off by default](#features-that-are-off-by-default) | registration, client documents, revocation, introspection |
+/// | [Features that are off by default](#features-that-are-off-by-default) | registration, client documents, revocation, introspection, machines |
 /// | [Clients](#clients) | how clients authenticate, and what those may do that the operator did not register |
 /// | [Lifetimes and rotation](#lifetimes-and-rotation) | how long everything lives, and the replay window |
 /// | [Limits](#limits) | sizes, and requests per minute |
 /// | [Choices of the protocol](#choices-of-the-protocol) | where the specifications leave a choice |
 /// | [Logins and consent](#logins-and-consent) | classes of logins, and whose consent is remembered |
+/// | [Trust in other issuers](#trust-in-other-issuers) | whose signed assertions bring tokens |
 /// | [Errors](#errors) | how errors reach clients, and what they disclose |
 /// | [Building](#building) | the check of the whole |
 #[derive(Clone, Debug)]
@@ -60,6 +64,7 @@ pub struct PolicyBuilder {
     endpoints: NamedEndpoints,
     descriptions: Vec<(String, ResourceDescription)>,
     punycode_tenants: bool,
+    scope_marks: Vec<(String, ScopeFor)>,
 }
 
 /// The endpoints of optional features that the host named itself.
@@ -88,6 +93,7 @@ impl PolicyBuilder {
             revocation: None,
             introspection: None,
             documents: None,
+            machines: None,
             domains: DomainRules::default(),
             auth_methods: AuthMethods::default(),
             unverified_scope: None,
@@ -96,13 +102,14 @@ impl PolicyBuilder {
             metadata_members: Members::default(),
             resources: Vec::new(),
             scopes: Vec::new(),
+            marks_scopes: false,
             implied: Vec::new(),
             check_rules: CheckRules::default(),
             default_scope: None,
             drop_unknown_scopes: false,
             default_resource: None,
             require_resource: false,
-            assumed_resource: None,
+            assumed_resources: None,
             lifetimes: Lifetimes::default(),
             unverified_lifetimes: LifetimeOverrides::default(),
             client_lifetimes: ClientLifetimes::default(),
@@ -120,7 +127,10 @@ impl PolicyBuilder {
             revoke_previous_access: false,
             refuse_reused_challenges: false,
             supersede: Supersede::default(),
+            keys: None,
             slow_hash: None,
+            trusted: Vec::new(),
+            verifier: None,
         };
         Self {
             policy,
@@ -129,6 +139,7 @@ impl PolicyBuilder {
             endpoints: NamedEndpoints::default(),
             descriptions: Vec::new(),
             punycode_tenants: false,
+            scope_marks: Vec::new(),
         }
     }
 }
@@ -179,6 +190,7 @@ impl PolicyBuilder {
             endpoints,
             descriptions,
             punycode_tenants,
+            scope_marks,
         } = self;
         policy.default_scope = parse_scope("default_scope", default_scope)?;
         policy.unverified_scope = parse_scope("unverified_scope", unverified_scope)?;
@@ -193,9 +205,10 @@ impl PolicyBuilder {
         }
         read_templates(&mut policy, punycode_tenants)?;
         describe(&mut policy, descriptions)?;
+        mark_scopes(&mut policy, scope_marks)?;
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
-        policy.assumed_resource = policy
+        policy.assumed_resources = policy
             .main_resource()
             .filter(|_| !policy.require_resource)
             .map(|main| [main.identifier().into()].into());
@@ -229,6 +242,19 @@ fn describe(
         let Some(found) = found else { return Err(ResourcesError::Undeclared { resource }) };
         found.description = Arc::new(description);
     }
+    Ok(())
+}
+
+/// Sets for each named scope token who can be granted it. A later mark replaces an earlier one.
+fn mark_scopes(policy: &mut Policy, marks: Vec<(String, ScopeFor)>) -> Result<(), PolicyError> {
+    for (scope, of) in marks {
+        let found = policy.scopes.iter_mut().find(|own| own.name == scope);
+        let Some(found) = found else {
+            return Err(PolicyError::ScopeUndeclared { setting: "scope_for", scope });
+        };
+        found.of = of;
+    }
+    policy.marks_scopes = policy.scopes.iter().any(|own| own.of != ScopeFor::Both);
     Ok(())
 }
 

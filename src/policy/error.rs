@@ -1,10 +1,12 @@
 //! Why a policy cannot be built.
 
 mod parts;
+mod trusted;
 
 use std::time::Duration;
 
 pub use self::parts::{IssuersError, ResourcesError};
+pub use self::trusted::TrustedIssuerError;
 use super::members::MemberError;
 use crate::value::scope::ScopeError;
 use crate::value::text::log_text;
@@ -177,6 +179,63 @@ pub enum PolicyError {
         /// The token.
         scope: String,
     },
+    /// A setting names a scope token that no user can grant.
+    #[error(
+        "scope '{}' in {setting}() is refused: it is for machines only, and no user grants it. \
+         Leave it out there, or correct scope_for().",
+        log_text(scope)
+    )]
+    ScopeForMachines {
+        /// The setter.
+        setting: &'static str,
+        /// The token.
+        scope: String,
+    },
+    /// A scope token includes another that its holders cannot be granted.
+    #[error(
+        "scope '{}' in scope_implies() is refused: it includes '{}', which is not for all whom it \
+         is for. Mark both alike with scope_for().",
+        log_text(scope),
+        log_text(included)
+    )]
+    ScopeForImplied {
+        /// The wider token.
+        scope: String,
+        /// The narrower token.
+        included: String,
+    },
+    /// The right of clients that register themselves has a scope token that the policy does not
+    /// declare, or declares for people only.
+    #[error(
+        "scope '{}' in machines() is refused: the policy does not declare it, or declares it for \
+         people only. Correct it, or see PolicyBuilder::scope_for().",
+        log_text(scope)
+    )]
+    MachineScope {
+        /// The token.
+        scope: String,
+    },
+    /// The right of clients that register themselves names a resource that the policy does not have.
+    #[error(
+        "resource '{}' in machines() is refused: the policy has no such resource. Correct it, or add \
+         it with resource().",
+        log_text(resource)
+    )]
+    MachineResource {
+        /// The resource.
+        resource: String,
+    },
+    /// A token of a client's own would live too long.
+    #[error(
+        "lifetime machine {value:?} is refused: it is at most 3600 s, and at most the access \
+         lifetime of {access:?}. Set a shorter one with Lifetimes::with_machine()."
+    )]
+    MachineLifetime {
+        /// The lifetime as it was given.
+        value: Duration,
+        /// The lifetime of an access token.
+        access: Duration,
+    },
     /// A resource lists `offline_access` (MCP, Scope Selection Strategy).
     #[error(
         "scope 'offline_access' of resource '{}' is refused: it asks the authorization server for a \
@@ -226,6 +285,28 @@ pub enum PolicyError {
     DefaultGrantTypes {
         /// The setter that lets such clients come, such as `registration`.
         feature: &'static str,
+    },
+    /// Client authentication by keys is on, and no library verifies signatures.
+    #[error(
+        "client_keys is refused: nothing verifies signatures. Pass a verifier to \
+         PolicyBuilder::verifier(), such as jws::RingVerifier of the feature jws, or leave \
+         client_keys() out."
+    )]
+    VerifierMissing,
+    /// A duration of the rules of keys is out of bounds.
+    #[error(
+        "client_keys is refused: {setting} {value:?} is not within {least} s and {most} s, in whole \
+         seconds. Correct KeyRules::with_{setting}()."
+    )]
+    KeyRules {
+        /// The name of the duration.
+        setting: &'static str,
+        /// The duration as it was given.
+        value: Duration,
+        /// The least seconds.
+        least: u64,
+        /// The most seconds.
+        most: u64,
     },
     /// Client documents are on, and the only method that their clients can use is not offered.
     #[error(
@@ -386,6 +467,14 @@ pub enum PolicyError {
     /// A resource, or its description, is refused.
     #[error(transparent)]
     Resources(#[from] ResourcesError),
+    /// An issuer of assertions is refused.
+    #[error("trusted_issuer '{}' is refused: {error}.", log_text(issuer))]
+    TrustedIssuer {
+        /// The identifier of the issuer.
+        issuer: String,
+        /// The rule.
+        error: TrustedIssuerError,
+    },
     /// Several issuers, or a former one, cannot have these rules.
     #[error(transparent)]
     Issuers(#[from] IssuersError),

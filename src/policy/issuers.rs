@@ -102,6 +102,7 @@ impl Policy {
             is_at_root: false,
             ..self.clone()
         };
+        super::trusted::check_own_issuer(&next)?;
         let taken = self.server_document_urls();
         match next.server_document_urls().into_iter().find(|url| taken.contains(url)) {
             Some(url) => Err(IssuersError::Document { issuer, url }.into()),

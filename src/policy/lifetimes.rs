@@ -26,6 +26,8 @@ pub struct Lifetimes {
     pub(crate) refresh_idle: Duration,
     pub(crate) refresh_absolute: Option<Duration>,
     pub(crate) unused_client: Duration,
+    /// `None` is the default.
+    pub(crate) machine: Option<Duration>,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,6 +41,7 @@ impl Default for Lifetimes {
             refresh_idle: DAY * 30,
             refresh_absolute: Some(DAY * 180),
             unused_client: DAY,
+            machine: None,
         }
     }
 }
@@ -92,6 +95,19 @@ impl Lifetimes {
     /// [`Limits::with_all_registrations_per_minute`](super::Limits::with_all_registrations_per_minute).
     pub fn with_unused_client(self, lifetime: Duration) -> Self {
         Self { unused_client: lifetime, ..self }
+    }
+
+    /// Sets how long an access token is valid that a client got on its own behalf. Default and
+    /// maximum: 3,600 s, and the lifetime of an access token if that is shorter.
+    ///
+    /// Each such token has a record of its own, so that shorter ones are more records.
+    pub fn with_machine(self, lifetime: Duration) -> Self {
+        Self { machine: Some(lifetime), ..self }
+    }
+
+    /// Returns the value of [`with_machine`](Self::with_machine).
+    pub fn machine(&self) -> Duration {
+        self.machine.unwrap_or(Duration::from_secs(3600).min(self.access))
     }
 
     getters! {

@@ -12,6 +12,7 @@ pub struct Limits {
     pub(crate) request_bytes: usize,
     pub(crate) parameters: usize,
     pub(crate) value_bytes: usize,
+    pub(crate) assertion_bytes: usize,
     pub(crate) live_access_tokens: usize,
     pub(crate) token_requests_per_minute: u32,
     pub(crate) failed_authentications_per_minute: u32,
@@ -28,6 +29,7 @@ impl Default for Limits {
             request_bytes: 16 * 1024,
             parameters: 64,
             value_bytes: 4 * 1024,
+            assertion_bytes: 8 * 1024,
             live_access_tokens: 32,
             token_requests_per_minute: 60,
             failed_authentications_per_minute: 10,
@@ -61,6 +63,14 @@ impl Limits {
     /// records larger.
     pub fn with_value_bytes(self, limit: usize) -> Self {
         Self { value_bytes: limit, ..self }
+    }
+
+    /// Sets the maximum size of an assertion, in bytes. It takes the place of
+    /// [`with_value_bytes`](Self::with_value_bytes) for the parameters that have one. Default: 8 KiB.
+    ///
+    /// A higher cap lets each request of a stranger cost more parsing.
+    pub fn with_assertion_bytes(self, limit: usize) -> Self {
+        Self { assertion_bytes: limit, ..self }
     }
 
     /// Sets how many access tokens of one grant can be valid at once. One token more ends the one
@@ -144,6 +154,7 @@ impl Limits {
         request_bytes: usize,
         parameters: usize,
         value_bytes: usize,
+        assertion_bytes: usize,
         live_access_tokens: usize,
         token_requests_per_minute: u32,
         failed_authentications_per_minute: u32,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::template::{Instance, Template};
-use super::{Audience, Policy, ResourceDescription};
+use super::{Audience, Policy, ResourceDescription, ScopeFor};
 use crate::value::resource::{self as indicator, well_known};
 use crate::value::uri::is_server_url;
 
@@ -206,8 +206,13 @@ impl Policy {
     }
 
     /// Returns the resources of a request that names none, or `None` if such a request is refused.
-    pub(crate) fn assumed_resource(&self) -> Option<&Arc<[Box<str>]>> {
-        self.assumed_resource.as_ref()
+    pub(crate) fn assumed_resources(&self) -> Option<&Arc<[Box<str>]>> {
+        self.assumed_resources.as_ref()
+    }
+
+    /// Returns the resource of a request that names none.
+    pub(crate) fn assumed_resource(&self) -> Option<&str> {
+        self.assumed_resources().and_then(|assumed| assumed.first()).map(|assumed| &**assumed)
     }
 
     /// Returns whether two indicators name one resource.
@@ -257,12 +262,18 @@ impl Policy {
 pub struct ScopeInfo {
     pub(crate) name: String,
     pub(crate) description: String,
+    pub(crate) of: ScopeFor,
 }
 
 impl ScopeInfo {
     /// Returns the scope token.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns who can be granted the scope token.
+    pub fn is_for(&self) -> ScopeFor {
+        self.of
     }
 
     /// Returns what the scope lets a client do, in words for the user.

@@ -10,7 +10,9 @@ use self::resources::check_resources;
 use self::urls::check_endpoints;
 pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
+use super::machines::check_machines;
 use super::members::Document;
+use super::trusted::check_trusted;
 use super::{
     IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
 };
@@ -36,8 +38,11 @@ pub(super) fn check(policy: &Policy, named: &NamedEndpoints) -> Result<(), Polic
     check_rates(policy)?;
     check_logins(policy)?;
     check_introspection(policy)?;
+    check_machines(policy)?;
     check_registration(policy)?;
-    check_documents(policy)
+    check_documents(policy)?;
+    check_keys(policy)?;
+    check_trusted(policy)
 }
 
 fn check_former_issuers(policy: &Policy) -> Result<(), PolicyError> {
@@ -110,7 +115,7 @@ fn check_declared(
 }
 
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
-    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } =
+    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client, machine } =
         policy.lifetimes;
     for (lifetime, value) in [
         ("consent", Some(consent)),
@@ -119,6 +124,7 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
         ("refresh_idle", Some(refresh_idle)),
         ("refresh_absolute", refresh_absolute),
         ("unused_client", Some(unused_client)),
+        ("machine", machine),
     ] {
         value.map_or(Ok(()), |value| check_countable(lifetime, value))?;
     }
@@ -151,6 +157,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         request_bytes,
         parameters,
         value_bytes,
+        assertion_bytes,
         live_access_tokens,
         token_requests_per_minute,
         failed_authentications_per_minute,
@@ -164,6 +171,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         ("request_bytes", request_bytes == 0),
         ("parameters", parameters == 0),
         ("value_bytes", value_bytes == 0),
+        ("assertion_bytes", assertion_bytes == 0),
         ("live_access_tokens", live_access_tokens == 0),
         ("token_requests_per_minute", token_requests_per_minute == 0),
         ("failed_authentications_per_minute", failed_authentications_per_minute == 0),
@@ -240,7 +248,7 @@ fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
 }
 
 fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
-    if policy.auth_methods.offered().next().is_none() {
+    if policy.auth_methods().offered().next().is_none() {
         return Err(PolicyError::AuthMethods);
     }
     let Some(rules) = &policy.registration else { return Ok(()) };
@@ -248,6 +256,25 @@ fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
         return Err(PolicyError::InitialAccessTokens);
     }
     check_unverified(policy, "registration")
+}
+
+fn check_keys(policy: &Policy) -> Result<(), PolicyError> {
+    let Some(rules) = policy.keys else { return Ok(()) };
+    if policy.verifier.is_none() {
+        return Err(PolicyError::VerifierMissing);
+    }
+    let bounds = [
+        ("leeway", rules.leeway, 0, 60),
+        ("longest", rules.longest, 30, 3600),
+        ("stale", rules.stale, 0, 3600),
+    ];
+    for (setting, value, least, most) in bounds {
+        let is_whole = value.subsec_nanos() == 0;
+        if !is_whole || !(least..=most).contains(&value.as_secs()) {
+            return Err(PolicyError::KeyRules { setting, value, least, most });
+        }
+    }
+    Ok(())
 }
 
 fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
@@ -262,7 +289,7 @@ fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
     if policy.redirect_rules.loopback_ports == LoopbackPorts::Off {
         return Err(PolicyError::DocumentsPorts);
     }
-    if !policy.auth_methods.public_clients {
+    if !policy.auth_methods.public_clients && policy.keys.is_none() {
         return Err(PolicyError::DocumentsMethod);
     }
     check_unverified(policy, "client_documents")

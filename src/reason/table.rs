@@ -8,6 +8,7 @@
 //! Each file appends its blocks and calls the next file's macro, so that all rows become one enum.
 
 mod any;
+mod assertion;
 mod authentication;
 mod authorization;
 mod introspection;
@@ -17,6 +18,7 @@ mod revocation;
 mod token;
 
 use self::any::any_rows;
+use self::assertion::assertion_rows;
 use self::authentication::authentication_rows;
 use self::authorization::authorization_rows;
 use self::introspection::introspection_rows;
@@ -98,6 +100,6 @@ macro_rules! reasons {
 }
 
 any_rows! {
-    authorization_rows authentication_rows token_rows revocation_rows introspection_rows
+    authorization_rows authentication_rows token_rows assertion_rows revocation_rows introspection_rows
     resource_rows registration_rows reasons =>
 }

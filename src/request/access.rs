@@ -4,9 +4,10 @@
 use super::login::Login;
 use super::parameters::{Parameter, for_each_parameter};
 use super::parts::{Authorization, RequestParts};
+use crate::grant::Principal;
 use crate::moment::Timestamp;
 use crate::policy::{Policy, Resource};
-use crate::reason::Reason;
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::{NeededLogin, Refusal};
 use crate::value::acr::is_acr;
 use crate::value::credential::{Credential, Kind};
@@ -63,6 +64,8 @@ pub struct Needs {
     pub(crate) scopes: Vec<String>,
     pub(crate) billed: bool,
     pub(crate) login: Option<Box<NeededLogin>>,
+    /// Whether calls without a user are served.
+    pub(crate) machines: bool,
     /// The classes of logins that the policy declares.
     declared_acr: Box<[String]>,
 }
@@ -170,7 +173,14 @@ impl Policy {
             }
         }
         let declared_acr = self.acr_values().map(str::to_owned).collect();
-        Ok(Needs { resource: resource.clone(), scopes, billed: false, login: None, declared_acr })
+        Ok(Needs {
+            resource: resource.clone(),
+            scopes,
+            billed: false,
+            login: None,
+            machines: self.check_rules().machines,
+            declared_acr,
+        })
     }
 }
 
@@ -180,6 +190,18 @@ impl Needs {
     #[must_use = "the needs of a billed call are the ones returned"]
     pub fn billed(self) -> Self {
         Self { billed: true, ..self }
+    }
+
+    /// Serves clients that act on their own behalf as well, and workloads
+    /// ([`Principal`](crate::grant::Principal)). Default: only calls on behalf of a user are served
+    /// (RFC 9700 §4.15), unless the policy
+    /// [serves machines everywhere](crate::policy::CheckRules::with_machines).
+    ///
+    /// The operation then gets calls without a [subject](crate::Access::subject). An operation that
+    /// needs a login never serves them.
+    #[must_use = "the needs that serve machines are the ones returned"]
+    pub fn machines(self) -> Self {
+        Self { machines: true, ..self }
     }
 
     /// Adds classes of logins (`acr`), of which the user's must be one (RFC 9470 §3). Default: any
@@ -227,23 +249,29 @@ impl Needs {
         self.scopes.iter().map(String::as_str)
     }
 
+    /// Returns whether calls without a user are served.
+    pub fn serves_machines(&self) -> bool {
+        self.machines && self.login.is_none()
+    }
+
     /// Returns whether the call is billed.
     pub fn is_billed(&self) -> bool {
         self.billed
     }
 
     /// Judges an access token that its authorization server has described as active (RFC 7662
-    /// §2.2), by its audience, its user's login and its scope. It is for a resource in another
-    /// process. `login` is the response's `auth_time` and `acr` (RFC 9470 §6.2), and `now` the time
-    /// of the call.
+    /// §2.2), by its audience, whom it speaks for, its user's login and its scope. It is for a
+    /// resource in another process. `login` is the response's `auth_time` and `acr` (RFC 9470 §6.2),
+    /// and `now` the time of the call.
     ///
     /// # Errors
-    /// Returns the [`Refusal`] with the challenge if the token is for other resources, or the login
-    /// or the scope does not suffice.
+    /// Returns the [`Refusal`] if the token is for other resources, the operation does not serve the
+    /// principal, or the login or the scope does not suffice.
     pub fn judge<'t>(
         &self,
         policy: &Policy,
         audience: impl IntoIterator<Item = &'t str>,
+        principal: Principal<'_>,
         login: Option<Login<'_>>,
         scope: &'t str,
         now: Timestamp,
@@ -253,6 +281,9 @@ impl Needs {
         let own = &self.resource;
         if !audience.into_iter().any(|token_for| policy.is_good_at(token_for, own)) {
             return Err(self.refuse(Reason::AudienceMismatch));
+        }
+        if principal.person().is_none() && !self.serves_machines() {
+            return Err(self.refuse(Reason::PrincipalMismatch));
         }
         if !self.are_met_by(login, now) {
             return Err(self.refuse(Reason::LoginInsufficient));
@@ -292,6 +323,10 @@ impl Needs {
     /// host that judges calls by more than [`Server::check`](crate::Server::check), such as a
     /// resource that introspects its tokens or draws from a balance.
     pub fn refuse(&self, reason: Reason) -> Refusal {
+        // Another token of the same client would not help: a challenge would send it for one.
+        if reason == Reason::PrincipalMismatch {
+            return Refusal::plain(reason, Endpoint::Resource);
+        }
         let refusal = Refusal::challenge(reason, &self.resource, &self.scopes);
         match &self.login {
             // What is needed is disclosed only for a token that is good in all else so far (RFC

@@ -6,30 +6,30 @@
 
 mod description;
 mod dropped;
+mod keys;
 mod methods;
 mod redirects;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub(crate) use self::dropped::{Dropped, Sender};
+pub(crate) use self::methods::ClientAuth;
 use self::methods::OfferedMethods;
 use crate::client::{Client, ClientBuilder, ClientDescription, ClientError};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
-use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::{GrantType, GrantTypes};
 use crate::value::redirect_uri::RegisteredRedirectUri;
 use crate::value::scope::{Scope, ScopeError};
-use crate::value::uri::is_page;
 
 /// Metadata as far as this server supports them.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientMetadata {
     redirect_uris: Vec<String>,
-    /// The authentication method, or `None` if the client named none.
-    pub(crate) auth_method: Option<AuthMethod>,
+    pub(crate) auth: ClientAuth,
     pub(crate) grant_types: Option<GrantTypes>,
     /// The scope that the client may request, or `None` for all that the policy knows.
     scope: Option<Scope>,
@@ -63,8 +63,10 @@ pub(crate) struct Members {
     application_type: Option<Value>,
     software_id: Option<Value>,
     software_version: Option<Value>,
-    jwks: Option<Value>,
+    jwks: Option<Box<RawValue>>,
     jwks_uri: Option<Value>,
+    token_endpoint_auth_signing_alg: Option<Value>,
+    token_endpoint_auth_signing_alg_values_supported: Option<Value>,
     pub(crate) client_id: Option<Value>,
     pub(crate) client_secret: Option<Value>,
     pub(crate) client_secret_expires_at: Option<Value>,
@@ -93,11 +95,17 @@ impl Members {
     /// Checks each member.
     pub(crate) fn check(self, from: Source, policy: &Policy) -> Result<ClientMetadata, Fault> {
         let mut dropped = Dropped::default();
-        check_keys(self.jwks.as_ref(), self.jwks_uri)?;
         let methods = OfferedMethods::read(
             self.token_endpoint_auth_method,
             self.token_endpoint_auth_methods_supported,
         )?;
+        let keys = keys::Members {
+            jwks: self.jwks,
+            jwks_uri: self.jwks_uri,
+            signing_alg: self.token_endpoint_auth_signing_alg,
+            signing_algs: self.token_endpoint_auth_signing_alg_values_supported,
+        };
+        let keys = keys.read(methods.has_keys(), from, policy)?;
         let description = description::read(
             description::Members {
                 name: self.client_name,
@@ -128,11 +136,11 @@ impl Members {
         };
         let redirect_uris =
             redirects::select(uris, application_type, admits, policy, &mut dropped)?;
-        let auth_method = match from {
-            Source::Registration => methods.for_registration(policy.auth_methods())?,
-            Source::Document => methods.for_document()?,
+        let auth = match from {
+            Source::Registration => methods.for_registration(policy.auth_methods(), keys)?,
+            Source::Document => methods.for_document(policy.auth_methods(), keys)?,
         };
-        Ok(ClientMetadata { redirect_uris, auth_method, grant_types, scope, description, dropped })
+        Ok(ClientMetadata { redirect_uris, auth, grant_types, scope, description, dropped })
     }
 }
 
@@ -157,8 +165,14 @@ impl ClientMetadata {
             | ClientError::RedirectUriUnused { .. }
             | ClientError::DescriptionUrl { .. }
             | ClientError::ConsentSkipped
+            | ClientError::KeysOrNone
             | ClientError::SecretMissing
             | ClientError::SlowSecrets
+            | ClientError::AssertionsUnproved
+            | ClientError::MachineUnproved
+            | ClientError::MachineScope { .. }
+            | ClientError::MachineResource { .. }
+            | ClientError::Federated
             | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }
@@ -216,7 +230,8 @@ fn flow(
     narrow("response_types", responses.as_deref(), &["code"], dropped)
         .map_err(|received| Reason::MetadataResponseTypes.hint(received))?;
     let grants = texts(grants, Reason::MetadataGrantTypes)?;
-    let served = GrantType::ALL.iter().map(|served| served.as_str()).collect::<Vec<_>>();
+    // What a client does on its own behalf, only the operator gives it (MACHINE-03).
+    let served = [GrantType::AuthorizationCode, GrantType::RefreshToken].map(GrantType::as_str);
     narrow("grant_types", grants.as_deref(), &served, dropped)
         .map_err(|received| Reason::MetadataGrantTypes.hint(received))?;
     Ok(grants.map(|types| GrantTypes {
@@ -255,7 +270,8 @@ fn scope(
 ) -> Result<Option<Scope>, Fault> {
     let ceiling = policy.unverified_scope();
     let is_open = |token: &str| {
-        ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
+        policy.is_for_people(token)
+            && ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
     };
     let Some(named) = text(value, Reason::MetadataScope)? else { return Ok(ceiling.cloned()) };
     match Scope::parse(&named) {
@@ -271,19 +287,5 @@ fn scope(
         Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
             Err(Reason::MetadataScope.maybe_hint(scope_hint(&named, error)))
         }
-    }
-}
-
-/// Checks the keys, so that the author of the client notices a mistake, and leaves them out: this
-/// server verifies no signatures.
-fn check_keys(jwks: Option<&Value>, jwks_uri: Option<Value>) -> Result<(), Fault> {
-    let uri = text(jwks_uri, Reason::MetadataKeys)?;
-    if let Some(uri) = uri.as_deref().filter(|uri| !is_page(uri)) {
-        return Err(Reason::MetadataKeys.received(uri));
-    }
-    match jwks {
-        Some(_) if uri.is_some() => Err(Reason::MetadataKeys.hint("Received: both.")),
-        Some(jwks) if !jwks.is_object() => Err(other_type(Reason::MetadataKeys, jwks)),
-        _ => Ok(()),
     }
 }

@@ -115,9 +115,9 @@ pub(crate) fn for_each_parameter<'a>(
         } else {
             (decode(name.as_bytes())?, decode(value.as_bytes())?)
         };
-        if value.len() > limits.value_bytes {
+        let limit = value_limit(&name, limits);
+        if value.len() > limit {
             let what = "bytes in one parameter";
-            let limit = limits.value_bytes;
             return Err(Malformed::TooLarge { what, received: value.len(), limit });
         }
         if !value.is_empty() {
@@ -138,6 +138,14 @@ fn split_at_byte(text: &str, byte: u8) -> (&str, &str) {
 /// Returns whether decoding leaves the text as it is.
 fn is_plain(raw: &[u8]) -> bool {
     memchr2(b'+', b'%', raw).is_none()
+}
+
+/// Returns the longest value of this parameter.
+fn value_limit(name: &str, limits: &Limits) -> usize {
+    match name {
+        "assertion" | "client_assertion" => limits.assertion_bytes,
+        _ => limits.value_bytes,
+    }
 }
 
 /// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is

@@ -27,7 +27,7 @@ impl GrantSupersession {
     pub fn older<'g>(own: &'g Grant, other: &'g Grant, now: Timestamp) -> Option<&'g Grant> {
         let order = |grant: &Grant| match grant.phase() {
             Phase::Active(active) if grant.is_usable(now) => {
-                Some((active.code().redeemed, grant.id()))
+                Some((active.code()?.redeemed, grant.id()))
             }
             _ => None,
         };
@@ -38,7 +38,7 @@ impl GrantSupersession {
         // A grant spares the one whose consent it remembers: the next request would be asked. The
         // two may have been redeemed in one second, so that either is the older.
         let remembers = |one: &Grant, two: &Grant| {
-            one.terms().consent() == Consent::Remembered { of: two.id() }
+            one.terms().consent() == Some(Consent::Remembered { of: two.id() })
         };
         if remembers(own, other) || remembers(other, own) {
             return None;

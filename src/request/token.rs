@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
+use super::client_assertion::{AssertionParameters, ClientAssertion};
+use super::jwt_bearer::AssertionExchange;
 use super::parameters::{Parameter, decode, for_each_parameter, refuse_repeated};
 use super::parts::{Authorization, RequestParts};
 use crate::policy::{Limits, Policy, RateHit};
@@ -29,11 +31,14 @@ pub(crate) struct Credentials<'a> {
     pub(crate) secret: PresentedSecret<'a>,
 }
 
-/// The client secret that a request presents, by the place where it was sent.
+/// What a request presents as proof of its client: a secret, by the place where it was sent, or an
+/// assertion.
 pub(crate) enum PresentedSecret<'a> {
     None,
     Basic(SecretText<'a>),
     Post(SecretText<'a>),
+    /// The assertion that the client has signed, in place of a secret.
+    Assertion(Box<ClientAssertion<'a>>),
 }
 
 /// The text of a presented client secret. A decoded copy is wiped when it is dropped. A borrowed
@@ -45,6 +50,8 @@ pub(crate) enum Exchange<'a> {
     Invalid(Reason),
     Code(Result<CodeExchange<'a>, Reason>),
     Refresh(Result<RefreshExchange<'a>, Reason>),
+    Machine(MachineExchange<'a>),
+    Assertion(AssertionExchange<'a>),
 }
 
 /// A code to redeem (OAuth 2.1 §4.1.3).
@@ -62,15 +69,23 @@ pub(crate) struct RefreshExchange<'a> {
     pub(crate) resources: Vec<Cow<'a, str>>,
 }
 
+/// What a client asks for on its own behalf (OAuth 2.1 §4.2).
+pub(crate) struct MachineExchange<'a> {
+    pub(crate) scope: Option<Cow<'a, str>>,
+    pub(crate) resources: Vec<Cow<'a, str>>,
+}
+
 #[derive(Default)]
 struct Form<'a> {
     client_id: Parameter<'a>,
     client_secret: Parameter<'a>,
+    client_assertion: AssertionParameters<'a>,
     grant_type: Parameter<'a>,
     code: Parameter<'a>,
     redirect_uri: Parameter<'a>,
     code_verifier: Parameter<'a>,
     refresh_token: Parameter<'a>,
+    assertion: Parameter<'a>,
     scope: Parameter<'a>,
     resources: Vec<Cow<'a, str>>,
 }
@@ -82,12 +97,27 @@ impl TokenRequest<'_> {
         RateHit { client: self.claimed_client(), grant: self.grant(), source }
     }
 
+    /// Returns the name that only the assertion of this request gives: the client of a program, or
+    /// the issuer. Returns `None` if the request names a client itself.
+    pub(crate) fn asserted_name<'p>(&self, policy: &'p Policy) -> Option<&'p str> {
+        match &self.exchange {
+            Exchange::Assertion(exchange) if self.credentials.are_absent() => {
+                exchange.rate_name(policy)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the grant that the code or the refresh token names.
     pub(crate) fn grant(&self) -> Option<GrantId> {
         match &self.exchange {
             Exchange::Code(Ok(exchange)) => Some(exchange.code.id),
             Exchange::Refresh(Ok(exchange)) => Some(exchange.token.id),
-            Exchange::Code(Err(_)) | Exchange::Refresh(Err(_)) | Exchange::Invalid(_) => None,
+            Exchange::Code(Err(_))
+            | Exchange::Refresh(Err(_))
+            | Exchange::Machine(_)
+            | Exchange::Assertion(_)
+            | Exchange::Invalid(_) => None,
         }
     }
 }
@@ -99,7 +129,7 @@ impl<'a> TokenRequest<'a> {
     /// A [`Refusal`] if the request cannot be read, or does not identify its client in exactly one
     /// way.
     pub fn parse(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(request, policy.limits()).map_err(|fault| Refusal::of(fault, Endpoint::Token))
+        Self::read(request, policy).map_err(|fault| Refusal::of(fault, Endpoint::Token))
     }
 
     /// Returns the `client_id` that the request claims. It is not authenticated.
@@ -107,19 +137,29 @@ impl<'a> TokenRequest<'a> {
         &self.credentials.id
     }
 
-    fn read(request: &RequestParts<'a>, limits: &Limits) -> Result<Self, Fault> {
+    fn read(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Fault> {
+        let limits = policy.limits();
         if request.method != "POST" {
             return Err(Reason::MethodNotAllowed.into());
         }
         refuse_secrets_in_query(request.query, limits)?;
         let form = Form::read(request.form(limits)?, limits)?;
-        let credentials = Credentials::read(
-            &request.authorization,
-            form.client_id.value,
-            form.client_secret.value,
-            limits,
-        )?;
-        let exchange = match form.grant_type.get().map(GrantType::from_name) {
+        let grant_type = form.grant_type.get().map(GrantType::from_name);
+        let is_assertion =
+            grant_type == Some(Some(GrantType::JwtBearer)) && !policy.trusted_issuers().is_empty();
+        let credentials = if is_assertion && form.names_no_client(&request.authorization) {
+            // The assertion can name the client.
+            Credentials::absent()
+        } else {
+            Credentials::read(
+                &request.authorization,
+                form.client_id.value,
+                form.client_secret.value,
+                form.client_assertion,
+                policy,
+            )?
+        };
+        let exchange = match grant_type {
             None => Exchange::Invalid(Reason::GrantTypeMissing),
             Some(None) => Exchange::Invalid(Reason::GrantTypeUnsupported),
             Some(Some(GrantType::AuthorizationCode)) => Exchange::Code(CodeExchange::read(
@@ -133,6 +173,18 @@ impl<'a> TokenRequest<'a> {
                 form.scope.value,
                 form.resources,
             )),
+            Some(Some(GrantType::ClientCredentials)) => Exchange::Machine(MachineExchange {
+                scope: form.scope.value,
+                resources: form.resources,
+            }),
+            Some(Some(GrantType::JwtBearer)) if is_assertion => {
+                Exchange::Assertion(AssertionExchange::new(
+                    form.assertion.value.ok_or(Reason::AssertionMissing)?,
+                    form.scope.value,
+                    form.resources,
+                ))
+            }
+            Some(Some(GrantType::JwtBearer)) => Exchange::Invalid(Reason::GrantTypeUnsupported),
         };
         Ok(Self { credentials, exchange })
     }
@@ -159,6 +211,10 @@ impl<'a> Form<'a> {
             "redirect_uri" => form.redirect_uri.set(value),
             "code_verifier" => form.code_verifier.set(value),
             "refresh_token" => form.refresh_token.set(value),
+            "assertion" => form.assertion.set(value),
+            "client_assertion" | "client_assertion_type" => {
+                form.client_assertion.take(name, value);
+            }
             "scope" => form.scope.set(value),
             "resource" => form.resources.push(value),
             _ => {}
@@ -171,9 +227,21 @@ impl<'a> Form<'a> {
             ("redirect_uri", &form.redirect_uri),
             ("code_verifier", &form.code_verifier),
             ("refresh_token", &form.refresh_token),
+            ("assertion", &form.assertion),
+            ("client_assertion", &form.client_assertion.assertion),
+            ("client_assertion_type", &form.client_assertion.kind),
             ("scope", &form.scope),
         ])?;
         Ok(form)
+    }
+
+    /// Returns whether neither the form nor the header names or authenticates a client.
+    fn names_no_client(&self, header: &Authorization<'_>) -> bool {
+        matches!(header, Authorization::None)
+            && self.client_id.value.is_none()
+            && self.client_secret.value.is_none()
+            && self.client_assertion.assertion.value.is_none()
+            && self.client_assertion.kind.value.is_none()
     }
 }
 
@@ -182,8 +250,18 @@ impl<'a> Form<'a> {
 pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Fault> {
     let mut found = false;
     for_each_parameter(query, limits, |name, _| {
-        found |=
-            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token");
+        found |= matches!(
+            name,
+            "client_secret"
+                | "code"
+                | "refresh_token"
+                | "code_verifier"
+                | "token"
+                | "assertion"
+                | "client_assertion"
+                | "subject_token"
+                | "actor_token"
+        );
     })?;
     if found { Err(Reason::SecretInUrl.into()) } else { Ok(()) }
 }
@@ -192,7 +270,22 @@ impl<'a> Credentials<'a> {
     /// Returns whether the request presents a secret, right or wrong. A request without a secret is
     /// not counted as an attempt to guess one.
     pub(crate) fn has_secret(&self) -> bool {
+        matches!(self.secret, PresentedSecret::Basic(_) | PresentedSecret::Post(_))
+    }
+
+    /// Returns whether the request presents anything that could prove its client.
+    pub(crate) fn has_proof(&self) -> bool {
         !matches!(self.secret, PresentedSecret::None)
+    }
+
+    /// Returns the credentials of a request that names no client.
+    fn absent() -> Self {
+        Self { id: Cow::Borrowed(""), secret: PresentedSecret::None }
+    }
+
+    /// Returns whether the request names no client.
+    pub(crate) fn are_absent(&self) -> bool {
+        self.id.is_empty() && !self.has_proof()
     }
 
     /// Reads the credentials from the header or the form. A request with both is refused (OAuth 2.1
@@ -201,17 +294,24 @@ impl<'a> Credentials<'a> {
         header: &Authorization<'a>,
         id: Option<Cow<'a, str>>,
         secret: Option<Cow<'a, str>>,
-        limits: &Limits,
+        assertion: AssertionParameters<'a>,
+        policy: &Policy,
     ) -> Result<Self, Reason> {
         let secret = secret.map(SecretText);
+        let has_assertion = policy.client_keys().is_some() && assertion.is_sent();
         match (header, secret) {
             (Authorization::Several, _) | (Authorization::One(_), Some(_)) => {
+                Err(Reason::SeveralAuthentications)
+            }
+            // One way for each request (OAuth 2.1 §2.4): a good assertion must not let a wrong
+            // secret pass, nor the reverse (KEYS-42).
+            (Authorization::One(_), _) | (_, Some(_)) if has_assertion => {
                 Err(Reason::SeveralAuthentications)
             }
             (Authorization::One(_), None) => {
                 let encoded = header
                     .credentials("Basic")
-                    .filter(|encoded| encoded.len() <= limits.value_bytes);
+                    .filter(|encoded| encoded.len() <= policy.limits().value_bytes);
                 let (basic_id, secret) =
                     encoded.and_then(decode_basic).ok_or(Reason::CredentialsMalformed)?;
                 if id.is_some_and(|id| id != basic_id) {
@@ -219,11 +319,35 @@ impl<'a> Credentials<'a> {
                 }
                 Ok(Self { id: basic_id.into(), secret: PresentedSecret::Basic(secret) })
             }
-            (Authorization::None, secret) => Ok(Self {
+            (Authorization::None, Some(secret)) => Ok(Self {
                 id: id.ok_or(Reason::ClientIdMissing)?,
-                secret: secret.map_or(PresentedSecret::None, PresentedSecret::Post),
+                secret: PresentedSecret::Post(secret),
             }),
+            (Authorization::None, None) => match assertion.read(policy)? {
+                Some(assertion) => Self::by_assertion(id, assertion),
+                None => Ok(Self {
+                    id: id.ok_or(Reason::ClientIdMissing)?,
+                    secret: PresentedSecret::None,
+                }),
+            },
         }
+    }
+
+    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it is
+    /// sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
+    /// unknown.
+    fn by_assertion(
+        id: Option<Cow<'a, str>>,
+        assertion: ClientAssertion<'a>,
+    ) -> Result<Self, Reason> {
+        let claimed = assertion.claimed_client();
+        if let (Some(id), Some(claimed)) = (&id, &claimed) {
+            if id != claimed {
+                return Err(Reason::ClientAssertionClient);
+            }
+        }
+        let id = id.or(claimed.map(Cow::Owned)).unwrap_or_default();
+        Ok(Self { id, secret: PresentedSecret::Assertion(Box::new(assertion)) })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::client_assertion::AssertionParameters;
 use super::parameters::{Parameter, for_each_parameter, refuse_repeated};
 use super::parts::RequestParts;
 use super::token::{Credentials, refuse_secrets_in_query};
@@ -27,11 +28,13 @@ impl<'a> TokenForm<'a> {
         refuse_secrets_in_query(request.query, limits)?;
         let mut client_id = Parameter::default();
         let mut client_secret = Parameter::default();
+        let mut assertion = AssertionParameters::default();
         let mut token = Parameter::default();
         let mut hint = Parameter::default();
         for_each_parameter(request.form(limits)?, limits, |name, value| match name {
             "client_id" => client_id.set(value),
             "client_secret" => client_secret.set(value),
+            "client_assertion" | "client_assertion_type" => assertion.take(name, value),
             "token" => token.set(value),
             "token_type_hint" => hint.set(value),
             _ => {}
@@ -39,6 +42,8 @@ impl<'a> TokenForm<'a> {
         refuse_repeated([
             ("client_id", &client_id),
             ("client_secret", &client_secret),
+            ("client_assertion", &assertion.assertion),
+            ("client_assertion_type", &assertion.kind),
             ("token", &token),
             ("token_type_hint", &hint),
         ])?;
@@ -46,7 +51,8 @@ impl<'a> TokenForm<'a> {
             &request.authorization,
             client_id.value,
             client_secret.value,
-            limits,
+            assertion,
+            policy,
         )?;
         Ok(Self { credentials, token: token.value })
     }

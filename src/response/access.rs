@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::grant::{AccessTokenEntry, Grant};
+use crate::grant::{AccessTokenEntry, Grant, Principal};
 use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 use crate::value::properties::Properties;
@@ -20,7 +20,7 @@ use crate::value::text::{ClientId, Subject};
 /// # let needs = server.policy().needs("https://mcp.example/mcp", "notes")?;
 /// let access = server.check(&header, &needs).await?;
 /// let may_write = access.scope().any(|token| token == "notes");
-/// println!("{} by {}, may write: {may_write}", access.subject(), access.client_id());
+/// println!("{:?} by {}, may write: {may_write}", access.principal(), access.client_id());
 /// for warning in access.warnings() {
 ///     println!("{warning:?}"); // The balance is low.
 /// }
@@ -34,6 +34,8 @@ pub struct Access {
     pub(crate) token: AccessTokenEntry,
     pub(crate) correlation: CorrelationId,
     pub(crate) warning: Option<Warning>,
+    /// The owner of the client, if the client acts on its own behalf.
+    pub(crate) owner: Option<Subject>,
 }
 
 /// A note that the host should add to its response.
@@ -48,9 +50,22 @@ pub enum Warning {
 }
 
 impl Access {
-    /// Returns the user on whose behalf the client calls, and whose account pays.
-    pub fn subject(&self) -> &Subject {
+    /// Returns who the token speaks for: a user, or the client itself if the operation
+    /// [serves machines](crate::Needs::machines).
+    pub fn principal(&self) -> Principal<'_> {
+        self.grant.principal()
+    }
+
+    /// Returns the user on whose behalf the client calls, and whose account pays. `None` if the
+    /// client acts on its own behalf.
+    pub fn subject(&self) -> Option<&Subject> {
         self.grant.subject()
+    }
+
+    /// Returns the account that pays: the user's, or that of the client's owner if the client acts on
+    /// its own behalf. `None` if such a client has no owner.
+    pub fn payer(&self) -> Option<&Subject> {
+        self.subject().or(self.owner.as_ref())
     }
 
     /// Returns the client that calls.

@@ -251,14 +251,20 @@ impl ConsentPage {
     }
 
     /// Returns the user that the page is for.
+    #[expect(clippy::expect_used, reason = "a consent page is of a grant by consent")]
     pub fn subject(&self) -> &str {
-        self.grant.subject().as_str()
+        self.grant.subject().expect("a consent page has a user").as_str()
+    }
+
+    #[expect(clippy::expect_used, reason = "a consent page is of a grant by consent")]
+    fn redirect_uri(&self) -> &VerifiedRedirectUri {
+        self.grant.terms().redirect_uri().expect("a consent page has a redirect URI")
     }
 
     /// Returns host and port that the answer goes to, or the scheme of a private-use URI. Always
     /// show it (MCP, Localhost Redirect URI Risks).
     pub fn redirect_host(&self) -> &str {
-        self.grant.terms().redirect_uri().host()
+        self.redirect_uri().host()
     }
 
     /// Returns whether all redirect URIs of the client lead to the user's own device, where any
@@ -269,13 +275,13 @@ impl ConsentPage {
 
     /// Returns whether the answer goes to a loopback address, by `http` or `https`.
     pub fn redirects_to_loopback(&self) -> bool {
-        self.grant.terms().redirect_uri().is_loopback()
+        self.redirect_uri().is_loopback()
     }
 
     /// Returns whether any program on the user's own device may get the answer, by listening on
     /// loopback or by claiming the private-use scheme. Show a warning then.
     pub fn redirects_to_own_device(&self) -> bool {
-        let uri = self.grant.terms().redirect_uri();
+        let uri = self.redirect_uri();
         uri.is_loopback() || uri.is_private_use()
     }
 

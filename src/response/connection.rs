@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::decision::Loaded;
-use crate::grant::{Active, Consent, Grant, Phase};
+use crate::grant::{Active, Basis, Consent, Grant, Phase};
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::properties::Properties;
+use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::text::ClientId;
 
 /// A connected application of a user: a grant that has working tokens, or can get new ones.
@@ -36,6 +37,22 @@ pub enum ConnectionState {
     Dormant,
 }
 
+/// Who has connected an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectedBy<'a> {
+    /// The user, on the consent page.
+    User,
+    /// The user's organization, by its identity provider. The user can end the connection. The
+    /// organization can renew it, because the next assertion brings a new one (AMB-92): the page
+    /// should say so.
+    #[non_exhaustive]
+    Enterprise {
+        /// The identifier of the identity provider.
+        issuer: &'a str,
+    },
+}
+
 /// One page of a user's connections.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -51,7 +68,8 @@ impl Connections {
     /// [`User::remembering`](crate::User::remembering). `None`: this page of the list has none.
     pub fn asked(&self, client_id: &str) -> Option<GrantId> {
         let asked = self.entries.iter().filter(|own| {
-            own.client_id().as_str() == client_id && own.grant.terms().consent() == Consent::Asked
+            own.client_id().as_str() == client_id
+                && own.grant.terms().consent() == Some(Consent::Asked)
         });
         asked.max_by_key(|own| own.created()).map(Connection::grant_id)
     }
@@ -63,6 +81,14 @@ impl Connection {
         let grant = &loaded.grant.as_ref()?.record;
         let client = &loaded.client.as_ref()?.record;
         let Phase::Active(active) = grant.phase() else { return None };
+        // A grant without a user is nobody's connection.
+        grant.subject()?;
+        // A token that an identity provider's assertion brought is used from its issue on, and
+        // there is nothing to refresh.
+        let created = grant.created();
+        let (first_used, last_refreshed) = active
+            .code()
+            .map_or((created, created), |code| (code.redeemed, code.refresh_family.rotated));
         let now = grant.now(clock);
         let served = loaded.usable_client(grant.client_id().as_str(), policy, now);
         let is_over =
@@ -77,8 +103,8 @@ impl Connection {
             grant: Arc::clone(grant),
             client: Arc::clone(client),
             state: if is_active { ConnectionState::Active } else { ConnectionState::Dormant },
-            first_used: active.code().redeemed,
-            last_refreshed: active.refresh_family().rotated,
+            first_used,
+            last_refreshed,
             access_expires,
             expires: grant.last_use().min(grant.expires()),
         })
@@ -92,6 +118,14 @@ impl Connection {
     /// Returns the issuer that the grant was made at. Its own server revokes the grant.
     pub fn issuer(&self) -> &str {
         self.grant.issued_by()
+    }
+
+    /// Returns who has connected the application.
+    pub fn by(&self) -> ConnectedBy<'_> {
+        match &self.grant.terms().basis {
+            Basis::Enterprise { issuer, .. } => ConnectedBy::Enterprise { issuer },
+            Basis::Consent { .. } | Basis::Machine | Basis::Workload { .. } => ConnectedBy::User,
+        }
     }
 
     /// Returns the `client_id` of the application.
@@ -123,19 +157,19 @@ impl Connection {
     /// Returns host and port that the code was sent to, or the scheme of a private-use URI. It
     /// tells two connections of one application apart.
     pub fn redirect_host(&self) -> &str {
-        self.grant.terms().redirect_uri().host()
+        self.grant.terms().redirect_uri().map_or("", VerifiedRedirectUri::host)
     }
 
     /// Returns whether the code was sent to a loopback address.
     pub fn redirects_to_loopback(&self) -> bool {
-        self.grant.terms().redirect_uri().is_loopback()
+        self.grant.terms().redirect_uri().is_some_and(VerifiedRedirectUri::is_loopback)
     }
 
     /// Returns whether the code was sent to the user's own device, by loopback or by a private-use
     /// scheme.
     pub fn redirects_to_own_device(&self) -> bool {
         let uri = self.grant.terms().redirect_uri();
-        uri.is_loopback() || uri.is_private_use()
+        uri.is_some_and(|uri| uri.is_loopback() || uri.is_private_use())
     }
 
     /// Returns when the consent page was made.

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 use super::reply::Reply;
 use super::token::ScopeText;
 use crate::grant::{AccessTokenEntry, Grant};
-use crate::policy::{IntrospectionRules, Policy};
+use crate::policy::{IntrospectionRules, MachineRules, MachineSub, Policy};
 use crate::value::properties::Properties;
+use crate::value::text::Subject;
 
 /// The state of a token for one resource server. All details of an active token are disclosed, and
 /// none of an inactive one (RFC 7662 §4).
@@ -32,7 +33,8 @@ struct ActiveToken<'a> {
     token_type: &'a str,
     exp: u64,
     iat: u64,
-    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
     aud: Audience<'a>,
     iss: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +97,7 @@ impl Introspected {
             token_type: "Bearer",
             exp: token.expires.unix_seconds(),
             iat: token.issued.unix_seconds(),
-            sub: grant.subject().as_str(),
+            sub: sub(grant, policy),
             aud: audience(token.resources.of(grant.resources()).collect()),
             iss: policy.issuer(),
             auth_time: login.map(|login| login.time.unix_seconds()),
@@ -104,6 +106,16 @@ impl Introspected {
         };
         Reply::json(200, &body)
     }
+}
+
+/// Returns the user. Without one, returns nothing, or the client if the policy says so: a resource
+/// server must not take a machine for a user (RFC 9700 §4.15).
+fn sub<'a>(grant: &'a Grant, policy: &Policy) -> Option<&'a str> {
+    let machine = || match policy.machines().map(MachineRules::sub) {
+        Some(MachineSub::ClientId) => Some(grant.client_id().as_str()),
+        Some(MachineSub::Absent) | None => None,
+    };
+    grant.subject().map(Subject::as_str).or_else(machine)
 }
 
 fn audience(resources: Vec<&str>) -> Audience<'_> {

@@ -7,9 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::reply::Reply;
-use crate::policy::{Policy, Resource, ScopeInfo};
+use crate::policy::{AssertionProfile, Policy, Resource, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
+use crate::value::grant_types::GrantType;
 use crate::value::resource::{self, well_known};
+
+/// The name of the profile of identity providers (ID-JAG §7.2).
+const ID_JAG_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
 
 /// The metadata of the authorization server (RFC 8414 §2).
 #[derive(Serialize)]
@@ -27,12 +31,20 @@ struct ServerMetadata<'a> {
     scopes_supported: Vec<&'a str>,
     response_types_supported: [&'a str; 1],
     response_modes_supported: [&'a str; 1],
-    grant_types_supported: [&'a str; 2],
+    grant_types_supported: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_grant_profiles_supported: Option<[&'a str; 1]>,
     token_endpoint_auth_methods_supported: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     introspection_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint_auth_signing_alg_values_supported: Option<Vec<&'a str>>,
     code_challenge_methods_supported: [&'a str; 1],
     authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +107,7 @@ impl Policy {
     /// Returns the authorization server's metadata document (RFC 8414 §3.2).
     pub fn server_metadata(&self) -> Reply {
         let methods = || self.auth_methods().offered().map(AuthMethod::name).collect();
+        let algorithms = || self.client_keys().map(|rules| rules.algorithms.names().collect());
         document(&ServerMetadata {
             issuer: self.issuer(),
             authorization_endpoint: self.authorization_endpoint(),
@@ -105,7 +118,10 @@ impl Policy {
             scopes_supported: self.scopes().iter().map(ScopeInfo::name).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
-            grant_types_supported: ["authorization_code", "refresh_token"],
+            authorization_grant_profiles_supported: self
+                .trusts(AssertionProfile::IdJag)
+                .then_some([ID_JAG_PROFILE]),
+            grant_types_supported: self.grant_types_supported().map(GrantType::as_str).collect(),
             revocation_endpoint_auth_methods_supported: self.revocation().map(|_| methods()),
             // A public client cannot ask (RFC 7662 §2.1).
             introspection_endpoint_auth_methods_supported: self.introspection().map(|_| {
@@ -114,6 +130,13 @@ impl Policy {
                 methods.map(AuthMethod::name).collect()
             }),
             token_endpoint_auth_methods_supported: methods(),
+            token_endpoint_auth_signing_alg_values_supported: algorithms(),
+            revocation_endpoint_auth_signing_alg_values_supported: self
+                .revocation()
+                .and_then(|_| algorithms()),
+            introspection_endpoint_auth_signing_alg_values_supported: self
+                .introspection()
+                .and_then(|_| algorithms()),
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: self.client_documents().map(|_| true),

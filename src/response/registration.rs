@@ -151,7 +151,7 @@ fn information<'a>(
         registration_client_uri: management.map(|_| policy.management_url(client.id())),
         redirect_uris: client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect(),
         token_endpoint_auth_method: method.name(),
-        grant_types: client.grant_types().iter().map(GrantType::as_str).collect(),
+        grant_types: grant_types(client, policy),
         response_types: ["code"],
         scope: effective_scope(client, policy),
         client_name: name.as_deref(),
@@ -164,6 +164,12 @@ fn information<'a>(
         software_id: software_id.as_deref(),
         software_version: software_version.as_deref(),
     }
+}
+
+/// Returns the grant types that the client may use, by its registration and by the operator's word.
+fn grant_types(client: &Client, policy: &Policy) -> Vec<&'static str> {
+    let own = client.machine_rights_under(policy).map(|_| GrantType::ClientCredentials);
+    client.grant_types().iter().chain(own).map(GrantType::as_str).collect()
 }
 
 /// Returns the scope that the client may request. Without a limit it is all that the server knows.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::reply::Reply;
-use crate::grant::Terms;
+use crate::grant::{Basis, Terms};
 use crate::value::credential::Issued;
 use crate::value::scope::{Scope, Subset};
 
@@ -19,6 +19,28 @@ pub struct Tokens {
     pub(crate) expires_in: u64,
     pub(crate) terms: Arc<Terms>,
     pub(crate) scope: Subset,
+}
+
+/// The resources of a token: a string, or an array of several (AMB-98).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ResourceMember<'a> {
+    One(&'a str),
+    Several(&'a [Box<str>]),
+}
+
+impl<'a> ResourceMember<'a> {
+    /// Returns the resources of a token that an identity provider's assertion brought. Other
+    /// responses do not name them.
+    fn of(terms: &'a Terms) -> Option<Self> {
+        if !matches!(terms.basis, Basis::Enterprise { .. }) {
+            return None;
+        }
+        Some(match &*terms.resources {
+            [only] => Self::One(only),
+            several => Self::Several(several),
+        })
+    }
 }
 
 /// A part of a granted scope, as the parameter `scope` has it.
@@ -46,7 +68,7 @@ impl Tokens {
     /// Returns the members as JSON. They are written by hand: no character of a credential or of a
     /// scope token is ever escaped (OAuth 2.1 App. A.4), and `serde_json` looks at each for 2,800
     /// instructions.
-    #[expect(clippy::expect_used, reason = "a number is written to memory, and all is ASCII")]
+    #[expect(clippy::expect_used, reason = "memory takes what is written, and JSON is UTF-8")]
     fn body(&self) -> String {
         let scope = &self.terms.scope;
         let mut body = Vec::with_capacity(320 + scope.as_str().len());
@@ -66,8 +88,13 @@ impl Tokens {
             let part = ScopeText { granted: scope, subset: self.scope };
             body.extend_from_slice(part.to_string().as_bytes());
         }
-        body.extend_from_slice(b"\"}");
-        String::from_utf8(body).expect("all of it is ASCII")
+        body.push(b'"');
+        if let Some(resource) = ResourceMember::of(&self.terms) {
+            body.extend_from_slice(b",\"resource\":");
+            serde_json::to_writer(&mut body, &resource).expect("texts are JSON");
+        }
+        body.push(b'}');
+        String::from_utf8(body).expect("JSON is UTF-8")
     }
 }
 

@@ -9,6 +9,7 @@ use crate::audit::{AuditError, AuditPolicy};
 use crate::decision::Operation;
 use crate::event::Event;
 use crate::moment::{Clock, Entropy, EntropySource, Moment};
+use crate::outside::{AskOutside, CachedKeys};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
@@ -21,6 +22,9 @@ pub(super) struct Core {
     pub(super) throttle: Throttle,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
     pub(super) audit: AuditPolicy,
+    pub(super) outside: Box<dyn AskOutside>,
+    /// The key sets that were fetched.
+    pub(super) keys: CachedKeys,
     /// Counts the events whose id was made without randomness.
     without_entropy: AtomicU64,
 }
@@ -38,12 +42,14 @@ impl Core {
         entropy: Box<dyn EntropySource + Send + Sync>,
     ) -> Self {
         Self {
+            keys: CachedKeys::under(&policy),
             policy,
             clock,
             entropy,
             throttle: Throttle::default(),
             observer: Box::new(|_| {}),
             audit: AuditPolicy::default(),
+            outside: Box::new(()),
             without_entropy: AtomicU64::default(),
         }
     }

@@ -77,7 +77,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             event.attributed = true;
             event.flow = Some(access.grant_id());
             event.client = Some(access.client_id().clone());
-            event.subject = Some(access.subject().clone());
+            event.subject = access.subject().cloned();
         }
         self.record_early(early).await
     }

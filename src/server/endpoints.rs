@@ -296,7 +296,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             let claimed = Some(parsed.claimed_client());
             return Err(self.refuse_early(refusal, claimed, source).await);
         }
-        let admitted = Admitted { request: &parsed, source, at: now };
+        let admitted = Admitted::new(&parsed, source, now);
         let limit = Limit::Token(&admitted);
         let tokens = self.decide(Ok(&parsed), limit, source).await?;
         if let Some(grant) = superseding(&parsed, &tokens, &core.policy) {
@@ -330,7 +330,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // GET /mcp, with its header Authorization: Bearer …
     /// match server.check(&Authorization::One(header.as_bytes()), &notes).await {
     ///     Ok(access) => {
-    ///         assert_eq!(access.subject().as_str(), "alice");
+    ///         assert_eq!(access.subject().map(AsRef::as_ref), Some("alice"));
     ///         assert_eq!(access.client_id().as_str(), "notes-app");
     ///     }
     ///     // 401 or 403 with the challenge that leads the client to the authorization server.

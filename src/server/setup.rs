@@ -5,6 +5,7 @@ use super::core::Core;
 use crate::audit::AuditPolicy;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
+use crate::outside::Outside;
 use crate::policy::Policy;
 #[cfg(doc)]
 use crate::store::FromStore;
@@ -139,6 +140,35 @@ impl<S, A, L> Server<S, A, L> {
     #[must_use = "the server with the observer is the one returned"]
     pub fn with_observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.core.observer = Box::new(observer);
+        self
+    }
+
+    /// Asks `outside` for what a request needs from outside the store. Without it nothing is to be
+    /// had, and such requests are refused.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use grantcore::Outside;
+    /// use grantcore::outside::{FetchResult, KeysRequest};
+    ///
+    /// struct Web;
+    ///
+    /// impl Outside for Web {
+    ///     async fn keys(&self, needed: &KeysRequest) -> FetchResult {
+    ///         println!("fetch {}", needed.url);
+    ///         FetchResult::Failed
+    ///     }
+    /// }
+    ///
+    /// let server = example::server().with_outside(Web);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "the server that asks is the one returned"]
+    pub fn with_outside(mut self, outside: impl Outside + 'static) -> Self {
+        self.core.outside = Box::new(outside);
         self
     }
 

@@ -10,6 +10,7 @@ use crate::request::token::{Exchange, TokenRequest};
 use crate::response::token::Tokens;
 use crate::store::{AccountSource, Store};
 use crate::value::credential::GrantId;
+use crate::value::text::Subject;
 
 /// How many grants of a user are read at once.
 const PAGE: usize = 256;
@@ -36,7 +37,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             Ok(None) => return,
             Err(error) => return drop(self.failure(error).await),
         };
-        let subject = own.subject().as_str();
+        let Some(subject) = own.subject().map(Subject::as_str) else { return };
         let mut after = None;
         for _ in 0..READ_LIMIT / PAGE {
             let ids = match self.store.grants_of(subject, after, PAGE).await {

@@ -5,6 +5,7 @@ use crate::audit::AuditLog;
 use crate::drive::guard::Host;
 use crate::event::Event;
 use crate::moment::Timestamp;
+use crate::outside::CachedKeys;
 use crate::policy::Policy;
 use crate::reason::Endpoint;
 use crate::record::Write;
@@ -60,6 +61,10 @@ impl<L: AuditLog> Host for Watch<'_, L> {
         self.core.audit.fail_closed
     }
 
+    fn cached_keys(&self) -> &CachedKeys {
+        &self.core.keys
+    }
+
     fn throttled(&self) -> Option<Refusal> {
         let (credentials, endpoint) = self.limit.credentials()?;
         let Core { throttle, policy, .. } = self.core;
@@ -77,6 +82,12 @@ impl<L: AuditLog> Host for Watch<'_, L> {
                 throttle.count_registration(policy, self.source, endpoint, self.now())
             }),
             limit => {
+                if let (Limit::Token(admitted), Some(_)) = (limit, write) {
+                    let limited = throttle.count_assertion(policy, admitted, self.now());
+                    if limited.is_some() {
+                        return limited;
+                    }
+                }
                 let (credentials, endpoint) = limit.credentials()?;
                 throttle.count_authentication(
                     policy,

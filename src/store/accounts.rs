@@ -138,7 +138,7 @@ impl Loaded {
     }
 
     /// Replaces the loaded accounts with those of `accounts`: the account of the user, that of the
-    /// client's owner and, where the keys ask for them, the balance of the grant's account and the
+    /// client's owner and, where the keys ask for them, the balance of the payer and the
     /// decision about the grant.
     ///
     /// # Errors
@@ -153,13 +153,13 @@ impl Loaded {
             Some(subject) => accounts.account(subject).await?,
             None => None,
         };
-        let client = self.client.as_ref();
-        let owner = match client.and_then(|stored| stored.record.owner()).map(Subject::as_str) {
+        let of_client = self.client.as_ref().and_then(|stored| stored.record.owner());
+        let owner = match of_client.map(Subject::as_str) {
             Some(owner) => accounts.account(owner).await?,
             None => None,
         };
-        let balance = match grant.filter(|_| keys.balance) {
-            Some(grant) => Some(accounts.balance(grant.subject().as_str()).await?),
+        let balance = match keys.payer_id(grant, of_client) {
+            Some(payer) => Some(accounts.balance(payer).await?),
             None => None,
         };
         self.fill_refresh_decision(keys, accounts).await?;

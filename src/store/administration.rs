@@ -8,7 +8,9 @@ use crate::client::Client;
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
+use crate::seen::Seen;
 use crate::value::credential::GrantId;
+use crate::value::seen_key::SeenKey;
 
 /// How many records a store keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,12 +20,20 @@ pub struct Counts {
     pub clients: u64,
     /// The grants, including those that have ended and were not dropped yet.
     pub grants: u64,
+    /// The single-use marks, including those that are due and were not dropped yet.
+    pub marks: u64,
 }
 
 impl Counts {
     /// Returns the counts of this many clients and grants.
     pub fn new(clients: u64, grants: u64) -> Self {
-        Self { clients, grants }
+        Self { clients, grants, marks: 0 }
+    }
+
+    /// Returns the counts with this many marks.
+    #[must_use = "the counts with the marks are those returned"]
+    pub fn with_marks(self, marks: u64) -> Self {
+        Self { marks, ..self }
     }
 }
 
@@ -38,7 +48,7 @@ impl Counts {
 /// async fn daily<S: StoreAdministration>(store: &S, now: Timestamp) -> Result<(), S::Error> {
 ///     while store.sweep(now, 1_000).await? == 1_000 {}
 ///     let counts = store.counts().await?;
-///     println!("{} clients, {} grants", counts.clients, counts.grants);
+///     println!("{} clients, {} grants, {} marks", counts.clients, counts.grants, counts.marks);
 ///     for client in store.clients(None, 100).await? {
 ///         println!("{} since {:?}", client.record.display_name(), client.record.created());
 ///     }
@@ -92,6 +102,15 @@ pub trait StoreAdministration: Store {
         after: Option<GrantId>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Stored<Grant>>, Self::Error>> + Send;
+
+    /// Lists up to `limit` marks, ascending by the bytes of their keys, after `after`: to move them
+    /// to another store. Without them, an assertion that was used can be used again there until it
+    /// expires.
+    fn marks(
+        &self,
+        after: Option<SeenKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Seen>, Self::Error>> + Send;
 
     /// Counts the records. The result may be an estimate, and may be out of date when it arrives.
     fn counts(&self) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
@@ -157,6 +176,14 @@ macro_rules! forward {
                 limit: usize,
             ) -> Result<Vec<Stored<Grant>>, S::Error> {
                 (**self).grants(after, limit).await
+            }
+
+            async fn marks(
+                &self,
+                after: Option<SeenKey>,
+                limit: usize,
+            ) -> Result<Vec<Seen>, S::Error> {
+                (**self).marks(after, limit).await
             }
 
             async fn counts(&self) -> Result<Counts, S::Error> {

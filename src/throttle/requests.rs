@@ -1,9 +1,11 @@
 //! The limit of token requests (TOKEN-06, RATE-01 to -06).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::Throttle;
 use super::authentication::is_failure;
 use crate::moment::Timestamp;
-use crate::policy::{Policy, RateKey};
+use crate::policy::{Policy, RateHit, RateKey};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::token::TokenRequest;
@@ -13,6 +15,14 @@ pub(crate) struct Admitted<'a> {
     pub(crate) request: &'a TokenRequest<'a>,
     pub(crate) source: &'a str,
     pub(crate) at: Timestamp,
+    /// Whether the request was counted under the name that its assertion proves.
+    counted: AtomicBool,
+}
+
+impl<'a> Admitted<'a> {
+    pub(crate) fn new(request: &'a TokenRequest<'a>, source: &'a str, at: Timestamp) -> Self {
+        Self { request, source, at, counted: AtomicBool::new(false) }
+    }
 }
 
 impl Throttle {
@@ -44,6 +54,25 @@ impl Throttle {
         Some(Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)))
     }
 
+    /// Counts a request of which only the assertion says whose it is, once its signature is verified
+    /// and before anything is written. Until then it was counted with all others that name no client:
+    /// assertions that anybody makes up take no place of a client (ASSERT-58).
+    pub(crate) fn count_assertion(
+        &self,
+        policy: &Policy,
+        admitted: &Admitted<'_>,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        let requests = self.requests.as_ref()?;
+        let client = admitted.request.asserted_name(policy)?;
+        if admitted.counted.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let bucket = policy.rate_bucket(&RateHit { client, grant: None, source: admitted.source });
+        let wait = requests.admit(&bucket.key, bucket.limit, now).err()?;
+        Some(Refusal::with_retry_after(Reason::RateLimited, Endpoint::Token, wait.max(1)))
+    }
+
     /// Corrects the count of an admitted token request by its outcome. Its place is given back only
     /// if another limit has refused it or counts it, so that each request is counted once.
     pub(crate) fn settle_token_request(
@@ -53,7 +82,7 @@ impl Throttle {
         refusal: Option<&Refusal>,
     ) {
         let Some(requests) = &self.requests else { return };
-        let Admitted { request, source, at } = admitted;
+        let Admitted { request, source, at, .. } = admitted;
         let bucket = policy.rate_bucket(&request.rate_hit(source));
         let is_counted_elsewhere = refusal.is_some_and(|refusal| {
             refusal.reason() == Reason::AuthenticationsThrottled

@@ -40,26 +40,39 @@ impl SecretMethod {
 
 impl_name_texts!(SecretMethod, as_str, "a method of sending a client secret");
 
+/// The name of the method by keys in metadata.
+pub(crate) const PRIVATE_KEY_JWT: &str = "private_key_jwt";
+
 /// A value of `token_endpoint_auth_method` (RFC 7591 §2). Records keep its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AuthMethod {
     None,
     Secret(SecretMethod),
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
-    pub(crate) const ALL: [Self; 3] =
-        [Self::None, Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post)];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::None,
+        Self::Secret(SecretMethod::Basic),
+        Self::Secret(SecretMethod::Post),
+        Self::PrivateKeyJwt,
+    ];
 
     /// All methods, those that prove most first.
-    pub(crate) const STRONGEST_FIRST: [Self; 3] =
-        [Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post), Self::None];
+    pub(crate) const STRONGEST_FIRST: [Self; 4] = [
+        Self::PrivateKeyJwt,
+        Self::Secret(SecretMethod::Basic),
+        Self::Secret(SecretMethod::Post),
+        Self::None,
+    ];
 
     /// Returns the name of the method in metadata.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Secret(method) => method.as_str(),
+            Self::PrivateKeyJwt => PRIVATE_KEY_JWT,
         }
     }
 

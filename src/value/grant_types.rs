@@ -1,4 +1,5 @@
-//! The grant types of the token endpoint (OAuth 2.1 §1.3), and the set that a client registered.
+//! The grant types of the token endpoint (OAuth 2.1 §1.3), and those of the code flow that a client
+//! registered.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +21,15 @@ named_enum! {
         AuthorizationCode = "authorization_code",
         /// Rotates a refresh token (OAuth 2.1 §4.3).
         RefreshToken = "refresh_token",
+        /// Gives a client access on its own behalf (OAuth 2.1 §4.2).
+        ClientCredentials = "client_credentials",
+        /// Exchanges an assertion of a trusted issuer (RFC 7523 §2.1).
+        JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
     }
 }
 
-/// The grant types that a client registered.
+/// The grant types of the code flow that a client registered. What a client may do on its own
+/// behalf is in its [`machine_rights`](crate::Client::machine_rights).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a caller that left out a grant type would lose it")]
@@ -40,6 +46,7 @@ impl GrantTypes {
         match grant_type {
             GrantType::AuthorizationCode => self.authorization_code,
             GrantType::RefreshToken => self.refresh_token,
+            GrantType::ClientCredentials | GrantType::JwtBearer => false,
         }
     }
 

@@ -97,6 +97,18 @@ impl Digest {
         Self(Sha256::digest(text).into())
     }
 
+    /// Returns the digest of these texts, each with its length before it, so that no two lists of
+    /// texts have one digest.
+    pub(crate) fn of_parts(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            hash.update(length.to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+
     /// Returns the digest that has these bytes.
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

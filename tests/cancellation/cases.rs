@@ -213,3 +213,17 @@ pub(crate) const CASES: [Case; 20] = [
         },
     },
 ];
+
+/// A request with an assertion: a mark, and then a grant.
+#[cfg(feature = "conformance")]
+pub(crate) const MARKING: Case = Case {
+    name: "a request with an assertion",
+    prepare: |world| {
+        let end = world.now().after(std::time::Duration::from_secs(300));
+        let request = grantcore::conformance::AssertionRequest::new("one", end).unwrap();
+        Box::new(move |server| {
+            let request = request.clone();
+            Box::pin(async move { drop(server.run(request).await) })
+        })
+    },
+};

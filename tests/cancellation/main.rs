@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use cases::{CASES, Case};
-use grantcore::event::{Durability, EventKind, WrittenRecord};
+use grantcore::event::{Durability, EventKind, Written, WrittenRecord};
 use grantcore::{Event, Reason};
 use slow::{Durable, Fixture, Trouble};
 use support::Answered;
@@ -64,6 +64,9 @@ fn cuts(case: &Case, trouble: Option<Trouble>) -> Vec<Cut> {
 /// Returns whether the event belongs to this write. If the store wrongly reported a conflict, the
 /// request may write the same again, and its only event has the later version.
 fn is_of(event: &Event, durable: &Durable) -> bool {
+    if durable.is_mark {
+        return event.marked.is_some();
+    }
     [event.written, event.prepared].into_iter().flatten().any(|written| {
         let (id, version) = match written.record {
             WrittenRecord::Grant(version) => (event.flow.map(|id| id.to_string()), version.0),
@@ -91,8 +94,13 @@ fn check(name: &str, polls: usize, cut: &Cut) {
         assert!(own == 1, "{durable:?} is recorded {own} times: {}", shown());
     }
     for event in &once {
-        let known = event.written.is_some_and(|written| written.durability == Durability::Durable);
-        let there = cut.durable.iter().any(|durable| is_of(event, durable));
+        let is_known = |written: Written| written.durability == Durability::Durable;
+        let known = event.written.is_some_and(is_known);
+        let of_record = |durable: &&Durable| !durable.is_mark && is_of(event, durable);
+        let there = cut.durable.iter().any(|durable| of_record(&durable));
+        if event.marked == Some(Durability::Durable) {
+            assert!(cut.durable.iter().any(|durable| durable.is_mark), "{}", shown());
+        }
         assert!(!known || there, "what is called durable is not: {}", shown());
     }
     if cut.is_finished {
@@ -199,6 +207,32 @@ fn i45_a_preliminary_write_is_reported_if_the_request_is_cancelled_after_it() {
     assert!(last.prepared.is_some() && last.written.is_some());
 }
 
+/// A mark is durable before the request has an outcome. A request that is cancelled between the
+/// mark and its main write has lost its assertion, and nothing else.
+#[cfg(feature = "conformance")]
+#[test]
+fn i45_a_mark_is_reported_if_the_request_is_cancelled_after_it() {
+    let case = &cases::MARKING;
+    for trouble in [
+        None,
+        Some(Trouble::Conflict),
+        Some(Trouble::AppliedThenConflict),
+        Some(Trouble::Unacknowledged),
+    ] {
+        let cuts = cuts(case, trouble);
+        for (polls, cut) in cuts.iter().enumerate() {
+            check(&format!("{} with {trouble:?}", case.name), polls, cut);
+        }
+        let alone = cuts.iter().filter(|cut| cut.durable.iter().all(|durable| durable.is_mark));
+        let marked = alone.filter(|cut| !cut.durable.is_empty());
+        assert!(marked.count() >= 1, "{trouble:?}: each point between the two writes");
+        let last = &cuts.last().unwrap().recorded[0];
+        let is_unknown = trouble == Some(Trouble::Unacknowledged);
+        let expected = if is_unknown { Durability::Unknown } else { Durability::Durable };
+        assert_eq!((last.marked, last.written.is_none()), (Some(expected), is_unknown));
+    }
+}
+
 /// A caller that disconnects while the event is recorded has made its guess.
 #[test]
 fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
@@ -234,4 +268,38 @@ fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
 #[test]
 fn i45_a_panic_of_the_audit_log_reports_the_step() {
     trails::a_panic_is_reported();
+}
+
+/// The process dies at an await point, and its memory with it. Another one serves the same user from
+/// the first request to tokens that work: no lock and no half-written record is in the way.
+#[test]
+fn l3_after_a_crash_at_any_point_the_user_can_start_over() {
+    let mut crashes = 0;
+    let troubles = [None, Some(Trouble::AppliedThenConflict), Some(Trouble::Unacknowledged)];
+    for (case, trouble) in CASES.iter().flat_map(|case| troubles.map(|trouble| (case, trouble))) {
+        for polls in 0.. {
+            let fixture = Fixture::new();
+            let run = (case.prepare)(&fixture.world);
+            *fixture.store.trouble.lock().unwrap() = trouble;
+            let mut future = run(&fixture.server);
+            let mut context = Context::from_waker(Waker::noop());
+            let is_over = (0..polls).any(|_| future.as_mut().poll(&mut context).is_ready());
+            // What a killed process would have done later is never done.
+            std::mem::forget(future);
+            if case.name == "deactivate" {
+                fixture.world.put(support::app());
+            }
+            let policy = fixture.world.server.policy().clone();
+            let next = fixture.world.beside(policy, 77);
+            let tokens = next.tokens();
+            assert!(next.works(&tokens.access), "{} after {polls} polls", case.name);
+            let refreshed = next.refreshed(tokens.refresh());
+            assert!(next.works(&refreshed.access), "{} after {polls} polls", case.name);
+            crashes += 1;
+            if is_over {
+                break;
+            }
+        }
+    }
+    assert!(crashes > 300, "{crashes} crashes");
 }

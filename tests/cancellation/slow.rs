@@ -10,7 +10,7 @@ use grantcore::audit::{AuditError, AuditPolicy};
 use grantcore::blocking::{Accounts, Store};
 use grantcore::grant::Grant;
 use grantcore::policy::{DocumentRules, IntrospectionRules, RegistrationRules, RevocationRules};
-use grantcore::store::{Commit, Stored, Version, Write};
+use grantcore::store::{Commit, Seen, SeenKey, Stored, Version, Write};
 use grantcore::value::GrantId;
 use grantcore::{Account, AuditLog, Client, Event};
 
@@ -34,6 +34,8 @@ pub(crate) struct Durable {
     pub(crate) version: u64,
     /// Whether the store reported it as a conflict.
     pub(crate) is_repeated: bool,
+    /// Whether it is a single-use mark.
+    pub(crate) is_mark: bool,
 }
 
 #[derive(Default)]
@@ -141,8 +143,10 @@ impl SlowStore {
             let (id, Version(version)) = match write {
                 Write::Grant(change) => (change.id().to_string(), change.version()),
                 Write::Client(change) => (change.id().to_string(), change.version()),
+                Write::Seen(seen) => (seen.key().to_string(), Version(0)),
             };
-            self.durable.lock().unwrap().push(Durable { id, version, is_repeated });
+            let is_mark = write.as_seen().is_some();
+            self.durable.lock().unwrap().push(Durable { id, version, is_repeated, is_mark });
         }
         match trouble {
             Some(Trouble::Unacknowledged) => Err(Broken),
@@ -167,6 +171,10 @@ impl grantcore::Store for SlowStore {
         slowly(|| self.write(write)).await
     }
 
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Broken> {
+        slowly(|| Ok(infallible(Store::seen(&self.inner.inner, key)))).await
+    }
+
     async fn grants_of(
         &self,
         subject: &str,
@@ -184,7 +192,12 @@ impl grantcore::Accounts for SlowStore {
         let raise = || {
             let raised = infallible(Accounts::raise_epoch(&self.inner.inner, subject));
             let id = subject.to_owned();
-            self.durable.lock().unwrap().push(Durable { id, version: 0, is_repeated: false });
+            self.durable.lock().unwrap().push(Durable {
+                id,
+                version: 0,
+                is_repeated: false,
+                is_mark: false,
+            });
             Ok(raised)
         };
         slowly(raise).await

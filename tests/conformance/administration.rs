@@ -11,7 +11,7 @@ use grantcore::conformance::{
 };
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Counts, Keys, StoreAdministration, Stored, Write};
+use grantcore::store::{Commit, Counts, Keys, Seen, SeenKey, StoreAdministration, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{Client, MemoryStore, Store, Timestamp};
 
@@ -113,6 +113,10 @@ impl StoreAdministration for Broken {
         limit: usize,
     ) -> Result<Vec<Stored<Grant>>, Infallible> {
         StoreAdministration::grants(&self.store, after, limit).await
+    }
+
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>, Infallible> {
+        StoreAdministration::marks(&self.store, after, limit).await
     }
 
     async fn counts(&self) -> Result<Counts, Infallible> {

@@ -11,7 +11,7 @@ use grantcore::conformance::{Blocking, Harness};
 use grantcore::grant::Grant;
 use grantcore::moment::{Clock as _, SystemClock};
 use grantcore::operation::Loaded;
-use grantcore::store::{ClientKey, Commit, Keys, Stored, Write};
+use grantcore::store::{ClientKey, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{Account, Client, Timestamp};
 
@@ -53,6 +53,8 @@ pub enum Bug {
     SubjectByPrefix,
     /// Looks users up in a column that cuts the last character.
     SubjectCut,
+    /// Takes a grant without a user for one of the user with the empty name.
+    SubjectOfNobody,
     /// Reads the index of users and grants from the user on, up to a subject of another length.
     SubjectRange,
     /// Reads it backwards, up to a subject of another length.
@@ -97,6 +99,22 @@ pub enum Bug {
     CallerIsOfGrant,
     /// `raise_epoch` returns `true` and raises nothing.
     EpochNotRaised,
+    /// Creates a mark with `INSERT OR REPLACE`, and reports it as done.
+    MarkOverwrites,
+    /// It does, and reports the conflict that it found before.
+    MarkOverwritesQuietly,
+    /// Evicts marks: memory is short.
+    MarkEvicted,
+    /// A sweep drops marks at the end of their assertions, without the margin.
+    MarkSweptAtEnd,
+    /// The database expires marks at the end of their assertions.
+    MarkExpiresAtEnd,
+    /// Never sweeps marks.
+    SweepsNoMarks,
+    /// Each handle keeps its own marks: a cache in each process.
+    MarkOfProcess,
+    /// Looks marks up by the first bytes of their keys.
+    MarkByPrefix,
 }
 
 /// One handle of a broken store.
@@ -150,12 +168,24 @@ impl Broken {
                 self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), limit)
             }
             Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
-            Bug::SweepsNoClients => {
-                let clients = |id: &Id| matches!(id, Id::Client(_));
+            Bug::MarkSweptAtEnd => {
+                let is_over = |id: &Id, row: &Row| {
+                    matches!(id, Id::Seen(_))
+                        && now.after(Duration::from_secs(600)) >= row.drop_after
+                };
+                self.rows.lock().retain(|id, row| !is_over(id, row));
+                self.rows.sweep(now, limit)
+            }
+            Bug::SweepsNoClients | Bug::SweepsNoMarks => {
+                let kept = |id: &Id| match id {
+                    Id::Client(_) => self.has(Bug::SweepsNoClients),
+                    Id::Seen(_) => self.has(Bug::SweepsNoMarks),
+                    Id::Grant(_) => false,
+                };
                 let mut rows = self.rows.lock();
                 let over: Vec<_> = rows
                     .iter()
-                    .filter(|(id, row)| !clients(id) && now >= row.drop_after)
+                    .filter(|(id, row)| !kept(id) && now >= row.drop_after)
                     .map(|(id, _)| id.clone())
                     .collect();
                 over.iter().take(limit).filter(|id| rows.remove(id).is_some()).count()
@@ -166,6 +196,11 @@ impl Broken {
 
     fn id(&self, id: Id) -> Id {
         match id {
+            Id::Seen(key) if self.has(Bug::MarkByPrefix) => {
+                let mut bytes = *key.as_bytes();
+                bytes[16..].fill(0);
+                Id::Seen(SeenKey::from_bytes(bytes))
+            }
             Id::Client(id) if self.has(Bug::FoldsCase) => Id::Client(id.to_lowercase()),
             other => other,
         }
@@ -176,7 +211,9 @@ impl Broken {
         if self.calls.fetch_add(1, Ordering::SeqCst) % 4 == 3 {
             self.rows.lock().extend(self.queue.lock().unwrap().drain(..));
         }
-        if self.has(Bug::StaleReadCache) {
+        if self.has(Bug::StaleReadCache)
+            || self.has(Bug::MarkOfProcess) && matches!(id, Id::Seen(_))
+        {
             return self
                 .cache
                 .lock()
@@ -186,17 +223,44 @@ impl Broken {
                 .clone();
         }
         let two_hours_on = SystemClock.now().after(Duration::from_secs(7200));
-        let expires = |row: &Row| self.has(Bug::OwnExpiryEarly) && row.drop_after <= two_hours_on;
+        let margin = SystemClock.now().after(Duration::from_secs(600));
+        let expires = |row: &Row| {
+            let is_over = row.drop_after <= margin && matches!(id, Id::Seen(_));
+            self.has(Bug::OwnExpiryEarly) && row.drop_after <= two_hours_on
+                || self.has(Bug::MarkExpiresAtEnd) && is_over
+        };
         self.rows.get(&id).filter(|row| !expires(row))
     }
 
     fn put(&self, write: &Write) -> Result<Commit> {
         let (id, seen, mut row) = split(write);
         let id = self.id(id);
+        if matches!(id, Id::Seen(_)) {
+            let is_there = self.rows.get(&id).is_some();
+            match self.bug {
+                Bug::MarkOverwrites => {
+                    return Ok(self.write(&mut self.rows.lock(), id, row));
+                }
+                Bug::MarkOverwritesQuietly => {
+                    self.rows.lock().insert(id, row);
+                    return Ok(if is_there { Commit::Conflict } else { Commit::Done });
+                }
+                Bug::MarkEvicted => self.rows.lock().retain(|id, _| !matches!(id, Id::Seen(_))),
+                Bug::MarkOfProcess => {
+                    let mut cache = self.cache.lock().unwrap();
+                    let is_known = cache.insert(id, Some(row)).flatten().is_some();
+                    return Ok(if is_known { Commit::Conflict } else { Commit::Done });
+                }
+                _ => {}
+            }
+        }
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
-            let subject = row.subject.clone().unwrap_or_default();
-            self.index.lock().unwrap().insert((subject, *id));
+            let subject = match &row.subject {
+                None if self.has(Bug::SubjectOfNobody) => Some(String::new()),
+                own => own.clone(),
+            };
+            self.index.lock().unwrap().extend(subject.map(|subject| (subject, *id)));
         }
         // Other handles write between the read and the write, as with a remote database.
         let pause = || std::thread::sleep(Duration::from_millis(3));
@@ -259,6 +323,7 @@ impl Broken {
                 let (one, other): (String, String) = (cut(own), cut(subject));
                 own.len() == subject.len() && one == other
             }
+            None if self.has(Bug::SubjectOfNobody) => subject.is_empty(),
             own => own.as_deref() == Some(subject),
         }
     }
@@ -277,6 +342,10 @@ impl blocking::Store for Broken {
 
     fn commit(&self, write: &Write) -> Result<Commit> {
         self.put(write)
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        Ok(self.get(Id::Seen(*key)).map(|row| row.seen()).transpose()?)
     }
 
     fn grants_of(

@@ -3,11 +3,13 @@
 use grantcore::blocking::Ready;
 use grantcore::conformance::{
     Harness, Law, Violation, a_cancelled_call_leaves_all_or_nothing, a_client_outlives_its_grants,
-    a_code_is_redeemed_once, a_consent_page_is_answered_once, a_raised_epoch_ends_the_users_grants,
-    a_raised_epoch_is_read, a_recreated_record_rejects_old_versions,
-    a_refresh_token_has_one_successor, accounts_are_loaded, grants_of_lists_every_grant,
+    a_code_is_redeemed_once, a_consent_page_is_answered_once, a_mark_is_created_once,
+    a_raised_epoch_ends_the_users_grants, a_raised_epoch_is_read,
+    a_recreated_record_rejects_old_versions, a_refresh_token_has_one_successor,
+    accounts_are_loaded, an_assertion_is_accepted_once, grants_of_lists_every_grant,
     histories_are_linearizable, load_returns_the_named_client_or_none,
-    one_of_many_commits_over_a_version_is_done, records_are_kept_until_drop_after,
+    marks_are_kept_until_drop_after, one_of_many_commits_over_a_version_is_done,
+    one_of_many_creations_of_a_mark_is_done, records_are_kept_until_drop_after,
     revoked_grants_stay_revoked, swept_grants_leave_the_list, the_store_behaves_like_a_map,
     values_of_any_kind_are_kept,
 };
@@ -137,6 +139,7 @@ fn bugs_of_the_list_of_grants_are_found() {
         Bug::SubjectOfPagesOnly,
         Bug::SubjectUnordered,
         Bug::SubjectPagesOverlap,
+        Bug::SubjectOfNobody,
     ];
     finds(grants_of_lists_every_grant, harness, &bugs.map(|bug| (bug, Law::Index)));
 }
@@ -204,6 +207,57 @@ fn bugs_are_found_by_whole_flows() {
         a_consent_page_is_answered_once,
         harness,
         &[(Bug::CheckThenWrite, Law::OneAnswer), (Bug::RowsAffectedIgnored, Law::OneAnswer)],
+    );
+}
+
+#[test]
+fn seen_12_bugs_of_marks_are_found() {
+    finds(
+        a_mark_is_created_once,
+        harness,
+        &[
+            (Bug::MarkOverwrites, Law::MarkOnce),
+            (Bug::MarkOverwritesQuietly, Law::MarkOnce),
+            (Bug::MarkOfProcess, Law::Fresh),
+            (Bug::MarkByPrefix, Law::Progress),
+            (Bug::MarkEvicted, Law::MarkOnce),
+            (Bug::StaleReadCache, Law::Fresh),
+            (Bug::AcknowledgedBeforeWritten, Law::Fresh),
+            (Bug::RowsAffectedIgnored, Law::MarkOnce),
+            (Bug::ConflictForBusy, Law::Progress),
+            (Bug::ErrorForConflict, Law::Works),
+        ],
+    );
+    finds(
+        one_of_many_creations_of_a_mark_is_done,
+        harness,
+        &[
+            (Bug::CheckThenWrite, Law::MarkOnce),
+            (Bug::MarkOverwrites, Law::MarkOnce),
+            (Bug::MarkOfProcess, Law::MarkOnce),
+        ],
+    );
+    finds(
+        marks_are_kept_until_drop_after,
+        harness,
+        &[
+            (Bug::MarkSweptAtEnd, Law::NotEarly),
+            (Bug::MarkExpiresAtEnd, Law::NotEarly),
+            (Bug::EarlyExpiry, Law::NotEarly),
+            (Bug::MarkEvicted, Law::NotEarly),
+            (Bug::SweepsNoMarks, Law::Swept),
+            (Bug::SweepsAll, Law::Swept),
+        ],
+    );
+    finds(
+        an_assertion_is_accepted_once,
+        harness,
+        &[
+            (Bug::CheckThenWrite, Law::OneAcceptance),
+            (Bug::MarkOverwrites, Law::OneAcceptance),
+            (Bug::MarkOfProcess, Law::OneAcceptance),
+            (Bug::RowsAffectedIgnored, Law::OneAcceptance),
+        ],
     );
 }
 

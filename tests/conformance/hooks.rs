@@ -12,7 +12,7 @@ use grantcore::conformance::{
     damaged_records_are_errors, histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Stored, Write};
+use grantcore::store::{Commit, Seen, SeenKey, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{Client, Store, Timestamp};
 
@@ -119,6 +119,10 @@ impl blocking::Store for Handle {
         self.read(&Id::Grant(id), Row::grant)
     }
 
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Down> {
+        self.read(&Id::Seen(*key), Row::seen)
+    }
+
     fn commit(&self, write: &Write) -> Result<Commit, Down> {
         match (self.call(|| self.write(write)), self.bug) {
             (Err(Down), Bug::ConflictForUnknown) => Ok(Commit::Conflict),
@@ -187,6 +191,7 @@ fn lost_writes_after_a_crash_are_found() {
     let verdict = acknowledged_commits_survive(&bench(Bug::ForgetsAtCrash), 20).unwrap();
     assert!(verdict.lost > 0 && verdict.lost < verdict.acknowledged, "{verdict:?}");
     assert!(verdict.redeemed_twice + verdict.revived > 0, "{verdict:?}");
+    assert!(verdict.accepted_twice > 0, "{verdict:?}");
     assert_eq!(verdict.holds().unwrap_err().law(), Law::Durable);
 }
 
@@ -224,6 +229,7 @@ fn a_damaged_record_that_is_returned_as_absent_is_found() {
             let id = match damaged {
                 Damaged::Grant(id) => Id::Grant(id),
                 Damaged::Client(id) => Id::Client(id.to_owned()),
+                Damaged::Seen(key) => Id::Seen(*key),
             };
             bench.database.rows.lock().get_mut(&id).unwrap().body.push('}');
         })
@@ -300,6 +306,11 @@ impl Store for Waiting {
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, serde_json::Error> {
         tokio::task::yield_now().await;
         self.rows.get(&Id::Grant(id)).map(|row| row.grant()).transpose()
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, serde_json::Error> {
+        tokio::task::yield_now().await;
+        self.rows.get(&Id::Seen(*key)).map(|row| row.seen()).transpose()
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit, serde_json::Error> {

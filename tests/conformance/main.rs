@@ -14,6 +14,8 @@ mod broken;
 mod found;
 mod hooks;
 mod index;
+mod marks;
+mod outside;
 mod rows;
 mod threads;
 mod users;

@@ -1,10 +1,10 @@
-//! A plain correct store: two tables of rows under one lock. The broken stores are made of it.
+//! A plain correct store: three tables of rows under one lock. The broken stores are made of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Stored, Version, Write};
+use grantcore::store::{Commit, Seen, SeenKey, Stored, Version, Write};
 use grantcore::value::GrantId;
 use grantcore::{Account, Client, Timestamp};
 
@@ -13,6 +13,7 @@ use grantcore::{Account, Client, Timestamp};
 pub enum Id {
     Grant(GrantId),
     Client(String),
+    Seen(SeenKey),
 }
 
 /// A record of one of the tables, as the text that a database stores.
@@ -87,7 +88,7 @@ pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
     match write {
         Write::Grant(change) => {
             let record = change.record();
-            let subject = Some(record.subject().to_string());
+            let subject = record.subject().map(ToString::to_string);
             let body = serde_json::to_string(record).unwrap();
             let row =
                 Row { version: change.version().0, drop_after: change.drop_after(), subject, body };
@@ -103,6 +104,12 @@ pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
             };
             (Id::Client(change.id().to_string()), change.seen().map(number), row)
         }
+        // A mark has no version, and replaces nothing.
+        Write::Seen(seen) => {
+            let body = serde_json::to_string(seen).unwrap();
+            let row = Row { version: 0, drop_after: seen.drop_after(), subject: None, body };
+            (Id::Seen(*seen.key()), None, row)
+        }
     }
 }
 
@@ -112,6 +119,10 @@ impl Row {
             record: serde_json::from_str::<Grant>(&self.body)?.into(),
             version: Version(self.version),
         })
+    }
+
+    pub fn seen(&self) -> Result<Seen, serde_json::Error> {
+        serde_json::from_str(&self.body)
     }
 
     pub fn client(&self) -> Result<Stored<Client>, serde_json::Error> {

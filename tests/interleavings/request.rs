@@ -344,7 +344,7 @@ impl<T: Disclosing> Sealed for Decision<T> {
     }
 
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>> {
-        self.settle(commit).map(|settled| settled.outcome.map(Disclosing::credentials))
+        self.settle(commit).ok().map(|settled| settled.outcome.map(Disclosing::credentials))
     }
 
     fn give_up(self: Box<Self>, endpoint: Endpoint) -> Refusal {

@@ -4,13 +4,15 @@ use grantcore::client::{
     ApplicationType, Authentication, ClientDescription, ConsentMode, StoredSecret,
 };
 use grantcore::policy::RegistrationRules;
-use grantcore::value::{Digest, GrantTypes, LoopbackPorts, Overlap, Scope, SecretMethod, Subject};
+use grantcore::value::{
+    Digest, GrantTypes, LoopbackPorts, MachineRights, Overlap, Scope, SecretMethod, Subject,
+};
 use grantcore::{Client, Timestamp};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};
 use crate::support::params::Params;
-use crate::support::{CALLBACK, Granted, World, app, policy, web};
+use crate::support::{CALLBACK, Granted, SECRET, World, app, policy, web};
 
 const NOTHING: GrantTypes = GrantTypes { authorization_code: false, refresh_token: false };
 
@@ -37,6 +39,9 @@ fn of_the_operator() -> Vec<(&'static str, Client)> {
         ("client-confidential-introspection", introspecting()),
         ("client-confidential-rotated", rotated(web())),
         ("client-confidential-slow-hash-rotated", rotated(by_person())),
+        ("client-machine", machine()),
+        ("client-machine-with-code-flow", machine_with_code_flow()),
+        ("client-federated", federated()),
         ("client-described", described()),
         ("client-code-flow-restricted", restricted_by_the_operator()),
         ("client-skipping", web().edit().consent(ConsentMode::Skip).build().unwrap()),
@@ -60,6 +65,25 @@ fn introspecting() -> Client {
         .grant_types(NOTHING)
         .build()
         .unwrap()
+}
+
+/// Returns a client that acts on its own behalf alone, at every resource.
+pub(crate) fn machine() -> Client {
+    let rights = MachineRights::new("read write".parse().unwrap());
+    let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    Client::machine("machine", secret, rights).build().unwrap()
+}
+
+/// Returns a client that acts for users and on its own behalf, there at two resources.
+fn machine_with_code_flow() -> Client {
+    let rights = MachineRights::new("admin".parse().unwrap());
+    let rights = rights.at("https://mcp.example/mcp").at("https://notes.example/");
+    web().edit().machine(rights).build().unwrap()
+}
+
+fn federated() -> Client {
+    let rights = MachineRights::new("read".parse().unwrap()).at("https://mcp.example/mcp");
+    Client::federated("workload", rights).build().unwrap()
 }
 
 fn restricted_by_the_operator() -> Client {

@@ -6,16 +6,17 @@ use grantcore::account::{GrantChanges, RefreshDecision};
 use grantcore::client::ConsentMode;
 use grantcore::grant::{Grant, GrantState};
 use grantcore::policy::{
-    ConsentRules, Lifetimes, PolicyBuilder, Remember, RevocationRules, Supersede,
+    ConsentRules, Lifetimes, MachineRules, PolicyBuilder, Remember, RevocationRules, Supersede,
 };
 use grantcore::request::{ConsentDecision, Login, Narrowing};
 use grantcore::value::GrantTypes;
 use grantcore::{AuthorizationStep, Choice, Client, Reason, RevokedBy};
 
+use crate::clients::machine;
 use crate::support::host::{at, properties};
 use crate::support::params::Params;
-use crate::support::steps::form;
-use crate::support::{ALICE, Answered, CALLBACK, Granted, MCP, World, param, policy, web};
+use crate::support::steps::{basic, form};
+use crate::support::{ALICE, Answered, CALLBACK, Granted, MCP, SECRET, World, param, policy, web};
 
 /// A second resource.
 const NOTES: &str = "https://notes.example/";
@@ -26,7 +27,7 @@ pub(crate) fn windowed() -> PolicyBuilder {
 
 /// Returns the record of the world's only grant.
 pub(crate) fn only(world: &World) -> Grant {
-    let [stored] = &*world.grants() else { panic!("one grant") };
+    let [stored] = &*world.store.inner.grants(None, 2) else { panic!("one grant") };
     Grant::clone(&stored.record)
 }
 
@@ -57,7 +58,30 @@ pub(crate) fn grants() -> Vec<(&'static str, Grant)> {
     let mut all = begun();
     all.extend(in_use());
     all.extend(over());
+    all.extend(of_machines());
     all
+}
+
+/// Returns grants of a client that acts on its own behalf, in use and ended.
+fn of_machines() -> Vec<(&'static str, Grant)> {
+    let issued = |world: &World| {
+        world.put(machine());
+        let params = Params::machine().set("scope", "read");
+        drop(Granted::of(&world.token_with(&params, &basic("machine", SECRET))));
+    };
+    let policy = || policy().machines(MachineRules::default());
+    vec![
+        ("grant-machine", after(policy(), issued)),
+        (
+            "grant-machine-revoked",
+            after(policy(), |world| {
+                issued(world);
+                world.at(10);
+                let revoked = RevokedBy::Administrator("an incident");
+                world.server.revoke_grant(only(world).id(), revoked).unwrap();
+            }),
+        ),
+    ]
 }
 
 fn begun() -> Vec<(&'static str, Grant)> {

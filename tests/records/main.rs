@@ -19,16 +19,19 @@ mod grants;
 mod growth;
 mod json;
 mod rule;
+mod seen;
 mod walks;
 
 use grantcore::Client;
 use grantcore::grant::Grant;
+use grantcore::store::Seen;
 
-/// A grant or a client.
+/// A grant, a client or a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Record {
     Grant(Box<Grant>),
     Client(Box<Client>),
+    Seen(Box<Seen>),
 }
 
 impl Record {
@@ -37,6 +40,7 @@ impl Record {
         match self {
             Self::Grant(_) => serde_json::from_str(text).map(Self::Grant),
             Self::Client(_) => serde_json::from_str(text).map(Self::Client),
+            Self::Seen(_) => serde_json::from_str(text).map(Self::Seen),
         }
     }
 
@@ -44,6 +48,7 @@ impl Record {
         match self {
             Self::Grant(grant) => serde_json::to_string(grant).unwrap(),
             Self::Client(client) => serde_json::to_string(client).unwrap(),
+            Self::Seen(seen) => serde_json::to_string(seen).unwrap(),
         }
     }
 
@@ -51,6 +56,7 @@ impl Record {
         match self {
             Self::Grant(_) => postcard::from_bytes(bytes).map(Self::Grant),
             Self::Client(_) => postcard::from_bytes(bytes).map(Self::Client),
+            Self::Seen(_) => postcard::from_bytes(bytes).map(Self::Seen),
         }
     }
 
@@ -58,6 +64,7 @@ impl Record {
         match self {
             Self::Grant(grant) => postcard::to_allocvec(grant).unwrap(),
             Self::Client(client) => postcard::to_allocvec(client).unwrap(),
+            Self::Seen(seen) => postcard::to_allocvec(seen).unwrap(),
         }
     }
 }
@@ -79,5 +86,6 @@ fn records() -> Vec<(&'static str, Record)> {
     let grants = grants::grants().into_iter().map(|(name, grant)| (name, grant.into()));
     grants
         .chain(clients::clients().into_iter().map(|(name, client)| (name, client.into())))
+        .chain([("seen", Record::Seen(Box::new(seen::mark())))])
         .collect()
 }

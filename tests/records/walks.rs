@@ -294,6 +294,7 @@ fn kind(record: &Record) -> String {
     match record {
         Record::Grant(grant) => format!("{:?}", grant.state()),
         Record::Client(client) => format!("{:?} {:?}", client.registration(), client.status()),
+        Record::Seen(_) => "Seen".to_owned(),
     }
 }
 

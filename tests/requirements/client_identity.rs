@@ -73,7 +73,7 @@ fn client_20_a_resource_can_distinguish_user_and_client() {
     let alices = world.tokens_by(&own);
     let who = |token: &str| {
         let access = world.access(token);
-        (access.client_id().to_string(), access.subject().as_str().to_owned())
+        (access.client_id().to_string(), access.subject().unwrap().as_str().to_owned())
     };
     assert_eq!(who(&alices.access), (own.id.clone(), "alice".to_owned()));
     assert_eq!(who(&named.access), (own.id.clone(), own.id));

@@ -170,7 +170,7 @@ fn store_04_a_stored_digest_authenticates_no_client() {
     let own = world.own(&with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
     let record = serde_json::to_value(world.client(&own.id).unwrap()).unwrap();
     let digest = |text: &str| serde_json::to_value(Digest::of(text.as_bytes())).unwrap();
-    let secret = &record["kind"]["secret"]["secrets"]["current"]["digest"];
+    let secret = &record["kind"]["proved"]["by"]["secret"]["secrets"]["current"]["digest"];
     let management = &record["origin"]["dynamic"]["registration_access_token_digest"];
     assert_eq!(
         (secret, management),

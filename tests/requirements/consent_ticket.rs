@@ -182,7 +182,7 @@ fn consent_05_only_one_of_two_parallel_decisions_is_stored() {
         let loser = decision(second, 8);
         assert_eq!(world.store.commit(winner.write().unwrap()), Ok(Commit::Done));
         assert_eq!(world.store.commit(loser.write().unwrap()), Ok(Commit::Conflict));
-        assert!(loser.settle(Commit::Conflict).is_none());
+        assert!(loser.settle(Commit::Conflict).is_err());
         let again = decision(second, 8);
         assert!(again.write().is_none());
         assert_eq!(

@@ -26,7 +26,7 @@ impl Accounts for Strict {
     }
 
     async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision, Infallible> {
-        assert_eq!(grant.subject().as_str(), "alice");
+        assert_eq!(grant.subject().unwrap().as_str(), "alice");
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(end())
     }

@@ -1,7 +1,9 @@
 //! Tests of HOST-31 to HOST-34 and I56: a resource needs a class or a recency of login.
 
+use grantcore::grant::Principal;
 use grantcore::policy::IntrospectionRules;
 use grantcore::request::{Login, NeedsError};
+use grantcore::value::Subject;
 use grantcore::{
     Authorization, AuthorizationStep, Choice, Needs, Reason, Refusal, Timestamp, User,
 };
@@ -183,8 +185,10 @@ fn i56_a_check_passes_if_and_only_if_the_login_satisfies_it() {
                     Some(acr) => login(time, acr),
                     None => Login::at(at(time)),
                 });
-                let judged =
-                    needed.judge(world.server.policy(), [MCP], facts, "read write", at(1000));
+                let policy = world.server.policy();
+                let subject = Subject::new("alice");
+                let alice = Principal::Person(&subject);
+                let judged = needed.judge(policy, [MCP], alice, facts, "read write", at(1000));
                 assert_eq!(judged.is_ok(), passes);
             }
         }

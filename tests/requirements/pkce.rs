@@ -301,7 +301,7 @@ fn pkce_11_comparison_finds_every_difference() {
 }
 
 #[test]
-fn pkce_11_secrets_are_compared_with_the_constant_time_primitive() {
+fn i27_secrets_are_compared_with_the_constant_time_primitive() {
     let values = sources("src/value");
     let source = |file: &str| &values.iter().find(|(path, _)| path.ends_with(file)).unwrap().1;
     for (file, function, end, call) in [

@@ -57,13 +57,19 @@ A pkce_malformed invalid_request 400
 A pkce_challenge_reused invalid_request 400
 A scope_missing invalid_scope 400
 A scope_malformed invalid_scope 400
+T scope_malformed invalid_scope 400
 A scope_unknown invalid_scope 400
+T scope_unknown invalid_scope 400
 A scope_forbidden invalid_scope 400
 T scope_forbidden invalid_scope 400
 A resource_malformed invalid_target 400
+T resource_malformed invalid_target 400
 A resource_unknown invalid_target 400
+T resource_unknown invalid_target 400
 A resource_tenants_mixed invalid_target 400
+T resource_tenants_mixed invalid_target 400
 A resource_missing invalid_target 400
+T resource_missing invalid_target 400
 A prompt_contradiction invalid_request 400
 A max_age_malformed invalid_request 400
 A login_required login_required 400
@@ -93,6 +99,9 @@ T client_secret_wrong invalid_client 401
 T client_secret_retired invalid_client 401
 T client_secret_unexpected invalid_client 401
 T client_method_mismatch invalid_client 401
+T client_federated invalid_client 401
+V client_federated invalid_client 401
+I client_federated invalid_client 401
 T rate_limited too_many_requests 429
 T authentications_throttled too_many_requests 429
 T grant_type_missing invalid_request 400
@@ -132,6 +141,7 @@ R token_unknown invalid_token 401
 R token_expired invalid_token 401
 R token_revoked invalid_token 401
 R audience_mismatch invalid_token 401
+R principal_mismatch access_denied 403
 R login_insufficient insufficient_user_authentication 401
 R scope_insufficient insufficient_scope 403
 A cimd_client_id invalid_client 400

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::reasons_clients::{REGISTER, managed};
 use crate::reasons_forms::{dry, forms};
+use crate::reasons_machines::MACHINES_ELSEWHERE;
 use crate::reasons_reached::{Refused, called, decided, reached};
 use crate::support::clients::{DOCUMENT, Own, ask, code_in, document, metadata, with};
 use crate::support::params::Params;
@@ -246,7 +247,7 @@ fn elsewhere() -> Vec<(Reason, World, Refused)> {
         let (world, refusal) = provoke();
         (*reason, world, refusal)
     };
-    ELSEWHERE.iter().map(provoke).collect()
+    ELSEWHERE.iter().chain(MACHINES_ELSEWHERE).map(provoke).collect()
 }
 
 #[test]

@@ -8,11 +8,12 @@ use grantcore::policy::{DomainRules, IntrospectionRules, RevocationRules};
 use grantcore::reason::Endpoint;
 use grantcore::request::{IntrospectionRequest, RevocationRequest};
 use grantcore::value::Overlap;
-use grantcore::{Authorization, ContentType, FromStore, Reason, Refusal, RequestParts};
+use grantcore::{Authorization, Client, ContentType, FromStore, Reason, Refusal, RequestParts};
 use serde_json::Value;
 
 use crate::reasons_reached::{Refused, called, decided};
 use crate::support::clients::{known_by_document, metadata, posting};
+use crate::support::machines::rights;
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::Fault;
@@ -80,6 +81,11 @@ const FORMS: &[(Reason, Before, Flaw)] = &[
         Reason::ClientSecretUnexpected,
         |_| {},
         |parts| RequestParts { body: b"client_id=app&client_secret=x&token=x", ..parts },
+    ),
+    (
+        Reason::ClientFederated,
+        |world| world.put(Client::federated("workload", rights()).build().unwrap()),
+        |parts| RequestParts { body: b"client_id=workload&token=x", ..parts },
     ),
     (
         Reason::ClientMethodMismatch,

@@ -15,6 +15,7 @@ use grantcore::{
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_logins::LOGINS;
+use crate::reasons_machines::MACHINES;
 use crate::reasons_running::RUNNING;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
@@ -386,11 +387,12 @@ pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
         );
         (*reason, world, Refused::At(Endpoint::Registration))
     });
-    let others =
-        CLIENTS.iter().chain(OTHERS).chain(RUNNING).chain(LOGINS).map(|(reason, provoke)| {
+    let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).chain(LOGINS).chain(MACHINES).map(
+        |(reason, provoke)| {
             let (world, refusal) = provoke();
             (*reason, world, refusal)
-        });
+        },
+    );
     authorize.chain(redeem).chain(refresh).chain(register).chain(others).collect()
 }
 

@@ -128,7 +128,7 @@ fn assert_added(location: &str, uri: &str, wanted: &[(&str, &str)]) -> Result<()
 }
 
 /// Generates URIs of every kind that can be registered, with various and repeated queries.
-fn uris() -> impl Strategy<Value = String> {
+pub(crate) fn uris() -> impl Strategy<Value = String> {
     let begins = prop::sample::select(vec![
         "https://app.example/cb",
         "https://app.example",

@@ -193,7 +193,7 @@ fn ghsa_392p_2q2v_4372_a_token_read_twice_has_one_successor() {
         let other = world.decision(&request, &moment(2));
         assert_eq!(world.store.commit(one.write().unwrap()), Ok(Commit::Done));
         assert_eq!(world.store.commit(other.write().unwrap()), Ok(Commit::Conflict));
-        assert!(other.settle(Commit::Conflict).is_none());
+        assert!(other.settle(Commit::Conflict).is_err());
         let anew = world.decision(&request, &moment(2).retry(world.now()));
         assert_eq!(anew.write().is_some(), lost.is_some());
         let first = one.settle(Commit::Done).unwrap().outcome;

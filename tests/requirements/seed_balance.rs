@@ -44,7 +44,7 @@ fn seed_s46_s48_all_connections_and_the_hosts_own_calls_share_one_balance() {
         balance(&world, Balance::Low { left });
         let access = pay(&world, token, &[]).unwrap();
         assert_eq!(access.warnings().next(), Some(Warning::LowBalance { left }));
-        assert_eq!(access.subject().as_str(), "alice", "to whom it is billed");
+        assert_eq!(access.subject().unwrap().as_str(), "alice", "to whom it is billed");
         left -= 1;
     }
     balance(&world, Balance::Insufficient);

@@ -120,7 +120,7 @@ impl Stepwise<'_> {
         let commit =
             decision.write().map_or(Commit::Done, |write| world.store.commit(write).unwrap());
         self.is_retry = true;
-        let settled = decision.settle(commit);
+        let settled = decision.settle(commit).ok();
         self.outcome = settled.map(|settled| {
             settled.outcome.map(|tokens| Granted::of(&tokens.reply())).map_err(|no| no.reason())
         });

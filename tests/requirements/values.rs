@@ -59,7 +59,8 @@ fn words_and_ids_print_what_they_are_read_from() {
 #[test]
 fn the_set_of_grant_types_lists_its_words() {
     let both = GrantTypes { authorization_code: true, refresh_token: true };
-    assert!(both.iter().eq(GrantType::ALL.iter().copied()));
+    assert!(both.iter().eq([GrantType::AuthorizationCode, GrantType::RefreshToken]));
+    assert!(!both.contains(GrantType::ClientCredentials), "it is in the client's machine rights");
     let one = GrantTypes { refresh_token: false, ..both };
     assert!(one.contains(GrantType::AuthorizationCode) && !one.contains(GrantType::RefreshToken));
     assert!(one.iter().eq([GrantType::AuthorizationCode]));

@@ -9,19 +9,22 @@
     reason = "a test may fail loudly"
 )]
 
+pub mod assertions;
 pub mod clients;
 pub mod host;
+pub mod machines;
 pub mod params;
 pub mod property;
 pub mod refused;
 pub mod sources;
 pub mod steps;
 pub mod store;
+pub mod toy_issuers;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use grantcore::blocking::Server;
+use grantcore::blocking::{Outside, Server};
 use grantcore::client::StoredSecret;
 use grantcore::moment::{Entropy, EntropyError};
 use grantcore::policy::PolicyBuilder;
@@ -130,6 +133,11 @@ impl World {
         )
         .with_observer(move |event| log.lock().unwrap().push(event.clone()));
         Self { server, store, clock, events, is_dry }
+    }
+
+    /// Returns the same world with a host that answers.
+    pub fn asking(self, outside: impl Outside + 'static) -> Self {
+        Self { server: self.server.with_outside(outside), ..self }
     }
 
     pub fn put(&self, client: Client) {

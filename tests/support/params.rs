@@ -39,6 +39,11 @@ impl Params {
         Self::of(&[("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", token)])
     }
 
+    /// Returns a request of a client on its own behalf. The client authenticates by header.
+    pub fn machine() -> Self {
+        Self::of(&[("grant_type", "client_credentials")])
+    }
+
     /// Changes the client to `web`, with its secret if the request goes to the token endpoint.
     pub fn by_web(self) -> Self {
         let has = |name: &str| self.0.iter().any(|(own, _)| own == name);

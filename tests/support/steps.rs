@@ -132,3 +132,11 @@ pub fn form(body: &str) -> RequestParts<'_> {
         ..RequestParts::default()
     }
 }
+
+/// Returns the value of an `Authorization` header of `client_secret_basic`.
+pub fn basic(id: &str, secret: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))).into_bytes()
+}

@@ -8,7 +8,7 @@ use grantcore::account::{Balance, RefreshDecision};
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::store::{Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, MemoryStore};
 
@@ -161,6 +161,11 @@ impl Store for TestStore {
         }
     }
 
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Broken> {
+        self.called("seen");
+        self.read(self.inner.seen(key))
+    }
+
     fn grants_of(
         &self,
         subject: &str,
@@ -178,10 +183,10 @@ impl Store for TestStore {
         let account = keys.subject_id(of_grant).map(|subject| self.account(subject));
         let account = account.transpose()?.flatten();
         let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance =
+            keys.payer_id(of_grant, owner).map(|payer| self.balance(payer)).transpose()?;
         let owner = owner.map(|owner| self.account(owner.as_str())).transpose()?.flatten();
         let caller = keys.caller_id().map(|id| self.client(id)).transpose()?.flatten();
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance(grant.subject().as_str())).transpose()?;
         let mut loaded = Loaded::default();
         (loaded.grant, loaded.client, loaded.caller) = (grant, client, caller);
         (loaded.account, loaded.owner, loaded.balance) = (account, owner, balance);

@@ -15,9 +15,11 @@ use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use grantcore::audit::AuditLog;
+use grantcore::grant::Principal;
 use grantcore::policy::Resource;
 use grantcore::request::NeedsError;
 use grantcore::store::AccountSource;
+use grantcore::value::Subject;
 use grantcore::{Access, Needs, Server, Store, Timestamp};
 #[cfg(feature = "rmcp")]
 use rmcp::{
@@ -58,12 +60,13 @@ use crate::router::respond;
 /// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
 /// use grantcore_axum::{Caller, RequireToken, cors};
 ///
-/// async fn list(caller: Caller) -> String {
-///     format!("the notes of {}", caller.subject())
+/// // Only calls on behalf of a user reach the handlers: `Needs::machines` would let others in.
+/// async fn list(caller: Caller) -> Option<String> {
+///     Some(format!("the notes of {}", caller.subject()?))
 /// }
 ///
-/// async fn add(caller: Caller) -> String {
-///     format!("a note of {}", caller.subject())
+/// async fn add(caller: Caller) -> Option<String> {
+///     Some(format!("a note of {}", caller.subject()?))
 /// }
 ///
 /// let api = "https://api.example/v1";
@@ -114,9 +117,9 @@ impl RequireToken {
     /// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
     /// use grantcore_axum::{Caller, RequireToken};
     ///
-    /// async fn notes(caller: Caller) -> String {
-    ///     let org = caller.resource().and_then(|own| own.variable("org")).unwrap_or_default();
-    ///     format!("the notes of {} at {org}", caller.subject())
+    /// async fn notes(caller: Caller) -> Option<String> {
+    ///     let org = caller.resource()?.variable("org")?;
+    ///     Some(format!("the notes of {} at {org}", caller.subject()?))
     /// }
     ///
     /// let api = "https://api.example/{org}";
@@ -245,13 +248,20 @@ enum Kind {
 }
 
 impl Caller {
-    /// Returns the `sub` of the access token: the account on whose behalf the client calls.
-    pub fn subject(&self) -> &str {
+    /// Returns who the access token speaks for: a user, or the client itself if the layer
+    /// [serves machines](Needs::machines).
+    pub fn principal(&self) -> Principal<'_> {
         match &self.kind {
-            Kind::Checked(access) => access.subject().as_str(),
+            Kind::Checked(access) => access.principal(),
             #[cfg(feature = "introspection")]
-            Kind::Introspected(token) => &token.subject,
+            Kind::Introspected(token) => token.principal(),
         }
+    }
+
+    /// Returns the user on whose behalf the client calls. `None` if the client acts on its own
+    /// behalf, which happens only if the layer [serves machines](Needs::machines).
+    pub fn subject(&self) -> Option<&str> {
+        self.principal().person().map(Subject::as_str)
     }
 
     /// Returns the `client_id` of the client that calls.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use grantcore::grant::Principal;
 use grantcore::moment::{Clock as _, SystemClock};
 use grantcore::request::{AccessCheck, Login};
-use grantcore::value::Digest;
+use grantcore::value::{ClientId, Digest, Subject};
 use grantcore::{Authorization, Needs, Policy, Reason, Refusal, Timestamp};
 use moka::future::Cache;
 use reqwest::{Client, StatusCode};
@@ -43,8 +44,10 @@ const MAX_AGE_LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// # Responses
 ///
-/// A response needs `sub` and `exp`, which RFC 7662 §2.2 leaves optional: a token without a user or
-/// an expiry counts as inactive. If the response has `iss`, it must be the policy's issuer.
+/// A response needs `exp`, which RFC 7662 §2.2 leaves optional: a token without an expiry counts as
+/// inactive. If the response has `iss`, it must be the policy's issuer. A token without `sub`, or
+/// whose `sub` is its `client_id` (RFC 9068 §2.2), is the client's own, and is served only where the
+/// needs [say so](Needs::machines).
 ///
 /// The balance of an account is not known here. A call whose [`Needs`] are
 /// [billed](Needs::billed) is refused with 503.
@@ -93,7 +96,7 @@ struct Inner {
 /// An access token that was active when it was introspected.
 #[derive(Debug)]
 pub(crate) struct Token {
-    pub(crate) subject: String,
+    speaker: Speaker,
     pub(crate) client_id: String,
     pub(crate) scope: String,
     pub(crate) expires: Timestamp,
@@ -105,7 +108,21 @@ pub(crate) struct Token {
     requested: Instant,
 }
 
+/// Who a token speaks for.
+#[derive(Debug)]
+enum Speaker {
+    Person(Subject),
+    Client(ClientId),
+}
+
 impl Token {
+    pub(crate) fn principal(&self) -> Principal<'_> {
+        match &self.speaker {
+            Speaker::Person(subject) => Principal::Person(subject),
+            Speaker::Client(client) => Principal::Client(client),
+        }
+    }
+
     /// Returns the login of the user. A class that cannot be one counts as unknown.
     pub(crate) fn login(&self) -> Option<Login<'_>> {
         let (time, acr) = self.login.as_ref()?;
@@ -263,7 +280,8 @@ impl Introspection {
         })?;
         let audience = token.audience.iter().map(String::as_str);
         let now = SystemClock.now();
-        needs.judge(&self.0.policy, audience, token.login(), &token.scope, now)?;
+        let (principal, login) = (token.principal(), token.login());
+        needs.judge(&self.0.policy, audience, principal, login, &token.scope, now)?;
         Ok(token)
     }
 
@@ -302,13 +320,20 @@ impl Introspection {
         let is_of_issuer = response.iss.is_none_or(|issuer| issuer == self.0.policy.issuer());
         // Without `exp` this is 1970: the token counts as expired.
         let expires = Timestamp::from_unix_seconds(response.exp);
-        // Without `sub`, an application would take the empty name for a user.
-        let has_user = !response.sub.is_empty();
-        if !response.active || !is_of_issuer || !has_user || SystemClock.now() >= expires {
+        if !response.active || !is_of_issuer || SystemClock.now() >= expires {
             return Err(TokenError::Inactive);
         }
+        // A machine must not be taken for a user (RFC 9700 §4.15): neither by an empty name, nor by
+        // the `client_id` in its place.
+        let is_person = !response.sub.is_empty() && response.sub != response.client_id;
+        let speaker = if is_person {
+            Speaker::Person(Subject::new(response.sub))
+        } else {
+            let client = ClientId::new(&response.client_id).map_err(|_| TokenError::Inactive)?;
+            Speaker::Client(client)
+        };
         Ok(Arc::new(Token {
-            subject: response.sub,
+            speaker,
             client_id: response.client_id,
             scope: response.scope,
             expires,

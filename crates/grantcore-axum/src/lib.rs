@@ -39,7 +39,7 @@
 //! let login = DemoLogin::new([("alice", "wonderland")]);
 //!
 //! let notes = Router::new()
-//!     .route("/mcp", post(|caller: Caller| async move { format!("Hello {}", caller.subject()) }))
+//!     .route("/mcp", post(|caller: Caller| async move { format!("Hello {:?}", caller.subject()) }))
 //!     .route_layer(RequireToken::new(Arc::clone(&server), needs))
 //!     .route_layer(cors());
 //! let app = router(server, login.clone())?.merge(login.router()).merge(notes);

@@ -108,7 +108,7 @@ async fn meta_04_rs_07_a_web_page_reads_the_challenge_and_sends_its_token() {
     let world = World::new();
     let needs = world.server.policy().needs(support::MCP, "read").unwrap();
     let app = Router::new()
-        .route("/mcp", post(|caller: Caller| async move { caller.subject().to_owned() }))
+        .route("/mcp", post(|caller: Caller| async move { caller.subject().unwrap().to_owned() }))
         .route_layer(RequireToken::new(Arc::clone(&world.server), needs))
         .route_layer(cors());
     let headers = "authorization,content-type,accept,mcp-protocol-version,mcp-session-id,\

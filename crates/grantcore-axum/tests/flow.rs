@@ -27,7 +27,7 @@ use support::{Answer, CALLBACK, ISSUER, MCP, VERIFIER, World, encode, param, pol
 fn application(world: &World, resource: &str) -> Router {
     let needs = world.server.policy().needs(resource, "read").unwrap();
     let notes = Router::new()
-        .route("/mcp", post(|caller: Caller| async move { caller.subject().to_owned() }))
+        .route("/mcp", post(|caller: Caller| async move { caller.subject().unwrap().to_owned() }))
         .route_layer(RequireToken::new(Arc::clone(&world.server), needs))
         .route_layer(cors());
     world.app.clone().merge(notes)

@@ -1,7 +1,7 @@
 //! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
 
 use grantcore::grant::Grant;
-use grantcore::store::{Counts, StoreAdministration, Stored};
+use grantcore::store::{Counts, Seen, SeenKey, StoreAdministration, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Timestamp};
 
@@ -21,13 +21,21 @@ impl StoreAdministration for PostgresStore {
         rows.iter().map(queries::stored).collect()
     }
 
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
+        let after: &[u8] = after.as_ref().map_or(&[], |key| key.as_bytes());
+        let rows = self.rows(queries::MARKS, &[&after, &queries::count(limit)]).await?;
+        rows.iter().map(queries::seen).collect()
+    }
+
     /// Counts the records exactly. It reads an index of each table.
     async fn counts(&self) -> Result<Counts> {
         let rows = self.rows(queries::COUNTS, &[]).await?;
         let Some(row) = rows.first() else { return Ok(Counts::default()) };
         let clients: i64 = row.try_get(0)?;
         let grants: i64 = row.try_get(1)?;
-        Ok(Counts::new(clients.unsigned_abs(), grants.unsigned_abs()))
+        let marks: i64 = row.try_get(2)?;
+        let counts = Counts::new(clients.unsigned_abs(), grants.unsigned_abs());
+        Ok(counts.with_marks(marks.unsigned_abs()))
     }
 
     /// Skips records that are being written at this moment. The next call finds them.
@@ -37,7 +45,9 @@ impl StoreAdministration for PostgresStore {
         let grants = self.rows(queries::SWEEP_GRANTS, &[&now, &queries::count(limit)]).await?;
         let left = queries::count(limit - grants.len());
         let clients = self.rows(queries::SWEEP_CLIENTS, &[&now, &left]).await?;
-        Ok(grants.len() + clients.len())
+        let left = left - queries::count(clients.len());
+        let marks = self.rows(queries::SWEEP_MARKS, &[&now, &left]).await?;
+        Ok(grants.len() + clients.len() + marks.len())
     }
 }
 

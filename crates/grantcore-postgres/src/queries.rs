@@ -7,7 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use grantcore::operation::Loaded;
-use grantcore::store::{Stored, Version};
+use grantcore::store::{Seen, Stored, Version};
 use grantcore::value::GrantId;
 use grantcore::{Account, Timestamp};
 use serde::de::DeserializeOwned;
@@ -92,8 +92,11 @@ pub(crate) const CLIENTS: &str =
     "SELECT version, body FROM grantcore_clients WHERE id > $1 ORDER BY id LIMIT $2";
 pub(crate) const GRANTS: &str =
     "SELECT version, body FROM grantcore_grants WHERE id > $1 ORDER BY id LIMIT $2";
+pub(crate) const SEEN: &str = "SELECT body FROM grantcore_seen WHERE key = $1";
+pub(crate) const MARKS: &str =
+    "SELECT body FROM grantcore_seen WHERE key > $1 ORDER BY key LIMIT $2";
 pub(crate) const COUNTS: &str = "SELECT (SELECT count(*) FROM grantcore_clients), \
-     (SELECT count(*) FROM grantcore_grants)";
+     (SELECT count(*) FROM grantcore_grants), (SELECT count(*) FROM grantcore_seen)";
 pub(crate) const ACCOUNTS: &str = "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > $1 OR $1 IS NULL \
      ORDER BY subject LIMIT $2";
 pub(crate) const GRANTS_OF: &str =
@@ -114,6 +117,10 @@ pub(crate) const ADD_CLIENT: &str = concat!(
 );
 pub(crate) const CHANGE_CLIENT: &str = concat!(
     "UPDATE grantcore_clients SET version = $3, owner = $4, drop_after = $5, body = $6 WHERE id = $1 AND version = $2",
+    durable!()
+);
+pub(crate) const CREATE_MARK: &str = concat!(
+    "INSERT INTO grantcore_seen (key, drop_after, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
     durable!()
 );
 pub(crate) const SUSPEND: &str = concat!(
@@ -141,6 +148,15 @@ pub(crate) const SWEEP_GRANTS: &str = "WITH over AS MATERIALIZED (\
 pub(crate) const SWEEP_CLIENTS: &str = "WITH over AS MATERIALIZED (\
      SELECT id FROM grantcore_clients WHERE drop_after <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM grantcore_clients c USING over WHERE c.id = over.id AND c.drop_after <= $1 RETURNING 1";
+
+pub(crate) const SWEEP_MARKS: &str = "WITH over AS MATERIALIZED (\
+     SELECT key FROM grantcore_seen WHERE drop_after <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) \
+     DELETE FROM grantcore_seen s USING over WHERE s.key = over.key RETURNING 1";
+
+/// Reads a row of [`SEEN`] or [`MARKS`].
+pub(crate) fn seen(row: &Row) -> Result<Seen> {
+    Ok(serde_json::from_str(row.try_get(0)?)?)
+}
 
 /// Reads a row of [`LOAD_RECORDS`].
 pub(crate) fn loaded_records(row: &Row) -> Result<Loaded> {

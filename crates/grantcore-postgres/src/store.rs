@@ -2,7 +2,7 @@
 
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, ClientKey, Commit, Keys, Stored, Write};
+use grantcore::store::{Change, ClientKey, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store};
 use tokio_postgres::types::ToSql;
@@ -15,7 +15,7 @@ impl PostgresStore {
         let id = change.id();
         let id = id.as_bytes().as_slice();
         let version = number(change.version());
-        let subject = change.record().subject().as_str();
+        let subject = change.subject().map(Subject::as_str);
         let client = change.record().client_id().as_str();
         let drop_after = seconds(change.drop_after());
         let body = serde_json::to_string(change.record())?;
@@ -53,6 +53,16 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    async fn create_mark(&self, seen: &Seen) -> Result<bool> {
+        let key = seen.key().as_bytes().as_slice();
+        // A time that PostgreSQL cannot count is no time of a mark.
+        let drop_after = seconds(seen.drop_after()).unwrap_or(i64::MAX);
+        let body = serde_json::to_string(seen)?;
+        self.write(queries::CREATE_MARK, &[&key, &drop_after, &body]).await
+    }
+}
+
 impl Store for PostgresStore {
     type Error = PostgresError;
 
@@ -69,8 +79,14 @@ impl Store for PostgresStore {
         let written = match write {
             Write::Grant(change) => self.commit_grant(change).await?,
             Write::Client(change) => self.commit_client(change).await?,
+            Write::Seen(seen) => self.create_mark(seen).await?,
         };
         Ok(if written { Commit::Done } else { Commit::Conflict })
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let rows = self.rows(queries::SEEN, &[&key.as_bytes().as_slice()]).await?;
+        rows.first().map(queries::seen).transpose()
     }
 
     async fn grants_of(
@@ -103,8 +119,10 @@ impl Store for PostgresStore {
         let rows = self.rows(queries::LOAD, &values).await?;
         let Some(row) = rows.first() else { return Ok(Loaded::default()) };
         let mut loaded = queries::loaded(row)?;
-        if let Some(grant) = loaded.grant.as_ref().filter(|_| keys.balance) {
-            loaded.balance = Some(self.balance(grant.record.subject().as_str()).await?);
+        let of_grant = loaded.grant.as_ref().map(|stored| &*stored.record);
+        let owner = loaded.client.as_ref().and_then(|stored| stored.record.owner());
+        if let Some(payer) = keys.payer_id(of_grant, owner) {
+            loaded.balance = Some(self.balance(payer).await?);
         }
         Ok(loaded)
     }

@@ -83,6 +83,10 @@ fn a_damaged_record_is_an_error() {
                         .execute("UPDATE grantcore_clients SET body = '{}' WHERE id = $1", &[&id])
                         .await
                 }
+                Damaged::Seen(key) => {
+                    let damage = "UPDATE grantcore_seen SET body = '{}' WHERE key = $1";
+                    connection.execute(damage, &[&key.as_bytes().as_slice()]).await
+                }
             }
         });
         assert_eq!(changed.unwrap(), 1);

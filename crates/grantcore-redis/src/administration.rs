@@ -5,7 +5,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::grant::Grant;
-use grantcore::store::{Counts, StoreAdministration, Stored};
+use grantcore::store::{Counts, Seen, SeenKey, StoreAdministration, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Store as _, Timestamp};
 use redis::cmd;
@@ -31,7 +31,7 @@ impl StoreAdministration for RedisStore {
         let mut after = after;
         while found.len() < limit {
             let wanted = limit - found.len();
-            let ids = self.scanned_grants(after, wanted).await?;
+            let ids = self.scanned(key::GRANTS, key::grant_of, after, wanted).await?;
             let is_last = ids.len() < wanted;
             after = ids.last().copied();
             let records = ids.into_iter().map(|id| self.grant(id));
@@ -45,15 +45,38 @@ impl StoreAdministration for RedisStore {
         Ok(found)
     }
 
+    /// Scans the names of all keys on all nodes for each page, as
+    /// [`grants`](StoreAdministration::grants) does.
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
+        let mut found = Vec::new();
+        let mut after = after;
+        while found.len() < limit {
+            let wanted = limit - found.len();
+            let keys = self.scanned(key::MARKS, key::mark_of, after, wanted).await?;
+            let is_last = keys.len() < wanted;
+            after = keys.last().copied();
+            let marks = keys.into_iter().map(|key| async move { self.seen(&key).await });
+            let marks: Vec<_> = stream::iter(marks).buffered(AT_ONCE).try_collect().await?;
+            // A mark may have expired since its key was scanned.
+            found.extend(marks.into_iter().flatten());
+            if is_last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Counts the entries in the list of clients, expired ones included until
     /// [`clients`](StoreAdministration::clients) meets them; and scans the names of all keys on all
-    /// nodes to count the grants.
+    /// nodes to count the grants and the marks.
     async fn counts(&self) -> Result<Counts> {
         let clients = self.connection.read::<u64>(cmd("ZCARD").arg(key::CLIENTS)).await?;
         let mut grants = 0;
         let count = |name: &[u8]| key::grant_of(name).map(|_| grants += 1);
         self.scan(key::GRANTS, count).await?;
-        Ok(Counts::new(clients, grants))
+        let mut marks = 0;
+        self.scan(key::MARKS, |name| key::mark_of(name).map(|_| marks += 1)).await?;
+        Ok(Counts::new(clients, grants).with_marks(marks))
     }
 
     /// Returns 0: Redis drops records by itself.
@@ -116,15 +139,17 @@ impl RedisStore {
         stream::iter(accounts).buffered(AT_ONCE).try_collect().await
     }
 
-    /// Returns the first `limit` ids after `after`, ascending.
-    async fn scanned_grants(
+    /// Returns the first `limit` ids after `after`, ascending: of the keys of this pattern.
+    async fn scanned<T: Ord + Copy + Send + Sync>(
         &self,
-        after: Option<GrantId>,
+        pattern: &str,
+        id_of: fn(&[u8]) -> Option<T>,
+        after: Option<T>,
         limit: usize,
-    ) -> Result<BTreeSet<GrantId>> {
+    ) -> Result<BTreeSet<T>> {
         let mut ids = First::new(limit);
-        self.scan(key::GRANTS, |name| {
-            let id = key::grant_of(name)?;
+        self.scan(pattern, |name| {
+            let id = id_of(name)?;
             if after.is_none_or(|after| id > after) {
                 ids.insert(id);
             }

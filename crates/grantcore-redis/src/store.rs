@@ -6,7 +6,7 @@ use futures_util::future::try_join3;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::grant::{Grant, GrantState};
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, Commit, Keys, Stored, Write};
+use grantcore::store::{Change, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 use redis::cmd;
@@ -51,23 +51,26 @@ impl RedisStore {
         }
     }
 
-    /// Writes the user's index first, so that it names every grant. A crash between the two writes
+    /// Writes the user's index first, so that it names every grant. A grant without a user is in no
+    /// index. A crash between the two writes
     /// leaves an entry without a grant.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
         // The first write of a grant sets its end, whatever its state is if it was moved here. So
         // does its approval.
         if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
-            self.enter(grant).await?;
+            if let Some(subject) = grant.subject() {
+                self.enter(grant, subject).await?;
+            }
         }
         self.write(&key::grant(change.id()), change, change.drop_after()).await
     }
 
-    async fn enter(&self, grant: &Grant) -> Result<()> {
+    async fn enter(&self, grant: &Grant, subject: &Subject) -> Result<()> {
         let over = end(grant.expires().after(INDEX_RETENTION)).unwrap_or_else(|| "+inf".to_owned());
         let id = grant.id();
         let arguments = [&id.as_bytes()[..], over.as_bytes()];
-        let key = key::grants_of(grant.subject().as_str());
+        let key = key::grants_of(subject.as_str());
         Ok(self.connection.run::<u8>(&INDEX, &key, &arguments).await.map(drop)?)
     }
 
@@ -84,6 +87,17 @@ impl RedisStore {
             self.list(id).await?;
         }
         Ok(commit)
+    }
+
+    /// Creates a mark and its expiry in one command. A cluster's client that sends it again meets
+    /// its own mark: that is a conflict, after which the library reads the mark and goes on.
+    async fn create_mark(&self, seen: &Seen) -> Result<Commit> {
+        let body = serde_json::to_vec(seen)?;
+        let end = seen.drop_after().unix_seconds().saturating_mul(1000);
+        let mut set = cmd("SET");
+        set.arg(key::mark(seen.key())).arg(body).arg("NX").arg("PXAT").arg(end);
+        let set: Option<()> = self.connection.ask(&set).await?;
+        Ok(set.map_or(Commit::Conflict, |()| Commit::Done))
     }
 
     async fn client_if(&self, id: Option<&str>) -> Result<Option<Stored<Client>>> {
@@ -116,7 +130,14 @@ impl Store for RedisStore {
         match write {
             Write::Grant(change) => self.commit_grant(change).await,
             Write::Client(change) => self.commit_client(change).await,
+            Write::Seen(seen) => self.create_mark(seen).await,
         }
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let get = cmd("GET").arg(key::mark(key)).take();
+        let body: Option<Vec<u8>> = self.connection.read(&get).await?;
+        body.map(|body| Ok(serde_json::from_slice(&body)?)).transpose()
     }
 
     /// Reads the user's whole index, which has all grants that the user began within the last
@@ -149,12 +170,12 @@ impl Store for RedisStore {
         if keys.skip_accounts {
             return Ok(Loaded { grant, client, caller, ..Loaded::default() });
         }
-        let owner = client.as_ref().and_then(|stored| stored.record.owner()).map(Subject::as_str);
-        let owner = self.account_if(owner).await?;
-        let balance = match of_grant.filter(|_| keys.balance) {
-            Some(grant) => Some(self.balance(grant.subject().as_str()).await?),
+        let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance = match keys.payer_id(of_grant, owner) {
+            Some(payer) => Some(self.balance(payer).await?),
             None => None,
         };
+        let owner = self.account_if(owner.map(Subject::as_str)).await?;
         Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
     }
 

@@ -82,6 +82,12 @@ fn a_damaged_record_is_an_error() {
         let key = match damaged {
             Damaged::Grant(id) => format!("grantcore:g:{id}"),
             Damaged::Client(id) => format!("grantcore:c:{id}"),
+            Damaged::Seen(key) => {
+                let key = format!("grantcore:m:{key}");
+                let set = cmd("SET").arg(&key).arg("{}").arg("XX").arg("KEEPTTL").take();
+                set.exec(&mut host).unwrap();
+                return;
+            }
         };
         let body: String = cmd("HGET").arg(&key).arg("b").query(&mut host).unwrap();
         cmd("HSET").arg(&key).arg("b").arg(&body[1..]).exec(&mut host).unwrap();

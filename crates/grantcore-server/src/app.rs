@@ -239,6 +239,7 @@ pub(crate) fn log_event(event: &Event) {
         error = event.error(),
         client = event.client_id(),
         subject = event.subject.as_ref().map(grantcore::value::Subject::as_str),
+        proof = event.proof.as_ref().map(tracing::field::display),
         flow,
         correlation = %event.correlation,
         see,

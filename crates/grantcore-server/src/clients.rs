@@ -1,9 +1,11 @@
-//! The clients that the operator adds and whose secrets the operator replaces, by a command or on
-//! the administrator's pages.
+//! The clients that the operator adds, by a command or on the administrator's pages, and whose
+//! secrets the operator replaces by a command.
 
-use grantcore::client::{Authentication, ClientBuilder, ClientError, StoredSecret};
+use std::time::SystemTime;
+
+use grantcore::client::{ClientBuilder, ClientError, StoredSecret};
 use grantcore::store::{Commit, Write};
-use grantcore::value::{Digest, GrantTypes, RedirectRules, Scope, SecretMethod};
+use grantcore::value::{Digest, GrantTypes, Overlap, RedirectRules, Scope, SecretMethod};
 use grantcore::{Client, Store as _};
 
 use crate::config::{Declared, Method};
@@ -81,24 +83,22 @@ pub(crate) async fn add(
     Ok((auth_method != Method::None).then_some(secret))
 }
 
-/// Replaces the secret of a client, and returns the new one. The old one ends at once.
+/// Replaces the secret of a client, and returns the new one. The old one ends after the overlap.
 pub(crate) async fn rotate_secret(
     backend: &Backend,
     id: &str,
-    rules: &RedirectRules,
+    overlap: Overlap,
 ) -> Result<String, Unchanged> {
     let secret = draw()?;
     loop {
         let seen = backend.client(id).await?;
         let seen = seen.ok_or_else(|| Unchanged::Unknown(id.to_owned()))?;
-        let Authentication::Confidential { method, .. } = seen.record.authentication() else {
-            return Err(Unchanged::Public(id.to_owned()));
-        };
         let stored = StoredSecret::Digest(Digest::of(secret.as_bytes()));
-        let authentication = Authentication::Confidential { method, secret: stored };
-        // The redirect URIs were admitted when they were registered.
-        let edited = Client::clone(&seen.record).edit().authentication(authentication);
-        let client = edited.build_under(rules)?;
+        let now = SystemTime::now().into();
+        let client = match Client::clone(&seen.record).with_new_secret(stored, overlap, now) {
+            Err(ClientError::SecretMissing) => return Err(Unchanged::Public(id.to_owned())),
+            client => client?,
+        };
         if backend.commit(&Write::client(Some(&seen), client)).await? == Commit::Done {
             return Ok(secret);
         }

@@ -32,7 +32,7 @@ pub(crate) async fn run(command: Command) -> Result<(), StartError> {
             let wanted = clients::Wanted { id, name, redirect_uris, scope, auth_method };
             clients::add(wanted, &store).await
         }
-        Command::RotateSecret { id, store } => clients::rotate(&id, &store).await,
+        Command::RotateSecret { id, overlap, store } => clients::rotate(&id, overlap, &store).await,
         Command::MoveStore { from, to, resume, tls } => moving::run(&from, &to, resume, &tls).await,
     }
 }

@@ -43,15 +43,16 @@ use crate::payment::{Payment, Unpaid};
 /// The largest request, far above what the tools can use.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// The user and the client of an access token, as the guard of the route found them.
+/// The user, if there is one, and the client of an access token, as the guard of the route found them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[schemars(crate = "rmcp::schemars")]
 pub(crate) struct Identity {
-    /// The user.
-    pub(crate) subject: String,
-    /// The application the user connected.
+    /// The user, if the application acts for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<String>,
+    /// The application.
     pub(crate) client_id: String,
-    /// What the user allowed it to do.
+    /// What the application may do.
     pub(crate) scopes: Vec<String>,
     /// The organisation that the application acts for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,7 +170,7 @@ impl Tools {
         Parameters(note): Parameters<NewNote>,
     ) -> Result<Result<Json<Notes>, String>, ErrorData> {
         let caller = caller.pay().await?;
-        let added = self.notes.add(caller.subject, note.text);
+        let added = self.notes.add(Owner::of(&caller), note.text);
         Ok(added.map(|notes| Json(Notes { notes, warning: caller.warning })))
     }
 
@@ -177,34 +178,51 @@ impl Tools {
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
     async fn note_list(&self, caller: Caller) -> Result<Json<Notes>, ErrorData> {
         let caller = caller.pay().await?;
-        Ok(Json(Notes { notes: self.notes.list(&caller.subject), warning: caller.warning }))
+        Ok(Json(Notes { notes: self.notes.list(&Owner::of(&caller)), warning: caller.warning }))
     }
 }
 
 #[tool_handler(
     name = "grantcore-server",
-    instructions = "A note pad per user, shared by all applications that the user connected."
+    instructions = "A note pad per user, shared by all applications that the user connected. An \
+                    application that acts without a user has a note pad of its own."
 )]
 impl ServerHandler for Tools {}
 
-/// The notes of all users. Bounded: 256 users, 32 notes each, 500 bytes each.
+/// Whose note pad it is. A user whose name is the `client_id` of an application has another one.
+#[derive(PartialEq, Eq, Hash)]
+enum Owner {
+    User(String),
+    Application(String),
+}
+
+impl Owner {
+    fn of(caller: &Identity) -> Self {
+        match &caller.subject {
+            Some(subject) => Self::User(subject.clone()),
+            None => Self::Application(caller.client_id.clone()),
+        }
+    }
+}
+
+/// The notes of all. Bounded: 256 note pads, 32 notes each, 500 bytes each.
 #[derive(Default)]
-struct NotePad(Mutex<HashMap<String, VecDeque<String>>>);
+struct NotePad(Mutex<HashMap<Owner, VecDeque<String>>>);
 
 impl NotePad {
-    const USERS: usize = 256;
+    const PADS: usize = 256;
     const NOTES: usize = 32;
     const BYTES: usize = 500;
 
-    fn add(&self, subject: String, text: String) -> Result<Vec<String>, String> {
+    fn add(&self, owner: Owner, text: String) -> Result<Vec<String>, String> {
         if text.is_empty() || text.len() > Self::BYTES {
             return Err(format!("a note has 1 to {} bytes", Self::BYTES));
         }
         let mut pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pads.len() >= Self::USERS && !pads.contains_key(&subject) {
+        if pads.len() >= Self::PADS && !pads.contains_key(&owner) {
             return Err("all note pads are taken".to_owned());
         }
-        let pad = pads.entry(subject).or_default();
+        let pad = pads.entry(owner).or_default();
         if pad.len() >= Self::NOTES {
             pad.pop_front();
         }
@@ -212,9 +230,9 @@ impl NotePad {
         Ok(pad.iter().cloned().collect())
     }
 
-    fn list(&self, subject: &str) -> Vec<String> {
+    fn list(&self, owner: &Owner) -> Vec<String> {
         let pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pad = pads.get(subject);
+        let pad = pads.get(owner);
         pad.into_iter().flatten().cloned().collect()
     }
 }
@@ -234,7 +252,7 @@ mod tests {
 
     fn identity(subject: &str) -> Identity {
         Identity {
-            subject: subject.to_owned(),
+            subject: Some(subject.to_owned()),
             client_id: "c1".to_owned(),
             scopes: vec!["notes".to_owned()],
             organisation: None,
@@ -388,7 +406,7 @@ mod tests {
             let result = call(&app, "bob", "note_add", json!({"text": text})).await;
             assert_eq!(result["isError"], true);
         }
-        for number in 1..NotePad::USERS {
+        for number in 1..NotePad::PADS {
             call(&app, &number.to_string(), "note_add", json!({"text": "x"})).await;
         }
         let add = async |subject| call(&app, subject, "note_add", json!({"text": "x"})).await;

@@ -21,7 +21,7 @@ use grantcore::account::Balance;
 use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::store::{Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 
@@ -202,22 +202,28 @@ impl Backend {
         subject: Option<&str>,
         balance: bool,
     ) -> Result<Loaded> {
-        let payer = loaded.grant.as_ref().map(|grant| grant.record.subject().as_str());
-        if let Some(subject) = subject.or(payer) {
-            let found = self.ledger.balance(subject).await?;
-            loaded.account = loaded.account.filter(|_| found.is_some());
-            loaded.balance = match payer.filter(|_| balance) {
-                Some(payer) if payer == subject => Some(self.verdict(found)),
-                Some(payer) => Some(self.balance(payer).await?),
-                None => None,
-            };
-        }
-        let owner =
-            loaded.client.as_ref().and_then(|client| client.record.owner()).map(Subject::as_str);
-        if let Some(owner) = owner.filter(|_| loaded.owner.is_some()) {
-            let found = self.ledger.balance(owner).await?;
-            loaded.owner = loaded.owner.filter(|_| found.is_some());
-        }
+        let grant = loaded.grant.as_ref().map(|stored| &*stored.record);
+        let owner = loaded.client.as_ref().and_then(|client| client.record.owner());
+        let keys = Keys { balance, ..Keys::default() };
+        let payer = keys.payer_id(grant, owner);
+        let user = subject.or_else(|| grant?.subject().map(Subject::as_str));
+        let of_user = match user {
+            Some(user) => self.ledger.balance(user).await?,
+            None => None,
+        };
+        let owner = owner.map(Subject::as_str).filter(|_| loaded.owner.is_some());
+        let of_owner = match owner {
+            Some(owner) => self.ledger.balance(owner).await?,
+            None => None,
+        };
+        loaded.balance = match payer {
+            Some(payer) if Some(payer) == user => Some(self.verdict(of_user)),
+            Some(payer) if Some(payer) == owner => Some(self.verdict(of_owner)),
+            Some(payer) => Some(self.balance(payer).await?),
+            None => None,
+        };
+        loaded.account = loaded.account.filter(|_| user.is_none() || of_user.is_some());
+        loaded.owner = loaded.owner.filter(|_| owner.is_none() || of_owner.is_some());
         Ok(loaded)
     }
 }
@@ -235,6 +241,10 @@ impl Store for Backend {
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
         self.meter.committed(self.grants.commit(write)).await
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        self.meter.timed(Call::Seen, self.grants.seen(key)).await
     }
 
     async fn grants_of(

@@ -195,7 +195,7 @@ impl Entry {
             flow: event.flow.map(|flow| flow.to_string()),
             kind: event.kind.name().to_owned(),
             reason: event.reason.map(|reason| reason.name().to_owned()),
-            detail: event.detail.as_deref().map(str::to_owned),
+            detail: detail(event),
             client: event.client_id().map(str::to_owned),
             subject: event.subject.as_ref().map(|subject| subject.as_str().to_owned()),
             status: sent.map(|sent| sent.status),
@@ -208,6 +208,15 @@ impl Entry {
             attributed: event.class() == EventClass::Attributed,
             count: 0,
         }
+    }
+}
+
+/// Returns the detail of an event, with what the client proved itself with.
+fn detail(event: &Event) -> Option<String> {
+    let proof = event.proof.as_ref().map(|proof| format!("Proof: {proof}."));
+    match (event.detail.as_deref(), proof) {
+        (Some(detail), Some(proof)) => Some(format!("{detail} {proof}")),
+        (detail, proof) => detail.map(str::to_owned).or(proof),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use grantcore::blocking::StoreAdministration;
 use grantcore::grant::Grant;
-use grantcore::store::{Counts, Stored};
+use grantcore::store::{Counts, Seen, SeenKey, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Timestamp};
 use rusqlite::params;
@@ -30,16 +30,27 @@ impl StoreAdministration for SqliteStore {
         rows.map(|row| stored(row?)).collect()
     }
 
+    fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
+        let connection = self.reader();
+        let mut query = connection
+            .prepare_cached("SELECT body FROM grantcore_seen WHERE key > ? ORDER BY key LIMIT ?")?;
+        let after: &[u8] = after.as_ref().map_or(&[], |key| key.as_bytes());
+        let rows = query.query_map(params![after, count(limit)], |row| row.get::<_, String>(0))?;
+        rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+    }
+
     /// Counts the records exactly. It reads an index of each table.
     fn counts(&self) -> Result<Counts> {
         let connection = self.reader();
         let mut query = connection.prepare_cached(
             "SELECT (SELECT count(*) FROM grantcore_clients), \
-             (SELECT count(*) FROM grantcore_grants)",
+             (SELECT count(*) FROM grantcore_grants), \
+             (SELECT count(*) FROM grantcore_seen)",
         )?;
-        let (clients, grants) =
-            query.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-        Ok(Counts::new(clients.unsigned_abs(), grants.unsigned_abs()))
+        Ok(query.query_row([], |row| {
+            let column = |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.unsigned_abs());
+            Ok(Counts::new(column(0)?, column(1)?).with_marks(column(2)?))
+        })?)
     }
 
     fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
@@ -57,7 +68,12 @@ impl StoreAdministration for SqliteStore {
              (SELECT id FROM grantcore_clients WHERE drop_after <= ? LIMIT ?)",
             limit - grants,
         )?;
-        Ok(grants + clients)
+        let marks = delete(
+            "DELETE FROM grantcore_seen WHERE key IN \
+             (SELECT key FROM grantcore_seen WHERE drop_after <= ? LIMIT ?)",
+            limit - grants - clients,
+        )?;
+        Ok(grants + clients + marks)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, Commit, Keys, Stored, Version, Write};
+use grantcore::store::{Change, Commit, Keys, Seen, SeenKey, Stored, Version, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Timestamp};
 use rusqlite::{OptionalExtension, Params, Row, params};
@@ -29,7 +29,7 @@ impl SqliteStore {
     fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let id = change.id();
         let version = number(change.version());
-        let subject = change.record().subject().as_str();
+        let subject = change.subject().map(Subject::as_str);
         let drop_after = seconds(change.drop_after());
         let body = serde_json::to_string(change.record())?;
         match change.seen() {
@@ -63,6 +63,15 @@ impl SqliteStore {
         }
     }
 
+    fn create_mark(&self, seen: &Seen) -> Result<Commit> {
+        let key = seen.key().as_bytes();
+        let body = serde_json::to_string(seen)?;
+        self.write(
+            "INSERT INTO grantcore_seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            params![key, seconds(seen.drop_after()), body],
+        )
+    }
+
     fn account_if(&self, subject: Option<&str>) -> Result<Option<Account>> {
         subject.map_or(Ok(None), |subject| self.account(subject))
     }
@@ -83,7 +92,16 @@ impl Store for SqliteStore {
         match write {
             Write::Grant(change) => self.commit_grant(change),
             Write::Client(change) => self.commit_client(change),
+            Write::Seen(seen) => self.create_mark(seen),
         }
+    }
+
+    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let connection = self.reader();
+        let sql = "SELECT body FROM grantcore_seen WHERE key = ?";
+        let mut query = connection.prepare_cached(sql)?;
+        let body = query.query_row([key.as_bytes()], |row| row.get::<_, String>(0)).optional()?;
+        body.map(|body| Ok(serde_json::from_str(&body)?)).transpose()
     }
 
     fn grants_of(
@@ -111,9 +129,9 @@ impl Store for SqliteStore {
         }
         let account = self.account_if(keys.subject_id(of_grant))?;
         let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance =
+            keys.payer_id(of_grant, owner).map(|payer| self.balance(payer)).transpose()?;
         let owner = self.account_if(owner.map(Subject::as_str))?;
-        let payer = of_grant.filter(|_| keys.balance);
-        let balance = payer.map(|grant| self.balance(grant.subject().as_str())).transpose()?;
         Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
     }
 }

@@ -84,6 +84,10 @@ fn a_damaged_record_is_an_error() {
             Damaged::Client(id) => {
                 connection.execute("UPDATE grantcore_clients SET body = '{}' WHERE id = ?", [id])
             }
+            Damaged::Seen(key) => connection.execute(
+                "UPDATE grantcore_seen SET body = substr(body, 2) WHERE key = ?",
+                [key.as_bytes()],
+            ),
         };
         assert_eq!(changed, Ok(1));
     };

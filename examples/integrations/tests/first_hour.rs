@@ -268,8 +268,8 @@ async fn run(command: &mut Command) {
 async fn build(port: u16) -> PathBuf {
     let blocks = || blocks(&readme());
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    // A place of its own below the target directory, so that dependencies are built once.
-    let target = temporary.with_file_name("first-hour");
+    // That of the workspace, so that what both need is built once.
+    let target = temporary.parent().unwrap();
     let folder = temporary.join("first-hour");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
@@ -290,10 +290,7 @@ async fn build(port: u16) -> PathBuf {
     // `cargo add` leaves no version in it that its package does not need.
     std::fs::copy(Path::new(ROOT).join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let started = Instant::now();
-    // The same settings in every shell: another one would build all dependencies again.
-    let settings = [("CARGO_PROFILE_DEV_DEBUG", "line-tables-only"), ("CARGO_INCREMENTAL", "0")];
-    let mut cargo = command("cargo", &package);
-    run(cargo.arg("build").envs(settings).env("CARGO_TARGET_DIR", &target)).await;
+    run(command("cargo", &package).arg("build").env("CARGO_TARGET_DIR", target)).await;
     report(&format!("the README's program was built in {} s", started.elapsed().as_secs()));
     let name = package.file_name().unwrap().to_str().unwrap();
     target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))

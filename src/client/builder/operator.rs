@@ -30,7 +30,7 @@ use crate::value::redirect_uri::RedirectRules;
 #[derive(Clone, Copy, Debug)]
 pub struct ClientRules<'r> {
     pub(super) redirects: &'r RedirectRules,
-    policy: Option<&'r Policy>,
+    pub(super) policy: Option<&'r Policy>,
 }
 
 impl<'r> From<&'r RedirectRules> for ClientRules<'r> {

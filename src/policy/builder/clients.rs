@@ -2,8 +2,8 @@
 //! register.
 
 use super::PolicyBuilder;
-use crate::policy::AuthMethods;
 use crate::policy::slow_hash::SlowHash;
+use crate::policy::{AuthMethods, KeyRules};
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 
@@ -45,6 +45,31 @@ impl PolicyBuilder {
     /// end up in logs more easily.
     pub fn lenient_on_method(mut self, lenient: bool) -> Self {
         self.policy.lenient_on_method = lenient;
+        self
+    }
+
+    /// Turns client authentication by keys on (`private_key_jwt`, RFC 7523 §2.2). Default: off.
+    ///
+    /// It needs a [`verifier`](Self::verifier). If clients have key sets at URLs, the server needs
+    /// an [`Outside`](crate::Outside) that fetches them.
+    ///
+    /// ```
+    /// # #[cfg(feature = "jws")] {
+    /// use grantcore::Policy;
+    /// use grantcore::jws::RingVerifier;
+    /// use grantcore::policy::KeyRules;
+    ///
+    /// let policy = Policy::builder("https://auth.example")
+    ///     .resource("https://mcp.example/mcp", "")
+    ///     .client_keys(KeyRules::default())
+    ///     .verifier(RingVerifier)
+    ///     .build()
+    ///     .unwrap();
+    /// assert!(policy.client_keys().is_some());
+    /// # }
+    /// ```
+    pub fn client_keys(mut self, rules: KeyRules) -> Self {
+        self.policy.keys = Some(rules);
         self
     }
 

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::PolicyBuilder;
 use crate::policy::{
-    DocumentRules, DomainRules, IntrospectionRules, RegistrationRules, RevocationRules,
+    DocumentRules, DomainRules, IntrospectionRules, MachineRules, RegistrationRules,
+    RevocationRules,
 };
 #[cfg(doc)]
 use crate::policy::{Lifetimes, Limits};
@@ -152,6 +153,16 @@ impl PolicyBuilder {
     /// Lets clients revoke their tokens (RFC 7009), public clients too. Default: they cannot.
     pub fn revocation(mut self, rules: RevocationRules) -> Self {
         self.policy.revocation = Some(rules);
+        self
+    }
+
+    /// Lets clients act on their own behalf (`client_credentials`, OAuth 2.1 §4.2). Default: none
+    /// can.
+    ///
+    /// Only clients whose [record](crate::client::ClientBuilder::machine) gives them the right do,
+    /// and resources serve their tokens only where they [say so](crate::Needs::machines).
+    pub fn machines(mut self, rules: MachineRules) -> Self {
+        self.policy.machines = Some(rules);
         self
     }
 

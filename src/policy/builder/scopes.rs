@@ -1,7 +1,7 @@
 //! Settings of scopes and resources: what access tokens allow, and where.
 
 use super::PolicyBuilder;
-use crate::policy::{Resource, ResourceDescription, ScopeInfo};
+use crate::policy::{Resource, ResourceDescription, ScopeFor, ScopeInfo};
 
 /// # Scopes and resources
 ///
@@ -25,7 +25,18 @@ impl PolicyBuilder {
     /// Declares a scope token (OAuth 2.1 §1.4.1), with the description that the consent page shows.
     /// Default: the policy has no scopes.
     pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
-        self.policy.scopes.push(ScopeInfo { name: name.into(), description: description.into() });
+        self.policy.scopes.push(ScopeInfo {
+            name: name.into(),
+            description: description.into(),
+            of: ScopeFor::default(),
+        });
+        self
+    }
+
+    /// Sets who can be granted a declared scope token. Default: [`ScopeFor::Both`], a user and, if
+    /// the operator's record of it says so, a client on its own behalf.
+    pub fn scope_for(mut self, name: impl Into<String>, of: ScopeFor) -> Self {
+        self.scope_marks.push((name.into(), of));
         self
     }
 

@@ -168,6 +168,51 @@ macro_rules! any_rows {
                 grant's scope lies within what the operator lets the client have now.",
             fix: "Register the client with this scope, or ask for less.",
         }
+        ScopeMalformed "scope_malformed" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §1.4.1, App. A.4",
+            description: "The scope is malformed.",
+            cause: "A scope token contains a quote, a backslash or a character outside printable \
+                ASCII, or there are more than 64 tokens.",
+            fix: "Send scope tokens separated by spaces.",
+        }
+        ScopeUnknown "scope_unknown" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "The scope names something this server does not know.",
+            cause: "A scope token is not configured on this server.",
+            fix: "Ask for the scopes in the metadata document's scopes_supported.",
+        }
+        ResourceMalformed "resource_malformed" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The resource is not an absolute URI without a fragment.",
+            cause: "A resource parameter has no scheme, or has a fragment.",
+            fix: "Send the resource exactly as its metadata document spells it.",
+        }
+        ResourceUnknown "resource_unknown" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The resource is not known to this server.",
+            cause: "A resource parameter names something this server does not issue tokens for.",
+            fix: "Send the resource exactly as its metadata document spells it.",
+        }
+        ResourceTenantsMixed "resource_tenants_mixed" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The request names two resources of which one grant can have one.",
+            cause: "Two resource parameters are instances of one template, such as two tenants of \
+                one service.",
+            fix: "Send one request for each.",
+        }
+        ResourceMissing "resource_missing" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The resource parameter is missing.",
+            cause: "resource was left out, although several resources are configured or the policy \
+                requires the parameter.",
+            fix: "Send the resource the token is for.",
+        }
     }
 
     at Authorization, Registration, Management {

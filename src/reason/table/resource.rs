@@ -49,6 +49,14 @@ macro_rules! resource_rows {
             cause: "A token for one resource was sent to another.",
             fix: "Authorize for this resource: follow resource_metadata in the challenge.",
         }
+        PrincipalMismatch "principal_mismatch" {
+            code: AccessDenied,
+            section: "RFC 9700 §4.15",
+            description: "This operation is for users. The access token is the client's own.",
+            cause: "A client called on its own behalf, and the operation serves calls on behalf of \
+                users only.",
+            fix: "Let the operation serve machines (Needs::machines), or let the client ask a user.",
+        }
         LoginInsufficient "login_insufficient" {
             code: InsufficientUserAuthentication,
             section: "RFC 9470 §3",

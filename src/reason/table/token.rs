@@ -16,14 +16,16 @@ macro_rules! token_rows {
             section: "OAuth 2.1 §3.2.4",
             description: "This grant_type is not supported.",
             cause: "The client asked for a grant type that this server does not support.",
-            fix: "Use authorization_code or refresh_token.",
+            fix: "Use a grant type of grant_types_supported in the server's metadata.",
         }
         GrantTypeUnauthorized "grant_type_unauthorized" {
             code: UnauthorizedClient,
             section: "OAuth 2.1 §3.2.4",
             description: "The client is not registered for this grant_type.",
-            cause: "The client's grant_types lack the grant type that it asked for.",
-            fix: "Register the client with this grant type.",
+            cause: "The client's grant_types lack the grant type that it asked for, or the operator \
+                lets it do nothing on its own behalf.",
+            fix: "Register the client with this grant type. For client_credentials, the operator's \
+                record of the client has to have machine rights.",
         }
 
         // Codes.
@@ -230,7 +232,8 @@ macro_rules! token_rows {
             code: InvalidTarget,
             section: "RFC 8707 §2.2",
             description: "The resource is not one the grant is for.",
-            cause: "A token request names a resource that the user did not consent to.",
+            cause: "A token request names a resource that the user did not consent to, or that the \
+                client may not have on its own behalf.",
             fix: "Leave resource out, or authorize again for it.",
         }
     }

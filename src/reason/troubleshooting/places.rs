@@ -79,7 +79,10 @@ fn place(reason: Reason, endpoint: Endpoint) -> Place {
     let is_challenge = match endpoint {
         // Another token would not help these.
         Endpoint::Resource => {
-            let is_plain = matches!(reason, Reason::BalanceInsufficient | Reason::AccountForbidden);
+            let is_plain = matches!(
+                reason,
+                Reason::BalanceInsufficient | Reason::AccountForbidden | Reason::PrincipalMismatch
+            );
             reason.status(endpoint) < 500 && !is_plain
         }
         _ => reason.code(endpoint).is_none(),

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{text, texts};
-use crate::policy::AuthMethods;
+use crate::client::{Authentication, ClientKeys};
+use crate::policy::{AuthMethods, DocumentMethod, Policy};
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed};
 use crate::value::auth_method::AuthMethod;
@@ -23,6 +24,38 @@ const SHARED_SECRETS: [&str; 3] =
 pub(super) struct OfferedMethods {
     single: Option<String>,
     list: Option<BTreeSet<String>>,
+}
+
+/// How a client is to authenticate, by its metadata and by what the server offers.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientAuth {
+    /// `None` if the client named none.
+    pub(crate) method: Option<AuthMethod>,
+    /// The keys, if the client offers them and the server accepts them.
+    pub(crate) keys: Option<ClientKeys>,
+    /// Whether a document offers `none` too.
+    may_be_public: bool,
+}
+
+impl ClientAuth {
+    /// Returns how the client of a document authenticates, or `None` if it stays as it is. The
+    /// method that the operator imposed counts more than what the document offers (I47).
+    pub(crate) fn of_document(
+        &self,
+        imposed: Option<AuthMethod>,
+        policy: &Policy,
+    ) -> Option<Authentication> {
+        let rules = policy.client_keys();
+        let is_either =
+            self.may_be_public && rules.is_some_and(|own| own.documents == DocumentMethod::Either);
+        match (imposed, self.keys.clone()) {
+            (Some(AuthMethod::PrivateKeyJwt), Some(keys)) => Some(Authentication::Keys(keys)),
+            (Some(_), _) => None,
+            (None, Some(keys)) if is_either => Some(Authentication::KeysOrNone(keys)),
+            (None, Some(keys)) => Some(Authentication::Keys(keys)),
+            (None, None) => Some(Authentication::Public),
+        }
+    }
 }
 
 impl OfferedMethods {
@@ -50,51 +83,102 @@ impl OfferedMethods {
         }
     }
 
-    /// Returns the method of a registration: the single method if the server offers it, or else the
-    /// strongest method of the list that the server offers.
+    /// Returns whether the client offers to prove itself with keys.
+    pub(super) fn has_keys(&self) -> bool {
+        self.names().any(|name| name == AuthMethod::PrivateKeyJwt.name())
+    }
+
+    /// Returns how a registration authenticates: by the single method if the server offers it, or
+    /// else by the strongest method of the list that the server offers. Keys are not offered by a
+    /// client that has none.
     ///
     /// A single method without a list gets the nearest method that the server offers (CLIENT-24). A
-    /// method that the crate does not support, such as one by a key, is refused: a weaker one would
-    /// be a downgrade.
+    /// method that is not known, or keys where they are off, are refused: a weaker one would be a
+    /// downgrade.
     pub(super) fn for_registration(
         &self,
         offered: AuthMethods,
-    ) -> Result<Option<AuthMethod>, Fault> {
+        keys: Option<ClientKeys>,
+    ) -> Result<ClientAuth, Fault> {
         let single = self.single.as_deref().and_then(AuthMethod::named);
+        let common = |method: AuthMethod| {
+            offered.offers(method) && (method != AuthMethod::PrivateKeyJwt || keys.is_some())
+        };
         let strongest = |list: &BTreeSet<String>| {
             AuthMethod::STRONGEST_FIRST
                 .into_iter()
-                .find(|method| list.contains(method.name()) && offered.offers(*method))
+                .find(|method| list.contains(method.name()) && common(*method))
         };
-        let chosen = match (&self.single, &self.list) {
-            (None, None) => return Ok(None),
-            (Some(_), None) => single.map(|method| offered.nearest(method)),
+        let method = match (&self.single, &self.list) {
+            (None, None) => None,
+            (Some(_), None) => Some(self.alone(single, offered, keys.as_ref())?),
             (_, Some(list)) => {
-                single.filter(|method| offered.offers(*method)).or_else(|| strongest(list))
+                let chosen = single.filter(|method| common(*method)).or_else(|| strongest(list));
+                Some(chosen.ok_or_else(|| self.no_common(offered))?)
             }
         };
-        chosen.map(Some).ok_or_else(|| {
-            let known = listed(offered.offered().map(AuthMethod::name));
-            let received = listed(self.names());
-            Reason::MetadataAuthMethod.hint(format!("Received: {received}. Offered here: {known}."))
-        })
+        Ok(ClientAuth { method, keys, may_be_public: false })
     }
 
-    /// Returns the method of a document, which is `none`: a public document cannot contain a
-    /// secret, and this server verifies no keys. A document without a method means `none` (AMB-30).
-    /// A document that names other methods only is refused.
-    pub(super) fn for_document(&self) -> Result<Option<AuthMethod>, Fault> {
+    /// Returns the method of a registration with a single method and no list.
+    fn alone(
+        &self,
+        single: Option<AuthMethod>,
+        offered: AuthMethods,
+        keys: Option<&ClientKeys>,
+    ) -> Result<AuthMethod, Fault> {
+        let nearest = single.and_then(|method| offered.nearest(method));
+        match nearest.ok_or_else(|| self.no_common(offered))? {
+            AuthMethod::PrivateKeyJwt if keys.is_none() => {
+                Err(Reason::MetadataKeys.hint("Received: neither."))
+            }
+            method => Ok(method),
+        }
+    }
+
+    fn no_common(&self, offered: AuthMethods) -> Fault {
+        let known = listed(offered.offered().map(AuthMethod::name));
+        let received = listed(self.names());
+        Reason::MetadataAuthMethod.hint(format!("Received: {received}. Offered here: {known}."))
+    }
+
+    /// Returns how a client with a document authenticates: by `none`, by keys, or by either. A public
+    /// document cannot contain a secret. A document without a method means `none` (AMB-30). A
+    /// document that names other methods only is refused.
+    pub(super) fn for_document(
+        &self,
+        offered: AuthMethods,
+        keys: Option<ClientKeys>,
+    ) -> Result<ClientAuth, Fault> {
         if let Some(shared) = self.names().find(|name| SHARED_SECRETS.contains(name)) {
             let hint = "A document is public and can name no method by a shared secret.";
             return Err(Reason::MetadataAuthMethod.received(shared).hint(hint));
         }
-        let names_others = self.names().next().is_some();
-        if names_others && !self.names().any(|name| name == AuthMethod::None.name()) {
-            let hint =
-                format!("Received: {}. Offered here for documents: none.", listed(self.names()));
-            return Err(Reason::DocumentNoCommonMethod.hint(hint));
+        let names = |method: AuthMethod| self.names().any(|name| name == method.name());
+        let names_none = self.names().next().is_none() || names(AuthMethod::None);
+        let may_be_public = names_none && offered.offers(AuthMethod::None);
+        let is_keyed =
+            names(AuthMethod::PrivateKeyJwt) && offered.offers(AuthMethod::PrivateKeyJwt);
+        let only_keys =
+            is_keyed && self.names().all(|name| name == AuthMethod::PrivateKeyJwt.name());
+        match keys.filter(|_| is_keyed) {
+            Some(keys) => {
+                let method = Some(AuthMethod::PrivateKeyJwt);
+                Ok(ClientAuth { method, keys: Some(keys), may_be_public })
+            }
+            None if may_be_public => {
+                let method = Some(AuthMethod::None);
+                Ok(ClientAuth { method, keys: None, may_be_public })
+            }
+            None if only_keys => Err(Reason::MetadataKeys.hint("Received: neither.")),
+            None => {
+                let known = offered.offered().filter(|own| !matches!(own, AuthMethod::Secret(_)));
+                let known = known.map(AuthMethod::name).collect::<Vec<_>>().join(" and ");
+                let received = listed(self.names());
+                let hint = format!("Received: {received}. Offered here for documents: {known}.");
+                Err(Reason::DocumentNoCommonMethod.hint(hint))
+            }
         }
-        Ok(Some(AuthMethod::None))
     }
 
     /// Returns the names of both members, each once.

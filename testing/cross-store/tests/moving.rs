@@ -8,7 +8,7 @@ use std::error::Error;
 
 use grantcore::blocking::OnThreads;
 use grantcore::response::Connection;
-use grantcore::store::{StoreAdministration, Write};
+use grantcore::store::{Commit, Seen, SeenKey, StoreAdministration, Write};
 use grantcore::value::Subject;
 use grantcore::{
     Account, Authorization, Choice, FromStore, LoadsAccounts, RevokedBy, Server, Store, blocking,
@@ -81,6 +81,15 @@ async fn copy(from: &impl StoreAdministration, to: &impl Store) -> Result<()> {
             let _conflict_if_copied = to.commit(&Write::moved(grant.record)).await?;
         }
     }
+    let mut after = None;
+    loop {
+        let marks = from.marks(after, PAGE).await?;
+        let Some(last) = marks.last() else { break };
+        after = Some(*last.key());
+        for mark in marks {
+            let _conflict_if_copied = to.commit(&Write::moved_seen(mark)).await?;
+        }
+    }
     Ok(())
 }
 
@@ -114,7 +123,23 @@ struct Hands {
     found: Tokens,
 }
 
+/// The marks of 520 assertions that were used, by their records: more than a page of them.
+fn marks() -> impl Iterator<Item = Seen> {
+    (0..520_u16).map(|number| {
+        let mut key = [7; 32];
+        key[..2].copy_from_slice(&number.to_be_bytes());
+        let key = SeenKey::from_bytes(key);
+        let by = "09090909090909090909090909090909";
+        let text = format!(r#"{{"schema":1,"key":"{key}","by":"{by}","end":4000000000}}"#);
+        serde_json::from_str(&text).unwrap()
+    })
+}
+
 fn before(store: SqliteStore) -> Hands {
+    for mark in marks() {
+        let created = blocking::Store::commit(&store, &Write::moved_seen(mark)).unwrap();
+        assert_eq!(created, Commit::Done);
+    }
     let server = blocking::Server::new(support::policy(), store, FromStore);
     let _new =
         blocking::Store::commit(server.store(), &Write::client(None, support::client())).unwrap();
@@ -166,6 +191,12 @@ async fn after(hands: &Hands, store: impl Movable) {
         checked.map_err(|error| assert!(error.failure().is_none(), "{error}")).is_ok()
     };
     let post = async |form: &str| tokens(server.token(&posted(form)).await);
+
+    for mark in marks() {
+        assert_eq!(server.store().seen(mark.key()).await.unwrap().as_ref(), Some(&mark));
+        let again = server.store().commit(&Write::moved_seen(mark)).await.unwrap();
+        assert_eq!(again, Commit::Conflict, "an assertion that was used stays used");
+    }
 
     let redirect = server.consent(&hands.ticket, user("alice"), Choice::Allow).await.unwrap();
     for form in [hands.redemption.clone(), redemption_of(redirect)] {

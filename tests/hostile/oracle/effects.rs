@@ -54,12 +54,15 @@ pub(super) fn changes(
         To::Consent => {
             hold!(grant_of(&request.name) == Some(id), "another page's grant changed");
             let user = USERS[request.user.unwrap_or_default()].0;
-            hold!(stored.record.subject().as_str() == user, "{user} decided for another");
+            hold!(stored.record.subject().unwrap().as_str() == user, "{user} decided for another");
         }
         // If challenges are single-use, a new page of the same browser replaces the earlier one.
         To::Authorize => {
             let user = request.user.map(|user| USERS[user].0).unwrap_or_default();
-            hold!(stored.record.subject().as_str() == user, "{user} replaced another's page");
+            hold!(
+                stored.record.subject().unwrap().as_str() == user,
+                "{user} replaced another's page"
+            );
             hold!(
                 stored.record.state() == GrantState::ConsentPending,
                 "{:?}",

@@ -58,7 +58,12 @@ fn resource_with(introspection: &Introspection, needs: Needs) -> Router {
         let scope: Vec<_> = caller.scope().collect();
         let has_token = request.headers().contains_key("authorization");
         assert!(caller.access().is_none() && !caller.has_scope(""));
-        format!("{} {} {} {has_token}", caller.subject(), caller.client_id(), scope.join("+"))
+        format!(
+            "{} {} {} {has_token}",
+            caller.subject().unwrap_or("-"),
+            caller.client_id(),
+            scope.join("+")
+        )
     };
     let layer = RequireToken::introspected(introspection.clone(), needs);
     Router::new().route("/mcp", post(echo)).route_layer(layer)

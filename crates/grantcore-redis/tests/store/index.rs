@@ -206,7 +206,7 @@ async fn a_subject_may_be_any_text() {
             let id = commit_page(&place, name, seed, now()).await;
             assert_eq!(place.store.grants_of(name, None, 10).await.unwrap(), [id], "{name:?}");
             assert_eq!(
-                place.store.grant(id).await.unwrap().unwrap().record.subject().as_str(),
+                place.store.grant(id).await.unwrap().unwrap().record.subject().unwrap().as_str(),
                 name
             );
         }

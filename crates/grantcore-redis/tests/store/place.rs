@@ -181,7 +181,8 @@ pub fn approval(
     now: Timestamp,
 ) -> Write {
     let decision =
-        ConsentDecision::new(ticket, user(page.record.subject().as_str()), Choice::Allow).unwrap();
+        ConsentDecision::new(ticket, user(page.record.subject().unwrap().as_str()), Choice::Allow)
+            .unwrap();
     let client = Stored { record: Arc::new(client("app")), version: Version::FIRST };
     let loaded = Loaded {
         grant: Some(page.clone()),

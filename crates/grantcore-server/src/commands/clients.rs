@@ -1,6 +1,6 @@
 //! `add-client` and `rotate-secret`: clients of the operator in the database.
 
-use grantcore::value::Scope;
+use grantcore::value::{Overlap, Scope};
 
 use crate::StartError;
 use crate::clients::{self, Unchanged};
@@ -34,17 +34,26 @@ pub(super) async fn add(wanted: Wanted, at: &StoreAt) -> Result<(), StartError> 
 }
 
 /// Replaces the secret of a client and prints the new one.
-pub(super) async fn rotate(id: &str, at: &StoreAt) -> Result<(), StartError> {
+pub(super) async fn rotate(
+    id: &str,
+    overlap: humantime::Duration,
+    at: &StoreAt,
+) -> Result<(), StartError> {
+    let overlap = Overlap::new(*overlap)
+        .ok_or_else(|| format!("--overlap {overlap}: at most 30 days, in whole seconds"))?;
     let config = super::settings_with(at)?;
     check_undeclared(&config, id)?;
     super::must_exist(&config.database)?;
     let backend = super::open(&config).await?;
-    let rules = setup::redirect_rules(&config.clients);
-    let secret = clients::rotate_secret(&backend, id, &rules).await?;
+    let secret = clients::rotate_secret(&backend, id, overlap).await?;
     super::print(&secret)?;
+    let end = match overlap {
+        Overlap::NONE => "has ended".into(),
+        _ => format!("ends in {}", humantime::format_duration(overlap.duration())),
+    };
     super::note(&format!(
         "The secret of {id} is replaced: the new one is above and is not shown again, \
-         and the old one has ended."
+         and the old one {end}."
     ))
 }
 

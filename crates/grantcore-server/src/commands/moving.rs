@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use grantcore::store::{Commit, Record, Write};
+use grantcore::store::{Commit, Record, SeenKey, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts as _, Store as _, Timestamp};
 
@@ -22,6 +22,8 @@ const PAGE: usize = 500;
 struct Counts {
     clients: usize,
     grants: usize,
+    /// The single-use marks of assertions.
+    marks: usize,
     /// The accounts that are suspended or whose epoch was raised.
     standings: usize,
     /// The accounts.
@@ -30,8 +32,8 @@ struct Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clients, grants, accounts, standings } = self;
-        write!(f, "{clients} clients, {grants} grants and {accounts} accounts ")?;
+        let Self { clients, grants, marks, accounts, standings } = self;
+        write!(f, "{clients} clients, {grants} grants, {marks} marks and {accounts} accounts ")?;
         write!(f, "({standings} suspended or ended)")
     }
 }
@@ -65,6 +67,7 @@ pub(super) async fn run(
     let mut conflicts = Vec::new();
     copy_clients(source.grants(), target.grants(), start, &mut conflicts).await?;
     copy_grants(source.grants(), target.grants(), start, &mut conflicts).await?;
+    copy_marks(source.grants(), target.grants(), start, &mut conflicts).await?;
     copy_accounts(&source, &target, &mut conflicts).await?;
     if let Some(first) = conflicts.first() {
         return Err(format!(
@@ -142,6 +145,29 @@ async fn copy_grants(
     }
 }
 
+/// Copies the marks: without them, an assertion that was used could be used again in the target.
+async fn copy_marks(
+    from: &Grants,
+    to: &Grants,
+    now: Timestamp,
+    conflicts: &mut Vec<String>,
+) -> Result<(), StartError> {
+    let mut after = None;
+    loop {
+        let marks = from.marks(after, PAGE).await?;
+        let Some(last) = marks.last() else { return Ok(()) };
+        after = Some(*last.key());
+        for mark in marks.into_iter().filter(|mark| is_kept(mark, now)) {
+            if to.commit(&Write::moved_seen(mark.clone())).await? == Commit::Done {
+                continue;
+            }
+            if to.seen(mark.key()).await?.is_none_or(|there| there != mark) {
+                conflicts.push(format!("the mark {}", mark.key()));
+            }
+        }
+    }
+}
+
 /// Copies which accounts are suspended, their epochs, and the balances.
 async fn copy_accounts(
     from: &Backend,
@@ -202,6 +228,13 @@ async fn counts(backend: &Backend, now: Timestamp) -> Result<Counts, StartError>
         counts.grants += page.iter().filter(|own| is_kept(&*own.record, now)).count();
         let Some(last) = page.last() else { break };
         after = Some(last.record.id());
+    }
+    let mut after: Option<SeenKey> = None;
+    loop {
+        let page = grants.marks(after, PAGE).await?;
+        counts.marks += page.iter().filter(|own| is_kept(*own, now)).count();
+        let Some(last) = page.last() else { break };
+        after = Some(*last.key());
     }
     let mut after: Option<Subject> = None;
     loop {

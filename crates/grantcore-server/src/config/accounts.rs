@@ -83,10 +83,14 @@ pub(crate) enum Command {
 
     /// Replaces the secret of a client by a generated one.
     ///
-    /// Standard output is the new secret, which is not shown again. The old one ends at once.
+    /// Standard output is the new secret, which is not shown again. One that was being replaced
+    /// before ends at once.
     RotateSecret {
         /// The `client_id`.
         id: String,
+        /// How long the old secret is accepted too: `0s` after a leak, at most `30d`.
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        overlap: humantime::Duration,
         #[command(flatten)]
         store: StoreAt,
     },

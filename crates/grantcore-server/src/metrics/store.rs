@@ -16,6 +16,7 @@ pub(crate) enum Call {
     Grant,
     Load,
     LoadGrants,
+    Seen,
     GrantsOf,
     Commit,
     Account,
@@ -33,11 +34,12 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Client,
         Self::Grant,
         Self::Load,
         Self::LoadGrants,
+        Self::Seen,
         Self::GrantsOf,
         Self::Commit,
         Self::Account,
@@ -59,6 +61,7 @@ impl Call {
             Self::Grant => "grant",
             Self::Load => "load",
             Self::LoadGrants => "load_grants",
+            Self::Seen => "seen",
             Self::GrantsOf => "grants_of",
             Self::Commit => "commit",
             Self::Account => "account",

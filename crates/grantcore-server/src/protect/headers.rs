@@ -87,7 +87,10 @@ const ENCODED: AsciiSet = CONTROLS.add(b' ').add(b'%').add(b',');
 /// Returns the headers of a call for the upstream.
 pub(super) fn to_upstream(received: &HeaderMap, caller: &Caller, version: Version) -> HeaderMap {
     let mut headers = without(received, &NOT_TO_UPSTREAM, &NOT_TO_UPSTREAM_PREFIXES);
-    headers.insert(SUBJECT, encoded(caller.subject()));
+    // A call without a user has no such header: the upstream must not take the client for one.
+    if let Some(subject) = caller.subject() {
+        headers.insert(SUBJECT, encoded(subject));
+    }
     headers.insert(CLIENT, encoded(caller.client_id()));
     let scope = caller.scope().collect::<Vec<_>>().join(" ");
     #[expect(clippy::expect_used, reason = "scope tokens are visible ASCII (OAuth 2.1 §1.4.1)")]

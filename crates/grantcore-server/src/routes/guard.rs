@@ -13,6 +13,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grantcore::reason::Endpoint;
+use grantcore::value::Subject;
 use grantcore::{Access, Authorization, Needs, Reason, Refusal, Timestamp};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -84,7 +85,9 @@ pub(crate) async fn guard(
     };
     let warns = access.warnings().next().is_some();
     let ledger = app.oauth.store().ledger().clone();
-    let payment = Payment::by(access.subject().as_str(), warns, ledger);
+    // Without a payer no billed call gets here, and nothing can be drawn.
+    let payer = access.payer().map(Subject::as_str).unwrap_or_default();
+    let payment = Payment::by(payer, warns, ledger);
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(identity(&access));
     let signed_in = access.auth_time().map(Timestamp::unix_seconds);
@@ -108,7 +111,7 @@ pub(crate) async fn guard(
 
 fn identity(access: &Access) -> Identity {
     Identity {
-        subject: access.subject().to_string(),
+        subject: access.subject().map(ToString::to_string),
         client_id: access.client_id().to_string(),
         scopes: access.scope().map(Into::into).collect(),
         organisation: organisations::bound(access.properties()),

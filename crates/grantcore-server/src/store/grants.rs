@@ -6,7 +6,7 @@ use std::sync::Arc;
 use grantcore::blocking::{OnThreads, StoreAdministration as _};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, StoreAdministration, Stored, Write};
+use grantcore::store::{Commit, Keys, Seen, SeenKey, StoreAdministration, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp, blocking};
 use grantcore_postgres::PostgresStore;
@@ -93,6 +93,11 @@ impl Grants {
         each!(self, store => StoreAdministration::grants(store, after, limit))
     }
 
+    /// Lists up to `limit` single-use marks, ascending by their keys, after `after`.
+    pub(crate) async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
+        each!(self, store => StoreAdministration::marks(store, after, limit))
+    }
+
     /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised,
     /// ascending by their subjects, after `after`. Those in memory are not listed.
     pub(crate) async fn standings(
@@ -127,7 +132,7 @@ impl Grants {
         Ok(())
     }
 
-    /// Drops up to `limit` grants and clients that may be dropped, and returns how many.
+    /// Drops up to `limit` grants, clients and marks that may be dropped, and returns how many.
     pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
         each!(
             self,
@@ -155,6 +160,10 @@ impl Store for Grants {
             store => Store::commit(store, write),
             in SQLite: blocking::Store::commit(store.inner(), &owned)
         )
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        each!(self, store => Store::seen(store, key))
     }
 
     async fn grants_of(

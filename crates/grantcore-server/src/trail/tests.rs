@@ -8,10 +8,11 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use grantcore::blocking::Server;
-use grantcore::event::SentError;
+use grantcore::client::UsedSecret;
+use grantcore::event::{ClientProof, SentError};
 use grantcore::policy::RegistrationRules;
 use grantcore::reason::Endpoint;
-use grantcore::value::{GrantId, Subject};
+use grantcore::value::{GrantId, SecretMethod, Subject};
 use grantcore::{FromStore, MemoryStore, Policy, Reason, Refusal};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -224,6 +225,8 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         event.subject = Some(Subject::new("ålice"));
         event.note = Some("asked for\\n by mail".into());
         event.set_source("192.0.2.1");
+        event.proof =
+            Some(ClientProof::Secret { method: SecretMethod::Basic, secret: UsedSecret::Retiring });
         event.dropped = vec!["logo_uri".into(), "scope 'openid'".into()];
         let description = Some("Too \"much\".".into());
         let challenge = Some("Bearer error=\"invalid_token\"".into());
@@ -257,7 +260,10 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         assert_eq!(entry.challenge.as_deref(), Some("Bearer error=\"invalid_token\""));
         assert_eq!(
             (entry.client.as_deref(), entry.detail.as_deref()),
-            (Some("'; DROP TABLE trail; --"), Some("redirect_uris"))
+            (
+                Some("'; DROP TABLE trail; --"),
+                Some("redirect_uris Proof: client_secret_basic (retiring).")
+            )
         );
     }
 }

@@ -132,8 +132,8 @@ pub(crate) struct NewSecret {
     pub(crate) path: String,
     /// `None` for a client without a secret.
     pub(crate) secret: Option<String>,
-    /// Whether the client is new, and the secret is its first.
-    pub(crate) is_new: bool,
+    /// What became of the former secret, if there was one.
+    pub(crate) ended: Option<&'static str>,
 }
 
 impl Screen for NewSecret {}
@@ -224,7 +224,7 @@ pub(crate) mod tests {
             id: text.into(),
             path: text.into(),
             secret: Some(text.into()),
-            is_new: true,
+            ended: None,
         }
     }
 

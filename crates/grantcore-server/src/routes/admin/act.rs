@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use grantcore::client::ClientStatus;
+use grantcore::value::Overlap;
 use grantcore::{Error, RevokedBy, RevokedGrants};
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -17,7 +18,6 @@ use url::form_urlencoded;
 use self::ask::{Ask, Asked};
 use super::{Admin, account_path, address, client_path, failed, refused};
 use crate::app::App;
-use crate::clients::{self, Unchanged};
 use crate::pages::{Nav, NewSecret, Page};
 use crate::routes::connected::forged;
 use crate::routes::login::with_form_cookie;
@@ -212,23 +212,23 @@ async fn rotate(nav: Nav, app: &App, client_id: &str, because: &Because) -> Resp
         }
         Err(error) => return failed(nav, &error),
     }
-    let rules = app.oauth.policy().redirect_rules();
-    match clients::rotate_secret(app.oauth.store(), client_id, rules).await {
-        Ok(secret) => {
-            steps::rotated(app, client_id, &because.note).await;
-            Page(NewSecret {
-                nav,
-                title: "The secret is replaced",
-                id: client_id.to_owned(),
-                path: client_path(client_id),
-                secret: Some(secret),
-                is_new: false,
-            })
-            .into_response()
-        }
-        Err(Unchanged::Store(error)) => failed(nav, &error),
-        Err(error) => {
-            tracing::warn!(%error, "a secret was not replaced");
+    let overlap = if because.is_security { Overlap::NONE } else { Overlap::default() };
+    match app.oauth.rotate_secret_noted(client_id, overlap, &because.note).await {
+        Ok(rotated) => Page(NewSecret {
+            nav,
+            title: "The secret is replaced",
+            id: client_id.to_owned(),
+            path: client_path(client_id),
+            secret: Some(rotated.reveal().to_string()),
+            ended: Some(if because.is_security {
+                "The old one has ended."
+            } else {
+                "The old one works for another day."
+            }),
+        })
+        .into_response(),
+        Err(Error::Refused(refusal)) => {
+            tracing::warn!(reason = %refusal.reason(), "a secret was not replaced");
             refused(
                 nav,
                 StatusCode::CONFLICT,
@@ -236,6 +236,7 @@ async fn rotate(nav: Nav, app: &App, client_id: &str, because: &Because) -> Resp
                 "The client has no secret that can be replaced here.",
             )
         }
+        Err(error) => failed(nav, &error),
     }
 }
 

@@ -154,7 +154,7 @@ pub(crate) async fn client(
     let is_declared = app.declared_clients.contains(id);
     let is_operators = client.registration() == Registration::Operator;
     let standing = words::standing(&client, app.oauth.now());
-    let has_secret = client.authentication() != Authentication::Public;
+    let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
     let is_served = standing != Standing::Over;
     let description = client.description();
     let pages = [

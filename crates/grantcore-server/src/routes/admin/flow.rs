@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use grantcore::Store as _;
 use grantcore::grant::Grant;
+use grantcore::value::Subject;
 
 use super::act::{Done, Shown};
 use super::log::step;
@@ -85,10 +86,13 @@ async fn head(
 async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Failed> {
     let now = app.oauth.now();
     let client_id = grant.client_id().as_str();
-    let subject = grant.subject().as_str();
+    let subject = grant.subject().map(Subject::as_str);
     let client = app.oauth.store().client(client_id).await?;
     let name = client.map(|stored| words::name(&stored.record));
-    let live = find(app, subject, flow).await?;
+    let live = match subject {
+        Some(subject) => find(app, subject, flow).await?,
+        None => None,
+    };
     let (state, is_live) = match &live {
         Some(own) => (words::connected(own.state()), true),
         None => words::phase(grant, app.oauth.policy(), now),
@@ -97,7 +101,7 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
     Ok(FlowHead {
         state,
         client: Some((name, client_id.to_owned(), client_path(client_id))),
-        subject: Some(subject.to_owned()),
+        subject: subject.map(str::to_owned),
         scopes: match &live {
             Some(own) => own.scope().map(Into::into).collect(),
             None => grant.scope().tokens().map(Into::into).collect(),
@@ -111,7 +115,11 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
         created: Some(utc(grant.created())),
         place: entry.as_ref().map(|entry| entry.place.clone()),
         refreshed: entry.as_ref().map(|entry| entry.refreshed.clone()),
-        expires: entry.map(|entry| entry.expires),
+        expires: match (entry, subject) {
+            (Some(entry), _) => Some(entry.expires),
+            (None, None) => Some(utc(grant.expires())),
+            (None, Some(_)) => None,
+        },
         disconnect: is_live
             .then(|| address("/admin/confirm", &[("act", "disconnect-grant"), ("grant", flow)])),
     })

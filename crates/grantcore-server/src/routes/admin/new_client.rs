@@ -94,7 +94,7 @@ pub(crate) async fn create(
             steps::added(&app, &id, &steps::note(&admin, None)).await;
             let title = "The client is added";
             let path = client_path(&id);
-            let page = NewSecret { nav, title, id, path, secret, is_new: true };
+            let page = NewSecret { nav, title, id, path, secret, ended: None };
             (StatusCode::CREATED, Page(page)).into_response()
         }
         Err(Unchanged::Store(error)) => failed(nav, &error),

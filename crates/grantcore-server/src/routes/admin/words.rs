@@ -64,6 +64,11 @@ pub(super) fn phase(grant: &Grant, policy: &Policy, now: Timestamp) -> (&'static
         GrantState::Active if now >= grant.expires() => {
             ("Over: it reached the longest lifetime.", false)
         }
+        GrantState::Active if grant.subject().is_none() => (
+            "Active: the application got an access token on its own behalf. It works unless the \
+             application or its owner is suspended, or all its connections were ended.",
+            true,
+        ),
         GrantState::Active => (
             "Over: it was not used for too long, or it was disconnected together with all others \
              of its application or its account.",

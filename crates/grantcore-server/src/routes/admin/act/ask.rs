@@ -6,7 +6,7 @@ use grantcore::{Client, Store as _};
 
 use super::{Act, Failed};
 use crate::app::App;
-use crate::pages::{AskReason, Nav};
+use crate::pages::{AskReason, Nav, utc};
 use crate::routes::admin::words;
 use crate::routes::connected::{Viewer, connection, find};
 
@@ -125,7 +125,7 @@ fn of_client(act: &Act, app: &App, client: &Client) -> Asked {
             "Lift suspension",
         ),
         Act::RotateSecret { .. } => {
-            let has_secret = client.authentication() != Authentication::Public;
+            let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
             let is_operators = client.registration() == Registration::Operator;
             if !has_secret || !is_operators || app.declared_clients.contains(id) {
                 return Asked::Over(
@@ -136,8 +136,9 @@ fn of_client(act: &Act, app: &App, client: &Client) -> Asked {
             }
             (
                 format!("Replace the secret of {name}?"),
-                "The old secret stops working at once, and the client with it until it has the \
-                 new one. The next page shows the new secret, and only that page. Connections stay.",
+                "The next page shows the new secret, and only that page. The old one works for a day \
+                 more, so that the client can be changed over; after a security event it stops at \
+                 once. Connections stay.",
                 "Replace secret",
             )
         }
@@ -147,7 +148,7 @@ fn of_client(act: &Act, app: &App, client: &Client) -> Asked {
             "Disconnect all",
         ),
     };
-    let may_be_security = matches!(act, Act::DisconnectClient { .. });
+    let may_be_security = matches!(act, Act::DisconnectClient { .. } | Act::RotateSecret { .. });
     Asked::Page(Ask { question, consequence, button, facts, may_be_security })
 }
 
@@ -198,8 +199,22 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
     };
     let Some(record) = stored.map(|stored| stored.record) else { return Ok(OVER) };
     let (policy, now) = (app.oauth.policy(), app.oauth.now());
-    let subject = record.subject().to_string();
     let client_id = record.client_id().to_string();
+    let Some(subject) = record.subject().map(ToString::to_string) else {
+        let (_, is_live) = words::phase(&record, policy, now);
+        let page = || Ask {
+            question: format!("End the access token of {client_id}?"),
+            consequence: AT_ONCE,
+            button: "End",
+            facts: vec![
+                ("Client ID", client_id.clone()),
+                ("Issued", utc(record.created())),
+                ("Runs", "Without a user".to_owned()),
+            ],
+            may_be_security: true,
+        };
+        return Ok(if is_live { Asked::Page(page()) } else { OVER });
+    };
     let mut facts = vec![("Account", subject.clone()), ("Client ID", client_id.clone())];
     let name = match find(app, &subject, grant).await? {
         Some(own) => {

@@ -28,12 +28,6 @@ pub(crate) async fn added(app: &App, client_id: &str, note: &str) {
     keep(app, Entry { client, ..entry("client_added", note) }).await;
 }
 
-/// Records that the secret of a client was replaced.
-pub(super) async fn rotated(app: &App, client_id: &str, note: &str) {
-    let client = Some(client_id.to_owned());
-    keep(app, Entry { client, ..entry("client_secret_rotated", note) }).await;
-}
-
 fn entry(kind: &str, note: &str) -> Entry {
     let now: Timestamp = SystemTime::now().into();
     let mut name = [0; 16];

@@ -1,0 +1,30 @@
+//! Tests of the server over HTTP and as a program. Those of what a browser shows are in
+//! `browser.rs` and `screens.rs`, those with the MCP clients of other projects in `clients.rs`,
+//! and the loads of two processes in `two_processes.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod backends;
+mod cases;
+mod commands;
+mod config;
+mod discovery;
+mod documents;
+mod flow;
+mod hangup;
+mod login;
+mod network;
+mod pages;
+mod program;
+mod race;
+mod sessions;
+mod trail;

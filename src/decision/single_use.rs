@@ -1,0 +1,76 @@
+//! The single use of an assertion: a decision that rests on one waits for its mark.
+
+use super::{Decision, Loaded};
+use crate::moment::{Mark, Moment, Timestamp};
+use crate::reason::{Endpoint, Reason};
+use crate::seen::Seen;
+use crate::value::seen_key::{AssertionUse, SeenKey};
+
+/// An assertion that has passed every check, and may be used once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SingleUse {
+    key: SeenKey,
+    /// From when it is refused as expired, its leeway included.
+    end: Timestamp,
+    /// Why it is refused if it was used before.
+    replayed: Reason,
+}
+
+impl SingleUse {
+    /// Names the single use of an assertion. `party` is who speaks in it: a client for itself, or
+    /// a trusted issuer. `end` is its `exp` with the leeway.
+    pub(crate) fn new(
+        issuer: &str,
+        used_for: AssertionUse,
+        party: &str,
+        jti: &str,
+        end: Timestamp,
+        replayed: Reason,
+    ) -> Self {
+        Self { key: SeenKey::of(issuer, used_for, party, jti), end, replayed }
+    }
+}
+
+impl SingleUse {
+    /// Returns whether this request has made the mark.
+    pub(crate) fn is_own(&self, moment: &Moment) -> bool {
+        moment.mark(&self.key) == Mark::Own
+    }
+}
+
+impl<T> Decision<T> {
+    /// Returns the decision that waits for the mark of an assertion. `self` is decided as if the
+    /// mark was made.
+    ///
+    /// - The mark is this request's: `self`.
+    /// - It is not made yet: `self` if it asks the host or refuses for now, so that the client can
+    ///   come again with the same assertion (SEEN-07). Otherwise the creation of the mark, after
+    ///   which the same is decided again. So a refusal uses the assertion up as well: nobody who
+    ///   holds one can try it twice (SEEN-06).
+    /// - It is another request's: the assertion was used before.
+    ///
+    /// A request with two assertions waits for the grant's mark first, and then for the client's:
+    /// the last one to be waited for is the first to be made (SEEN-15).
+    pub(crate) fn once_marked(
+        self,
+        single_use: &SingleUse,
+        endpoint: Endpoint,
+        loaded: &Loaded,
+        moment: &Moment,
+    ) -> Self {
+        let refuse = |reason| Self::refuse(reason, endpoint, loaded, moment);
+        match moment.mark(&single_use.key) {
+            Mark::Own => self,
+            Mark::Pending | Mark::Missing(_) if self.precedes_marks() => self,
+            Mark::Pending | Mark::Missing(_) => {
+                let by = moment.entropy.correlation();
+                let seen = Seen::new(single_use.key, by, single_use.end);
+                Self::mark(seen, endpoint, loaded, moment)
+            }
+            Mark::Other { first } => refuse(single_use.replayed).replaying(first),
+            // The store drops marks, or cannot read them: nothing is accepted that might have been
+            // used before.
+            Mark::Unusable => refuse(Reason::Contended),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The tables of the reference store.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::due::Due;
+use super::grants::Grants;
+use crate::account::{Account, Balance};
+use crate::client::Client;
+use crate::decision::Loaded;
+use crate::keys::Keys;
+use crate::moment::Timestamp;
+use crate::record::{Change, Commit, Stored, Write};
+use crate::seen::Seen;
+use crate::value::seen_key::SeenKey;
+use crate::value::text::{ClientId, Subject};
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) clients: BTreeMap<ClientId, Stored<Client>>,
+    due_clients: Due<ClientId>,
+    pub(super) grants: Grants,
+    pub(super) seen: BTreeMap<SeenKey, Seen>,
+    due_seen: Due<SeenKey>,
+    pub(super) accounts: BTreeMap<Subject, Account>,
+    pub(super) balances: BTreeMap<Subject, Balance>,
+}
+
+impl Tables {
+    pub(super) fn load(&self, keys: &Keys<'_>) -> Loaded {
+        let grant = keys.grant.and_then(|id| self.grants.get(id)).cloned();
+        let of_grant = grant.as_ref().map(|stored| &*stored.record);
+        let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
+        let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
+        if keys.skip_accounts {
+            return Loaded { grant, client, caller, ..Loaded::default() };
+        }
+        let account = keys.subject_id(of_grant).map(|subject| self.account_of(subject));
+        let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let balance = keys.payer_id(of_grant, owner).map(|payer| self.balance_of(payer));
+        let owner = owner.map(|owner| self.account_of(owner.as_str()));
+        Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
+    }
+
+    pub(super) fn account_of(&self, subject: &str) -> Account {
+        self.accounts.get(subject).copied().unwrap_or(Account::ACTIVE)
+    }
+
+    pub(super) fn balance_of(&self, subject: &str) -> Balance {
+        self.balances.get(subject).copied().unwrap_or(Balance::Sufficient)
+    }
+
+    pub(super) fn account(&mut self, subject: &str) -> &mut Account {
+        self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
+    }
+
+    pub(super) fn commit(&mut self, write: &Write) -> Commit {
+        match write {
+            Write::Grant(change) => self.grants.commit(change),
+            Write::Client(change) => self.commit_client(change),
+            Write::Seen(seen) => self.create_mark(seen),
+        }
+    }
+
+    fn create_mark(&mut self, seen: &Seen) -> Commit {
+        match self.seen.entry(*seen.key()) {
+            Entry::Vacant(place) => {
+                place.insert(seen.clone());
+                self.due_seen.put(seen.drop_after(), *seen.key());
+                Commit::Done
+            }
+            Entry::Occupied(_) => Commit::Conflict,
+        }
+    }
+
+    fn commit_client(&mut self, change: &Change<Client>) -> Commit {
+        let stored = self.clients.get(change.id());
+        if stored.map(|stored| stored.version) != change.seen() {
+            return Commit::Conflict;
+        }
+        let before = stored.map_or(Timestamp::NEVER, |stored| stored.record.drop_after());
+        self.due_clients.put_again(before, change.drop_after(), change.id().clone());
+        self.clients.insert(change.id().clone(), change.stored());
+        Commit::Done
+    }
+
+    pub(super) fn is_any_due(&self, now: Timestamp) -> bool {
+        self.grants.is_any_due(now) || self.due_clients.is_any(now) || self.due_seen.is_any(now)
+    }
+
+    /// Looks at up to `limit` records, and returns how many of them were dropped.
+    pub(super) fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
+        let looks = std::iter::from_fn(|| {
+            self.grants
+                .sweep_one(now)
+                .or_else(|| self.sweep_one_client(now))
+                .or_else(|| Some(self.seen.remove(&self.due_seen.take(now)?).is_some()))
+        });
+        looks.take(limit).filter(|was_dropped| *was_dropped).count()
+    }
+
+    /// Does for clients what [`Grants::sweep_one`] does for grants.
+    fn sweep_one_client(&mut self, now: Timestamp) -> Option<bool> {
+        let id = self.due_clients.take(now)?;
+        let Some(stored) = self.clients.get(&id) else { return Some(false) };
+        let drop_after = stored.record.drop_after();
+        if is_due(drop_after, now) {
+            self.clients.remove(&id);
+            return Some(true);
+        }
+        self.due_clients.put(drop_after, id);
+        Some(false)
+    }
+}
+
+/// Returns whether a record may be dropped. `Timestamp::NEVER` is never due.
+pub(super) fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
+    drop_after < Timestamp::NEVER && drop_after <= now
+}

@@ -1,0 +1,193 @@
+//! ASSERT-30 to -35: type, audience, and the client of an identity provider's assertion.
+
+use grantcore::client::Registration;
+use grantcore::policy::{DocumentRules, IdJag, RegistrationRules};
+use grantcore::{Client, Reason};
+use serde_json::{Value, json};
+
+use crate::support::clients::{confidential, document, with as with_member};
+use crate::support::params::Params;
+use crate::support::toy_issuers::{
+    FORGER, Federation, KEY, exchange, id_jag, id_jag_header, person, program, trusting_people,
+    with, without, workload,
+};
+use crate::support::{CALLBACK, Granted, ISSUER, SECRET, app, json as body, web};
+
+fn rules() -> IdJag {
+    IdJag::new("read write".parse().unwrap())
+}
+
+fn by(client: &str, claims: &Value) -> Params {
+    exchange(&id_jag(&with(claims.clone(), "client_id", client))).set("client_id", client)
+}
+
+#[test]
+fn assert_11_credentials_that_are_sent_are_verified() {
+    let federation = Federation::new();
+    let wrong = exchange(&workload(&program("1"))).by_web().set("client_secret", "wrong");
+    federation.refused(&wrong, 401, "invalid_client", Reason::ClientSecretWrong);
+    assert_eq!(federation.marks(), 0);
+    let other = exchange(&workload(&program("1"))).by_web();
+    let detail = federation.refused(&other, 400, "invalid_grant", Reason::AssertionClaim);
+    assert_eq!(detail, "claim: 'client_id'.");
+}
+
+#[test]
+fn assert_30_only_its_own_type_is_accepted() {
+    let federation = Federation::new();
+    for typ in ["JWT", "at+jwt", "client-authentication+jwt", "", "logout+jwt"] {
+        let mut header = id_jag_header();
+        header["typ"] = json!(typ);
+        let params = exchange(&KEY.sign(&header, &person("1"))).by_web();
+        federation.refused(&params, 400, "invalid_grant", Reason::AssertionType);
+    }
+    // An ID token has no type.
+    let header = without(id_jag_header(), "typ");
+    let params = exchange(&KEY.sign(&header, &person("1"))).by_web();
+    federation.refused(&params, 400, "invalid_grant", Reason::AssertionType);
+    for (jti, typ) in ["OAuth-ID-JAG+JWT", "application/oauth-id-jag+jwt"].into_iter().enumerate() {
+        let mut header = id_jag_header();
+        header["typ"] = json!(typ);
+        let params = exchange(&KEY.sign(&header, &person(&jti.to_string()))).by_web();
+        Granted::of(&federation.world.token(&params));
+    }
+}
+
+#[test]
+fn assert_31_the_audience_is_this_server_alone() {
+    let federation = Federation::new();
+    for audience in [
+        json!([ISSUER, ISSUER]),
+        json!([ISSUER, "https://other.example"]),
+        json!("https://auth.example/oauth/token"),
+        json!("https://other.example"),
+        json!([]),
+        json!(null),
+    ] {
+        federation.faulty(&with(person("1"), "aud", audience), Reason::AssertionAudience);
+    }
+    federation.person(&with(person("1"), "aud", json!([ISSUER])));
+    federation.person(&with(person("2"), "aud", format!("{ISSUER}/")));
+}
+
+#[test]
+fn assert_32_an_assertion_is_for_its_client() {
+    let federation =
+        Federation::with(trusting_people(rules().with_client("web").with_client("other")));
+    let secret = grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"other"));
+    federation.world.put(
+        Client::confidential("other", grantcore::value::SecretMethod::Post, secret)
+            .redirect_uri(CALLBACK)
+            .build()
+            .unwrap(),
+    );
+    let stolen =
+        exchange(&id_jag(&person("1"))).set("client_id", "other").set("client_secret", "other");
+    let detail = federation.refused(&stolen, 400, "invalid_grant", Reason::AssertionClaim);
+    assert_eq!(detail, "claim: 'client_id'.");
+    // Whoever catches an assertion cannot use it up.
+    assert_eq!(federation.marks(), 0);
+    federation.person(&person("1"));
+    federation.faulty(&without(person("2"), "client_id"), Reason::AssertionClaim);
+    for other in [json!("WEB"), json!(["web"]), json!(null)] {
+        federation.faulty(&with(person("2"), "client_id", other), Reason::AssertionClaim);
+    }
+    // Without a client, there is nobody whom the assertion could be for.
+    let nobody = exchange(&id_jag(&person("2")));
+    federation.refused(&nobody, 401, "invalid_client", Reason::ClientUnknown);
+}
+
+#[test]
+fn assert_33_public_clients_are_refused_unless_they_are_named() {
+    let federation = Federation::with(trusting_people(rules().with_client("app")));
+    let params = by("app", &person("1"));
+    federation.refused(&params, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+    assert_eq!(federation.marks(), 0);
+    let federation = Federation::with(trusting_people(rules().with_public_client("app")));
+    Granted::of(&federation.world.token(&params));
+    let other = by("web", &person("2")).set("client_secret", SECRET);
+    federation.refused(&other, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+}
+
+#[test]
+fn assert_34_a_client_needs_the_right() {
+    let federation = Federation::with(trusting_people(rules()));
+    let params = exchange(&id_jag(&person("1"))).by_web();
+    federation.refused(&params, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+    federation.world.put(web().edit().assertions(true).build().unwrap());
+    Granted::of(&federation.world.token(&params));
+    // A client with nothing but this right needs no redirect URI.
+    let secret = grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"s"));
+    let only = Client::confidential("only", grantcore::value::SecretMethod::Basic, secret);
+    let only = only.assertions(true).build().unwrap();
+    assert!(only.may_use_assertions() && only.redirect_uris().is_empty());
+    assert!(app().edit().assertions(true).build().is_err(), "a public client proves nothing");
+}
+
+#[test]
+fn assert_34_registration_gives_no_right() {
+    let registration = |rules: IdJag| {
+        let federation =
+            Federation::with(trusting_people(rules).registration(RegistrationRules::default()));
+        let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+        let asked =
+            with_member(confidential(), "grant_types", json!(["authorization_code", grant]));
+        let own = federation.world.own(&asked);
+        assert_eq!(own.response["grant_types"], json!(["authorization_code"]));
+        let claims = with(person("1"), "client_id", own.id.clone());
+        let reply = federation.world.token(&own.proven(exchange(&id_jag(&claims))));
+        (reply.status, body(&reply)["error"].as_str().map(str::to_owned))
+    };
+    assert_eq!(registration(rules()), (400, Some("unauthorized_client".into())));
+    assert_eq!(registration(rules().with_registered_clients(true)), (200, None));
+}
+
+const DOCUMENT: &str = crate::support::clients::DOCUMENT;
+
+fn documents(rules: IdJag) -> Federation {
+    let federation =
+        Federation::with(trusting_people(rules).client_documents(DocumentRules::default()));
+    *federation.directory.document.lock().unwrap() = Some(document());
+    federation
+}
+
+fn fetched(federation: &Federation) -> usize {
+    federation.directory.documents.load(std::sync::atomic::Ordering::SeqCst)
+}
+
+#[test]
+fn assert_35_the_document_of_a_new_client_is_read_after_the_signature() {
+    let federation = documents(rules().with_public_client(DOCUMENT));
+    let claims = with(person("1"), "client_id", DOCUMENT);
+    let forged = exchange(&FORGER.sign(&id_jag_header(), &claims)).set("client_id", DOCUMENT);
+    federation.refused(&forged, 401, "invalid_client", Reason::ClientUnknown);
+    let for_another = exchange(&id_jag(&person("1"))).set("client_id", DOCUMENT);
+    federation.refused(&for_another, 401, "invalid_client", Reason::ClientUnknown);
+    assert_eq!(fetched(&federation), 0);
+
+    let params = by(DOCUMENT, &person("1"));
+    Granted::of(&federation.world.token(&params));
+    assert_eq!(fetched(&federation), 1);
+    let client = grantcore::blocking::Store::client(&*federation.world.store, DOCUMENT).unwrap();
+    assert_eq!(client.unwrap().record.registration(), Registration::MetadataDocument);
+    // It is on record now, and read again once it is stale.
+    Granted::of(&federation.world.token(&by(DOCUMENT, &person("2"))));
+    assert_eq!(fetched(&federation), 1);
+    federation.world.at(60);
+    Granted::of(&federation.world.token(&by(DOCUMENT, &person("3"))));
+    assert_eq!(fetched(&federation), 2);
+}
+
+#[test]
+fn assert_35_a_document_that_cannot_be_read_uses_nothing_up() {
+    let federation = documents(rules().with_public_client(DOCUMENT));
+    *federation.directory.document.lock().unwrap() = None;
+    let params = by(DOCUMENT, &person("1"));
+    federation.refused(&params, 401, "invalid_client", Reason::DocumentUnreachable);
+    assert_eq!(federation.marks(), 0);
+    *federation.directory.document.lock().unwrap() = Some(document());
+    Granted::of(&federation.world.token(&params));
+    // The right is the operator's: a document gives none.
+    let federation = documents(rules().with_client(DOCUMENT));
+    federation.refused(&params, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+}
