@@ -349,7 +349,6 @@ impl VerifiedRequest<'_> {
     fn show_consent(&self, grant: Arc<Grant>, hints: Hints) -> Decision<AuthorizationStep> {
         let ticket = self.ctx.moment.entropy.secret();
         let policy = self.ctx.policy;
-        let is_whole = self.request.scope.get() == Some(grant.scope().as_str());
         let page = ConsentPage {
             ticket: Issued::one(Kind::Ticket, grant.id(), ticket),
             client: Arc::clone(self.client),
@@ -360,7 +359,7 @@ impl VerifiedRequest<'_> {
         };
         self.ctx
             .allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page))
-            .with_detail(if is_whole { None } else { self.dropped_scope() })
+            .with_detail(self.dropped_scope())
     }
 
     /// Returns the event's detail about scope tokens that were left out.
