@@ -363,6 +363,7 @@ impl<T> Decision<T> {
     }
 
     /// Returns the sealed outcome with its event. Only the driver calls it, after the write.
+    #[inline]
     pub(crate) fn into_settled(self) -> Settled<T> {
         self.settled
     }
