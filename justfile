@@ -108,6 +108,16 @@ test:
 hostile requests='200000':
     GRANTCORE_HOSTILE_REQUESTS={{ requests }} cargo test --workspace --test hostile --locked
 
+# Random programs, whose every answer a model predicts.
+[group('tests')]
+model programs='2000':
+    GRANTCORE_MODEL_PROGRAMS={{ programs }} cargo test -p grantcore --release --test hostile --locked i22
+
+# One fuzz target for so many seconds, from the inputs in tests/corpus on. `all` runs each of them. Not part of CI, which replays the inputs.
+[group('tests')]
+fuzz target='all' seconds='600':
+    .ci/fuzz {{ target }} {{ seconds }}
+
 # Two processes on one database, one of them killed in between. Behind nginx, the other is restarted, and the database is killed.
 [group('tests')]
 two-processes flows='1000' clients='1000':

@@ -27,11 +27,12 @@ struct Assertion {
 
 /// A request that rests on one or two assertions. It creates a grant, once.
 ///
-/// A request that finds the grant in the store is refused with [`Reason::CodeReused`], unless it
-/// made the grant itself.
+/// A request that finds the grant of another one is refused with [`Reason::CodeReused`], and is to
+/// come again ([`Reason::Contended`]) if it has tried to create the grant before.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct AssertionRequest {
+    draft: Draft,
     grant: Grant,
     client: Option<Client>,
     assertions: Vec<Assertion>,
@@ -52,8 +53,11 @@ impl AssertionRequest {
     pub fn new(jti: &str, exp: Timestamp) -> Result<Self, Violation> {
         let used_for = AssertionUse::Client;
         let assertion = Assertion { used_for, jti: jti.into(), exp };
+        let draft = Draft::new()?;
+        let grant = draft.grant()?;
         Ok(Self {
-            grant: Draft::new()?.grant()?,
+            draft,
+            grant,
             client: None,
             assertions: vec![assertion],
             needs: Vec::new(),
@@ -61,9 +65,19 @@ impl AssertionRequest {
         })
     }
 
-    /// Returns the request of the grant of another one, with its own assertion.
-    pub fn for_grant_of(self, other: &Self) -> Self {
-        Self { grant: other.grant.clone(), ..self }
+    /// Creates a grant of the id that another request's grant has, with another content.
+    ///
+    /// # Errors
+    /// Never, because the grant could be built before.
+    pub fn for_grant_of(self, other: &Self) -> Result<Self, Violation> {
+        let draft = Draft { id: other.draft.id, ..self.draft };
+        let grant = draft.grant()?;
+        Ok(Self { draft, grant, ..self })
+    }
+
+    /// Returns the same request without any assertion.
+    pub fn without_assertions(&self) -> Self {
+        Self { assertions: Vec::new(), ..self.clone() }
     }
 
     /// Adds an assertion that is the grant.
@@ -87,6 +101,11 @@ impl AssertionRequest {
     /// Makes this preliminary write first: the record of a client that does not exist.
     pub fn preparing(self, client: Client) -> Self {
         Self { client: Some(client), ..self }
+    }
+
+    /// Returns the `jti` of the last assertion, or no text if there is none.
+    pub fn last_jti(&self) -> &str {
+        self.assertions.last().map_or("", |assertion| &assertion.jti)
     }
 
     /// Returns the id of the grant.
@@ -117,6 +136,7 @@ impl AssertionRequest {
         let allow = || Decision::allow(EventKind::CodeRedeemed, self.grant.id(), loaded, moment);
         match &loaded.grant {
             Some(stored) if moment.is_retry && *stored.record == self.grant => allow(),
+            Some(_) if moment.is_retry => refuse(Reason::Contended),
             Some(_) => refuse(Reason::CodeReused),
             None => allow().writing(Write::grant(None, self.grant.clone())),
         }

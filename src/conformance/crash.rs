@@ -139,7 +139,7 @@ pub fn work<H: Harness>(harness: &H, note: impl Fn(&str) -> bool + Sync) -> Resu
 fn work_on<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bool) {
     let mut turn = 0_u32;
     loop {
-        let has_failed = assertion(host, note).is_err();
+        let has_failed = assertion(host, turn, note).is_err();
         if has_failed || flow(host, client, note, turn % 3 == 0).is_err() {
             sleep(TURN);
         }
@@ -174,12 +174,14 @@ fn flow<H: Harness>(
     Ok(())
 }
 
-/// Sends an assertion that every worker sends within this second, also those of another process.
+/// Sends an assertion that every worker sends at this turn within this second, also those of
+/// another process.
 fn assertion<H: Harness>(
     host: &Host<'_, H>,
+    turn: u32,
     note: &impl Fn(&str) -> bool,
 ) -> Result<(), Violation> {
-    let jti = format!("crash-{}", now().unix_seconds());
+    let jti = format!("crash-{}-{}", now().unix_seconds(), turn % 8);
     if let Some(by) = accepted(host.harness(), host.store(), &jti)? {
         note(&format!("assertion {jti} {by}"));
     }

@@ -68,10 +68,9 @@ impl Issue<'_> {
             scope: Subset::ALL,
         };
         let detail = format!(
-            "scope_tokens: {}. resource: {}. method: {}.",
+            "scope_tokens: {}. resource: {}.",
             terms.scope.len(),
             listed(terms.resources.iter().map(|resource| &**resource)),
-            self.client.authentication().method().name(),
         );
         ctx.allow(self.kind, tokens).with_detail(Some(detail))
     }
@@ -86,6 +85,6 @@ fn own_expiry(grant: &Grant, client: &Client, ctx: &Context<'_>) -> Option<Times
     };
     let [only] = access_tokens.as_slice() else { return None };
     let own = ctx.moment.entropy.access_secret().digest();
-    let is_own = only.digest.matches(&own) && grant.client_id() == client.id();
-    is_own.then_some(only.expires)
+    let is_clients = grant.client_id() == client.id();
+    (is_clients && only.digest.matches(&own)).then_some(only.expires)
 }

@@ -1,6 +1,7 @@
 //! The compact serialization (RFC 7515 §3.1), and nothing else: no JSON serialization, no
 //! encryption, no unencoded payload.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -34,7 +35,7 @@ const REFUSED: [&str; 3] = ["crit", "b64", "enc"];
 pub struct Jws<'a> {
     pub(super) header: Header,
     /// The text that is signed: header, period, payload, as received.
-    pub(super) signing_input: &'a str,
+    pub(super) signing_input: Cow<'a, str>,
     pub(super) signature: Vec<u8>,
     pub(super) claims: Unverified<Claims>,
 }
@@ -61,10 +62,15 @@ impl<'a> Jws<'a> {
         let header = decode(header).filter(|header| header.len() <= MAX_HEADER)?;
         Some(Self {
             header: Header::read(&read_object(&header)?)?,
-            signing_input,
+            signing_input: Cow::Borrowed(signing_input),
             signature: decode(signature)?,
             claims: Unverified(Claims::read(read_object(&decode(payload)?)?)?),
         })
+    }
+
+    /// Returns the same assertion, borrowing nothing.
+    pub fn into_owned(self) -> Jws<'static> {
+        Jws { signing_input: Cow::Owned(self.signing_input.into_owned()), ..self }
     }
 
     /// Returns the header. It is as little vouched for as the claims.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) enum AssertionUse {
     /// It authenticates a client (RFC 7523 §2.2). Its party is the client.
     #[cfg_attr(
-        not(feature = "conformance"),
+        not(any(test, feature = "conformance")),
         expect(dead_code, reason = "no endpoint authenticates a client by an assertion yet")
     )]
     Client,

@@ -307,7 +307,7 @@ fn seen_13_a_mark_is_no_earlier_attempt() {
     let store = Marking::new();
     let first = request("one");
     store.run(&first, 1).unwrap();
-    let second = request("two").for_grant_of(&first);
+    let second = request("two").for_grant_of(&first).unwrap();
     assert_eq!(store.outcome(&second, 2), Err(Reason::CodeReused), "not taken for its own commit");
 }
 
@@ -356,7 +356,7 @@ fn seen_16_a_store_error_while_marking_writes_nothing_else() {
     assert_eq!(failure.event.marked, Some(Durability::Unknown));
     assert!(failure.event.is_unknown());
     assert_eq!((store.calls().as_str(), store.has_grant(&first)), ("load mark", false));
-    let again = request("two").for_grant_of(&first);
+    let again = request("two").for_grant_of(&first).unwrap();
     assert_eq!(store.outcome(&again, 2), Ok(first.grant_id()), "with a new assertion");
 
     let store = Marking { unreadable: true, ..Marking::with([Trouble::Conflict]) };

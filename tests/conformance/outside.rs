@@ -95,17 +95,17 @@ fn account(subject: &str) -> Need {
 #[test]
 fn seen_07_what_is_needed_from_outside_comes_before_the_mark() {
     let (web, store) = (Arc::new(Web { slow: 7, ..Web::default() }), Arc::default());
-    let asking = request("one").needing(keys("https://keys.example")).needing(account("bob"));
+    let asking = request("one").needing(account("carol")).needing(account("bob"));
     let (outcome, event) = run(&web, &store, &asking);
     assert_eq!(outcome, Ok(asking.grant_id()));
-    assert_eq!(*web.asked.lock().unwrap(), ["https://keys.example", "bob"]);
+    assert_eq!(*web.asked.lock().unwrap(), ["carol", "bob"]);
     assert_eq!(event.at.unix_seconds(), T + 14, "the records are loaded again after each answer");
     assert_eq!(event.correlation.as_bytes(), &[1; 16], "it is one request");
     assert!(event.marked.is_some());
 
     // Without an answer nothing is written, and the assertion can be sent again.
     let web = Arc::new(Web { has_nothing: true, ..Web::default() });
-    let asking = request("two").needing(keys("https://keys.example"));
+    let asking = request("two").needing(account("bob"));
     let (outcome, event) = run(&web, &store, &asking);
     assert_eq!(outcome, Err(Reason::DocumentsBusy));
     assert!(!event.has_written());
@@ -115,14 +115,14 @@ fn seen_07_what_is_needed_from_outside_comes_before_the_mark() {
 
 #[test]
 fn seen_07_the_host_is_asked_four_times_and_for_each_thing_once() {
-    let urls = ["a", "b", "c", "d", "e"];
+    let names = ["a", "b", "c", "d", "e"];
     let all = |count: usize| {
-        urls[..count].iter().fold(request("one"), |asking, url| asking.needing(keys(url)))
+        names[..count].iter().fold(request("one"), |asking, name| asking.needing(account(name)))
     };
     let web = Arc::default();
     assert!(run(&web, &Arc::default(), &all(4)).0.is_ok());
-    assert_eq!(*web.asked.lock().unwrap(), urls[..4]);
-    for asking in [all(5), request("one").needing(keys("a")).needing(keys("a"))] {
+    assert_eq!(*web.asked.lock().unwrap(), names[..4]);
+    for asking in [all(5), request("one").needing(account("a")).needing(account("a"))] {
         let (outcome, event) = run(&Arc::default(), &Arc::default(), &asking);
         assert_eq!(outcome, Err(Reason::Contended));
         assert!(!event.has_written());
@@ -134,7 +134,7 @@ fn seen_07_the_host_is_asked_four_times_and_for_each_thing_once() {
 fn seen_07_an_answer_does_not_prolong_an_assertion() {
     let web = Arc::new(Web { slow: END - T, ..Web::default() });
     let store = Arc::default();
-    let asking = request("one").needing(keys("https://keys.example"));
+    let asking = request("one").needing(account("bob"));
     let (outcome, event) = run(&web, &store, &asking);
     assert_eq!(outcome, Err(AssertionRequest::EXPIRED));
     assert!(!event.has_written());

@@ -19,8 +19,10 @@
 mod cast;
 mod errors;
 mod generate;
+mod model;
 mod oracle;
 mod random;
+mod targets;
 mod wire;
 
 use crate::cast::Cast;
@@ -50,14 +52,14 @@ fn run(world: u64, steps: &[u64]) -> Result<Seen, String> {
 }
 
 /// Returns the shortest failing list of steps that it finds. Parts are left out, halves first.
-fn shrunk(world: u64, mut steps: Vec<u64>) -> Vec<u64> {
+fn shrunk(mut steps: Vec<u64>, fails: impl Fn(&[u64]) -> bool) -> Vec<u64> {
     let mut part = steps.len() / 2;
     while part > 0 {
         let mut at = 0;
         while at < steps.len() {
             let mut fewer = steps.clone();
             fewer.drain(at..(at + part).min(steps.len()));
-            if run(world, &fewer).is_err() {
+            if fails(&fewer) {
                 steps = fewer;
             } else {
                 at += part;
@@ -77,7 +79,7 @@ fn i44_tokens_go_only_to_the_client_that_the_request_named_and_that_authenticate
         let world = seeds.next();
         let steps: Vec<u64> = (0..STEPS).map(|_| seeds.next()).collect();
         let Ok(counted) = run(world, &steps) else {
-            let steps = shrunk(world, steps);
+            let steps = shrunk(steps, |steps| run(world, steps).is_err());
             let fault = run(world, &steps).expect_err("it fails");
             panic!("{fault}\nafter {} steps: run({world}, &{steps:?})", steps.len());
         };
@@ -89,4 +91,71 @@ fn i44_tokens_go_only_to_the_client_that_the_request_named_and_that_authenticate
     assert!(seen.ended * 200 > seen.requests, "{seen:?}");
     assert!(seen.redirects * 50 > seen.requests, "{seen:?}");
     assert!(seen.refused * 4 > seen.requests, "{seen:?}");
+}
+
+#[allow(clippy::disallowed_methods, reason = "CI runs more of them than a developer")]
+fn programs() -> usize {
+    std::env::var("GRANTCORE_MODEL_PROGRAMS")
+        .map_or(40, |wanted| wanted.parse().expect("GRANTCORE_MODEL_PROGRAMS is a number"))
+}
+
+/// Answers that programs must reach, each at least once in so many steps.
+const REACHED: [(&str, &str, usize); 16] = [
+    ("consent", "code", 50),
+    ("consent", "access_denied", 500),
+    ("consent", "page", 100),
+    ("redeem", "tokens", 100),
+    ("redeem", "invalid_grant", 50),
+    ("redeem", "unavailable", 1_000),
+    ("refresh", "tokens", 50),
+    ("refresh", "invalid_grant", 50),
+    ("refresh", "invalid_client", 200),
+    ("refresh", "invalid_scope", 500),
+    ("refresh", "unavailable", 1_000),
+    ("check", "active", 100),
+    ("check", "insufficient_scope", 500),
+    ("introspect", "active", 500),
+    ("revoke", "done", 100),
+    ("disconnect", "done", 200),
+];
+
+/// Checks I6 to I13, I17 to I23, I25, I29, I44 and I50 over random programs, on both faces, with
+/// every fault of a store.
+#[test]
+fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
+    let mut seeds = Random::new(22);
+    let mut all = model::play::Reached::default();
+    for _ in 0..programs() {
+        let world = seeds.next();
+        let steps: Vec<u64> = (0..STEPS).map(|_| seeds.next()).collect();
+        let reached = model::run(world, &steps).unwrap_or_else(|_| {
+            let steps = shrunk(steps, |steps| model::run(world, steps).is_err());
+            let fault = model::run(world, &steps).expect_err("it fails");
+            panic!("{fault}\nafter {} steps: model::run({world}, &{steps:?})", steps.len());
+        });
+        all.add(&reached);
+    }
+    println!("{all:#?}");
+    // If everything was refused, the programs would prove nothing.
+    for (request, answer, share) in REACHED {
+        let count = all.answers.get(&(request, answer)).copied().unwrap_or_default();
+        assert!(count * share > all.steps, "{request} had {answer} {count} times: {all:#?}");
+    }
+}
+
+/// Replays the inputs that fuzzers have found, and those from which they begin.
+#[test]
+fn i30_the_corpora_of_the_fuzz_targets_hold() {
+    let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    for (name, target) in targets::TARGETS {
+        let files = std::fs::read_dir(corpora.join(name)).unwrap();
+        let mut count = 0;
+        for file in files {
+            let file = file.unwrap().path();
+            println!("{}", file.display());
+            target(&std::fs::read(&file).unwrap());
+            count += 1;
+        }
+        assert!(count > 2, "{name} has {count} inputs");
+    }
 }

@@ -1,15 +1,32 @@
 //! Random choices from a seed (SplitMix64). The same seed generates the same request.
 
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// The choices of a fuzzer, in place of random ones.
+    chosen: Option<std::vec::IntoIter<u8>>,
+}
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, chosen: None }
+    }
+
+    /// Makes choices from these bytes, one byte for each. After the last byte every number is 0.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { state: 0, chosen: Some(bytes.to_vec().into_iter()) }
+    }
+
+    /// Returns whether the bytes are used up.
+    pub fn is_exhausted(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.len() == 0)
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        if let Some(chosen) = &mut self.chosen {
+            return chosen.next().unwrap_or_default().into();
+        }
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
@@ -18,6 +35,11 @@ impl Random {
     /// Returns a number below `end`, which must not be zero.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    /// Returns a small number below `end`, which must not be zero.
+    pub fn small(&mut self, end: u8) -> u8 {
+        u8::try_from(self.next() % u64::from(end)).unwrap()
     }
 
     /// Returns `true` in one of `n` cases.

@@ -12,7 +12,10 @@
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
+//! - `marks`: a model of its own, of requests with one assertion at several nodes
+//! - [`broken`]: what the search finds when a protecting rule is left out
 //! - [`supersession`]: a model of its own, of several grants of one user
+//! - [`machine`]: a model of its own, of tokens on a client's own behalf
 
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
 #![allow(
@@ -24,8 +27,14 @@
     reason = "a test may fail loudly"
 )]
 
+mod broken;
 mod host_invariants;
 mod invariants;
+mod machine;
+#[cfg(feature = "conformance")]
+mod marks;
+#[cfg(feature = "conformance")]
+mod marks_hold;
 mod memory;
 mod request;
 mod scenario;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use crate::broken::Rule;
 use crate::host_invariants::OF_HOST;
 use crate::invariants::{INVARIANTS, Seen, Verdict};
 use crate::request::Ask;
@@ -47,10 +48,21 @@ struct Node {
 
 /// Explores a scenario, and checks every invariant at every move.
 pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report {
+    explore_without(None, scenario, window, floor)
+}
+
+/// Explores a scenario without one of the rules that protect it.
+pub fn explore_without(
+    rule: Option<Rule>,
+    scenario: &'static Scenario,
+    window: u64,
+    floor: usize,
+) -> Report {
     let is_host_active = scenario.racers.iter().any(|ask| ask.is_of_host());
     let mut asks = scenario.before.iter().chain(scenario.racers);
     let remembers = asks.any(|ask| matches!(ask, Ask::AuthorizeAgain(_)));
-    let world = World::new(window, scenario.clock.0, is_host_active, remembers);
+    let mut world = World::new(window, scenario.clock.0, is_host_active, remembers);
+    world.without = rule;
     let start = Arc::new(prepare(&world, scenario));
     let mut report = Report {
         scenario,

@@ -10,6 +10,7 @@ use grantcore::Reason;
 use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::store::{Change, Version};
 
+use crate::broken::Rule;
 use crate::request::{Ask, Credential, Judgment};
 use crate::state::{Actor, Answer, Basis, Entry, Late, Name, Record, State, Step};
 use crate::world::{Question, World};
@@ -213,10 +214,20 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     let attempt = actor.attempt;
     let decision = world.decide(Question { ask, presented, by, attempt, basis: basis.clone() });
     let wrote = decision.write.as_ref().map(|write| write.record().state());
-    let each = commit_outcomes(state, decision.write.as_ref()).into_iter().map(|outcome| {
+    let is_checked = world.without != Some(Rule::VersionCheck);
+    let outcomes = match &decision.write {
+        Some(_) if !is_checked => vec![CommitOutcome::Done],
+        write => commit_outcomes(state, write.as_ref()),
+    };
+    let each = outcomes.into_iter().map(|outcome| {
         let mut after = state.clone();
         if let Some(write) = &decision.write {
-            settle_write(&mut after, outcome, write, entry(state, index, basis, write));
+            let entry = entry(state, index, basis, write);
+            if is_checked {
+                settle_write(&mut after, outcome, write, entry);
+            } else {
+                after.overwrite(write, entry);
+            }
         }
         let answer = match outcome {
             CommitOutcome::Unwritten | CommitOutcome::Done => Some(decision.done.clone()),

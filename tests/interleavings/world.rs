@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::account::RefreshDecision;
-use grantcore::grant::{Grant, GrantState};
+use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::moment::Moment;
 use grantcore::operation::Loaded;
 use grantcore::policy::RevocationRules;
@@ -15,10 +15,11 @@ use grantcore::store::{Change, Commit, Keys, Stored, Version};
 use grantcore::value::GrantId;
 use grantcore::{Account, Client, Policy, Timestamp, User};
 
+use crate::broken::Rule;
 use crate::memory::{Hint, Memories, Memory, remembering};
 use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which, entropy, entropy_of_page};
 use crate::search::Map;
-use crate::state::{Answer, Basis, Name, Record, State};
+use crate::state::{Answer, Basis, Epochs, Name, Record, State};
 use crate::support::{T, app, policy};
 
 pub struct World {
@@ -27,6 +28,8 @@ pub struct World {
     /// Whether the host changes an epoch or its mind, so that the time at which they are read
     /// matters.
     pub is_host_active: bool,
+    /// The rule that is left out.
+    pub without: Option<Rule>,
     policy: Policy,
     /// `None` if no request of the scenario names an earlier grant.
     memories: Option<Memories>,
@@ -72,16 +75,20 @@ impl Question {
     }
 
     /// Returns the moment of an attempt: the same entropy at each attempt, and the clock as read.
-    fn moment(&self) -> Moment {
+    fn moment(&self, without: Option<Rule>) -> Moment {
         let seed =
             u8::try_from(self.by.actor * 2 + usize::from(self.by.retried)).expect("few requests");
+        // Far from the seeds of other requests.
+        let is_fresh = without == Some(Rule::SameEntropy);
+        let seed = if is_fresh { seed + 12 * self.attempt } else { seed };
         let entropy = if matches!(self.ask, Ask::Authorize | Ask::AuthorizeAgain(_)) {
             entropy_of_page(seed)
         } else {
             entropy(seed)
         };
         let now = Timestamp::from_unix_seconds(T.saturating_add_signed(self.basis.now));
-        (0..self.attempt).fold(Moment::new(now, entropy), |moment, _| moment.retry(now))
+        let retries = if without == Some(Rule::Again) { 0 } else { self.attempt };
+        (0..retries).fold(Moment::new(now, entropy), |moment, _| moment.retry(now))
     }
 }
 
@@ -91,6 +98,7 @@ impl World {
             window: window.try_into().expect("a short window"),
             ticks,
             is_host_active,
+            without: None,
             memories: remembers.then(|| Memories::new(policy())),
             policy: remembering(policy())
                 .replay_window(Duration::from_secs(window))
@@ -123,7 +131,7 @@ impl World {
         let named = known.unwrap_or_else(|| {
             let bytes = question.ask.bytes(&self.text(question.presented));
             let request = question.ask.parse(&bytes, &self.policy, self);
-            let keys = request.names(&self.policy, &question.moment());
+            let keys = request.names(&self.policy, &question.moment(self.without));
             let grant = question.basis.grant.as_ref().map(|record| &*record.0.record);
             let named = keys.remembered_id(grant);
             self.remembered.borrow_mut().insert(question.clone(), named);
@@ -145,7 +153,7 @@ impl World {
             let named = question
                 .ask
                 .parse(&bytes, &self.policy, self)
-                .names(&self.policy, &question.moment())
+                .names(&self.policy, &question.moment(self.without))
                 .grant;
             self.keys.borrow_mut().insert(question.clone(), named);
             named
@@ -162,11 +170,11 @@ impl World {
         }
         let bytes = question.ask.bytes(&self.text(question.presented));
         let request = question.ask.parse(&bytes, &self.policy, self);
-        let moment = question.moment();
+        let moment = question.moment(self.without);
         let loaded = self.load(&request.names(&self.policy, &moment), &question.basis);
         let [done, conflict, unknown] =
             [(); 3].map(|()| request.decision(&loaded, &self.policy, &moment));
-        let write = done.to_write().cloned();
+        let mut write = done.to_write().cloned();
         assert!(
             conflict.to_write() == write.as_ref() && unknown.to_write() == write.as_ref(),
             "equal decisions"
@@ -183,22 +191,32 @@ impl World {
         };
         let unknown = Answer::No(unknown.give_up(request.face()).reason());
         assert!(unknown.is_retryable(), "a store error has no outcome");
+        let replay = GrantState::Revoked(RevocationCause::Replay);
+        if self.without == Some(Rule::ReplayRevokes) {
+            write = write.filter(|write| write.record().state() != replay);
+        }
+        // The outcome leaves although its write may be lost.
+        let unknown = if self.without == Some(Rule::Sealed) { done.clone() } else { unknown };
         let decision = Rc::new(Decision { write, done, unknown });
         self.decisions.borrow_mut().insert(question, Rc::clone(&decision));
         decision
     }
 
     fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
+        let epochs = match self.without {
+            Some(Rule::Epochs) => Epochs::default(),
+            _ => basis.epochs,
+        };
         let of_grant = basis.grant.as_ref().map(|record| &*record.0.record);
         let client = match keys.client_id(of_grant) {
             Some("app") => Some(Arc::new(
-                (0..basis.epochs.client).fold(app(), |client, _| client.with_grants_ended()),
+                (0..epochs.client).fold(app(), |client, _| client.with_grants_ended()),
             )),
             Some("other") => Some(Arc::clone(&self.other)),
             _ => None,
         };
         let client = client.map(|record| Stored { record, version: Version::FIRST });
-        let account = Some(Account { suspended: false, epoch: basis.epochs.account });
+        let account = Some(Account { suspended: false, epoch: epochs.account });
         let grant = basis.grant.clone().map(|Record(stored)| stored);
         let memory = self.memories.as_ref().zip(basis.memory);
         let remembered = memory.map(|(memories, memory)| memories.record(memory));

@@ -99,11 +99,11 @@ fn assert_39_the_accounts_standing_is_judged() {
     federation.faulty(&person("1"), Reason::AccountSuspended);
     store.suspend("alice", false);
     let granted = federation.person(&person("2"));
-    Accounts::raise_epoch(&store.inner, "alice").unwrap();
-    federation.world.dead(&granted.access, Reason::TokenRevoked);
-    let granted = federation.person(&person("3"));
     store.suspend("alice", true);
     federation.world.dead(&granted.access, Reason::AccountSuspended);
+    store.suspend("alice", false);
+    Accounts::raise_epoch(&store.inner, "alice").unwrap();
+    federation.world.dead(&granted.access, Reason::TokenRevoked);
 }
 
 #[test]

@@ -183,7 +183,8 @@ fn assert_35_a_document_that_cannot_be_read_uses_nothing_up() {
     let federation = documents(rules().with_public_client(DOCUMENT));
     *federation.directory.document.lock().unwrap() = None;
     let params = by(DOCUMENT, &person("1"));
-    federation.refused(&params, 401, "invalid_client", Reason::DocumentUnreachable);
+    let detail = federation.refused(&params, 401, "invalid_client", Reason::ClientUnknown);
+    assert!(detail.starts_with("document: cimd_unreachable."), "{detail}");
     assert_eq!(federation.marks(), 0);
     *federation.directory.document.lock().unwrap() = Some(document());
     Granted::of(&federation.world.token(&params));

@@ -37,7 +37,7 @@ const MEMBERS: [&str; 16] = [
 
 /// The names of all kinds, classes and durabilities, which logs and databases store.
 const NAMES: &str = "login_needed consent_shown consent_approved consent_remembered \
-    consent_skipped code_redeemed machine_issued tokens_refreshed \
+    consent_skipped code_redeemed machine_issued assertion_accepted tokens_refreshed \
     refresh_replayed_in_window grant_revoked grant_narrowed nothing_narrowed token_revoked \
     nothing_revoked connections_listed \
     access_allowed token_introspected inactive_introspected client_registered client_read \

@@ -171,13 +171,29 @@ fn authz_05_of_two_faults_the_earlier_is_reported() {
 
 #[test]
 fn authz_05_the_account_is_checked_last() {
+    // After every fault of the request.
+    for fault in FAULTS.iter().filter(|fault| fault.reason != Reason::AccountSuspended) {
+        assert_found(fault, &(fault.add)(Ask { suspended: true, ..Ask::good() }));
+    }
+    // After the sign-in: a login page is shown, or its absence reported, as for any other user.
     let world = World::new();
     world.store.suspend("alice", true);
-    assert_eq!(refused(&world, &Params::authorize()).code(), Some(ErrorCode::AccessDenied));
-    assert!(matches!(
-        world.authorize_as(&Params::authorize(), None),
-        Ok(AuthorizationStep::NeedsLogin(_))
-    ));
+    for (user, params) in [
+        (None, Params::authorize()),
+        (Some(ALICE), Params::authorize().set("prompt", "login")),
+        (Some(ALICE), Params::authorize().set("max_age", "0")),
+    ] {
+        let step = world.authorize_as(&params, user);
+        assert!(matches!(step, Ok(AuthorizationStep::NeedsLogin(_))), "{params:?}: {step:?}");
+    }
+    let unasked = Params::authorize().set("prompt", "none");
+    let refusal = world.authorize_as(&unasked, None).unwrap_err();
+    assert_eq!(refusal.code(), Some(ErrorCode::LoginRequired));
+    // And before the consent: no page is made, and `prompt=none` does not hide the suspension.
+    for params in [Params::authorize(), unasked] {
+        assert_eq!(refused(&world, &params).code(), Some(ErrorCode::AccessDenied), "{params:?}");
+    }
+    assert!(world.grants().is_empty());
 }
 
 /// Authlib, CVE-2026-44681: errors were sent to an unverified redirect URI.

@@ -72,6 +72,8 @@ fn keys_54_signatures_of_each_algorithm_are_verified() {
         let own = keys(&[merged(signer.jwk(), json!({"kid": "1", "alg": alg}))]);
         let text = signer.sign(&json!({"alg": signer.alg(), "kid": "1"}), &claims());
         assert_eq!(check_with(&text, &own), (ACCEPTED, 1), "{alg}");
+        let owned = Jws::parse(&text.clone(), Jws::MAX_BYTES).unwrap().into_owned();
+        assert!(owned.verify(own.iter().next().unwrap(), &RingVerifier).is_ok(), "{alg}");
 
         // A bit of the payload or of the signature is another one.
         let (input, signature) = text.rsplit_once('.').unwrap();
@@ -90,6 +92,44 @@ fn keys_54_signatures_of_each_algorithm_are_verified() {
         let other = signer.sign(&header, &json!({"sub": "eve"}));
         let (other, _) = other.rsplit_once('.').unwrap();
         assert_eq!(check(&format!("{other}.{signature}"), &own), Err(Fault::Signature), "{alg}");
+    }
+}
+
+/// The examples of RFC 7515 A.2 and A.3.
+#[test]
+fn keys_54_the_examples_of_the_specification_are_verified() {
+    const PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvb\
+        S9pc19yb290Ijp0cnVlfQ";
+    let rsa = json!({"kty": "RSA", "e": "AQAB", "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji\
+        9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b326\
+        90r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg66\
+        5xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs9\
+        1kzk2PAcDTW9gb54h4FRWyuXpoQ"});
+    let ec = json!({
+        "kty": "EC", "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    });
+    let own = keys(&[rsa, ec]);
+    for (header, signature) in [
+        (
+            "eyJhbGciOiJSUzI1NiJ9",
+            "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7A\
+            AuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTy\
+            WzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsq\
+            tFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN\
+            _IoypGlUPQGe77Rw",
+        ),
+        (
+            "eyJhbGciOiJFUzI1NiJ9",
+            "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSAp\
+            mWQxfKTUJqPP3-Kg6NU1Q",
+        ),
+    ] {
+        let text = format!("{header}.{PAYLOAD}.{signature}");
+        let jws = Jws::parse(&text, Jws::MAX_BYTES).unwrap();
+        let key = own.select(jws.header(), Algorithms::ALL).unwrap();
+        assert_eq!(jws.verify(key, &RingVerifier).unwrap().iss(), Ok("joe"), "{header}");
     }
 }
 

@@ -3,13 +3,13 @@
 
 use grantcore::account::Balance;
 use grantcore::blocking::Store as _;
-use grantcore::client::ClientStatus;
-use grantcore::event::{EventClass, EventKind};
+use grantcore::client::{ClientStatus, UsedSecret};
+use grantcore::event::{ClientProof, EventClass, EventKind};
 use grantcore::grant::Grant;
 use grantcore::policy::{CheckRules, RegistrationRules, RevocationRules};
 use grantcore::response::Connections;
 use grantcore::store::{Commit, Write};
-use grantcore::value::{Digest, GrantId, Subject};
+use grantcore::value::{Digest, GrantId, SecretMethod, Subject};
 use grantcore::{Account, Reason, RevokedBy};
 
 use crate::support::clients::confidential;
@@ -285,8 +285,10 @@ fn machine_21_one_event_for_each_token() {
         (EventKind::MachineIssued, EventClass::Attributed, Some(JOB), None, Some(only(&world)))
     );
     let detail = event.detail.as_deref().unwrap();
-    assert_eq!(detail, format!("scope_tokens: 2. resource: '{MCP}'. method: client_secret_basic."));
-    assert!(event.has_written());
+    assert_eq!(detail, format!("scope_tokens: 2. resource: '{MCP}'."));
+    let secret = UsedSecret::Current;
+    let proof = ClientProof::Secret { method: SecretMethod::Basic, secret };
+    assert_eq!((event.has_written(), event.proof.as_ref()), (true, Some(&proof)));
     let text = serde_json::to_string(event).unwrap();
     assert!(!text.contains("gca_") && !text.contains(SECRET), "{text}");
     // Another attempt of the same request is no event of its own.

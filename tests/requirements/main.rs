@@ -100,6 +100,12 @@ mod jws_verify;
 #[cfg(feature = "jws")]
 mod jws_wycheproof;
 mod keys;
+#[cfg(feature = "jws")]
+mod keys_assertion;
+#[cfg(feature = "jws")]
+mod keys_fetch;
+#[cfg(feature = "jws")]
+mod keys_proof;
 mod keys_secrets;
 mod machine;
 mod machine_reach;
@@ -114,6 +120,7 @@ mod rate;
 mod rate_keys;
 mod rate_window;
 mod reasons;
+mod reasons_assertions;
 mod reasons_clients;
 mod reasons_faces;
 mod reasons_forms;

@@ -121,9 +121,18 @@ fn rate_06_with_authenticated_only_others_cannot_use_up_a_clients_limit() {
 #[test]
 fn rate_06_without_a_source_the_key_is_the_client() {
     let world = World::new();
+    world.put(Client::public("other").redirect_uri(CALLBACK).build().unwrap());
     spent(&world, "app", 60);
     assert_eq!(from(&world, "", &Params::refresh("x")).status, 429);
     assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 400);
+    // Another client has a limit of its own, and uses up no more than that.
+    spent(&world, "other", 60);
+    assert_eq!(from(&world, "", &Params::refresh("x").set("client_id", "other")).status, 429);
+    assert_eq!(from(&world, "", &Params::refresh("x").by_web()).status, 400);
+    // A minute after the first of them, each has its sixty again.
+    world.at(60);
+    spent(&world, "app", 60);
+    spent(&world, "other", 60);
 }
 
 /// Neither throttled nor failed requests use up the limit of an honest client.

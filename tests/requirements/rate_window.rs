@@ -1,6 +1,8 @@
 //! Tests of RATE-03 and RATE-07 for the window alone: a pure function of its state and of the time,
 //! with any steps of the clock.
 
+use std::cell::Cell;
+
 use grantcore::Timestamp;
 use grantcore::rate::RateWindow;
 use proptest::prelude::*;
@@ -89,27 +91,59 @@ fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
 
 #[test]
 fn rate_07_a_clock_step_back_neither_panics_nor_extends_a_wait() {
-    check(&(1..4u32, prop::collection::vec(any::<u64>(), 1..60)), |(limit, times)| {
+    let refused = Cell::new(0);
+    let property = |(limit, times): (u32, Vec<u64>)| {
         let mut window = RateWindow::default();
         for now in times {
             if let Err(wait) = window.admit(limit, Timestamp::from_unix_seconds(now)) {
                 prop_assert!((1..=60).contains(&wait));
+                refused.set(refused.get() + 1);
             }
             window.give_back(Timestamp::from_unix_seconds(now));
             window.count(Timestamp::from_unix_seconds(now));
         }
         Ok(())
-    });
+    };
+    check(&(1..4u32, readings()), property);
+    check(&(1..4u32, prop::collection::vec(any::<u64>(), 1..60)), property);
+    assert!(refused.get() > 500, "{} requests met a full window", refused.get());
+}
+
+/// Readings of a clock that mostly moves by less than two windows in either direction, and sometimes
+/// to any time.
+fn readings() -> impl Strategy<Value = Vec<u64>> {
+    let step = prop_oneof![
+        6 => (-130..130_i64).prop_map(Ok),
+        2 => Just(Ok(0)),
+        1 => any::<u32>().prop_map(|time| Err(u64::from(time))),
+    ];
+    prop::collection::vec(step, 1..60).prop_map(|steps| {
+        let mut now = T;
+        steps
+            .into_iter()
+            .map(|step| {
+                now = match step {
+                    Ok(seconds) => now.saturating_add_signed(seconds),
+                    Err(time) => time,
+                };
+                now
+            })
+            .collect()
+    })
 }
 
 /// After clock steps of any size in either direction, a caller that waits for the returned time is
 /// admitted.
 #[test]
 fn rate_07_after_any_clock_step_the_returned_wait_suffices() {
-    check(&(1..4u32, prop::collection::vec(any::<u32>(), 1..60)), |(limit, times)| {
+    let early = Cell::new(0);
+    check(&(1..4u32, readings()), |(limit, times)| {
         let mut window = RateWindow::default();
         let at = |seconds: u64| Timestamp::from_unix_seconds(seconds);
-        for now in times.into_iter().map(u64::from) {
+        let mut before = 0;
+        for now in times {
+            early.set(early.get() + usize::from(now < before && before < now + 60));
+            before = now;
             for _ in 0..=limit {
                 if let Err(wait) = window.admit(limit, at(now)) {
                     prop_assert_eq!(window.wait(limit, at(now)), Some(wait));
@@ -120,6 +154,7 @@ fn rate_07_after_any_clock_step_the_returned_wait_suffices() {
         }
         Ok(())
     });
+    assert!(early.get() > 500, "{} steps back were within the window", early.get());
 }
 
 #[test]

@@ -70,6 +70,27 @@ A resource_tenants_mixed invalid_target 400
 T resource_tenants_mixed invalid_target 400
 A resource_missing invalid_target 400
 T resource_missing invalid_target 400
+T cimd_busy temporarily_unavailable 503
+T keys_unreachable temporarily_unavailable 503
+T account_link_unavailable temporarily_unavailable 503
+T assertion_missing invalid_request 400
+T assertion_malformed invalid_grant 400
+T assertion_typ invalid_grant 400
+T assertion_algorithm invalid_grant 400
+T assertion_key invalid_grant 400
+T assertion_signature invalid_grant 400
+T assertion_issuer invalid_grant 400
+T assertion_subject invalid_grant 400
+T assertion_audience invalid_grant 400
+T assertion_expired invalid_grant 400
+T assertion_early invalid_grant 400
+T assertion_long_lived invalid_grant 400
+T assertion_jti invalid_grant 400
+T assertion_claim invalid_grant 400
+T assertion_replayed invalid_grant 400
+T assertion_account_unknown invalid_grant 400
+T assertion_unmapped invalid_grant 400
+T assertion_scope invalid_scope 400
 A prompt_contradiction invalid_request 400
 A max_age_malformed invalid_request 400
 A login_required login_required 400
@@ -379,9 +400,17 @@ fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
             );
         }
         let section = reason.section();
-        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Core ", "OIDC Registration "]
-            .iter()
-            .any(|source| section.starts_with(source));
+        let named = [
+            "OAuth 2.1 ",
+            "RFC ",
+            "CIMD, ",
+            "OIDC Core ",
+            "OIDC Registration ",
+            "ID-JAG ",
+            "MCP, ",
+        ]
+        .iter()
+        .any(|source| section.starts_with(source));
         assert!(named, "{reason:?}: {section}");
     }
 }

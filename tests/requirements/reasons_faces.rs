@@ -11,6 +11,7 @@ use grantcore::value::{Scope, Subject};
 use grantcore::{Authorization, Choice, Client, Reason, RequestParts, User};
 use serde_json::{Value, json};
 
+use crate::reasons_assertions::ASSERTIONS_ELSEWHERE;
 use crate::reasons_clients::{REGISTER, managed};
 use crate::reasons_forms::{dry, forms};
 use crate::reasons_machines::MACHINES_ELSEWHERE;
@@ -247,7 +248,7 @@ fn elsewhere() -> Vec<(Reason, World, Refused)> {
         let (world, refusal) = provoke();
         (*reason, world, refusal)
     };
-    ELSEWHERE.iter().chain(MACHINES_ELSEWHERE).map(provoke).collect()
+    ELSEWHERE.iter().chain(MACHINES_ELSEWHERE).chain(ASSERTIONS_ELSEWHERE).map(provoke).collect()
 }
 
 #[test]

@@ -13,6 +13,7 @@ use grantcore::{
     Authorization, Choice, Client, ContentType, Policy, Reason, Refusal, RequestParts, User,
 };
 
+use crate::reasons_assertions::ASSERTIONS;
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_logins::LOGINS;
 use crate::reasons_machines::MACHINES;
@@ -387,12 +388,17 @@ pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
         );
         (*reason, world, Refused::At(Endpoint::Registration))
     });
-    let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).chain(LOGINS).chain(MACHINES).map(
-        |(reason, provoke)| {
+    let others = CLIENTS
+        .iter()
+        .chain(OTHERS)
+        .chain(RUNNING)
+        .chain(LOGINS)
+        .chain(MACHINES)
+        .chain(ASSERTIONS)
+        .map(|(reason, provoke)| {
             let (world, refusal) = provoke();
             (*reason, world, refusal)
-        },
-    );
+        });
     authorize.chain(redeem).chain(refresh).chain(register).chain(others).collect()
 }
 

@@ -12,6 +12,7 @@
 pub mod assertions;
 pub mod clients;
 pub mod host;
+pub mod keyed;
 pub mod machines;
 pub mod params;
 pub mod property;

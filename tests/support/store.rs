@@ -45,6 +45,8 @@ pub struct TestStore {
     pub inner: MemoryStore,
     /// The faults of the next commits, in order.
     pub faults: Mutex<VecDeque<Fault>>,
+    /// The fault of the commit with this number.
+    fault_at: Mutex<Option<(usize, Fault)>>,
     /// The actions before the next commits, in order.
     meanwhile: Mutex<VecDeque<Meanwhile>>,
     /// Whether reads of clients, grants and accounts fail.
@@ -65,6 +67,11 @@ pub struct TestStore {
 impl TestStore {
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Makes the commit after this many good ones fail.
+    pub fn fail_at(&self, good: usize, fault: Fault) {
+        *self.fault_at.lock().unwrap() = Some((self.commits() + good, fault));
     }
 
     /// Runs `act` just before the next commit that has no action yet, between the read and the
@@ -144,7 +151,9 @@ impl Store for TestStore {
         if let Some(act) = meanwhile {
             act(&self.inner);
         }
-        let fault = self.faults.lock().unwrap().pop_front();
+        let number = self.commits() - 1;
+        let at = self.fault_at.lock().unwrap().take_if(|(at, _)| *at == number);
+        let fault = self.faults.lock().unwrap().pop_front().or(at.map(|(_, fault)| fault));
         let apply = || self.inner.commit(write).unwrap_or_else(|never| match never {});
         match fault {
             None => Ok(apply()),

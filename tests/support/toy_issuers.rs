@@ -2,7 +2,7 @@
 //! assertions is one that needs no cryptography: the digest of the public key and the message. The tests of
 //! the module `jws` have real ones.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -99,12 +99,18 @@ pub struct Directory {
     pub fetches: AtomicUsize,
     pub document: Mutex<Option<Value>>,
     pub documents: AtomicUsize,
+    is_busy: AtomicBool,
 }
 
 impl Directory {
     /// Links a user of an issuer to an account.
     pub fn link(&self, link: Link, to: Linked) {
         self.accounts.lock().unwrap().push((link, to));
+    }
+
+    /// Fetches no document from now on, because it fetches too many.
+    pub fn busy(&self) {
+        self.is_busy.store(true, Ordering::SeqCst);
     }
 }
 
@@ -117,6 +123,9 @@ impl Outside for Directory {
 
     fn document(&self, request: &DocumentRequest) -> FetchResult {
         assert!(request.forbid_special_ips, "{request:?}");
+        if self.is_busy.load(Ordering::SeqCst) {
+            return FetchResult::Busy;
+        }
         self.documents.fetch_add(1, Ordering::SeqCst);
         respond(&self.document)
     }

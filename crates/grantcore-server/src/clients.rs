@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use grantcore::client::{ClientBuilder, ClientError, StoredSecret};
 use grantcore::store::{Commit, Write};
-use grantcore::value::{Digest, GrantTypes, Overlap, RedirectRules, Scope, SecretMethod};
+use grantcore::value::{
+    Digest, GrantTypes, MachineRights, Overlap, RedirectRules, Scope, SecretMethod, Subject,
+};
 use grantcore::{Client, Store as _};
 
 use crate::config::{Declared, Method};
@@ -21,6 +23,10 @@ pub(crate) struct Wanted {
     /// The widest scope. `None` is every scope of the server.
     pub(crate) scope: Option<Scope>,
     pub(crate) auth_method: Method,
+    /// What it may do without a user.
+    pub(crate) machine: Option<MachineRights>,
+    /// The account that is responsible for it.
+    pub(crate) owner: Option<String>,
 }
 
 /// Why a client was not changed.
@@ -56,7 +62,7 @@ pub(crate) async fn add(
     wanted: Wanted,
     rules: &RedirectRules,
 ) -> Result<Option<String>, Unchanged> {
-    let Wanted { id, name, redirect_uris, scope, auth_method } = wanted;
+    let Wanted { id, name, redirect_uris, scope, auth_method, machine, owner } = wanted;
     let secret = draw()?;
     let stored = StoredSecret::Digest(Digest::of(secret.as_bytes()));
     let mut builder = match auth_method {
@@ -75,6 +81,10 @@ pub(crate) async fn add(
         builder =
             builder.grant_types(GrantTypes { authorization_code: false, refresh_token: false });
     }
+    if let Some(owner) = owner {
+        builder = builder.owner(Subject::new(owner));
+    }
+    let builder = builder.machine(machine);
     let builder = redirect_uris.into_iter().fold(builder, ClientBuilder::redirect_uri);
     let client = builder.build_under(rules)?;
     if !backend.add_client(client).await? {

@@ -28,8 +28,27 @@ pub(crate) async fn run(command: Command) -> Result<(), StartError> {
         Command::AddAccount { name, admin, replace, accounts, at } => {
             accounts::add(&name, admin, replace, accounts, &at)
         }
-        Command::AddClient { id, name, redirect_uris, scope, auth_method, store } => {
-            let wanted = clients::Wanted { id, name, redirect_uris, scope, auth_method };
+        Command::AddClient {
+            id,
+            name,
+            redirect_uris,
+            scope,
+            auth_method,
+            machine,
+            machine_resources,
+            owner,
+            store,
+        } => {
+            let wanted = clients::Wanted {
+                id,
+                name,
+                redirect_uris,
+                scope,
+                auth_method,
+                machine,
+                machine_resources,
+                owner,
+            };
             clients::add(wanted, &store).await
         }
         Command::RotateSecret { id, overlap, store } => clients::rotate(&id, overlap, &store).await,

@@ -358,7 +358,11 @@ fn welcome(running: &Running) {
     };
     let confidential = if running.has_published_client {
         let secret = setup::DEMO_SECRET;
-        format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)
+        let (web, machine) = (setup::CONFIDENTIAL_CLIENT, setup::MACHINE_CLIENT);
+        format!(
+            "\n  Confidential client  {web}    secret {secret}
+  Machine              {machine}    secret {secret}"
+        )
     } else {
         String::new()
     };

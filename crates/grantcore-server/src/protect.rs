@@ -51,6 +51,8 @@ pub(crate) struct Upstream {
     client: Client,
     resource: String,
     required_scope: String,
+    /// Whether calls without a user are forwarded.
+    machines: bool,
     max_body: u64,
     max_calls: usize,
     response_timeout: Duration,
@@ -68,6 +70,7 @@ impl Upstream {
             url: protect.upstream.clone(),
             resource,
             required_scope: protect.required_scope(),
+            machines: protect.machines,
             max_body: protect.max_body,
             max_calls: protect.max_calls.get(),
             response_timeout: protect.response_timeout,
@@ -115,6 +118,7 @@ pub(crate) fn router(
             .policy()
             .needs(&upstream.resource, &upstream.required_scope)
             .expect("a known resource");
+        let needs = if upstream.machines { needs.machines() } else { needs };
         let check = RequireToken::new(Arc::clone(&app.oauth), needs);
         let path = upstream.mapping.path().to_owned();
         let own_places = Semaphore::new(upstream.max_calls.min(Semaphore::MAX_PERMITS));

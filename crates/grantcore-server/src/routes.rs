@@ -101,6 +101,8 @@ pub(crate) fn router(
         };
         #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
         let free = app.oauth.policy().needs(identifier, scope).expect("a known resource");
+        // The tools serve machines as well. What the API returns is a user's.
+        let free = if *builtin == Builtin::Mcp { free.machines() } else { free };
         let guarded = |needs: Needs, billed| {
             let paid = needs.clone().billed();
             let resource = identifier.to_owned();

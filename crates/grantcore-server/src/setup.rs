@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use grantcore::client::{ClientError, StoredSecret};
 use grantcore::policy::{
-    DocumentRules, DomainRules, IntrospectionRules, Lifetimes, PolicyBuilder, PolicyError,
-    RateRules, RegistrationRules, RevocationRules,
+    DocumentRules, DomainRules, IntrospectionRules, Lifetimes, MachineRules, PolicyBuilder,
+    PolicyError, RateRules, RegistrationRules, RevocationRules,
 };
-use grantcore::value::{Digest, GrantTypes, SecretMethod};
+use grantcore::value::{Digest, GrantTypes, MachineRights, SecretMethod, Subject};
 use grantcore::{Client, Policy};
 
 pub(crate) use self::declared::{clients_of as declared_clients, redirect_rules};
@@ -23,7 +23,11 @@ use crate::config::{Builtin, Clients, Config, GrantType, Issuer, Limits, Switch}
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
 /// The confidential client, which sends its secret by `client_secret_basic`.
 pub(crate) const CONFIDENTIAL_CLIENT: &str = "demo-confidential";
-/// The published secret of the confidential client, for trials. A real host generates a secret and
+/// The machine, which acts without a user. It sends its secret by `client_secret_basic`.
+pub(crate) const MACHINE_CLIENT: &str = "demo-machine";
+/// The demonstration account that is responsible for the machine, and pays.
+const MACHINE_OWNER: &str = "alice";
+/// The published secret of the confidential client and of the machine, for trials. A real host generates a secret and
 /// shows it once.
 pub(crate) const DEMO_SECRET: &str = "demo-confidential-secret";
 
@@ -69,7 +73,9 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         )
         .replay_window(lifetimes.replay_window)
         .limits(caps(limits))
-        .revocation(RevocationRules::default());
+        .revocation(RevocationRules::default())
+        // Which client may do what on its own behalf is in its own record.
+        .machines(MachineRules::default());
     let rates = RateRules::default().with_key(limits.rate_key.into());
     let policy = match &config.declared {
         Some(declared) => declared::apply(policy, declared, rates),
@@ -173,8 +179,8 @@ fn named(list: &[String]) -> Vec<&str> {
 
 /// Returns the clients of the demonstration.
 ///
-/// The confidential client has a published secret, so it exists only under a loopback issuer. The
-/// public client has no secret and redirects to the user's own computer, so it always exists.
+/// The confidential client and the machine have a published secret, so they exist only under a
+/// loopback issuer. The public client has no secret and redirects to the user's own computer, so it always exists.
 pub(crate) fn demo_clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
     let public = Client::public(PUBLIC_CLIENT)
         .name("Demo application")
@@ -185,14 +191,22 @@ pub(crate) fn demo_clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> 
     if !issuer.is_loopback() {
         return Ok(vec![public]);
     }
-    let secret = StoredSecret::Digest(Digest::of(DEMO_SECRET.as_bytes()));
-    let confidential = Client::confidential(CONFIDENTIAL_CLIENT, SecretMethod::Basic, secret)
+    let secret = || StoredSecret::Digest(Digest::of(DEMO_SECRET.as_bytes()));
+    let confidential = Client::confidential(CONFIDENTIAL_CLIENT, SecretMethod::Basic, secret())
         .name("Demo web application")
         .redirect_uri("https://app.example/callback")
         .redirect_uri("http://127.0.0.1/callback")
         .redirect_uri("http://localhost/callback")
         .build()?;
-    Ok(vec![public, confidential])
+    // It acts without a user, and the balance of a demonstration account pays for it.
+    #[expect(clippy::expect_used, reason = "the scope of the demonstration is one")]
+    let rights = MachineRights::new(MCP_SCOPE.parse().expect("a scope"));
+    let rights = rights.at(format!("{}/mcp", issuer.as_str()));
+    let machine = Client::machine(MACHINE_CLIENT, secret(), rights)
+        .name("Demo machine")
+        .owner(Subject::new(MACHINE_OWNER))
+        .build()?;
+    Ok(vec![public, confidential, machine])
 }
 
 /// Logs that strangers can make this server call other programs of this machine.

@@ -20,7 +20,9 @@ use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use grantcore_server::Running;
-use grantcore_testing_clients::{Arguments, Program, Script, call, connect_rmcp, start_rmcp};
+use grantcore_testing_clients::{
+    Arguments, Program, Script, call, connect_rmcp, connect_rmcp_machine, start_rmcp,
+};
 use rmcp::transport::auth::AuthError;
 use serde_json::{Value, json};
 use support::publisher::Publisher;
@@ -276,5 +278,65 @@ async fn protect_every_client_connects_to_an_upstream_without_oauth() {
         check_forwarded(&script.step("call").await, &client);
         script.end().await;
     }
+    server.stop().await.unwrap();
+}
+
+/// Checks what the tool `whoami` knows of the demonstration's machine: there is no user.
+fn check_machine(text: &str) {
+    let identity: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        (&identity["client_id"], identity.get("subject")),
+        (&json!(MACHINE), None),
+        "{text}"
+    );
+    assert_eq!(identity["scopes"], json!(["notes"]));
+}
+
+/// The demonstration's machine and its secret.
+const MACHINE: &str = "demo-machine";
+const MACHINE_SECRET: &str = "demo-confidential-secret";
+
+/// A service without a user gets a token by the client's own provider of client credentials, and
+/// calls a tool. With a wrong secret it gets none.
+async fn acts_on_its_own_behalf(program: Program) {
+    let (server, resource) = start().await;
+    let start = |secret| Script::start_machine(program, &resource, "whoami", (MACHINE, secret));
+    let Some(mut script) = start(MACHINE_SECRET) else { return };
+    let issued = logged("machine_issued", MACHINE);
+    assert_eq!(script.step("tools").await, "note_add note_list whoami");
+    check_machine(&script.step("call").await);
+    assert!(logged("machine_issued", MACHINE) > issued);
+    script.end().await;
+    let mut refused = start("wrong").unwrap();
+    let why = refused.step("refused").await;
+    assert!(why.ends_with("without tokens"), "{why}");
+    refused.end().await;
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn npm_sdk_1_acts_on_its_own_behalf() {
+    acts_on_its_own_behalf(Program::Sdk1).await;
+}
+
+#[tokio::test]
+async fn npm_client_2_acts_on_its_own_behalf() {
+    acts_on_its_own_behalf(Program::Sdk2).await;
+}
+
+#[tokio::test]
+async fn python_mcp_acts_on_its_own_behalf() {
+    acts_on_its_own_behalf(Program::Python).await;
+}
+
+/// It sends its secret in the body. The demonstration's machine is registered for the header.
+#[tokio::test]
+async fn rmcp_acts_on_its_own_behalf() {
+    let (server, resource) = start_with(&["--lenient-on-method"]).await;
+    let service = connect_rmcp_machine(&resource, MACHINE, MACHINE_SECRET).await.unwrap();
+    check_machine(&call(&service, "whoami").await);
+    service.cancel().await.unwrap();
+    let refused = connect_rmcp_machine(&resource, MACHINE, "wrong").await;
+    assert!(matches!(refused, Err(AuthError::ClientCredentialsError(_))), "{refused:?}");
     server.stop().await.unwrap();
 }

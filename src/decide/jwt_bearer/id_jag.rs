@@ -18,6 +18,7 @@ use crate::outside::{Link, Linked, Need};
 use crate::policy::{ActorClaim, IdJag};
 use crate::reason::Reason;
 use crate::record::Write;
+use crate::refusal::Fault;
 use crate::response::token::Tokens;
 use crate::value::text::Subject;
 
@@ -68,7 +69,7 @@ impl Exchanging<'_> {
         if !document.is_needed(rules, ctx) {
             return Ok(());
         }
-        match document.resolve(rules, ctx)? {
+        match document.resolve(rules, ctx).map_err(unreadable)? {
             DocumentState::Recorded(_) => Ok(()),
             DocumentState::Unfetched(request) => Err(Stop::Needs(Need::Document(request))),
             DocumentState::Unrecorded(client) => {
@@ -150,6 +151,19 @@ impl Exchanging<'_> {
         match named.iter().find(|resource| !claimed.contains(resource)) {
             Some(beyond) => Err(Reason::ResourceBeyondGrant.received(beyond).into()),
             None => Ok(named),
+        }
+    }
+}
+
+/// Ends a request whose client's document cannot be read: the client has not authenticated. Only the
+/// event says why, because the document may be of somebody else.
+fn unreadable(fault: Fault) -> Stop {
+    match fault.reason {
+        Reason::DocumentsBusy => fault.into(),
+        reason => {
+            let detail = fault.detail.as_ref().map(|detail| detail.sentences()).unwrap_or_default();
+            let detail = format!("document: {}. {detail}", reason.name());
+            Stop::Faulty(Reason::ClientUnknown, Some(detail.trim_end().to_owned()))
         }
     }
 }

@@ -75,16 +75,6 @@ macro_rules! authorization_rows {
             fix: "Try again later. The client's author must serve the document from a public https \
                 server. The operator's log names what failed.",
         }
-        DocumentsBusy "cimd_busy" {
-            code: TemporarilyUnavailable,
-            section: "CIMD, Client Information Discovery",
-            description: "The server is reading as many clients' documents as it will at once. Try \
-                again in a moment.",
-            cause: "More documents were requested than the host fetches at the same time, or more \
-                new ones were read in a minute than all_documents_per_minute allows.",
-            fix: "Try again. If this recurs, someone may be sending invented client ids in great \
-                number.",
-        }
         DocumentInvalid "cimd_invalid" {
             code: InvalidClient,
             section: "CIMD, Client Metadata Document",
@@ -111,6 +101,19 @@ macro_rules! authorization_rows {
                 alone, for example. This server verifies no keys.",
             fix: "Have the client's author add none to token_endpoint_auth_methods_supported, or \
                 register the client.",
+        }
+    }
+
+    at Authorization, Token {
+        DocumentsBusy "cimd_busy" {
+            code: TemporarilyUnavailable,
+            section: "CIMD, Client Information Discovery",
+            description: "The server is reading as many clients' documents as it will at once. Try \
+                again in a moment.",
+            cause: "More documents were requested than the host fetches at the same time, or more \
+                new ones were read in a minute than all_documents_per_minute allows.",
+            fix: "Try again. If this recurs, someone may be sending invented client ids in great \
+                number.",
         }
     }
 

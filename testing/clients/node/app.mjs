@@ -3,7 +3,10 @@
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 
-/** The URL of the MCP endpoint, the tool to call, `wait` for the expiry of the access token or `once`, and the URL of a document. */
+/**
+ * The URL of the MCP endpoint, the tool to call, `wait` for the expiry of the access token or `once`, and the URL of a document. A
+ * machine gets its `client_id` and its secret in place of the last two.
+ */
 export const [url, tool, mode, documentUrl] = process.argv.slice(2);
 
 /** Prints a step of the test. */
@@ -65,6 +68,20 @@ export class Provider {
   redirectToAuthorization(url) {
     say('authorize', url);
   }
+}
+
+/** Connects by a provider of client credentials, without a user, and calls a tool. */
+export async function machineStory({ Client, Transport, provider }) {
+  const client = new Client({ name: 'interoperability-test', version: '1.0.0' });
+  try {
+    await client.connect(new Transport(new URL(url), { authProvider: provider }));
+  } catch (error) {
+    say('refused', `${error.errorCode ?? error.code ?? error.message} ${provider.tokens() ? 'with' : 'without'} tokens`);
+    return;
+  }
+  say('tools', (await client.listTools()).tools.map((tool) => tool.name).join(' '));
+  say('call', (await client.callTool({ name: tool, arguments: {} })).content[0].text);
+  await client.close();
 }
 
 /** Connects, has the user asked, calls a tool and, if asked to wait, lets the access token expire and calls again. */

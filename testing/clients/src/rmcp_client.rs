@@ -3,7 +3,9 @@
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
+use rmcp::transport::auth::{
+    AuthClient, AuthError, AuthorizationRequest, ClientCredentialsConfig, OAuthState,
+};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{Peer, ServiceExt as _};
 
@@ -31,6 +33,27 @@ pub async fn connect_rmcp(
     let config = StreamableHttpClientTransportConfig::with_uri(resource);
     let service = ().serve(StreamableHttpClientTransport::with_client(http, config)).await.unwrap();
     (service, client)
+}
+
+/// Returns a client that acts on its own behalf, with this `client_id` and this secret, or the error
+/// of the client.
+pub async fn connect_rmcp_machine(
+    resource: &str,
+    client_id: &str,
+    client_secret: &str,
+) -> Result<RunningService<RoleClient, ()>, AuthError> {
+    install_crypto_provider();
+    let mut state = OAuthState::new(resource, None).await?;
+    let credentials = ClientCredentialsConfig::ClientSecret {
+        client_id: client_id.to_owned(),
+        client_secret: client_secret.to_owned(),
+        scopes: Vec::new(),
+        resource: Some(resource.to_owned()),
+    };
+    state.authenticate_client_credentials(credentials).await?;
+    let http = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
+    let config = StreamableHttpClientTransportConfig::with_uri(resource);
+    Ok(().serve(StreamableHttpClientTransport::with_client(http, config)).await.unwrap())
 }
 
 /// Calls a tool without arguments, and returns the text of its result.

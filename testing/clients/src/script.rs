@@ -60,16 +60,38 @@ impl Script {
             Program::Sdk1 => node("sdk1.mjs")?,
             Program::Sdk2 => node("sdk2.mjs")?,
             Program::Remote => node("remote.mjs")?,
-            Program::Python => python()?,
+            Program::Python => python("client.py")?,
         };
         let waits = if arguments.waits { "wait" } else { "once" };
         command.args([arguments.resource, arguments.tool, waits]).args(arguments.document);
+        Some(Self::run(command, directory))
+    }
+
+    /// Starts a client that acts on its own behalf, with this `client_id` and this secret. Returns
+    /// `None` if it is not installed, or cannot do that.
+    pub fn start_machine(
+        program: Program,
+        resource: &str,
+        tool: &str,
+        (client, secret): (&str, &str),
+    ) -> Option<Self> {
+        let (mut command, directory) = match program {
+            Program::Sdk1 => node("machine1.mjs")?,
+            Program::Sdk2 => node("machine2.mjs")?,
+            Program::Python => python("machine.py")?,
+            Program::Remote => return None,
+        };
+        command.args([resource, tool, client, secret]);
+        Some(Self::run(command, directory))
+    }
+
+    fn run(mut command: Command, directory: TempDir) -> Self {
         let errors = std::fs::File::create(directory.path().join("errors")).unwrap();
         command.current_dir(directory.path()).kill_on_drop(true);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Some(Self { child, lines, directory })
+        Self { child, lines, directory }
     }
 
     /// Waits for the next step, which must be this one, and returns its text.
@@ -120,10 +142,10 @@ pub fn axe_core() -> Option<String> {
     Some(std::fs::read_to_string(place.join("node_modules/axe-core/axe.min.js")).unwrap())
 }
 
-fn python() -> Option<(Command, TempDir)> {
+fn python(name: &str) -> Option<(Command, TempDir)> {
     let place = installed("python", include_str!("../python/requirements.txt"))?;
     let mut command = Command::new(place.join("bin/python"));
-    command.arg(sources("python").join("client.py"));
+    command.arg(sources("python").join(name));
     Some((command, tempfile::tempdir().unwrap()))
 }
 

@@ -1,6 +1,6 @@
 //! `add-client` and `rotate-secret`: clients of the operator in the database.
 
-use grantcore::value::{Overlap, Scope};
+use grantcore::value::{MachineRights, Overlap, Scope};
 
 use crate::StartError;
 use crate::clients::{self, Unchanged};
@@ -14,16 +14,27 @@ pub(super) struct Wanted {
     pub(super) redirect_uris: Vec<String>,
     pub(super) scope: Option<String>,
     pub(super) auth_method: Method,
+    /// The scope that it has without a user.
+    pub(super) machine: Option<String>,
+    pub(super) machine_resources: Vec<String>,
+    pub(super) owner: Option<String>,
 }
 
 /// Adds a client and prints its secret.
 pub(super) async fn add(wanted: Wanted, at: &StoreAt) -> Result<(), StartError> {
     let config = super::settings_with(at)?;
-    let Wanted { id, name, redirect_uris, scope, auth_method } = wanted;
+    let Wanted { id, name, redirect_uris, scope, auth_method, machine, .. } = wanted;
+    let (owner, resources) = (wanted.owner, wanted.machine_resources);
     check_undeclared(&config, &id)?;
     let scope = scope.map(|scope| scope.parse::<Scope>()).transpose();
     let scope = scope.map_err(|error| format!("--scope: {error}"))?;
-    let wanted = clients::Wanted { id: id.clone(), name, redirect_uris, scope, auth_method };
+    let machine = machine.map(|scope| scope.parse::<Scope>()).transpose();
+    let machine = machine.map_err(|error| format!("--machine: {error}"))?;
+    let machine = machine
+        .map(|scope| resources.into_iter().fold(MachineRights::new(scope), MachineRights::at));
+    let id_of = id.clone();
+    let wanted =
+        clients::Wanted { id: id_of, name, redirect_uris, scope, auth_method, machine, owner };
     let backend = super::open(&config).await?;
     let rules = setup::redirect_rules(&config.clients);
     let Some(secret) = clients::add(&backend, wanted, &rules).await? else {

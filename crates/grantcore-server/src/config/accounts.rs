@@ -77,6 +77,18 @@ pub(crate) enum Command {
         /// How the client authenticates.
         #[arg(long, value_name = "METHOD", default_value = "client_secret_basic")]
         auth_method: Method,
+        /// The scopes that the client has on its own behalf, without a user (`client_credentials`),
+        /// separated by spaces [default: none].
+        #[arg(long, value_name = "SCOPES")]
+        machine: Option<String>,
+        /// A resource that the client may call on its own behalf. Give the flag once for each
+        /// [default: all].
+        #[arg(long = "machine-resource", value_name = "URL", requires = "machine")]
+        machine_resources: Vec<String>,
+        /// The account that is responsible for the client, and whose balance pays for what it does
+        /// on its own behalf. While it is suspended, the client is refused.
+        #[arg(long, value_name = "ACCOUNT")]
+        owner: Option<String>,
         #[command(flatten)]
         store: StoreAt,
     },

@@ -125,6 +125,11 @@ pub(crate) struct DeclaredClient {
     pub(crate) grant_types: Option<Vec<GrantTypeName>>,
     /// The scopes that the client may ask for. Default: all.
     pub(crate) scopes: Option<Vec<Spanned<String>>>,
+    /// The scopes that the client has on its own behalf, without a user. Default: none.
+    pub(crate) machine_scopes: Option<Vec<Spanned<String>>>,
+    /// The resources that the client may call on its own behalf. Default: all.
+    #[serde(default)]
+    pub(crate) machine_resources: Vec<Spanned<String>>,
     /// Whether errors are sent to the client by redirect without an action of the user.
     pub(crate) trusted: Option<bool>,
     pub(crate) loopback_ports: Option<LoopbackPorts>,
@@ -283,6 +288,8 @@ impl Declared {
         let used = used.chain(self.resources.iter().flat_map(|own| &own.value.scopes));
         let used =
             used.chain(self.clients.iter().flat_map(|own| own.value.scopes.iter().flatten()));
+        let clients = self.clients.iter().map(|own| &own.value);
+        let used = used.chain(clients.flat_map(|own| own.machine_scopes.iter().flatten()));
         let protect = self.protect.iter().map(|own| &own.value);
         let used =
             used.chain(protect.flat_map(|own| own.scopes.iter().chain(&own.optional_scopes)));

@@ -63,6 +63,9 @@ pub(crate) struct Protect {
     /// Whether a request that names no resource is for this one.
     #[serde(default)]
     pub(crate) default: bool,
+    /// Whether calls of clients without a user are forwarded too, without the header of a user.
+    #[serde(default)]
+    pub(crate) machines: bool,
     /// The certificate authorities (PEM) of an https upstream, in place of the system's.
     pub(crate) ca_file: Option<PathBuf>,
     /// The largest body of a request, in bytes.
@@ -147,6 +150,7 @@ impl FromStr for Protect {
             name: None,
             scopes: Vec::new(),
             optional_scopes: Vec::new(),
+            machines: false,
             resource: None,
             default: false,
             ca_file: None,

@@ -7,8 +7,8 @@ use grantcore::policy::{
     IntrospectionRules, LifetimeOverrides, PolicyBuilder, RateRules, ResourceDescription,
 };
 use grantcore::value::{
-    Digest, GrantTypes, LoopbackPorts as Ports, PrivateUseSchemes, RedirectRules, Scope,
-    SecretMethod, Subject,
+    Digest, GrantTypes, LoopbackPorts as Ports, MachineRights, PrivateUseSchemes, RedirectRules,
+    Scope, ScopeError, SecretMethod, Subject,
 };
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer;
@@ -177,8 +177,10 @@ fn registered(
     if let Some(uri) = &declared.uri {
         builder = builder.uri(uri);
     }
-    // A client that only asks for introspection uses no grant type.
-    let only_introspects = declared.redirect_uris.is_empty() && !declared.introspects.is_empty();
+    // A client that only asks for introspection, or acts without users, uses no code.
+    let is_machine = declared.machine_scopes.is_some();
+    let only_introspects =
+        declared.redirect_uris.is_empty() && (is_machine || !declared.introspects.is_empty());
     let both = [GrantTypeName::AuthorizationCode, GrantTypeName::RefreshToken];
     let default = if only_introspects { &[][..] } else { &both };
     let names = declared.grant_types.as_deref().unwrap_or(default);
@@ -189,6 +191,14 @@ fn registered(
     if let Some(scopes) = &declared.scopes {
         let scope: Scope = joined(scopes).parse().map_err(|error| format!("scopes: {error}"))?;
         builder = builder.scope(scope);
+    }
+    if let Some(scopes) = &declared.machine_scopes {
+        let scope = joined(scopes).parse();
+        let scope = scope.map_err(|error: ScopeError| format!("machine_scopes: {error}"))?;
+        let resources = declared.machine_resources.iter().map(|own| own.get_ref().as_str());
+        builder = builder.machine(resources.fold(MachineRights::new(scope), MachineRights::at));
+    } else if !declared.machine_resources.is_empty() {
+        return Err("machine_resources is for a client with machine_scopes".to_owned());
     }
     if let Some(trusted) = declared.trusted {
         builder = builder.trusted(trusted);

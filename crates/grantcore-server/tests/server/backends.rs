@@ -99,6 +99,7 @@ async fn whole_scenario(database: &str) {
 
     end_by_user_and_client(&fixture, &alice).await;
     administrate(&fixture, &alice, &admin).await;
+    act_without_a_user(&fixture, &admin).await;
     fixture.server.stop().await.unwrap();
 
     // The next server finds the data of the first.
@@ -196,6 +197,56 @@ async fn administrate(fixture: &Fixture, alice: &Browser, admin: &Browser) {
         assert!(ended.contains(step), "{step}: {ended}");
     }
     assert!(ended.contains("by admin: because"), "{ended}");
+}
+
+/// The demonstration's machine gets a token, calls the tools and nothing of a user's, and is ended on
+/// the administrator's pages.
+async fn act_without_a_user(fixture: &Fixture, admin: &Browser) {
+    let token = async || {
+        let form = [("grant_type", "client_credentials")];
+        let request = fixture.http.post(fixture.url("/oauth/token")).form(&form);
+        let request = request.basic_auth("demo-machine", Some("demo-confidential-secret"));
+        let body: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!((&body["scope"], body.get("refresh_token")), (&"notes".into(), None), "{body}");
+        text(&body, "access_token")
+    };
+    let call = async |access: &str| {
+        let ping = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        let request = fixture.http.post(fixture.url("/mcp")).bearer_auth(access).json(&ping);
+        let request = request.header("accept", "application/json, text/event-stream");
+        request.send().await.unwrap().status().as_u16()
+    };
+    let access = token().await;
+    assert_eq!((call(&access).await, fixture.api(&access).await), (200, 401), "another resource");
+    let (_, page) = fixture.page(admin, "/admin/client?id=demo-machine").await;
+    for shown in ["Without a user", "<code>notes</code>", "/mcp</code>", "client_credentials"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let csrf = async || {
+        let (_, account) = fixture.page(admin, "/admin/accounts/alice").await;
+        form(&account).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1
+    };
+    let (_, trail) = fixture.page(admin, "/admin/trail?client=demo-machine").await;
+    assert!(trail.contains("machine_issued"), "{trail}");
+    let path = trail.split("href=\"").find(|rest| rest.starts_with("/admin/flow/")).unwrap();
+    let path = path.split('"').next().unwrap();
+    let (_, flow) = fixture.page(admin, path).await;
+    assert!(flow.contains("on its own behalf") && flow.contains("disconnect-grant"), "{flow}");
+    let grant = path.rsplit('/').next().unwrap();
+    let confirm = format!("/admin/confirm?act=disconnect-grant&grant={grant}");
+    let (status, asked) = fixture.page(admin, &confirm).await;
+    assert!(status == 200 && asked.contains("Without a user"), "{status}: {asked}");
+    let fields = [("act", "disconnect-grant"), ("grant", grant)];
+    let ended = fixture.act(admin, &csrf().await, &fields).await;
+    assert_eq!((ended.status().as_u16(), call(&access).await), (303, 401));
+    // The owner's suspension stops the machine.
+    let access = token().await;
+    let fields = [("act", "suspend-account"), ("subject", "alice")];
+    let suspended = fixture.act(admin, &csrf().await, &fields).await;
+    assert_eq!((suspended.status().as_u16(), call(&access).await), (303, 401));
+    let fields = [("act", "lift-account"), ("subject", "alice")];
+    let lifted = fixture.act(admin, &csrf().await, &fields).await;
+    assert_eq!((lifted.status().as_u16(), call(&access).await), (303, 200));
 }
 
 /// Returns the page of the latest flow.

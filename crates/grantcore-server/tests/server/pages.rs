@@ -5,11 +5,14 @@ mod admin;
 mod organisations;
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, form, param, plain_client};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore_server::Running;
+use reqwest::cookie::{CookieStore as _, Jar};
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 /// A process that ends with the test.
@@ -217,11 +220,24 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     .unwrap();
     let issuer = first.trim().strip_prefix("grantcore example server at ").unwrap().to_owned();
 
-    let alice = Browser::new("alice");
+    // The cookies of alice's browser are looked for as well.
+    let jar = Arc::new(Jar::default());
+    let http = reqwest::Client::builder().redirect(Policy::none()).cookie_provider(jar.clone());
+    let alice = Browser::with(http.build().unwrap(), "alice");
     let admin = Browser::new("admin");
     let (access, refresh) = tokens(&issuer, &alice).await;
     tokens(&issuer, &admin).await;
     let client = plain_client(false);
+    let url = authorization_url(&issuer, &format!("{issuer}/api"));
+    let consent = alice.consent_page(&url).await;
+    let fields = form(&consent).fields;
+    let ticket = fields.iter().find(|(_, value)| value.starts_with("gct_"));
+    let ticket = ticket.expect("the form has the ticket").1.clone();
+    let code = param(&alice.press(&url, &consent, "allow").await, "code").unwrap();
+    let cookies = jar.cookies(&issuer.parse().unwrap()).expect("alice has a session");
+    let cookies = cookies.to_str().unwrap().split("; ").map(|own| own.split_once('=').unwrap().1);
+    let cookies: Vec<_> = cookies.filter(|own| own.len() >= 20).map(str::to_owned).collect();
+    assert!(!cookies.is_empty(), "a session cookie");
     let post = async |path: &str, fields: &[(&str, &str)]| -> Value {
         client
             .post(format!("{issuer}{path}"))
@@ -247,7 +263,10 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
         refresh.clone(),
         text(&renewed, "access_token"),
         text(&renewed, "refresh_token"),
+        ticket,
+        code,
     ];
+    secrets.extend(cookies);
     let metadata = json!({
         "redirect_uris": ["https://a.example/cb"],
         "token_endpoint_auth_method": "client_secret_post",

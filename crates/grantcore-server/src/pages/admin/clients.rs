@@ -70,6 +70,8 @@ pub(crate) struct ClientPage {
     pub(crate) grant_types: Vec<&'static str>,
     /// The widest scope. `None` is every scope of the server.
     pub(crate) scopes: Option<Vec<String>>,
+    /// What it may do without a user: the scopes, and the resources unless they are all.
+    pub(crate) machine: Option<(Vec<String>, Option<Vec<String>>)>,
     /// What the operator set on a client that registered itself.
     pub(crate) restrictions: Vec<String>,
     /// The method of authentication.
@@ -191,6 +193,7 @@ pub(crate) mod tests {
             redirect_uris: vec![text.into(), text.into()],
             grant_types: vec!["authorization_code"],
             scopes: Some(vec![text.into()]),
+            machine: Some((vec![text.into()], Some(vec![text.into()]))),
             restrictions: vec![text.into()],
             authentication: "client_secret_basic",
             pages: vec![("Website", text.into())],

@@ -175,6 +175,10 @@ pub(crate) async fn client(
         redirect_uris: client.redirect_uris().iter().map(|uri| uri.as_str().to_owned()).collect(),
         grant_types: grant_types(client.grant_types()),
         scopes: client.scope().map(|scope| scope.tokens().map(Into::into).collect()),
+        machine: client.machine_rights().map(|rights| {
+            let resources = rights.resources().map(|own| own.map(str::to_owned).collect());
+            (rights.scope().tokens().map(str::to_owned).collect(), resources)
+        }),
         restrictions: restrictions(&client),
         authentication: authentication(&client.authentication()),
         pages: pages.collect(),

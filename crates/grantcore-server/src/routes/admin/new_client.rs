@@ -154,6 +154,8 @@ impl Typed {
             redirect_uris: uris,
             scope,
             auth_method,
+            machine: None,
+            owner: None,
         })
     }
 }

@@ -157,3 +157,40 @@ async fn protect_methods_and_protocols_that_are_not_forwarded_are_refused() {
     }
     setting.server.stop().await.unwrap();
 }
+
+/// The settings of a machine of the file, with the scope that the path needs.
+const MACHINE: &str = "[[clients]]\nid = 'job'\nmachine_scopes = ['read']\n\
+    secret_digest = 'sha256:3325daef9d4973102ec37984fb8a436bc3cea745a7e5e7ea977c3ab793942b09'\n";
+const MACHINE_SECRET: &str = "0123456789-a-secret-of-a-machine-0123456789";
+
+/// A machine of the file gets a token on its own behalf. The upstream gets its calls only where the
+/// table says so, and without the header of a user.
+#[tokio::test]
+async fn protect_a_machine_reaches_the_upstream_where_the_table_says_so_and_has_no_subject() {
+    for is_served in [false, true] {
+        let keys = format!("scopes = ['read']\nmachines = {is_served}\n{MACHINE}");
+        let mut setting = Setting::by_file(&keys).await;
+        let issuer = setting.server.issuer();
+        let form = [("grant_type", "client_credentials"), ("resource", &format!("{issuer}/notes"))];
+        let request = plain_client(false).post(format!("{issuer}/oauth/token")).form(&form);
+        let answer = request.basic_auth("job", Some(MACHINE_SECRET)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let tokens: Value = answer.json().await.unwrap();
+        assert_eq!((&tokens["scope"], tokens.get("refresh_token")), (&"read".into(), None));
+        setting.token = tokens["access_token"].as_str().unwrap().to_owned();
+        let mut caller = setting.call("GET /notes", "Grantcore-Subject: alice\r\n").await;
+        if is_served {
+            let mut upstream = setting.accept().await;
+            let (_, lines) = upstream.head().await;
+            let own: Vec<_> = lines.iter().filter(|line| line.starts_with("grantcore-")).collect();
+            assert_eq!(own, ["grantcore-client: job", "grantcore-scope: read"]);
+            upstream.send(OK).await;
+            assert_eq!(caller.head().await.0, "HTTP/1.1 200 OK");
+        } else {
+            let (first, lines) = caller.head().await;
+            assert_eq!(first, "HTTP/1.1 403 Forbidden");
+            assert!(!lines.iter().any(|line| line.starts_with("www-authenticate")), "{lines:?}");
+        }
+        setting.server.stop().await.unwrap();
+    }
+}
