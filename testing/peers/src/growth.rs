@@ -56,11 +56,14 @@ fn rotations(count: usize) {
     let mut times = Vec::new();
     for _ in 0..count {
         bench.pass(600);
-        let request = bench.token(&form);
-        let entropy = bench.entropy();
-        let start = thread_time();
-        let body = black_box(bench.run_token(&request, entropy));
-        times.push(thread_time() - start);
+        let body = {
+            let request = bench.token(&form);
+            let entropy = bench.entropy();
+            let start = thread_time();
+            let body = black_box(bench.run_token(&request, entropy));
+            times.push(thread_time() - start);
+            body
+        };
         form = Form::refresh(&tokens(&body).0);
     }
     let (early, late) = (100..200, count - 100..count);
