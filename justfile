@@ -50,7 +50,7 @@ deny: tools
 lints:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
-# Every combination of features of each published crate.
+# Each feature of each published crate, alone and with all others.
 [group('checks')]
 features: tools
     .ci/features

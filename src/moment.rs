@@ -23,7 +23,6 @@ pub(crate) use self::marks::Mark;
 use self::marks::Marks;
 #[cfg(feature = "system")]
 pub use self::system::{SystemClock, SystemEntropy};
-use crate::outside::Answers;
 use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret, Wiped};
 use crate::value::text::{ClientId, Subject};
@@ -339,15 +338,9 @@ impl Moment {
         Self { now, is_retry: true, ..self }
     }
 
-    /// Makes the same moment after the host has answered: an account that it has found is loaded
-    /// for the next decision.
-    pub fn answered(mut self, answers: &Answers) -> Self {
-        self.note_answers(answers);
-        self
-    }
-
-    pub(crate) fn note_answers(&mut self, answers: &Answers) {
-        self.linked = answers.found_account().cloned();
+    /// Notes the account that the host has found for the user of an assertion.
+    pub(crate) fn link(&mut self, account: Option<Subject>) {
+        self.linked = account;
     }
 
     /// Returns the account that the host has found for the user of an assertion.

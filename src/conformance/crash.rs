@@ -181,7 +181,7 @@ fn assertion<H: Harness>(
     turn: u32,
     note: &impl Fn(&str) -> bool,
 ) -> Result<(), Violation> {
-    let jti = format!("crash-{}-{}", now().unix_seconds(), turn % 8);
+    let jti = format!("crash-{}-{}", now().unix_seconds(), turn);
     if let Some(by) = accepted(host.harness(), host.store(), &jti)? {
         note(&format!("assertion {jti} {by}"));
     }

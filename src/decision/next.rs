@@ -1,7 +1,7 @@
 //! How a request goes on that was not settled.
 
 use crate::moment::{Mark, Moment, Timestamp};
-use crate::outside::Need;
+use crate::outside::{Answers, Need};
 use crate::seen::Seen;
 use crate::value::seen_key::SeenKey;
 
@@ -75,6 +75,17 @@ impl Moment {
     pub fn after(mut self, next: &Next, now: Timestamp) -> Self {
         self.go_on(next, now);
         self
+    }
+
+    /// Makes the same moment after the host has answered: an account that it has found is loaded
+    /// for the next decision.
+    pub fn answered(mut self, answers: &Answers) -> Self {
+        self.note_answers(answers);
+        self
+    }
+
+    pub(crate) fn note_answers(&mut self, answers: &Answers) {
+        self.link(answers.found_account().cloned());
     }
 
     /// Changes this moment into that of the request's next decision.

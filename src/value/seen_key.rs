@@ -13,10 +13,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AssertionUse {
     /// It authenticates a client (RFC 7523 §2.2). Its party is the client.
-    #[cfg_attr(
-        not(any(test, feature = "conformance")),
-        expect(dead_code, reason = "no endpoint authenticates a client by an assertion yet")
-    )]
     Client,
     /// It is an authorization grant (RFC 7523 §2.1). Its party is the issuer.
     Grant,

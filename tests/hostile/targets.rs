@@ -2,6 +2,7 @@
 //! not hold. A test replays the corpora of `tests/corpus` with them, so that what a fuzzer has found
 //! stays found without one.
 
+pub mod assertions;
 pub mod parsers;
 pub mod registered;
 pub mod stored;
@@ -13,7 +14,7 @@ use crate::random::Random;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("forms", parsers::forms),
     ("headers", parsers::headers),
     ("scopes", parsers::scopes),
@@ -21,6 +22,8 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("registrations", registered::registrations),
     ("documents", registered::documents),
     ("records", stored::records),
+    ("assertions", assertions::assertions),
+    ("keys", assertions::keys),
     ("programs", programs),
 ];
 

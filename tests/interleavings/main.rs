@@ -12,8 +12,9 @@
 //! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
-//! - `marks`: a model of its own, of requests with one assertion at several nodes
+//! - [`assertion`]: a model of its own, of one assertion at two nodes
 //! - [`broken`]: what the search finds when a protecting rule is left out
+//! - `marks`: a model of its own, of requests with one assertion at several nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
 //! - [`machine`]: a model of its own, of tokens on a client's own behalf
 
@@ -27,6 +28,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod assertion;
 mod broken;
 mod host_invariants;
 mod invariants;

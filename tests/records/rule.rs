@@ -138,7 +138,7 @@ fn i31_only_optional_fields_may_be_null() {
                 let is_description = at == "/description" && field != "contacts";
                 // The scope of a token or a grant is never `null`. Only the limit of a client may
                 // be.
-                let is_of_right = at.ends_with("/machine");
+                let is_of_right = at.ends_with("/machine") || at.ends_with("/federated");
                 let is_limit =
                     field != "scope" || matches!(record, Record::Client(_)) && !is_of_right;
                 // What the operator decides for a client. A grant says how its consent came about.

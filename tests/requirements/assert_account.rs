@@ -204,6 +204,43 @@ fn assert_42_the_scope_is_what_all_have_in_common() {
 }
 
 #[test]
+fn i41_no_assertion_widens_what_the_policy_gives() {
+    let sets = [None, Some("read"), Some("write"), Some("read write"), Some("admin")];
+    let mut jti = 0;
+    for ceiling in ["read", "read write", "write admin"] {
+        let rules = IdJag::new(ceiling.parse().unwrap()).with_client("web");
+        let federation = Federation::with(trusting_people(rules));
+        for own in sets {
+            let client = crate::support::web().edit();
+            let client = match own {
+                Some(own) => client.scope(own.parse().unwrap()),
+                None => client,
+            };
+            federation.world.put(client.build().unwrap());
+            for (claim, asked) in sets.iter().flat_map(|claim| sets.map(|asked| (*claim, asked))) {
+                jti += 1;
+                federation.world.at(jti);
+                let claims = with(person(&jti.to_string()), "iat", crate::support::T + jti);
+                let claims = with(claims, "exp", crate::support::T + jti + 300);
+                let claims = claim.map_or(claims.clone(), |claim| with(claims, "scope", claim));
+                let params = request(&claims);
+                let params = asked.map_or(params.clone(), |asked| params.set("scope", asked));
+                let reply = federation.world.token(&params);
+                if reply.status != 200 {
+                    assert_eq!(body(&reply)["error"], "invalid_scope");
+                    continue;
+                }
+                let granted = Granted::of(&reply).scope;
+                for bound in [Some(ceiling), own, claim, asked].into_iter().flatten() {
+                    let within = |token: &str| bound.split(' ').any(|own| own == token);
+                    assert!(granted.split(' ').all(within), "{granted} of {bound}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn assert_43_unknown_scope_tokens() {
     let federation = Federation::new();
     let claims = with(person("1"), "scope", "read unknown");

@@ -394,6 +394,29 @@ fn keys_27_a_signature_is_verified_once() {
     assert_eq!(keyed.verified(), 3);
 }
 
+/// The responses are equal byte for byte, whichever check failed. The event has the fault, and what
+/// the assertion claims is in it bounded and escaped.
+#[test]
+fn keys_55_all_failures_look_alike() {
+    let keyed = Keyed::new();
+    let forged = keyed.signed("job", &signer("other-ed"), json!({}), json!({}));
+    let unknown = keyed.signed("nobody\n", &signer("ed"), json!({}), json!({}));
+    let replies = [
+        keyed.ask(&forged),
+        keyed.ask(&keyed.assertion(json!({"aud": "https://evil.example"}))),
+        keyed.ask(&unknown),
+        keyed.world.token(&Params::refresh("x").set("client_id", "job")),
+    ];
+    let [first, others @ ..] = &replies;
+    for reply in others {
+        assert_eq!((reply.status, body(reply)["error"].clone()), (401, json!("invalid_client")));
+        assert_eq!(reply.header("www-authenticate"), first.header("www-authenticate"));
+    }
+    assert_eq!((&replies[1].body, &replies[2].body), (&first.body, &first.body));
+    let event = keyed.world.events().into_iter().rev().nth(1).unwrap();
+    assert!(event.claimed.as_deref().is_some_and(|claimed| !claimed.contains('\n')));
+}
+
 /// An unknown client, and one that has no keys, cost the verification of a known one.
 #[test]
 fn keys_56_each_client_costs_one_verification() {
@@ -583,7 +606,7 @@ fn keys_63_keys_need_a_verifier() {
         KeyRules::default().with_longest(seconds(3601)),
         KeyRules::default().with_stale(seconds(3601)),
     ] {
-        let built = policy().client_keys(rules).verifier(grantcore::jws::RingVerifier).build();
+        let built = policy().client_keys(rules).verifier(crate::support::keyed::verifier()).build();
         assert!(built.unwrap_err().to_string().contains("client_keys is refused"));
     }
 }

@@ -14,10 +14,10 @@ use crate::support::params::Params;
 use crate::support::store::Fault;
 use crate::support::{CALLBACK, Granted, assert_refused};
 
-const EITHER: &str = "https://client.example/oauth/meta.json";
+pub(crate) const EITHER: &str = "https://client.example/oauth/meta.json";
 
 /// A world with a client that may prove itself, and need not.
-fn either() -> Keyed {
+pub(crate) fn either() -> Keyed {
     with_either(Keyed::new())
 }
 
@@ -39,7 +39,7 @@ fn either_client() -> Client {
         .unwrap()
 }
 
-fn proof(keyed: &Keyed) -> String {
+pub(crate) fn proof(keyed: &Keyed) -> String {
     keyed.signed(EITHER, &signer("ed"), json!({}), json!({}))
 }
 
@@ -150,7 +150,7 @@ fn seen_01_an_assertion_is_accepted_once_by_all_nodes_together() {
     let keyed = Keyed::new();
     let policy = keyed_policy().client_keys(KeyRules::default());
     let node =
-        keyed.world.beside(policy.verifier(grantcore::jws::RingVerifier).build().unwrap(), 5);
+        keyed.world.beside(policy.verifier(crate::support::keyed::verifier()).build().unwrap(), 5);
     let assertion = keyed.assertion(json!({}));
     assert_eq!(keyed.ask(&assertion).status, 400);
     let first = keyed.world.events().pop().unwrap().correlation;

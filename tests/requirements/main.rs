@@ -100,11 +100,9 @@ mod jws_verify;
 #[cfg(feature = "jws")]
 mod jws_wycheproof;
 mod keys;
-#[cfg(feature = "jws")]
 mod keys_assertion;
-#[cfg(feature = "jws")]
+mod keys_entrances;
 mod keys_fetch;
-#[cfg(feature = "jws")]
 mod keys_proof;
 mod keys_secrets;
 mod machine;
@@ -124,6 +122,7 @@ mod reasons_assertions;
 mod reasons_clients;
 mod reasons_faces;
 mod reasons_forms;
+mod reasons_keys;
 mod reasons_logins;
 mod reasons_machines;
 mod reasons_reached;

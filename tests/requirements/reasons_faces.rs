@@ -256,7 +256,9 @@ fn token_19_every_reason_happens_at_exactly_its_documented_endpoints() {
     let mut at = BTreeSet::new();
     let mut redirected = BTreeSet::new();
     let all = reached().into_iter().chain(updates()).chain(elsewhere()).chain(forms());
-    for (reason, world, refusal) in all.chain(dry()) {
+    let keyed = [Endpoint::Revocation, Endpoint::Introspection].into_iter();
+    let keyed = keyed.flat_map(crate::reasons_keys::keyed);
+    for (reason, world, refusal) in all.chain(dry()).chain(keyed) {
         assert_eq!(world.reason(), Some(reason), "at {:?}", refusal.endpoint());
         at.insert((reason.name(), format!("{:?}", refusal.endpoint())));
         if let Refused::By(refusal) = refusal {

@@ -399,7 +399,8 @@ pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
             let (world, refusal) = provoke();
             (*reason, world, refusal)
         });
-    authorize.chain(redeem).chain(refresh).chain(register).chain(others).collect()
+    let keyed = crate::reasons_keys::keyed(Endpoint::Token);
+    authorize.chain(redeem).chain(refresh).chain(register).chain(others).chain(keyed).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use grantcore::outside::{FetchResult, FetchedResponse};
 use grantcore::request::{Fetch, FetchedDocument};
 
 use crate::error::FetchError;
@@ -45,5 +46,20 @@ pub fn as_fetch(outcome: &Result<Document, FetchError>) -> Fetch<'_> {
         Ok(document) => Fetch::Document(document.into()),
         Err(error) if error.is_busy() => Fetch::Busy,
         Err(_) => Fetch::Failed,
+    }
+}
+
+/// Returns the outcome of a fetch as an implementation of [`Outside`](grantcore::Outside) answers
+/// with it.
+pub fn as_fetch_result(outcome: Result<Document, FetchError>) -> FetchResult {
+    match outcome {
+        Ok(document) => FetchResult::Response(FetchedResponse {
+            status: document.status,
+            content_type: document.content_type.map(String::into_bytes),
+            fresh_for: document.fresh_for,
+            body: document.body,
+        }),
+        Err(error) if error.is_busy() => FetchResult::Busy,
+        Err(_) => FetchResult::Failed,
     }
 }

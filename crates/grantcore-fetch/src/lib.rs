@@ -112,6 +112,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use grantcore::outside::KeysRequest;
 use grantcore::response::DocumentRequest;
 use rustls::ClientConfig;
 use tokio::time::timeout;
@@ -119,7 +120,7 @@ use url::{Host, Url};
 
 pub use self::address::ForbiddenAddress;
 pub use self::builder::DocumentFetcherBuilder;
-pub use self::document::{Document, as_fetch};
+pub use self::document::{Document, as_fetch, as_fetch_result};
 pub use self::error::{BuildError, Busy, FetchError};
 use self::rates::Rates;
 use self::single_flight::{Role, SingleFlight, await_outcome};
@@ -196,14 +197,44 @@ impl DocumentFetcher {
     ) -> Result<Document, FetchError> {
         let url = Url::parse(&request.url).map_err(FetchError::url)?;
         let allow_loopback = self.shared.allow_loopback && request.allow_loopback;
-        let is_allowed = url.scheme() == "https" || (url.scheme() == "http" && allow_loopback);
+        let max_bytes = request.max_bytes;
+        let target = Target { url, max_bytes, allow_loopback, any_address: false };
+        self.fetch_target(target, asker).await
+    }
+
+    /// Fetches the key set of `request`, whatever the status of the response.
+    ///
+    /// The guards are those of [`fetch`](Self::fetch), with one exception: for keys whose URL the
+    /// operator has named, [the request](KeysRequest::forbid_special_ips) allows addresses of the
+    /// operator's own network. Loopback addresses of such a URL are called if
+    /// [the request](KeysRequest::allow_loopback) allows it.
+    ///
+    /// # Errors
+    /// Those of [`fetch`](Self::fetch).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn fetch_keys(
+        &self,
+        request: &KeysRequest,
+        asker: Asker<'_>,
+    ) -> Result<Document, FetchError> {
+        let url = Url::parse(&request.url).map_err(FetchError::url)?;
+        let any_address = !request.forbid_special_ips;
+        let allow_loopback = request.allow_loopback && (any_address || self.shared.allow_loopback);
+        let target = Target { url, max_bytes: request.max_bytes, allow_loopback, any_address };
+        self.fetch_target(target, asker).await
+    }
+
+    async fn fetch_target(&self, target: Target, asker: Asker<'_>) -> Result<Document, FetchError> {
+        let scheme = target.url.scheme();
+        let is_allowed = scheme == "https" || (scheme == "http" && target.allow_loopback);
         if !is_allowed {
             return Err(FetchError::NotHttps);
         }
         if !self.shared.rates.admit(asker, SystemTime::now()) {
             return Err(Busy::Rate.into());
         }
-        let target = Target { url, max_bytes: request.max_bytes, allow_loopback };
         let outcome = match self.shared.fetches.join(target.clone(), Instant::now())? {
             Role::Follower(outcome) => outcome,
             Role::Leader(lead, outcome) => {
@@ -263,8 +294,10 @@ impl Shared {
             Host::Ipv6(address) => vec![address.into()],
             Host::Domain(name) => self.resolve(name, slot).await.map_err(FetchError::name)?,
         };
-        for address in &addresses {
-            address::check(*address, target.allow_loopback)?;
+        if !target.any_address {
+            for address in &addresses {
+                address::check(*address, target.allow_loopback)?;
+            }
         }
         let port = target.url.port_or_known_default();
         let port = port.ok_or(url::ParseError::InvalidPort).map_err(FetchError::url)?;
@@ -290,6 +323,8 @@ struct Target {
     url: Url,
     max_bytes: usize,
     allow_loopback: bool,
+    /// Whether the operator has named the URL, so that it may be in a network of their own.
+    any_address: bool,
 }
 
 impl Target {

@@ -111,7 +111,7 @@ mod tests {
 
     fn target(n: usize) -> Target {
         let url = format!("https://{n}.example/client").parse().unwrap();
-        Target { url, max_bytes: 100, allow_loopback: false }
+        Target { url, max_bytes: 100, allow_loopback: false, any_address: false }
     }
 
     fn lead(fetches: &SingleFlight, target: Target, now: Instant) -> Lead {

@@ -31,6 +31,7 @@ mod records;
 pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
+mod trusted;
 
 pub(crate) use self::accounts::{AccountsFile, At, Command, Method, StoreAt};
 pub(crate) use self::authorization::Authorization;
@@ -49,6 +50,7 @@ pub(crate) use self::provider::{
     NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
 };
 pub(crate) use self::records::{Balances, Records};
+pub(crate) use self::trusted::{Claim, Profile, TrustedIssuer as TrustedIssuerTable};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\

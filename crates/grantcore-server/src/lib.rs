@@ -19,6 +19,7 @@ mod mcp;
 mod metrics;
 mod network;
 mod organisations;
+mod outside;
 mod pages;
 mod payment;
 mod plan;
@@ -35,6 +36,7 @@ mod sweeping;
 mod tasks;
 mod telemetry;
 mod trail;
+mod waiting;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -57,6 +59,7 @@ use crate::kept::Kept;
 use crate::metrics::{Meter, Metrics};
 use crate::network::connections::Connections;
 use crate::organisations::Organisations;
+use crate::outside::Surroundings;
 use crate::plan::Plan;
 use crate::provider::ATTEMPT_LIFETIME;
 use crate::sessions::{Sessions, TokenCookie};
@@ -65,6 +68,7 @@ use crate::stop::Stop;
 use crate::store::{Backend, Ledger as _};
 use crate::sweeping::{AuditBounds, sweep};
 use crate::trail::Trail;
+use crate::waiting::Waiting;
 
 /// Why the server did not start, as a message for the person who started it.
 pub type StartError = Box<dyn Error + Send + Sync>;
@@ -149,12 +153,20 @@ impl Running {
         let sweeping =
             tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.ending().clone()));
         let lifetime = config.lifetimes.session_lifetime;
+        let waiting = Waiting::new(backend.ledger().clone());
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let resource_names = setup::resource_names(&config, &issuer);
+        let surroundings = Surroundings::new(
+            documents.clone(),
+            backend.clone(),
+            config.balances.opening_balance,
+            config.declared.as_ref(),
+        );
         let app = Arc::new(App {
             oauth: Arc::new(
                 Server::new(policy, backend, FromStore)
+                    .with_outside(surroundings)
                     .with_observer(observer(metrics.clone()))
                     .with_audit_log(trail.clone(), rules),
             ),
@@ -165,7 +177,8 @@ impl Running {
             provider,
             opening_balance: config.balances.opening_balance,
             attempts: Attempts::default(),
-            kept: Kept::default(),
+            kept: Kept::new(waiting.clone()),
+            waiting,
             sessions,
             session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
             form_cookie: TokenCookie::form(is_https, issuer.site()),

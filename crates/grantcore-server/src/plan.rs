@@ -74,6 +74,13 @@ impl Plan {
         for (place, text) in setup::protected::problems(config, &issuer, &builtins) {
             refuse(place, text);
         }
+        let trusted = config.declared.iter();
+        for (entry, built) in trusted.flat_map(|own| setup::trusted::issuers_of(own, &issuer)) {
+            if let Err(why) = built {
+                let name = &entry.value.issuer;
+                refuse(Some(entry.place), format!("trusted issuer `{name}`: {why}"));
+            }
+        }
         let mut protected = Vec::new();
         for (place, own) in config.protected() {
             match Upstream::new(own, &issuer) {

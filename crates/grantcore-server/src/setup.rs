@@ -5,10 +5,12 @@
 
 mod declared;
 pub(crate) mod protected;
+pub(crate) mod trusted;
 
 use std::collections::BTreeMap;
 
 use grantcore::client::{ClientError, StoredSecret};
+use grantcore::jws::RingVerifier;
 use grantcore::policy::{
     DocumentRules, DomainRules, IntrospectionRules, Lifetimes, MachineRules, PolicyBuilder,
     PolicyError, RateRules, RegistrationRules, RevocationRules,
@@ -81,7 +83,11 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         Some(declared) => declared::apply(policy, declared, rates),
         None => demonstration(policy.rate_rules(rates), issuer),
     };
-    let policy = protected::apply(policy, config, issuer);
+    let policy = protected::apply(policy, config, issuer).verifier(RingVerifier);
+    // Those that cannot be built are problems of the file (`plan.rs`).
+    let trusted = config.declared.iter().flat_map(|own| trusted::issuers_of(own, issuer));
+    let policy =
+        trusted.filter_map(|(_, built)| built.ok()).fold(policy, PolicyBuilder::trusted_issuer);
     let policy = config.authorization.apply(policy);
     client_rules(policy, &config.clients).build()
 }

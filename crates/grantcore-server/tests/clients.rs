@@ -340,3 +340,56 @@ async fn rmcp_acts_on_its_own_behalf() {
     assert!(matches!(refused, Err(AuthError::ClientCredentialsError(_))), "{refused:?}");
     server.stop().await.unwrap();
 }
+
+/// The identity provider of an organization speaks for its user: the client's own provider of
+/// Enterprise-Managed Authorization gets a token without a page, and calls a tool as alice.
+#[tokio::test]
+async fn npm_client_2_is_connected_by_an_organization() {
+    let pairs: Value =
+        serde_json::from_str(include_str!("../../../tests/fixtures/signing-keys.json")).unwrap();
+    let mut key = pairs["ec"]["jwk"].clone();
+    key["kid"] = json!("1");
+    let port = grantcore_testing_servers::free_port();
+    let issuer = format!("http://127.0.0.1:{port}");
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    write("idp.json", &json!({ "keys": [key] }).to_string());
+    let config = write(
+        "c.toml",
+        &format!(
+            "issuer = '{issuer}'\nlisten = '127.0.0.1:{port}'\ndatabase = 'memory:'
+[[scopes]]\nname = 'notes'\ndescription = 'Read your notes'\ndefault = true
+[[resources]]\nurl = '{issuer}/mcp'\nscopes = ['notes']\nbuiltin = 'mcp'
+[[clients]]\nid = 'assistant'\nredirect_uris = ['https://assistant.example/cb']
+secret_digest = 'sha256:{}'
+[[trusted_issuers]]\nissuer = 'https://idp.example'\nprofile = 'id_jag'\nkeys_file = 'idp.json'
+scopes = ['notes']\nclients = ['assistant']\n[trusted_issuers.accounts]\nu-1 = 'alice'",
+            // Of the demonstration's secret.
+            sha256_hex(MACHINE_SECRET)
+        ),
+    );
+    let server =
+        Running::start(["grantcore-server", "--config", config.to_str().unwrap()]).await.unwrap();
+    let resource = format!("{issuer}/mcp");
+    let key = pairs["ec"]["pkcs8"].as_str().unwrap();
+    let script = Script::start_enterprise(
+        (&issuer, &resource),
+        "whoami",
+        ("assistant", MACHINE_SECRET),
+        ("https://idp.example", key),
+    );
+    let Some(mut script) = script else { return };
+    assert_eq!(script.step("tools").await, "note_add note_list whoami");
+    check_identity(&script.step("call").await, "assistant");
+    script.end().await;
+    server.stop().await.unwrap();
+}
+
+fn sha256_hex(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -3,7 +3,7 @@
 macro_rules! assertion_rows {
     ($next:ident $($after:ident)* => $($before:tt)*) => { $next! { $($after)* => $($before)*
 
-    at Token {
+    at Token, Revocation, Introspection {
         KeysUnreachable "keys_unreachable" {
             code: TemporarilyUnavailable,
             section: "RFC 7517 §5",
@@ -14,7 +14,9 @@ macro_rules! assertion_rows {
             fix: "Check that the URL of the key set answers 200 with a key set, and that this \
                 server can reach it.",
         }
+    }
 
+    at Token {
         AssertionMissing "assertion_missing" {
             code: InvalidRequest,
             section: "RFC 7523 §2.1",

@@ -85,6 +85,20 @@ impl Script {
         Some(Self::run(command, directory))
     }
 
+    /// Starts the 2.x client of an organization, whose identity provider signs with this key (PKCS#8,
+    /// P-256). Returns `None` if it is not installed.
+    pub fn start_enterprise(
+        (server, resource): (&str, &str),
+        tool: &str,
+        (client, secret): (&str, &str),
+        (idp, key): (&str, &str),
+    ) -> Option<Self> {
+        let (mut command, directory) = node("enterprise2.mjs")?;
+        command.args([resource, tool, client, secret]);
+        command.env("SERVER", server).env("IDP_ISSUER", idp).env("IDP_KEY", key);
+        Some(Self::run(command, directory))
+    }
+
     fn run(mut command: Command, directory: TempDir) -> Self {
         let errors = std::fs::File::create(directory.path().join("errors")).unwrap();
         command.current_dir(directory.path()).kill_on_drop(true);

@@ -339,9 +339,10 @@ impl Play {
             (Phase::Revoked, GrantState::Revoked(cause)) => cause != RevocationCause::Denied,
             _ => false,
         };
-        let owner = (record.client_id().as_str(), record.subject().as_str());
+        let subject = record.subject().map(|subject| subject.as_str());
+        let owner = (record.client_id().as_str(), subject);
         if !is_same
-            || owner != (CLIENTS[grant.client].id, USERS[grant.user])
+            || owner != (CLIENTS[grant.client].id, Some(USERS[grant.user]))
             || record.issued_by() != ISSUERS[grant.issuer]
         {
             return Err(format!("{grant:?} is {:?} of {owner:?}", record.state()));

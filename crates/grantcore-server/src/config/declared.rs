@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::Protect;
 use super::problems::{Place, Problems, similar};
+use super::trusted::TrustedIssuer;
 
 /// Everything that the file declares.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,7 @@ pub(crate) struct Declared {
     pub(crate) clients: Vec<Entry<DeclaredClient>>,
     pub(crate) protect: Vec<Entry<Protect>>,
     pub(crate) organisations: Vec<Entry<DeclaredOrganisation>>,
+    pub(crate) trusted: Vec<Entry<TrustedIssuer>>,
 }
 
 /// A table of the file, with the place of its header.
@@ -167,6 +169,8 @@ pub(crate) enum AuthMethod {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    /// No credential of its own: a rule of a trusted issuer names the client.
+    Federated,
 }
 
 /// A grant type of a client.
@@ -293,7 +297,8 @@ impl Declared {
         let protect = self.protect.iter().map(|own| &own.value);
         let used =
             used.chain(protect.flat_map(|own| own.scopes.iter().chain(&own.optional_scopes)));
-        for name in used {
+        let trusted = self.trusted.iter().flat_map(|own| &own.value.scopes);
+        for name in used.chain(trusted) {
             check_name("scope", name, &scopes, problems);
         }
         for url in self.clients.iter().flat_map(|own| &own.value.introspects) {

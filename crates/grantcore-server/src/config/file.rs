@@ -25,7 +25,7 @@ use super::problems::{Invalid, Problem, Problems, similar};
 use super::{Config, secrets};
 
 /// The tables of the file that are no flags.
-const TABLES: [&str; 4] = ["scopes", "resources", "clients", "organisations"];
+const TABLES: [&str; 5] = ["scopes", "resources", "clients", "organisations", "trusted_issuers"];
 /// The settings that may have a secret in them.
 const SECRETS: [&str; 3] = ["database", "registration_token", "provider_client_secret"];
 /// The flag that names the file. It has no key.
@@ -90,6 +90,10 @@ impl File {
             let own = &mut protect.value.ca_file;
             *own = own.take().map(|path| directory.join(path));
         }
+        for issuer in &mut file.declared.trusted {
+            let own = &mut issuer.value.keys_file;
+            *own = own.take().map(|path| directory.join(path));
+        }
         // The names of a table that cannot be read are not known.
         if !problems.has_tables() {
             file.declared.check(&mut problems);
@@ -145,6 +149,7 @@ impl File {
             "resources" => self.declared.resources = entries(name, value, problems),
             "clients" => self.declared.clients = entries(name, value, problems),
             "organisations" => self.declared.organisations = entries(name, value, problems),
+            "trusted_issuers" => self.declared.trusted = entries(name, value, problems),
             // A list of strings is the flag's value.
             "protect" if has_tables(value.get_ref()) => {
                 self.declared.protect = entries(name, value, problems);

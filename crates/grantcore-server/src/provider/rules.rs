@@ -20,6 +20,13 @@ pub(crate) fn is_of_provider(subject: &str) -> bool {
     subject.starts_with(PREFIX)
 }
 
+/// Returns the subject of the account of a provider's user: a digest of the issuer and `sub`, which
+/// says nothing about the user. The length keeps two pairs of the same text apart.
+pub(crate) fn subject_of(issuer: &str, sub: &str) -> String {
+    let pair = format!("{}\n{issuer}{sub}", issuer.len());
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(pair)))
+}
+
 /// The rules of the settings.
 pub(super) struct Rules {
     issuer: String,
@@ -112,11 +119,9 @@ impl Rules {
         missing.map(|claim| Why::Claim(claim.name.clone()))
     }
 
-    /// Returns the subject of the account: a digest of the issuer and `sub`, which says nothing
-    /// about the user. The length keeps two pairs of the same text apart.
+    /// Returns the subject of the account.
     fn subject(&self, sub: &str) -> String {
-        let pair = format!("{}\n{}{sub}", self.issuer.len(), self.issuer);
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(pair)))
+        subject_of(&self.issuer, sub)
     }
 
     /// Returns the name that pages show.

@@ -142,6 +142,9 @@ pub(crate) fn clients_of<'d>(
 
 fn build(declared: &DeclaredClient, rules: &RedirectRules) -> Result<Client, String> {
     let secret = secret_of(declared)?;
+    if declared.auth_method == Some(AuthMethod::Federated) {
+        return federated(declared, secret, rules);
+    }
     let builder = match (declared.auth_method, secret) {
         (None | Some(AuthMethod::None), None) => Client::public(&declared.id),
         (Some(AuthMethod::None), Some(_)) => {
@@ -160,6 +163,22 @@ fn build(declared: &DeclaredClient, rules: &RedirectRules) -> Result<Client, Str
             Client::confidential(&declared.id, method, StoredSecret::Digest(secret))
         }
     };
+    registered(builder, declared)?.build_under(rules).map_err(|error| error.to_string())
+}
+
+/// Builds a client without a credential of its own.
+fn federated(
+    declared: &DeclaredClient,
+    secret: Option<Digest>,
+    rules: &RedirectRules,
+) -> Result<Client, String> {
+    if secret.is_some() {
+        return Err("auth_method `federated` is for a client without a secret".to_owned());
+    }
+    let scopes = declared.machine_scopes.as_deref().unwrap_or_default();
+    let scope = joined(scopes).parse();
+    let scope = scope.map_err(|error: ScopeError| format!("machine_scopes: {error}"))?;
+    let builder = Client::federated(&declared.id, MachineRights::new(scope));
     registered(builder, declared)?.build_under(rules).map_err(|error| error.to_string())
 }
 
@@ -263,6 +282,6 @@ fn parse_digest(text: &str) -> Result<Digest, String> {
     })
 }
 
-fn joined(names: &[Spanned<String>]) -> String {
+pub(super) fn joined(names: &[Spanned<String>]) -> String {
     names.iter().map(|name| name.get_ref().as_str()).collect::<Vec<_>>().join(" ")
 }

@@ -19,6 +19,7 @@ mod commands;
 mod config;
 mod discovery;
 mod documents;
+mod federation;
 mod flow;
 mod hangup;
 mod login;

@@ -266,13 +266,13 @@ async fn a_flow_says_whose_it_is_and_offers_nothing_that_is_over() {
     assert_eq!((status, location), (303, format!("{flow}?done=disconnect-grant")));
     assert_eq!(api(admin.server.issuer(), &access).await, 401);
     let (_, over) = admin.page(flow).await;
-    for part in ["Over: disconnected by an administrator.", "by admin: אבד המחשב"] {
+    for part in ["Ended: disconnected by an administrator.", "by admin: אבד המחשב"] {
         assert!(over.contains(part), "{part}: {over}");
     }
     assert!(!over.contains(">Disconnect<"), "{over}");
     assert_eq!(admin.page(&ask).await.0, 404, "there is nothing to ask");
     let (_, account) = admin.page("/admin/accounts/alice").await;
-    assert!(account.contains("No application is connected"), "{account}");
+    assert!(account.contains("No client is connected"), "{account}");
     assert!(!account.contains("Disconnect all"), "{account}");
     let (status, unknown) = admin.page("/admin/flow/x").await;
     assert!(status == 200 && unknown.contains("Nothing is known"), "{unknown}");

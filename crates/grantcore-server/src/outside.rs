@@ -1,0 +1,103 @@
+//! What a token request needs from outside the database: the keys of a trusted issuer or a client,
+//! a client's document, and the account of a user whom an identity provider names.
+
+use std::collections::BTreeMap;
+
+use grantcore::outside::{DocumentRequest, FetchResult, KeysRequest, Link, Linked};
+use grantcore::value::Subject;
+use grantcore::{Accounts as _, Outside};
+use grantcore_fetch::{Asker, Document, DocumentFetcher, FetchError, as_fetch_result};
+
+use crate::config::{Declared, Profile};
+use crate::provider::subject_of;
+use crate::store::{Backend, BackendError, Ledger as _};
+
+/// Fetches keys and documents, and finds accounts.
+pub(crate) struct Surroundings {
+    documents: DocumentFetcher,
+    store: Backend,
+    opening_balance: u64,
+    /// How each identity provider's users have accounts here.
+    issuers: BTreeMap<String, Users>,
+}
+
+/// The users of an identity provider.
+struct Users {
+    /// The account of a user, by `sub` or `TENANT/SUB`.
+    accounts: BTreeMap<String, String>,
+    /// Whether a user without an account gets one.
+    creates: bool,
+}
+
+impl Surroundings {
+    pub(crate) fn new(
+        documents: DocumentFetcher,
+        store: Backend,
+        opening_balance: u64,
+        declared: Option<&Declared>,
+    ) -> Self {
+        let tables = declared.iter().flat_map(|declared| &declared.trusted).map(|own| &own.value);
+        let issuers = tables.filter(|own| own.profile == Profile::IdJag).map(|own| {
+            let users = Users { accounts: own.accounts.clone(), creates: own.create_accounts };
+            (own.issuer.clone(), users)
+        });
+        Self { documents, store, opening_balance, issuers: issuers.collect() }
+    }
+
+    /// Finds the account of a user. Its standing is the library's to judge.
+    async fn find(&self, link: &Link) -> Result<Linked, BackendError> {
+        let Some(users) = self.issuers.get(&*link.issuer) else { return Ok(Linked::Nobody) };
+        let named = match &link.tenant {
+            Some(tenant) => format!("{tenant}/{}", link.subject),
+            None => (*link.subject).to_owned(),
+        };
+        if let Some(account) = users.accounts.get(&named) {
+            let exists = self.store.account(account).await?.is_some();
+            return Ok(if exists {
+                Linked::Account(Subject::new(account))
+            } else {
+                Linked::Nobody
+            });
+        }
+        if !users.creates {
+            return Ok(Linked::Nobody);
+        }
+        let subject = subject_of(&link.issuer, &named);
+        let ledger = self.store.ledger();
+        ledger.add_account(&subject, self.opening_balance).await?;
+        if let Some(email) = &link.email {
+            ledger.name_account(&subject, email).await?;
+        }
+        Ok(Linked::Account(Subject::new(subject)))
+    }
+}
+
+impl Outside for Surroundings {
+    async fn keys(&self, needed: &KeysRequest) -> FetchResult {
+        let fetched = self.documents.fetch_keys(needed, Asker::Stranger("")).await;
+        logged(&needed.url, fetched)
+    }
+
+    async fn document(&self, needed: &DocumentRequest) -> FetchResult {
+        let fetched = self.documents.fetch(needed, Asker::Stranger("")).await;
+        logged(&needed.url, fetched)
+    }
+
+    async fn account(&self, link: &Link) -> Linked {
+        match self.find(link).await {
+            Ok(linked) => linked,
+            Err(error) => {
+                tracing::error!(issuer = %link.issuer, %error, "an account could not be found");
+                Linked::Unavailable
+            }
+        }
+    }
+}
+
+/// Logs why a fetch failed. The client learns only that it failed.
+fn logged(url: &str, fetched: Result<Document, FetchError>) -> FetchResult {
+    if let Err(error) = &fetched {
+        tracing::warn!(url, %error, "a fetch for a token request failed");
+    }
+    as_fetch_result(fetched)
+}
