@@ -89,6 +89,7 @@ fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String,
     for client in &plan.clients {
         let method = match client.authentication() {
             Authentication::Confidential { method, .. } => method.as_str(),
+            Authentication::Keys(_) | Authentication::KeysOrNone(_) => "private_key_jwt",
             _ => "public",
         };
         let uris: Vec<_> =
