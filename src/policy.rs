@@ -259,16 +259,6 @@ impl Policy {
         &self.metadata_members
     }
 
-    /// Returns the client authentication methods that are offered.
-    pub fn auth_methods(&self) -> AuthMethods {
-        AuthMethods { private_key_jwt: self.keys.is_some(), ..self.auth_methods }
-    }
-
-    /// Returns the rules of client authentication by keys, or `None` if it is off.
-    pub fn client_keys(&self) -> Option<&KeyRules> {
-        self.keys.as_ref()
-    }
-
     /// Returns the widest scope that a client can ask for that the operator did not register, or
     /// `None` for every scope of the policy.
     pub(crate) fn unverified_scope(&self) -> Option<&Scope> {
