@@ -50,7 +50,7 @@ deny: tools
 lints:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
-# Every combination of features of each published crate.
+# Each feature of each published crate alone, and none. `lints` has all of them together.
 [group('checks')]
 features: tools
     .ci/features

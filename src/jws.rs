@@ -1,8 +1,9 @@
 //! Signed assertions (JWT, RFC 7519, in the compact form of RFC 7515) and the keys that verify
 //! them.
 //!
-//! No endpoint of this version accepts an assertion. This module has the parser, for hosts and for
-//! fuzzers, and the types that such an endpoint is built of.
+//! Clients authenticate by assertions ([`KeyRules`](crate::policy::KeyRules)), and assertions of
+//! trusted issuers bring tokens ([`TrustedIssuer`](crate::policy::TrustedIssuer)). This module has
+//! the parser, for hosts and for fuzzers too, and the types that both are built of.
 //!
 //! An assertion passes from one type to the next, and each step has its check:
 //!

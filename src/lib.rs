@@ -254,6 +254,7 @@ pub use http;
 /// | [`requirements`](guide::requirements) | what the server must do, row by row, with the source of each row |
 /// | [`decisions`](guide::decisions) | what each operation decides, as tables |
 /// | [`invariants`](guide::invariants) | what holds under races and faults, and which test checks it |
+/// | [`assurance`](guide::assurance) | how each promise is checked, how far that reaches, and what nothing checks |
 ///
 /// This module is in the rendered documentation only.
 #[cfg(doc)]
@@ -289,6 +290,9 @@ pub mod guide {
     #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/decisions.md")]
     pub mod decisions {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/assurance.md")]
+    pub mod assurance {}
     #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/invariants.md")]
     pub mod invariants {}

@@ -83,6 +83,7 @@ pub use trusted::{
     TrustedIssuer, Workload, WorkloadCondition, WorkloadRule,
 };
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::members::Members;
@@ -125,6 +126,8 @@ use crate::value::text::ClientId;
 )]
 pub struct Policy {
     issuer: Issuer,
+    /// Form-encoded, for redirects.
+    issuer_parameter: Box<str>,
     /// Issuers whose records belong to this one.
     former_issuers: Vec<Issuer>,
     /// Whether the server's document is at the root of the host too.
@@ -159,6 +162,8 @@ pub struct Policy {
     drop_unknown_scopes: bool,
     default_resource: Option<String>,
     require_resource: bool,
+    /// Made when the policy is built, for the grants to share.
+    assumed_resources: Option<Arc<[Box<str>]>>,
     lifetimes: Lifetimes,
     unverified_lifetimes: LifetimeOverrides,
     client_lifetimes: ClientLifetimes,
@@ -356,11 +361,6 @@ impl Policy {
 
     pub(crate) fn drops_unknown_scopes(&self) -> bool {
         self.drop_unknown_scopes
-    }
-
-    /// Returns the resource of a request that names none, or `None` if such a request is refused.
-    pub(crate) fn assumed_resource(&self) -> Option<&str> {
-        self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
     }
 
     /// Returns whether a request that names no resource is refused.

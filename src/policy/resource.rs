@@ -205,6 +205,16 @@ impl Policy {
         found.flat_map(|own| own.variables().map(owned).collect::<Vec<_>>()).collect()
     }
 
+    /// Returns the resources of a request that names none, or `None` if such a request is refused.
+    pub(crate) fn assumed_resources(&self) -> Option<&Arc<[Box<str>]>> {
+        self.assumed_resources.as_ref()
+    }
+
+    /// Returns the resource of a request that names none.
+    pub(crate) fn assumed_resource(&self) -> Option<&str> {
+        self.assumed_resources().and_then(|assumed| assumed.first()).map(|assumed| &**assumed)
+    }
+
     /// Returns whether two indicators name one resource.
     pub(crate) fn is_same_resource(&self, own: &str, other: &str) -> bool {
         match self.check_rules.audience {

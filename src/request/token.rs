@@ -161,7 +161,6 @@ impl<'a> TokenRequest<'a> {
         };
         let exchange = match grant_type {
             None => Exchange::Invalid(Reason::GrantTypeMissing),
-            Some(None) => Exchange::Invalid(Reason::GrantTypeUnsupported),
             Some(Some(GrantType::AuthorizationCode)) => Exchange::Code(CodeExchange::read(
                 form.code.get(),
                 form.redirect_uri.value,
@@ -184,7 +183,9 @@ impl<'a> TokenRequest<'a> {
                     form.resources,
                 ))
             }
-            Some(Some(GrantType::JwtBearer)) => Exchange::Invalid(Reason::GrantTypeUnsupported),
+            Some(None | Some(GrantType::JwtBearer)) => {
+                Exchange::Invalid(Reason::GrantTypeUnsupported)
+            }
         };
         Ok(Self { credentials, exchange })
     }

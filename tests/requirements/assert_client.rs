@@ -1,17 +1,17 @@
 //! ASSERT-30 to -35: type, audience, and the client of an identity provider's assertion.
 
-use grantcore::client::Registration;
-use grantcore::policy::{DocumentRules, IdJag, RegistrationRules};
+use grantcore::client::{ClientKeys, Registration};
+use grantcore::policy::{DocumentRules, IdJag, KeyRules, RegistrationRules};
 use grantcore::{Client, Reason};
 use serde_json::{Value, json};
 
 use crate::support::clients::{confidential, document, with as with_member};
 use crate::support::params::Params;
 use crate::support::toy_issuers::{
-    FORGER, Federation, KEY, exchange, id_jag, id_jag_header, person, program, trusting_people,
-    with, without, workload,
+    FORGER, Federation, KEY, Signer, exchange, id_jag, id_jag_header, person, program,
+    trusting_people, with, without, workload,
 };
-use crate::support::{CALLBACK, Granted, ISSUER, SECRET, app, json as body, web};
+use crate::support::{CALLBACK, Granted, ISSUER, SECRET, T, app, json as body, web};
 
 fn rules() -> IdJag {
     IdJag::new("read write".parse().unwrap())
@@ -191,4 +191,42 @@ fn assert_35_a_document_that_cannot_be_read_uses_nothing_up() {
     // The right is the operator's: a document gives none.
     let federation = documents(rules().with_client(DOCUMENT));
     federation.refused(&params, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+}
+
+/// A client that proves itself by an assertion, and presents another one.
+#[test]
+fn seen_15_the_clients_assertion_is_used_up_before_the_grants() {
+    let policy = trusting_people(rules().with_client("keyed")).client_keys(KeyRules::default());
+    let federation = Federation::with(policy);
+    let keys = Signer::new("own", 3);
+    let keyed = Client::with_keys("keyed", ClientKeys::inline(keys.key_set()));
+    federation.world.put(keyed.redirect_uri(CALLBACK).build().unwrap());
+    let claims = |jti: &str| with(person(jti), "client_id", "keyed");
+    let proof = |jti: &str| {
+        let header = json!({ "typ": "client-authentication+jwt", "alg": "EdDSA", "kid": "own" });
+        let claims = json!({
+            "iss": "keyed", "sub": "keyed", "aud": ISSUER, "jti": jti, "exp": T + 60,
+        });
+        keys.sign(&header, &claims)
+    };
+    let send = |grant: &str, own: &str| {
+        exchange(&id_jag(&claims(grant)))
+            .set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+            .set("client_assertion", &proof(own))
+    };
+    Granted::of(&federation.world.token(&send("1", "1")));
+    assert_eq!(federation.marks(), 2);
+    // The client's is used again: nothing of the grant's is used up.
+    let replayed = send("2", "1");
+    federation.refused(&replayed, 401, "invalid_client", Reason::ClientAssertionReplayed);
+    assert_eq!(federation.marks(), 2);
+    // The grant's is used again: the client's is used up.
+    federation.refused(&send("1", "2"), 400, "invalid_grant", Reason::AssertionReplayed);
+    assert_eq!(federation.marks(), 3);
+    Granted::of(&federation.world.token(&send("2", "3")));
+    assert_eq!(federation.marks(), 5);
+    // A key of the client's is none of the issuer's.
+    let forged = keys.sign(&with(id_jag_header(), "kid", "own"), &claims("4"));
+    let params = send("4", "4").set("assertion", &forged);
+    federation.refused(&params, 400, "invalid_grant", Reason::AssertionKey);
 }

@@ -179,6 +179,19 @@ fn audit_01_the_event_of_a_refused_registration_has_name_and_source() {
     assert_eq!(event.source.as_deref(), Some("192.0.2.1"));
 }
 
+/// The escapes are those of every note, so that a page can show the name as it was sent.
+#[test]
+fn audit_01_a_claimed_name_is_noted_in_its_own_letters() {
+    let world = World::open();
+    let note = |name: &str| {
+        world.registered(&with(metadata(), "client_name", name));
+        world.events().pop().unwrap().note.unwrap()
+    };
+    assert_eq!(&*note("Notizb\u{fc}cher"), "client_name 'Notizb\\u{fc}cher'");
+    assert_eq!(note(&"\u{5d9}".repeat(40)).matches("\\u{5d9}").count(), 32, "64 bytes");
+    assert!(note(&"a".repeat(80)).ends_with("aaa...'"));
+}
+
 #[test]
 fn audit_01_the_event_of_a_limited_registration_has_name_and_source() {
     let limited = policy()

@@ -23,6 +23,24 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_subject ON sessions (subject, id);
 CREATE INDEX sessions_by_expiry ON sessions (expires);
 
+-- What waits for a browser to come back: authorization requests while their users sign in, and sign-ins at the identity
+-- provider. No key and no cookie is here in clear.
+CREATE TABLE waiting (
+    id      INTEGER PRIMARY KEY,
+    digest  TEXT NOT NULL UNIQUE, -- SHA-256 of the key
+    browser TEXT,                 -- SHA-256 of the cookie of the browser that opened it
+    source  TEXT NOT NULL,
+    value   TEXT NOT NULL,        -- JSON
+    expires INTEGER NOT NULL,     -- seconds since 1970
+    -- the bytes that were added up to this row: in all, and of its source
+    total   INTEGER NOT NULL,
+    total_of_source INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX waiting_by_total ON waiting (total);
+CREATE INDEX waiting_by_source ON waiting (source, total_of_source);
+CREATE INDEX waiting_by_expiry ON waiting (expires);
+
 -- The audit log, in the order of `id`. It holds no secret.
 CREATE TABLE trail (
     id          INTEGER PRIMARY KEY,

@@ -28,6 +28,7 @@ use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::setup::ResourceNames;
 use crate::store::{Backend, BackendError};
 use crate::trail::Trail;
+use crate::waiting::Waiting;
 
 /// The server's state, shared by all requests.
 pub(crate) struct App {
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) opening_balance: u64,
     pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,
+    pub(crate) waiting: Waiting,
     pub(crate) kept: Kept,
     pub(crate) session_cookie: TokenCookie,
     pub(crate) form_cookie: TokenCookie,
@@ -197,12 +199,12 @@ impl Session {
 
 /// Returns the page for a database that fails.
 pub(crate) fn not_now(nav: Nav) -> Response {
-    Page(Refused {
+    Page(Refused::new(
         nav,
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "Not now",
-        message: "The server cannot answer now. Try again later.",
-    })
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Not now",
+        "The server cannot answer now. Try again later.",
+    ))
     .into_response()
 }
 

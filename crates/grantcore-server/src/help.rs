@@ -9,6 +9,9 @@ use std::sync::LazyLock;
 use pulldown_cmark::{Parser, html};
 use url::form_urlencoded;
 
+/// The longest word that is not searched for in causes, in bytes.
+const SHORT_WORD: usize = 3;
+
 /// The page, taken apart once.
 pub(crate) static MANUAL: LazyLock<Manual> =
     LazyLock::new(|| Manual::of(&grantcore::reason::troubleshooting()));
@@ -49,8 +52,10 @@ pub(crate) struct Entry {
     pub(crate) description: String,
     /// Each fact with its text, as HTML.
     pub(crate) facts: Vec<(String, String)>,
-    /// All of it in lower case, for the search.
-    words: String,
+    /// The words of what a client receives, in lower case.
+    received: Vec<String>,
+    /// The words of the cause, in lower case.
+    cause: Vec<String>,
 }
 
 impl Manual {
@@ -73,7 +78,7 @@ impl Manual {
     /// an error repeats, or the address or header that a client received.
     pub(crate) fn search(&self, typed: &str) -> Vec<&Entry> {
         let pasted = spoken(typed).to_lowercase();
-        let words: Vec<_> = pasted.split_whitespace().map(|word| word.trim_matches('"')).collect();
+        let words: Vec<_> = words(&pasted).collect();
         let all = || self.chapters.iter().flat_map(|chapter| &chapter.entries);
         let repeats = |entry: &&Entry| {
             let description = entry.description.to_lowercase();
@@ -84,7 +89,7 @@ impl Manual {
             return repeated;
         }
         let mut found: Vec<_> =
-            all().filter(|entry| words.iter().all(|word| entry.words.contains(word))).collect();
+            all().filter(|entry| words.iter().all(|word| entry.has(word))).collect();
         // The reason of this name comes first.
         found.sort_by_key(|entry| entry.name != pasted);
         found
@@ -129,13 +134,35 @@ impl Entry {
     fn of(name: &str, body: &str) -> Self {
         let description = body.lines().find_map(|line| line.strip_prefix("> "));
         let facts = body.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": "));
+        let facts: Vec<(&str, &str)> = facts.collect();
+        let fact = |name: &str| facts.iter().find(|(what, _)| *what == name).map(|(_, text)| *text);
+        let described = description.unwrap_or_default();
+        let received = [name, described, fact("Seen").unwrap_or_default()];
+        let cause = words(fact("Cause").unwrap_or_default()).collect();
         Self {
             name: name.to_owned(),
             description: description.unwrap_or_default().to_owned(),
-            facts: facts.map(|(what, text)| (what.to_owned(), inline(text))).collect(),
-            words: format!("{name} {body}").replace('`', "").to_lowercase(),
+            facts: facts.iter().map(|(what, text)| ((*what).to_owned(), inline(text))).collect(),
+            received: received.into_iter().flat_map(words).collect(),
+            cause,
         }
     }
+
+    /// Returns whether a word of the entry begins with this word. Short words are in too many
+    /// causes to tell one from another.
+    fn has(&self, word: &str) -> bool {
+        let begins = |own: &String| own.starts_with(word);
+        self.received.iter().any(begins) || word.len() > SHORT_WORD && self.cause.iter().any(begins)
+    }
+}
+
+/// Returns the words of a text in lower case. A name such as `pkce_missing` is one word.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let text = text.to_lowercase();
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let words: Vec<String> =
+        text.split(|c| !is_part(c)).filter(|word| !word.is_empty()).map(Into::into).collect();
+    words.into_iter()
 }
 
 fn rendered(markdown: &str) -> String {
@@ -204,6 +231,8 @@ mod tests {
         }
         let both = names("redirect_uri wildcard");
         assert!(both.contains(&"registered_uri_wildcard"), "{both:?}");
-        assert_eq!(names("no such words here"), [""; 0]);
+        for nothing in ["no such words here", "nothing at all"] {
+            assert_eq!(names(nothing), [""; 0]);
+        }
     }
 }

@@ -36,6 +36,7 @@ mod sweeping;
 mod tasks;
 mod telemetry;
 mod trail;
+mod waiting;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -67,6 +68,7 @@ use crate::stop::Stop;
 use crate::store::{Backend, Ledger as _};
 use crate::sweeping::{AuditBounds, sweep};
 use crate::trail::Trail;
+use crate::waiting::Waiting;
 
 /// Why the server did not start, as a message for the person who started it.
 pub type StartError = Box<dyn Error + Send + Sync>;
@@ -151,6 +153,7 @@ impl Running {
         let sweeping =
             tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.ending().clone()));
         let lifetime = config.lifetimes.session_lifetime;
+        let waiting = Waiting::new(backend.ledger().clone());
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let resource_names = setup::resource_names(&config, &issuer);
@@ -174,7 +177,8 @@ impl Running {
             provider,
             opening_balance: config.balances.opening_balance,
             attempts: Attempts::default(),
-            kept: Kept::default(),
+            kept: Kept::new(waiting.clone()),
+            waiting,
             sessions,
             session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
             form_cookie: TokenCookie::form(is_https, issuer.site()),

@@ -54,7 +54,6 @@ struct Inner {
     events: EventMetrics,
     meter: Meter,
     connections: Gauge,
-    kept: Gauge,
     queue: [(&'static str, Gauge); 2],
     dropped: Counter,
 }
@@ -84,7 +83,6 @@ impl Metrics {
             events: EventMetrics::new(&register, consent_lifetime),
             meter: Meter::new(&register),
             connections: register.gauge("grantcore_http_connections", &[]),
-            kept: register.gauge("grantcore_kept_requests", &[]),
             queue,
             dropped: register.counter("grantcore_audit_events_dropped_total", &[]),
             handle: register.0.handle(),
@@ -119,9 +117,8 @@ impl Metrics {
     }
 
     fn render(&self, app: &App, connections: &Connections) -> String {
-        let Inner { handle, events, connections: open, kept, queue, dropped, .. } = &*self.0;
+        let Inner { handle, events, connections: open, queue, dropped, .. } = &*self.0;
         open.set(count(connections.count()));
-        kept.set(count(app.kept.count(SystemTime::now())));
         let (attributed, unattributed) = app.trail.queued();
         for ((_, gauge), queued) in queue.iter().zip([attributed, unattributed]) {
             gauge.set(count(queued));

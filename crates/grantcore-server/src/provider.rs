@@ -24,7 +24,7 @@ mod token;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow};
 use openidconnect::{
@@ -36,14 +36,16 @@ use url::Url;
 
 use self::cache::Cache;
 use self::http::Http;
-use self::pending::Pending;
 pub(crate) use self::pending::{Attempt, LIFETIME as ATTEMPT_LIFETIME, Target};
+use self::pending::{Begun, Secrets};
 use self::rules::Rules;
 pub(crate) use self::rules::{NotAllowed, is_of_provider, subject_of};
 pub(crate) use self::token::Known;
 use crate::config::{Issuer, ProviderIssuer, ProviderSettings};
 use crate::kept::Wanted;
 use crate::sessions::{Person, Token};
+use crate::store::BackendError;
+use crate::waiting::Waiting;
 
 /// The path of the redirect URI.
 pub(crate) const CALLBACK: &str = "/login/callback";
@@ -63,7 +65,6 @@ pub(crate) struct Provider {
     rules: Rules,
     http: Http,
     known: Cache<Known>,
-    pending: Pending,
     turns: Semaphore,
 }
 
@@ -94,6 +95,9 @@ pub(crate) enum Fault {
     /// The provider cannot be reached, or fails.
     #[error("the provider cannot be used now: {0}")]
     Unavailable(String),
+    /// The sign-in cannot be kept.
+    #[error("the database failed: {0}")]
+    Database(String),
     /// Too many sign-ins are under way.
     #[error("too many sign-ins are under way")]
     Busy,
@@ -170,7 +174,6 @@ impl Provider {
             rules: Rules::of(settings, issuer, id),
             http,
             known: Cache::default(),
-            pending: Pending::default(),
             turns: Semaphore::new(REDEEMED_AT_ONCE),
         })
     }
@@ -204,14 +207,18 @@ impl Provider {
     /// Begins a sign-in of this browser, and returns the address of the provider for it.
     pub(crate) async fn begin(
         &self,
+        waiting: &Waiting,
         wanted: Wanted,
         target: Target,
         browser: &Token,
         source: &str,
     ) -> Result<Url, Fault> {
         let known = self.known.current(self.discover()).await?;
-        let draw = || Token::draw().map_err(|error| Fault::Unavailable(error.to_string()));
-        let (state, nonce, verifier) = (draw()?.reveal(), draw()?.reveal(), draw()?.reveal());
+        let state = Token::draw().map_err(|error| Fault::Unavailable(error.to_string()))?.reveal();
+        let begun = Begun { target, is_fresh: wanted.fresh, at: SystemTime::now() };
+        let kept = pending::add(waiting, &state, browser, source, &begun).await;
+        kept.map_err(|error| Fault::Database(error.to_string()))?;
+        let Secrets { nonce, verifier } = Secrets::of(&state, browser);
         let verifier = PkceCodeVerifier::new(verifier);
         let (state, nonce) = (CsrfToken::new(state), Nonce::new(nonce));
         let client = known.client(&self.client_id, &self.client_secret, &self.redirect_uri);
@@ -225,22 +232,18 @@ impl Provider {
         } else if wanted.choice {
             request = request.add_prompt(CoreAuthPrompt::SelectAccount);
         }
-        let (url, state, nonce) = request.url();
-        let attempt = Attempt {
-            nonce: nonce.secret().clone(),
-            verifier: verifier.into_secret(),
-            target,
-            is_fresh: wanted.fresh,
-            begun: std::time::SystemTime::now(),
-        };
-        self.pending.add(state.secret(), browser, source, attempt, Instant::now());
-        Ok(url)
+        Ok(request.url().0)
     }
 
     /// Takes the sign-in of this `state`, if this browser began it a short time ago. Each is taken
     /// once.
-    pub(crate) fn take(&self, state: &str, browser: &Token) -> Option<Attempt> {
-        self.pending.take(state, browser, Instant::now())
+    pub(crate) async fn take(
+        &self,
+        waiting: &Waiting,
+        state: &str,
+        browser: &Token,
+    ) -> Result<Option<Attempt>, BackendError> {
+        pending::take(waiting, state, browser, SystemTime::now()).await
     }
 
     /// Waits for a turn to call the provider.
@@ -272,15 +275,16 @@ impl Provider {
         let code = callback.code.ok_or_else(|| Fault::Answered("no code".to_owned()))?;
         let _turn = self.turn().await?;
         let id_token = self.redeem(&known, code, attempt).await?;
-        let claims = match token::verify(&self.verifier(&known), &id_token, &attempt.nonce) {
+        let claims = match token::verify(&self.verifier(&known), &id_token, &attempt.secrets.nonce)
+        {
             Err(token::Invalid::UnknownKey) => {
                 let newer = self.known.newer(&known, self.discover()).await;
-                token::verify(&self.verifier(&newer), &id_token, &attempt.nonce)
+                token::verify(&self.verifier(&newer), &id_token, &attempt.secrets.nonce)
             }
             verified => verified,
         };
         let claims = claims.map_err(|invalid| Fault::IdToken(shown(&invalid.to_string())))?;
-        if attempt.is_fresh && claims.signed_in_before(attempt.begun) {
+        if attempt.begun.is_fresh && claims.signed_in_before(attempt.begun.at) {
             return Err(Fault::NotFresh);
         }
         Ok(self.rules.judge(&claims))

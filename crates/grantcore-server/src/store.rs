@@ -28,7 +28,7 @@ use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 pub(crate) use self::error::BackendError;
 pub(crate) use self::grants::Grants;
 use self::ledger::Kind;
-pub(crate) use self::ledger::{AnyLedger, Ledger, SessionRow};
+pub(crate) use self::ledger::{AnyLedger, Ledger, Room, SessionRow, WaitingRow};
 pub(crate) use self::transport::{Transport, check as check_transport};
 use crate::config::{Database, DatabaseTls};
 use crate::metrics::{Call, Meter};
@@ -181,7 +181,8 @@ impl Backend {
         let records = self.grants.sweep(now, SWEPT_AT_ONCE.into());
         let records = self.meter.timed(Call::Sweep, records).await?;
         let sessions = self.ledger.drop_sessions(now, SWEPT_AT_ONCE.into()).await?;
-        Ok(records + sessions)
+        let waiting = self.ledger.drop_waiting(now, SWEPT_AT_ONCE.into()).await?;
+        Ok(records + sessions + waiting)
     }
 
     /// Returns whether a balance can pay for a call, and whether little is left. `None` is the

@@ -62,7 +62,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     alice.shows("Disconnect Demo application?").await;
     alice.shot("disconnect").await;
     alice.press("Disconnect").await;
-    alice.shows("Disconnected. The application no longer has access").await;
+    alice.shows("Demo application is disconnected, and no longer has access").await;
     alice.shows("No application is connected").await;
     alice.shot("ended").await;
     app.is_dead(&tokens).await;
@@ -85,9 +85,9 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     app.works(&tokens).await;
     admin.open("/admin/accounts/alice").await.shot("account").await;
-    admin.decide("Disconnect all applications", "lost laptop", "Disconnect all").await;
+    admin.decide("Disconnect all clients", "lost laptop", "Disconnect all").await;
     admin.shows("All connections of the account are disconnected").await;
-    admin.shows("No application is connected").await;
+    admin.shows("No client is connected").await;
     app.is_dead(&tokens).await;
     assert!(
         admin

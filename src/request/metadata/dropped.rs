@@ -1,7 +1,10 @@
 //! Details for the event of a registration or a metadata document: the values that the server left
 //! out of the client's record, and the sender.
 
-use crate::refusal::{listed, quoted};
+use crate::refusal::listed;
+
+/// The most bytes of a claimed name in the note of an event.
+const LONGEST_NAME: usize = 64;
 
 /// The members, values and scope tokens that were left out.
 #[derive(Clone, Debug, Default)]
@@ -54,11 +57,16 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn new(name: Option<&str>, source: &str) -> Self {
         let name = name.filter(|name| !name.is_empty());
-        let name = name.map(|name| format!("client_name {}", quoted(name)));
+        let name = name.map(|name| {
+            let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+            let end = ends.take_while(|end| *end <= LONGEST_NAME).last().unwrap_or_default();
+            let mark = if end < name.len() { "..." } else { "" };
+            format!("client_name '{}{mark}'", name.get(..end).unwrap_or_default())
+        });
         Self { name, source: source.to_owned() }
     }
 
-    /// Returns the note of the event: the claimed name.
+    /// Returns the note of the event: the claimed name, which the event escapes.
     pub(crate) fn note(&self) -> Option<&str> {
         self.name.as_deref()
     }

@@ -23,6 +23,24 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_subject ON sessions (subject, id);
 CREATE INDEX sessions_by_expiry ON sessions (expires);
 
+-- What waits for a browser to come back: authorization requests while their users sign in, and sign-ins at the identity
+-- provider. No key and no cookie is here in clear. The table is empty after a crash of the database: users start again.
+CREATE UNLOGGED TABLE waiting (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest  text COLLATE "C" NOT NULL UNIQUE, -- SHA-256 of the key
+    browser text,                             -- SHA-256 of the cookie of the browser that opened it
+    source  text COLLATE "C" NOT NULL,
+    value   text NOT NULL,                    -- JSON
+    expires bigint NOT NULL,                  -- seconds since 1970
+    -- the bytes that were added up to this row: in all, and of its source
+    total   bigint NOT NULL,
+    total_of_source bigint NOT NULL
+);
+
+CREATE INDEX waiting_by_total ON waiting (total);
+CREATE INDEX waiting_by_source ON waiting (source, total_of_source);
+CREATE INDEX waiting_by_expiry ON waiting (expires);
+
 -- The audit log, in the order of `id`. It holds no secret.
 CREATE TABLE trail (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -95,7 +95,10 @@ fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String,
         let uris: Vec<_> =
             client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect();
         let scope = client.scope().map_or("all scopes", |scope| scope.as_str());
-        writeln!(text, "  {}  {method}  {scope}  {}", client.id(), uris.join(" "))?;
+        let machine =
+            client.machine_rights().map(|rights| format!("  without a user: {}", rights.scope()));
+        let machine = machine.unwrap_or_default();
+        writeln!(text, "  {}  {method}  {scope}  {}{machine}", client.id(), uris.join(" "))?;
     }
     Ok(text)
 }

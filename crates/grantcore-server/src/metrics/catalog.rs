@@ -61,10 +61,6 @@ pub(super) const METRICS: &[Metric] = &[
         "Consent pages that this process showed, that are still valid, and that no answer reached \
          this process for; at most 65536",
     ),
-    gauge(
-        "grantcore_kept_requests",
-        "Authorization requests that this process keeps while their users sign in",
-    ),
     histogram(
         "grantcore_store_duration_seconds",
         "The time that a call of the database took, also if it failed",

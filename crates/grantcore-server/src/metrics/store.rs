@@ -28,13 +28,14 @@ pub(crate) enum Call {
     Accounts,
     Session,
     ChangeSession,
+    ChangeWaiting,
     AppendEvents,
     FindEvents,
     DropEvents,
 }
 
 impl Call {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Client,
         Self::Grant,
         Self::Load,
@@ -50,6 +51,7 @@ impl Call {
         Self::Accounts,
         Self::Session,
         Self::ChangeSession,
+        Self::ChangeWaiting,
         Self::AppendEvents,
         Self::FindEvents,
         Self::DropEvents,
@@ -72,6 +74,7 @@ impl Call {
             Self::Accounts => "accounts",
             Self::Session => "session",
             Self::ChangeSession => "change_session",
+            Self::ChangeWaiting => "change_waiting",
             Self::AppendEvents => "append_events",
             Self::FindEvents => "find_events",
             Self::DropEvents => "drop_events",

@@ -65,6 +65,22 @@ pub(crate) struct Refused {
     pub(crate) status: StatusCode,
     pub(crate) title: &'static str,
     pub(crate) message: &'static str,
+    /// Whether it is a page below `/admin`, which has the tabs of the administrator.
+    pub(crate) is_admins: bool,
+    /// What was asked for, as it was received: an ID.
+    pub(crate) asked: Option<String>,
+}
+
+impl Refused {
+    /// Returns a page outside of `/admin`.
+    pub(crate) fn new(
+        nav: Nav,
+        status: StatusCode,
+        title: &'static str,
+        message: &'static str,
+    ) -> Self {
+        Self { nav, status, title, message, is_admins: false, asked: None }
+    }
 }
 
 impl Screen for Refused {

@@ -14,8 +14,8 @@ pub(crate) struct Connected {
     pub(crate) apps: Vec<App>,
     /// Whether only active connections are shown.
     pub(crate) active_only: bool,
-    /// Whether a connection was just ended.
-    pub(crate) ended: bool,
+    /// The application whose connection was just ended.
+    pub(crate) ended: Option<AppName>,
     /// The grant id after which the next page of the list begins.
     pub(crate) next: Option<String>,
     /// What an application is given to connect: the name and URL of each resource.
@@ -41,8 +41,8 @@ pub(crate) struct Entry {
     pub(crate) resources: Vec<String>,
     /// The name of the organisation that it is for.
     pub(crate) organisation: Option<String>,
-    /// Where the application runs, a sentence without its full stop. It tells two connections of
-    /// one application apart.
+    /// Where the application runs: `at app.example`. It tells two connections of one application
+    /// apart.
     pub(crate) place: String,
     /// The version that the application claims to be.
     pub(crate) software: Option<String>,
@@ -99,7 +99,7 @@ pub(super) mod tests {
             nav: Nav::of(Some(text)),
             apps: vec![app(text)],
             active_only: true,
-            ended: true,
+            ended: Some(AppName { text: text.into(), is_claim: true }),
             next: Some(text.into()),
             addresses: vec![(text.into(), text.into())],
         }

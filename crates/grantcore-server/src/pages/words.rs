@@ -1,7 +1,8 @@
 //! Names, times and durations as people read them.
 
-use grantcore::Timestamp;
+use grantcore::client::Registration;
 use grantcore::value::display_text;
+use grantcore::{Client, Timestamp};
 
 /// The longest name in a heading or a sentence, in characters.
 const LONGEST_NAME: usize = 50;
@@ -33,6 +34,17 @@ impl AppName {
             return Self { text: NAMELESS.into(), is_claim: false };
         }
         Self { text: brief(name), is_claim: !verified && name != NAMELESS }
+    }
+
+    /// Returns the name of a client.
+    pub(crate) fn of_client(client: &Client) -> Self {
+        let is_verified = client.registration() == Registration::Operator;
+        Self::of(&client.display_name(), client.id().as_str(), is_verified)
+    }
+
+    /// Returns what an application is called whose client is not known any more.
+    pub(crate) fn unknown() -> Self {
+        Self { text: "The application".into(), is_claim: false }
     }
 
     /// Returns the name for a title or an attribute, which have no markup.

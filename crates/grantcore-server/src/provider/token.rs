@@ -185,7 +185,7 @@ impl Provider {
         let client = known.client(&self.client_id, &self.client_secret, &self.redirect_uri);
         let exchange = client.exchange_code(AuthorizationCode::new(code));
         let exchange = exchange.map_err(|error| Fault::Unavailable(error.to_string()))?;
-        let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
+        let verifier = PkceCodeVerifier::new(attempt.secrets.verifier.clone());
         let answer = exchange.set_pkce_verifier(verifier).request_async(&self.http).await;
         let tokens = answer.map_err(|error| match &error {
             RequestTokenError::ServerResponse(answer) => {

@@ -32,6 +32,9 @@ use crate::app::App;
 use crate::pages::{Nav, Page, Refused};
 use crate::store::{BackendError, Ledger as _};
 
+/// The longest ID that the page of an unknown one repeats, in characters.
+const LONGEST_ASKED: usize = 200;
+
 /// The navigation of a signed-in administrator. The extractor refuses everybody else before the
 /// body is read.
 pub(crate) struct Admin(Nav);
@@ -64,8 +67,22 @@ impl FromRequestParts<Arc<App>> for Admin {
     }
 }
 
+/// Refuses a request. Who is no administrator gets no tabs.
 fn refused(nav: Nav, status: StatusCode, title: &'static str, message: &'static str) -> Response {
-    Page(Refused { nav, status, title, message }).into_response()
+    unknown(nav, status, title, message, None)
+}
+
+/// Refuses a request, and shows what it asked for.
+fn unknown(
+    nav: Nav,
+    status: StatusCode,
+    title: &'static str,
+    message: &'static str,
+    asked: Option<&str>,
+) -> Response {
+    let asked = asked.map(|asked| asked.chars().take(LONGEST_ASKED).collect());
+    let is_admins = nav.is_admin;
+    Page(Refused { is_admins, asked, ..Refused::new(nav, status, title, message) }).into_response()
 }
 
 fn failed(nav: Nav, error: &dyn Display) -> Response {
@@ -78,21 +95,23 @@ fn failed(nav: Nav, error: &dyn Display) -> Response {
     )
 }
 
-fn no_client(nav: Nav) -> Response {
-    refused(
+fn no_client(nav: Nav, id: &str) -> Response {
+    unknown(
         nav,
         StatusCode::NOT_FOUND,
         "No such client",
         "There is no client of this ID. It may have been forgotten because nobody used it.",
+        Some(id),
     )
 }
 
-fn no_account(nav: Nav) -> Response {
-    refused(
+fn no_account(nav: Nav, subject: &str) -> Response {
+    unknown(
         nav,
         StatusCode::NOT_FOUND,
         "No such account",
         "There is no account of this name. A name is upper and lower case as it was registered.",
+        Some(subject),
     )
 }
 

@@ -13,7 +13,7 @@ use http_body_util::LengthLimitError;
 use url::form_urlencoded;
 
 use super::BODY_LIMIT;
-use super::clients::with_document;
+use super::clients::{source, with_document};
 use super::consent::{connected_since, consent_page};
 use super::login::with_form_cookie;
 use super::resume::log_in_for;
@@ -69,11 +69,11 @@ pub(super) async fn decide(
         let user = session.user().signed_in_for(page.request());
         answer = authorize_with_document(app, parts, incoming, Some(user)).await;
     }
-    let log_in = |wanted| log_in_for(app, Kept::new(query, wanted));
+    let log_in = async |wanted| log_in_for(app, Kept::new(query, wanted), &source(parts)).await;
     match answer {
-        None => log_in(Wanted::default()),
+        None => log_in(Wanted::default()).await,
         Some(Ok(AuthorizationStep::NeedsLogin(page))) => {
-            log_in(Wanted { fresh: page.fresh(), choice: page.choose_account() })
+            log_in(Wanted { fresh: page.fresh(), choice: page.choose_account() }).await
         }
         Some(Ok(AuthorizationStep::NeedsConsent(page))) => {
             let connected = connected_since(app, &page).await;

@@ -1,20 +1,22 @@
 //! `/settings/connected-apps`: lists the connections of a user and ends them (OAuth 2.1 §7.9).
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::Error;
 use grantcore::client::Registration;
+use grantcore::grant::GrantState;
 use grantcore::policy::Resource;
 use grantcore::response::{ConnectedBy, Connection, ConnectionState};
-use grantcore::value::{GrantId, display_text};
+use grantcore::value::{GrantId, Subject, display_text};
+use grantcore::{Error, Store as _};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
 use super::login::{CsrfForm, with_form_cookie};
-use crate::app::{App, log_failure, not_now};
+use crate::app::{App, not_now};
 use crate::organisations;
 use crate::pages::words::{ago, brief};
 use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
@@ -30,6 +32,9 @@ pub(super) enum Viewer {
 
 /// The number of grants that are read for one page.
 const MOST: usize = 100;
+/// What a page answers whose form was not opened in this browser.
+pub(super) const FORGED: &str = "This form was not opened in this browser, or its cookie has \
+                                 expired. Go back, reload the page and try again.";
 const HERE: &str = "/settings/connected-apps";
 
 #[derive(Deserialize)]
@@ -37,6 +42,7 @@ pub(crate) struct Shown {
     after: Option<String>,
     #[serde(default)]
     active: String,
+    /// The id of the grant that was just ended.
     #[serde(default)]
     ended: String,
 }
@@ -55,15 +61,34 @@ pub(crate) async fn list(
     let active_only = !shown.active.is_empty();
     let listed =
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
+    let ended = match ended(&app, &session.subject, &shown.ended).await {
+        Ok(ended) => ended,
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
+    };
     Page(Connected {
         nav: app.nav(Some(&session)),
         apps: by_app(listed, &app, Viewer::User),
         active_only,
-        ended: !shown.ended.is_empty(),
+        ended,
         next: found.next.map(|id| id.to_string()),
         addresses: app.oauth.policy().resources().iter().map(|own| named(&app, own)).collect(),
     })
     .into_response()
+}
+
+/// Returns the name of the application whose connection this user has just ended. The address names
+/// the grant alone, so that no link can put words on the page.
+async fn ended(app: &App, subject: &str, grant: &str) -> Result<Option<AppName>, BackendError> {
+    let store = app.oauth.store();
+    let Ok(id) = grant.parse::<GrantId>() else { return Ok(None) };
+    let Some(grant) = store.grant(id).await?.map(|stored| stored.record) else { return Ok(None) };
+    if grant.subject().map(Subject::as_str) != Some(subject)
+        || !matches!(grant.state(), GrantState::Revoked(_))
+    {
+        return Ok(None);
+    }
+    let client = store.client(grant.client_id().as_str()).await?;
+    Ok(Some(client.map_or_else(AppName::unknown, |stored| AppName::of_client(&stored.record))))
 }
 
 /// Asks for confirmation. The page shows only what the user can see in the list.
@@ -123,7 +148,7 @@ pub(crate) async fn disconnect(
     }
     let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session))) };
     match app.oauth.revoke_connection(&session.subject, id).await {
-        Ok(()) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
+        Ok(()) => Redirect::to(&format!("{HERE}?ended={id}")).into_response(),
         Err(Error::Refused(_)) => unknown(app.nav(Some(&session))),
         Err(error) => unavailable(app.nav(Some(&session)), &error),
     }
@@ -131,14 +156,7 @@ pub(crate) async fn disconnect(
 
 /// Refuses a form that was not opened in this browser, or whose cookie has expired.
 pub(super) fn forged(nav: Nav) -> Response {
-    Page(Refused {
-        nav,
-        status: StatusCode::FORBIDDEN,
-        title: "Nothing was changed",
-        message: "This form was not opened in this browser, or its cookie has expired. \
-                  Go back, reload the page and try again.",
-    })
-    .into_response()
+    Page(Refused::new(nav, StatusCode::FORBIDDEN, "Nothing was changed", FORGED)).into_response()
 }
 
 /// Finds the connection of this user with this grant id.
@@ -162,17 +180,17 @@ pub(super) async fn find(
 }
 
 fn unknown(nav: Nav) -> Response {
-    Page(Refused {
+    Page(Refused::new(
         nav,
-        status: StatusCode::NOT_FOUND,
-        title: "No such connection",
-        message: "You have no such connection. It may have ended already.",
-    })
+        StatusCode::NOT_FOUND,
+        "No such connection",
+        "You have no such connection. It may have ended already.",
+    ))
     .into_response()
 }
 
-fn unavailable(nav: Nav, error: &Error<BackendError>) -> Response {
-    log_failure(error);
+fn unavailable(nav: Nav, error: &dyn Display) -> Response {
+    tracing::error!(%error, "the database failed");
     not_now(nav)
 }
 
@@ -240,15 +258,14 @@ fn is_users(own: &Connection) -> bool {
     matches!(own.by(), ConnectedBy::User)
 }
 
-/// Describes where the application of a connection runs, as far as its redirect URI shows it.
+/// Says in a sentence where the application of a connection runs, as far as its redirect URI shows
+/// it, or which organization connected it.
 fn place(own: &Connection, viewer: Viewer) -> String {
     if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
         return match viewer {
             Viewer::User => {
-                format!(
-                    "By your organization ({}), which can connect it again",
-                    display_text(issuer)
-                )
+                let issuer = display_text(issuer);
+                format!("By your organization ({issuer}), which can connect it again")
             }
             Viewer::Administrator => format!("By the identity provider {}", display_text(issuer)),
         };
@@ -259,9 +276,9 @@ fn place(own: &Connection, viewer: Viewer) -> String {
         Viewer::Administrator => "the user",
     };
     match own.redirects_to_own_device() {
-        true if own.redirects_to_loopback() => format!("On a device of {whose}, {host}"),
-        true => format!("On a device of {whose}, for {host}: addresses"),
-        false => format!("At {host}"),
+        true if own.redirects_to_loopback() => format!("It runs on a device of {whose}, at {host}"),
+        true => format!("It runs on a device of {whose}, where it opens {host}: addresses"),
+        false => format!("It runs at {host}"),
     }
 }
 

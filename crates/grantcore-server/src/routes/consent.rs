@@ -13,6 +13,7 @@ use grantcore::{Choice, ConsentPage, Policy, Reason, RequestParts, Store as _, U
 use url::form_urlencoded;
 
 use super::authorize::{Earlier, client_id, decide};
+use super::clients::source;
 use super::resume::{link, log_in_for};
 use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::Request as Kept;
@@ -39,7 +40,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
     };
     let Some(session) = session else {
         if let Some(request) = request {
-            return log_in_for(&app, request);
+            return log_in_for(&app, request, &source(&parts)).await;
         }
         let message = "Your session has ended. Start again from the application.";
         return (StatusCode::FORBIDDEN, Page(Notice::new("Signed out", message))).into_response();
@@ -87,7 +88,10 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
         Ok(redirect) => to_client(redirect.reply()),
         Err(error) => {
             let client_id = request.as_ref().and_then(|request| client_id(&request.query));
-            let reload = request.and_then(|request| link(&app, request));
+            let reload = match request {
+                Some(request) => link(&app, request, &source(&parts)).await,
+                None => None,
+            };
             app.failed(&error, Asked { client_id, reload })
         }
     }

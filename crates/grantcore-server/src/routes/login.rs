@@ -119,7 +119,7 @@ pub(crate) async fn submit(
         // also be a form of this server whose cookie another tab replaced. A carried authorization
         // request is therefore shown on a new login page; any site could link to that.
         if let Some(request) = Request::of_field(&next) {
-            return log_in_for(&app, request);
+            return log_in_for(&app, request, &source(&parts)).await;
         }
         let message = "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.";
         return (StatusCode::FORBIDDEN, Page(Notice::new("Not signed in", message)))
@@ -142,7 +142,8 @@ pub(crate) async fn submit(
     match app.sessions.open(&person, &app.accounts, previous.as_ref(), now).await {
         Ok((token, session)) => {
             let cookie = [(header::SET_COOKIE, app.session_cookie.set(&token))];
-            (AppendHeaders(cookie), continue_to(&app, &next, session, true)).into_response()
+            let onward = continue_to(&app, &next, session, true, &source(&parts)).await;
+            (AppendHeaders(cookie), onward).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "no session could be opened");

@@ -92,7 +92,7 @@ async fn not_found(
         title: "There is no such page",
         message: Some(
             "The address may be mistyped, or from an older link. If you are connecting an \
-             application, the front page has the addresses that it needs."
+             application, the home page has the addresses that it needs."
                 .into(),
         ),
         code: "not_found",

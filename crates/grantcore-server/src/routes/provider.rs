@@ -20,7 +20,7 @@ use url::form_urlencoded;
 use self::case::Case;
 use super::clients::source;
 use super::login::no_randomness;
-use super::resume::{continue_with, gone, log_in_for, redirect};
+use super::resume::{continue_with, gone, log_in_for, not_kept, redirect, unavailable};
 use crate::app::{App, not_now};
 use crate::kept::{Request as Kept, Wanted};
 use crate::pages::{Nav, Notice, Page};
@@ -49,27 +49,30 @@ pub(crate) async fn begin(
 ) -> Response {
     let Some(provider) = &app.provider else { return none() };
     let request = Kept::of_field(&form.next);
+    let source = source(&parts);
     if !app.form_cookie.matches(&parts.headers, &form.csrf) {
         // As for a password: another site must not begin a sign-in.
         return match request {
-            Some(request) => log_in_for(&app, request),
+            Some(request) => log_in_for(&app, request, &source).await,
             None => redirect("/login"),
         };
     }
     let wanted = Wanted { fresh: form.prompt == "login", choice: form.prompt == "select_account" };
     let target = match request {
-        Some(request) => match app.kept.keep(Kept { wanted, ..request }, SystemTime::now()) {
-            Ok(key) => Target::Request(key),
-            Err(error) => return no_randomness(error),
-        },
+        Some(request) => {
+            let request = Kept { wanted, ..request };
+            match app.kept.keep(&request, &source, SystemTime::now()).await {
+                Ok(key) => Target::Request(key),
+                Err(error) => return not_kept(error),
+            }
+        }
         None => Target::Page(short(sessions::next(&form.next)).to_owned()),
     };
     let browser = match app.sign_in_cookie.read_or_create(&parts.headers) {
         Ok(browser) => browser,
         Err(error) => return no_randomness(error),
     };
-    let source = source(&parts);
-    match provider.begin(wanted, target.clone(), &browser, &source).await {
+    match provider.begin(&app.waiting, wanted, target.clone(), &browser, &source).await {
         Ok(url) => {
             let cookie = [(header::SET_COOKIE, app.sign_in_cookie.set(&browser))];
             let away = Redirect::to(url.as_str());
@@ -87,10 +90,14 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, parts: Parts) -> Respo
     let Some(provider) = &app.provider else { return none() };
     let (state, callback) = read(parts.uri.query().unwrap_or_default());
     let browser = app.sign_in_cookie.read(&parts.headers);
-    let attempt = browser.and_then(|browser| provider.take(&state?, &browser));
-    let Some(attempt) = attempt else { return over() };
+    let (Some(browser), Some(state)) = (browser, state) else { return over() };
+    let attempt = match provider.take(&app.waiting, &state, &browser).await {
+        Ok(Some(attempt)) => attempt,
+        Ok(None) => return over(),
+        Err(error) => return unavailable(&error),
+    };
     let source = source(&parts);
-    match Case::new(&app, provider, &attempt.target, &source) {
+    match Case::new(&app, provider, &attempt.begun.target, &source) {
         Ok(case) => match sign_in(&case, callback, &attempt).await {
             Ok(person) => open(&case, &parts.headers, person, &attempt).await,
             Err(refused) => refused,
@@ -106,7 +113,7 @@ async fn sign_in(
     callback: Callback,
     attempt: &Attempt,
 ) -> Result<Person, Response> {
-    let counted = case.app.attempts.begin(&attempt.nonce, case.source, Instant::now());
+    let counted = case.app.attempts.begin(&attempt.secrets.nonce, case.source, Instant::now());
     let counted = counted.map_err(|wait| case.limited(wait))?;
     match case.provider.finish(callback, attempt).await {
         Ok(Ok(person)) => {
@@ -149,11 +156,14 @@ async fn open(case: &Case<'_>, headers: &HeaderMap, person: Person, attempt: &At
     };
     case.note(&person.subject, None);
     let cookies = [(header::SET_COOKIE, app.session_cookie.set(&token))];
-    let onward = match &attempt.target {
+    let onward = match &attempt.begun.target {
         Target::Page(page) => redirect(page),
-        Target::Request(key) => match kept(app, headers, key) {
-            Some(request) => continue_with(app, request, session, attempt.is_fresh),
-            None => gone(),
+        Target::Request(key) => match kept(app, headers, key).await {
+            Ok(Some(request)) => {
+                continue_with(app, request, session, attempt.begun.is_fresh, case.source).await
+            }
+            Ok(None) => gone(),
+            Err(error) => unavailable(&error),
         },
     };
     (AppendHeaders(cookies), onward).into_response()
@@ -172,9 +182,9 @@ async fn add(app: &App, person: &Person) -> Result<bool, BackendError> {
 }
 
 /// Returns the request that waits for a sign-in.
-fn kept(app: &App, headers: &HeaderMap, key: &str) -> Option<Kept> {
-    let browser = app.form_cookie.read(headers)?.reveal();
-    app.kept.open(key, &browser, SystemTime::now())
+async fn kept(app: &App, headers: &HeaderMap, key: &str) -> Result<Option<Kept>, BackendError> {
+    let Some(browser) = app.form_cookie.read(headers) else { return Ok(None) };
+    app.kept.open(key, &browser.reveal(), SystemTime::now()).await
 }
 
 /// Reads the parameters of a callback. A parameter that is there twice is as if it were not there.

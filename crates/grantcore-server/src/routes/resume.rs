@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{Form, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use grantcore::RequestParts;
@@ -12,12 +13,14 @@ use grantcore::response::PAGE_HEADERS;
 use serde::Deserialize;
 
 use super::authorize::{Earlier, decide};
+use super::clients::source;
 use super::connected::forged;
 use super::login::{Target, asked_for, login_page, no_randomness, set_form_cookie};
-use crate::app::App;
-use crate::kept::{Request as Kept, SignIn, Wanted};
+use crate::app::{App, not_now};
+use crate::kept::{KeepError, Request as Kept, SignIn, Wanted};
 use crate::pages::{Login, Nav, Notice, Page};
 use crate::sessions::{self, Session, Token};
+use crate::store::BackendError;
 
 /// The longest address of a request that a page links to, in bytes. A longer request waits on the
 /// server, and the link carries its key.
@@ -38,33 +41,55 @@ pub(crate) struct Keeping {
     request: String,
 }
 
-/// Redirects to the login page, which leads back to this request.
-pub(super) fn log_in_for(app: &App, request: Kept) -> Response {
-    match app.kept.keep(request, SystemTime::now()) {
+/// Redirects to the login page, which leads back to this request. `source` is where the request
+/// came from.
+pub(super) async fn log_in_for(app: &App, request: Kept, source: &str) -> Response {
+    match app.kept.keep(&request, source, SystemTime::now()).await {
         Ok(key) => redirect(&format!("/login?request={key}")),
-        Err(error) => no_randomness(error),
+        Err(error) => not_kept(error),
     }
 }
 
 /// Redirects to the target of a sign-in: the authorization request that it was made for, or a page
 /// of this server.
-pub(super) fn continue_to(app: &App, next: &str, session: Session, is_fresh: bool) -> Response {
+pub(super) async fn continue_to(
+    app: &App,
+    next: &str,
+    session: Session,
+    is_fresh: bool,
+    source: &str,
+) -> Response {
     let Some(request) = Kept::of_field(next) else { return redirect(sessions::next(next)) };
-    continue_with(app, request, session, is_fresh)
+    continue_with(app, request, session, is_fresh, source).await
 }
 
 /// Redirects to the authorization request that a sign-in was made for.
-pub(super) fn continue_with(
+pub(super) async fn continue_with(
     app: &App,
     request: Kept,
     session: Session,
     is_fresh: bool,
+    source: &str,
 ) -> Response {
     let answered = Some(SignIn { session: session.binding, is_fresh });
-    match app.kept.keep(Kept { answered, ..request }, SystemTime::now()) {
+    match app.kept.keep(&Kept { answered, ..request }, source, SystemTime::now()).await {
         Ok(key) => redirect(&format!("/oauth/continue?request={key}")),
-        Err(error) => no_randomness(error),
+        Err(error) => not_kept(error),
     }
+}
+
+/// Returns the page for a request that cannot be kept.
+pub(super) fn not_kept(error: KeepError) -> Response {
+    match error {
+        KeepError::Randomness(error) => no_randomness(error),
+        KeepError::Database(error) => unavailable(&error),
+    }
+}
+
+/// Returns the page for a database that fails while a request is kept or looked up.
+pub(super) fn unavailable(error: &BackendError) -> Response {
+    tracing::error!(%error, "what waits for a browser could not be kept or looked up");
+    not_now(Nav::of(None))
 }
 
 /// Returns the login page of a kept request, or a redirect past it if the browser is signed in and
@@ -85,7 +110,11 @@ pub(super) async fn login_for(
 
 async fn waiting(app: &App, session: Option<Session>, target: &Target, csrf: String) -> Response {
     let key = &target.request;
-    let Some(request) = app.kept.open(key, &csrf, SystemTime::now()) else { return gone() };
+    let request = match app.kept.open(key, &csrf, SystemTime::now()).await {
+        Ok(Some(request)) => request,
+        Ok(None) => return gone(),
+        Err(error) => return unavailable(&error),
+    };
     let Wanted { fresh, choice } = request.wanted;
     let is_chosen = choice || !target.choose.is_empty();
     if session.is_some() && !fresh && !is_chosen {
@@ -105,8 +134,12 @@ pub(crate) async fn resume(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let browser = app.form_cookie.read(&parts.headers).map(|token| token.reveal());
-    let kept = browser.and_then(|browser| app.kept.open(&key, &browser, SystemTime::now()));
-    let Some(kept) = kept else { return gone() };
+    let Some(browser) = browser else { return gone() };
+    let kept = match app.kept.open(&key, &browser, SystemTime::now()).await {
+        Ok(Some(kept)) => kept,
+        Ok(None) => return gone(),
+        Err(error) => return unavailable(&error),
+    };
     let again = RequestParts {
         method: "GET",
         query: kept.query.as_bytes(),
@@ -119,16 +152,16 @@ pub(crate) async fn resume(
 /// `POST /oauth/switch`: leads from the consent page to another account.
 pub(crate) async fn switch(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    parts: Parts,
     Form(form): Form<Keeping>,
 ) -> Response {
     let request = Kept::of_field(&form.request);
-    let is_own = app.form_cookie.matches(&headers, &form.csrf);
+    let is_own = app.form_cookie.matches(&parts.headers, &form.csrf);
     if !is_own && (request.is_none() || !is_replaced(&form.csrf)) {
         return forged(Nav::of(None));
     }
     match request {
-        Some(request) => choose_for(&app, request),
+        Some(request) => choose_for(&app, request, &source(&parts)).await,
         None => redirect("/login"),
     }
 }
@@ -137,29 +170,30 @@ pub(crate) async fn switch(
 pub(crate) async fn stay(
     State(app): State<Arc<App>>,
     session: Option<Session>,
-    headers: HeaderMap,
+    parts: Parts,
     Form(form): Form<Keeping>,
 ) -> Response {
     let request = Kept::of_field(&form.request);
-    if !app.form_cookie.matches(&headers, &form.csrf) {
+    let source = source(&parts);
+    if !app.form_cookie.matches(&parts.headers, &form.csrf) {
         return match request {
             // The choice is not made by a form that another site may have sent. It is offered anew.
-            Some(request) if is_replaced(&form.csrf) => choose_for(&app, request),
+            Some(request) if is_replaced(&form.csrf) => choose_for(&app, request, &source).await,
             _ => forged(Nav::of(None)),
         };
     }
     match (session, request) {
-        (Some(session), _) => continue_to(&app, &form.request, session, false),
-        (None, Some(request)) => log_in_for(&app, request),
+        (Some(session), _) => continue_to(&app, &form.request, session, false, &source).await,
+        (None, Some(request)) => log_in_for(&app, request, &source).await,
         (None, None) => redirect("/login"),
     }
 }
 
 /// Redirects to the login page, which offers the account that is signed in and leads back to this
 /// request.
-fn choose_for(app: &App, request: Kept) -> Response {
+async fn choose_for(app: &App, request: Kept, source: &str) -> Response {
     let wanted = Wanted { choice: true, ..Wanted::default() };
-    log_in_for(app, Kept { wanted, ..request })
+    log_in_for(app, Kept { wanted, ..request }, source).await
 }
 
 /// Returns whether a `csrf` field that the form cookie does not repeat may be of an own page whose
@@ -169,12 +203,12 @@ fn is_replaced(csrf: &str) -> bool {
 }
 
 /// Returns a link to this request.
-pub(super) fn link(app: &App, request: Kept) -> Option<String> {
+pub(super) async fn link(app: &App, request: Kept, source: &str) -> Option<String> {
     let address = Kept::address(&request.query);
     if address.len() <= LONGEST_LINK {
         return Some(address);
     }
-    let key = app.kept.keep(request, SystemTime::now()).ok()?;
+    let key = app.kept.keep(&request, source, SystemTime::now()).await.ok()?;
     Some(format!("/oauth/continue?request={key}"))
 }
 
@@ -182,8 +216,8 @@ pub(super) fn redirect(target: &str) -> Response {
     (AppendHeaders(PAGE_HEADERS), Redirect::to(target)).into_response()
 }
 
-/// Returns the page for a request that is not kept: it waited for too long, the server was
-/// restarted, another server has it, or its key belongs to another browser.
+/// Returns the page for a request that is not kept: it waited for too long, made room for others,
+/// or its key belongs to another browser.
 pub(super) fn gone() -> Response {
     let message = "This request was open for too long, or in another browser. Start again from the application.";
     (StatusCode::GONE, Page(Notice::new("This request is over", message))).into_response()

@@ -1,5 +1,5 @@
-//! What this host keeps of its own: what each account has to spend, the sessions, and the trail.
-//! Grants and clients are in the library's stores.
+//! What this host keeps of its own: what each account has to spend, the sessions, what waits for a
+//! browser to come back, and the trail. Grants and clients are in the library's stores.
 
 use std::sync::Arc;
 
@@ -29,6 +29,37 @@ pub(crate) struct SessionRow {
     pub(crate) signed_in: Option<u64>,
     /// In seconds since 1970.
     pub(crate) expires: u64,
+}
+
+/// What waits for a browser to come back, under the digest of its key: an authorization request
+/// while its user signs in, or a sign-in at the identity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingRow {
+    /// The digest of the browser's cookie. `None` until a browser claims the row.
+    pub(crate) browser: Option<String>,
+    /// Where the request came from, as far as a limit goes by it.
+    pub(crate) source: String,
+    /// JSON.
+    pub(crate) value: String,
+    /// In seconds since 1970.
+    pub(crate) expires: u64,
+}
+
+/// How many bytes wait at most, of one source and in all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) of_source: u64,
+    pub(crate) in_all: u64,
+}
+
+impl WaitingRow {
+    /// The most bytes that a database needs for a row beside its value.
+    const OVERHEAD: u64 = 512;
+
+    /// Returns the bytes of the row, as [`Room`] counts them.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(self.value.len()).unwrap_or(u64::MAX).saturating_add(Self::OVERHEAD)
+    }
 }
 
 /// What a backend does for the pages, the guard and the trail.
@@ -74,6 +105,20 @@ pub(crate) trait Ledger {
 
     /// Drops up to `limit` sessions that are over, and returns how many.
     async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Adds a row. The oldest rows of its source, and then of all, make room for it. The room may
+    /// be exceeded by one row, and by rows that are added at the same moment.
+    async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()>;
+
+    /// Returns a row, which may be over, to its browser. A row without a browser becomes a row of
+    /// this browser. Of two browsers at once, one claims it.
+    async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>>;
+
+    /// Removes a row of this browser and returns it, once. It may be over.
+    async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>>;
+
+    /// Drops up to `limit` waiting rows that are over, and returns how many.
+    async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Stores these events durably, all of them or none. Of events with one correlation and kind
     /// the first is kept, because a step may arrive twice.
@@ -198,6 +243,22 @@ impl Ledger for AnyLedger {
 
     async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
         each!(self, Sweep, ledger => ledger.drop_sessions(now, limit))
+    }
+
+    async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+        each!(self, ChangeWaiting, ledger => ledger.add_waiting(digest, row, room))
+    }
+
+    async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        each!(self, ChangeWaiting, ledger => ledger.claim_waiting(digest, browser))
+    }
+
+    async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        each!(self, ChangeWaiting, ledger => ledger.take_waiting(digest, browser))
+    }
+
+    async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        each!(self, Sweep, ledger => ledger.drop_waiting(now, limit))
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {

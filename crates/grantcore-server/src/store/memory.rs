@@ -1,6 +1,7 @@
 //! The ledger in memory, gone at exit.
 
 mod sessions;
+mod waiting;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -9,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use grantcore::Timestamp;
 
 use self::sessions::Sessions;
-use super::{Ledger, Result, SessionRow};
+use self::waiting::Waiting;
+use super::{Ledger, Result, Room, SessionRow, WaitingRow};
 use crate::trail::{Entry, Position, Search};
 
 /// How many events are kept. They are gone at exit anyway.
@@ -24,12 +26,13 @@ struct Kept {
     names: HashSet<(String, String)>,
 }
 
-/// Balances, sessions and the latest events.
+/// Balances, sessions, what waits for browsers, and the latest events.
 #[derive(Default)]
 pub(crate) struct MemoryLedger {
     balances: Mutex<BTreeMap<String, u64>>,
     names: Mutex<BTreeMap<String, String>>,
     sessions: Mutex<Sessions>,
+    waiting: Mutex<Waiting>,
     trail: Mutex<Kept>,
 }
 
@@ -106,6 +109,23 @@ impl Ledger for MemoryLedger {
 
     async fn drop_sessions(&self, now: Timestamp, _: usize) -> Result<usize> {
         Ok(lock(&self.sessions).drop_expired(now))
+    }
+
+    async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+        lock(&self.waiting).add(digest, row, room);
+        Ok(())
+    }
+
+    async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        Ok(lock(&self.waiting).claim(digest, browser))
+    }
+
+    async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        Ok(lock(&self.waiting).take(digest, browser))
+    }
+
+    async fn drop_waiting(&self, now: Timestamp, _: usize) -> Result<usize> {
+        Ok(lock(&self.waiting).drop_expired(now))
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod sessions;
 mod trail;
+mod waiting;
 
 use deadpool_postgres::Object;
 use deadpool_postgres::tokio_postgres::{IsolationLevel, Row, types::ToSql};
@@ -13,7 +14,7 @@ use grantcore_postgres::PostgresStore;
 use super::grants::Grants;
 use super::ledger::Kind;
 use super::transport::{self, Transport, TransportError};
-use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
+use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
 use crate::config::{Address, DatabaseTls};
 use crate::trail::{Entry, Position, Search};
 
@@ -149,6 +150,22 @@ impl Ledger for PostgresLedger {
 
     async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
         self.drop_expired(now, limit).await
+    }
+
+    async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+        self.add_row(digest, row, room).await
+    }
+
+    async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        self.claim_row(digest, browser).await
+    }
+
+    async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        self.take_row(digest, browser).await
+    }
+
+    async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.drop_expired_rows(now, limit).await
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {

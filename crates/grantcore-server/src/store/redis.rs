@@ -8,6 +8,7 @@
 
 mod sessions;
 mod trail;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use grantcore_redis::redis::{FromRedisValue, ToRedisArgs, cmd};
 use super::grants::Grants;
 use super::ledger::Kind;
 use super::transport::{self, Transport};
-use super::{AnyLedger, Ledger, Result, SessionRow};
+use super::{AnyLedger, Ledger, Result, Room, SessionRow, WaitingRow};
 use crate::config::{Address, DatabaseTls};
 use crate::trail::{Entry, Position, Search};
 
@@ -135,6 +136,23 @@ impl Ledger for RedisLedger {
 
     /// Redis drops them by itself.
     async fn drop_sessions(&self, _: Timestamp, _: usize) -> Result<usize> {
+        Ok(0)
+    }
+
+    async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+        self.add_row(digest, row, room).await
+    }
+
+    async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        self.claim_row(digest, browser).await
+    }
+
+    async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        self.take_row(digest, browser).await
+    }
+
+    /// Redis drops them by itself.
+    async fn drop_waiting(&self, _: Timestamp, _: usize) -> Result<usize> {
         Ok(0)
     }
 

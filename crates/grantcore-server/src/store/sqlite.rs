@@ -9,6 +9,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod waiting;
 
 #[cfg(unix)]
 use std::fs::OpenOptions;
@@ -22,7 +23,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
 use super::ledger::Kind;
-use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
+use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
 use crate::trail::{Entry, Position, Search};
 
 /// The turn to write to the file. SQLite lets one writer wait for another by polling, and unfairly.
@@ -235,6 +236,25 @@ impl Ledger for SqliteLedger {
 
     async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
         self.write(move |connection| sessions::drop_expired(connection, now, limit)).await
+    }
+
+    async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+        let (digest, row) = (digest.to_owned(), row.clone());
+        self.write(move |connection| waiting::add(connection, &digest, &row, room)).await
+    }
+
+    async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        let (digest, browser) = (digest.to_owned(), browser.to_owned());
+        self.write(move |connection| waiting::claim(connection, &digest, &browser)).await
+    }
+
+    async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+        let (digest, browser) = (digest.to_owned(), browser.to_owned());
+        self.write(move |connection| waiting::take(connection, &digest, &browser)).await
+    }
+
+    async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.write(move |connection| waiting::drop_expired(connection, now, limit)).await
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {

@@ -5,6 +5,7 @@ mod laws;
 mod sessions;
 mod tls;
 mod trail;
+mod waiting;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use fantoccini::key::Key;
 use serde_json::json;
 
 use super::*;
-use crate::chromium::Driver;
+use crate::chromium::{Driver, keeps_shots};
 use crate::screen::{SCREENS, SMALLEST};
 use crate::support::accounts::file_of;
 
@@ -23,9 +23,11 @@ async fn names() -> (tempfile::NamedTempFile, Running) {
     (accounts, server)
 }
 
-/// Shows a page in both themes, on a telephone and on a laptop.
+/// Checks that a page fits on a telephone and on a laptop. Pictures of it are in both themes, which
+/// have one layout.
 async fn look(browser: &Browser, name: &str, path: &str) {
-    for dark in [false, true] {
+    let themes: &[bool] = if keeps_shots() { &[false, true] } else { &[false] };
+    for &dark in themes {
         for screen in SCREENS.into_iter().chain([SMALLEST]) {
             browser.resize(screen).await;
             browser.media(dark, false).await;

@@ -35,9 +35,9 @@ async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
     for part in [
         "“Note Taker”",
         does,
-        "Connected just now, last used just now.",
-        "On a device of yours, 127.0.0.1:51004, version 2.1.3.",
-        "On a device of yours, 127.0.0.1:6001.",
+        "Connected just now. It got its last token just now.",
+        "It runs on a device of yours, at 127.0.0.1:51004. Version 2.1.3.",
+        "It runs on a device of yours, at 127.0.0.1:6001.",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
@@ -54,13 +54,13 @@ async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
     let button = alice.client.find(fantoccini::Locator::Css("[aria-label*='6001']")).await;
     button.unwrap().click().await.unwrap();
     alice.shows("Disconnect “Note Taker”?").await;
-    alice.shows("On a device of yours, 127.0.0.1:6001.").await;
+    alice.shows("It runs on a device of yours, at 127.0.0.1:6001.").await;
     let title = alice.client.title().await.unwrap();
     assert!(title.starts_with("Disconnect “Note Taker”? – "), "{title}");
     alice.fits().await;
     let seen = [page, details, alice.text().await].concat();
     alice.press("Disconnect").await;
-    alice.shows("Disconnected. The application no longer has access.").await;
+    alice.shows("“Note Taker” is disconnected, and no longer has access.").await;
     let left = alice.text().await;
     assert!(left.contains("51004") && !left.contains("6001"), "{left}");
     // The consent page names a live connection of the same client, and only of this user.
@@ -69,12 +69,12 @@ async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
     {
         alice.open(&request(issuer, client, redirect_uri, "notes")).await;
         let page = alice.text().await;
-        assert_eq!(page.contains("Already connected since"), is_connected, "{page}");
+        assert_eq!(page.contains("where this application is listed since"), is_connected, "{page}");
     }
     let bob = driver.browser(issuer, "bob", false).await;
     bob.open(&request(issuer, &desktop, LOOPBACK, "notes")).await;
     let page = bob.text().await;
-    assert!(page.contains("Not bob?") && !page.contains("Already connected"), "{page}");
+    assert!(page.contains("Not bob?") && !page.contains("application is listed since"), "{page}");
     bob.client.close().await.unwrap();
     for verb in ["Revoke", "revoke", "End "] {
         assert!(![&*seen, &*left].concat().contains(verb), "one verb: {verb} in {seen}");

@@ -96,7 +96,7 @@ async fn rs_02_a_browser_is_told_what_a_resource_is_and_a_program_is_challenged_
         alice.client.goto(&format!("{issuer}{path}")).await.unwrap();
         let page = alice.text().await;
         let address = format!("{issuer}{}", path.trim_end_matches('/'));
-        for part in ["This is an address for applications", what, &*address, "Front page"] {
+        for part in ["This is an address for applications", what, &*address, "Home"] {
             assert!(page.contains(part), "{part}: {page}");
         }
         let ask = async |accept: &str| {

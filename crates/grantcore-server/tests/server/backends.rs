@@ -235,7 +235,10 @@ async fn act_without_a_user(fixture: &Fixture, admin: &Browser) {
     let grant = path.rsplit('/').next().unwrap();
     let confirm = format!("/admin/confirm?act=disconnect-grant&grant={grant}");
     let (status, asked) = fixture.page(admin, &confirm).await;
-    assert!(status == 200 && asked.contains("Without a user"), "{status}: {asked}");
+    assert!(
+        status == 200 && asked.contains("None: the client acts for itself"),
+        "{status}: {asked}"
+    );
     let fields = [("act", "disconnect-grant"), ("grant", grant)];
     let ended = fixture.act(admin, &csrf().await, &fields).await;
     assert_eq!((ended.status().as_u16(), call(&access).await), (303, 401));

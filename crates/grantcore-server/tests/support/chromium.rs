@@ -14,6 +14,11 @@ use tokio::net::TcpListener;
 
 use crate::support::{CHALLENGE, VERIFIER, install_crypto_provider, param, plain_client};
 
+/// Returns whether pictures of pages are kept.
+pub(crate) fn keeps_shots() -> bool {
+    std::env::var_os("GRANTCORE_SCREENSHOTS").is_some()
+}
+
 /// The pause between two polls.
 const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -177,7 +182,12 @@ impl Browser {
         panic!("{what}: {}", self.client.current_url().await.unwrap())
     }
 
+    /// Keeps a picture of the page in `target/tmp/browser`, for people to look at, if
+    /// `GRANTCORE_SCREENSHOTS` is set.
     pub(crate) async fn shot(&self, name: &str) {
+        if !keeps_shots() {
+            return;
+        }
         let png = self.client.screenshot().await.unwrap();
         std::fs::write(self.shots.join(format!("{name}-{}.png", self.theme)), png).unwrap();
     }

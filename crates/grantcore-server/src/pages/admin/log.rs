@@ -70,6 +70,10 @@ pub(crate) struct Step {
     pub(crate) at: String,
     /// The time since the previous step, on a time line.
     pub(crate) after: Option<String>,
+    /// What happened, in words.
+    pub(crate) happened: Option<&'static str>,
+    /// The name of the client, if it exists.
+    pub(crate) client: Option<AppName>,
     pub(crate) entry: Entry,
     /// The cause and the fix of the entry's reason.
     pub(crate) meaning: Option<(String, String)>,
@@ -155,7 +159,14 @@ pub(crate) mod tests {
             attributed: true,
             count: 1,
         };
-        Step { at: text.into(), after: some(), entry, meaning: Some((text.into(), text.into())) }
+        Step {
+            at: text.into(),
+            after: some(),
+            happened: Some("It happened"),
+            client: Some(AppName { text: text.into(), is_claim: true }),
+            entry,
+            meaning: Some((text.into(), text.into())),
+        }
     }
 
     pub(crate) fn home(text: &str) -> AdminHome {

@@ -101,7 +101,7 @@ pub(crate) async fn account(
 ) -> Response {
     let row = match app.oauth.store().account_row(&subject).await {
         Ok(Some(row)) => row,
-        Ok(None) => return no_account(nav),
+        Ok(None) => return no_account(nav, &subject),
         Err(error) => return failed(nav, &error),
     };
     let name = match names(&app).await {

@@ -16,10 +16,10 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use self::ask::{Ask, Asked};
-use super::{Admin, account_path, address, client_path, failed, refused};
+use super::{Admin, account_path, address, client_path, failed, refused, unknown};
 use crate::app::App;
 use crate::pages::{Nav, NewSecret, Page};
-use crate::routes::connected::forged;
+use crate::routes::connected::FORGED;
 use crate::routes::login::with_form_cookie;
 use crate::store::{BackendError, Ledger as _};
 
@@ -69,8 +69,8 @@ impl Done {
             "lift-account" => "The suspension is lifted. The account's connections work again.",
             "top-up" => "The balance is topped up.",
             "disconnect-account" => "All connections of the account are disconnected.",
-            "disconnect-app" => "The application is disconnected from the account.",
-            "disconnect-grant" => "Disconnected. The application no longer has access.",
+            "disconnect-app" => "The client is disconnected from the account.",
+            "disconnect-grant" => "The connection is ended. Its tokens no longer work.",
             _ => return None,
         })
     }
@@ -118,6 +118,9 @@ async fn ask(nav: Nav, app: &App, headers: &HeaderMap, act: &Act, is_missing: bo
             Page(ask.page(nav, csrf, act, is_missing)).into_response()
         }),
         Ok(Asked::Over(title, message)) => refused(nav, StatusCode::NOT_FOUND, title, message),
+        Ok(Asked::Unknown(title, message, asked)) => {
+            unknown(nav, StatusCode::NOT_FOUND, title, message, Some(&asked))
+        }
         Ok(Asked::Oneself) => oneself(nav),
         Err(error) => failed(nav, &error),
     }
@@ -137,7 +140,7 @@ pub(crate) async fn act(
             .filter(|value| !value.is_empty())
     };
     if !app.form_cookie.matches(&headers, &field("csrf").unwrap_or_default()) {
-        return forged(nav);
+        return refused(nav, StatusCode::FORBIDDEN, "Nothing was changed", FORGED);
     }
     let Ok(act) = read(&body) else { return unreadable(nav) };
     let admin = nav.account.clone().unwrap_or_default();

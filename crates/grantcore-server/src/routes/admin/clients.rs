@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::act::Done;
 use super::{Admin, address, contains, failed, no_client, words};
 use crate::app::App;
-use crate::pages::{ClientPage, ClientRow, Clients, Page, Standing, utc};
+use crate::pages::{AppName, ClientPage, ClientRow, Clients, Page, Standing, utc};
 use crate::store::BackendError;
 
 /// How many clients are listed on a page.
@@ -95,7 +95,7 @@ fn row(app: &App, client: &Client) -> ClientRow {
     ClientRow {
         id: id.to_owned(),
         path: super::client_path(id),
-        name: words::name(client),
+        name: AppName::of_client(client),
         origin: words::origin(client, app.declared_clients.contains(id)),
         created: registered(client),
         standing: words::standing(client, app.oauth.now()),
@@ -137,7 +137,7 @@ pub(crate) async fn client(
     let store = app.oauth.store();
     let client = match store.client(&chosen.id).await {
         Ok(Some(stored)) => stored.record,
-        Ok(None) => return no_client(nav),
+        Ok(None) => return no_client(nav, &chosen.id),
         Err(error) => return failed(nav, &error),
     };
     let owner = match client.owner() {
@@ -165,7 +165,7 @@ pub(crate) async fn client(
     let pages = pages.into_iter().filter_map(|(what, url)| Some((what, url.clone()?)));
     Page(ClientPage {
         done: Done::of(&chosen.done),
-        name: words::name(&client),
+        name: AppName::of_client(&client),
         whole_name: description.name.clone(),
         standing,
         owner,

@@ -13,7 +13,7 @@ use super::log::step;
 use super::{Admin, address, client_path, failed, words};
 use crate::app::App;
 use crate::organisations;
-use crate::pages::{Flow, FlowHead, Page, Step, utc};
+use crate::pages::{AppName, Flow, FlowHead, Page, Step, utc};
 use crate::routes::connected::{Viewer, connection, find};
 
 /// How many steps are shown: the latest.
@@ -42,7 +42,7 @@ pub(crate) async fn flow(
         .drain(left_out..)
         .map(|entry| {
             let at = entry.at;
-            step(entry, before.replace(at))
+            step(entry, before.replace(at), None)
         })
         .collect();
     let head = match head(&app, &flow, known).await {
@@ -74,7 +74,7 @@ async fn head(
     let Some(grant) = grant.map(|stored| stored.record) else {
         let (client_id, subject) = known;
         return Ok(client_id.or(subject.clone()).map(|_| FlowHead {
-            state: "Over: its record is gone.",
+            state: "Ended: its record is gone.",
             client: None,
             subject,
             ..FlowHead::default()
@@ -88,7 +88,7 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
     let client_id = grant.client_id().as_str();
     let subject = grant.subject().map(Subject::as_str);
     let client = app.oauth.store().client(client_id).await?;
-    let name = client.map(|stored| words::name(&stored.record));
+    let name = client.map(|stored| AppName::of_client(&stored.record));
     let live = match subject {
         Some(subject) => find(app, subject, flow).await?,
         None => None,

@@ -1,15 +1,17 @@
 //! The administrator's front page, and the search in the audit log.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use grantcore::{Reason, Timestamp};
+use grantcore::{Reason, Store as _, Timestamp};
 use serde::Deserialize;
 
 use super::{Admin, address, failed};
 use crate::app::App;
-use crate::pages::{AdminHome, Page, SearchForm, Step, Trail, utc};
+use crate::pages::{AdminHome, AppName, Page, SearchForm, Step, Trail, utc};
+use crate::store::BackendError;
 use crate::trail::{Entry, Search};
 
 const STEPS_AT_ONCE: usize = 50;
@@ -83,15 +85,36 @@ pub(crate) async fn trail(
         Ok(found) => {
             let older = found.older.map(|older| older.to_string());
             shown.older = older.map(|older| page(&shown.form, refusals, &older));
-            shown.steps = found.entries.into_iter().map(|entry| step(entry, None)).collect();
-            Page(shown).into_response()
+            match clients(&app, &found.entries).await {
+                Ok(names) => {
+                    let step = |entry: Entry| {
+                        let name = entry.client.as_ref().and_then(|id| names.get(id)).cloned();
+                        step(entry, None, name)
+                    };
+                    shown.steps = found.entries.into_iter().map(step).collect();
+                    Page(shown).into_response()
+                }
+                Err(error) => failed(shown.nav, &error),
+            }
         }
         Err(error) => failed(shown.nav, &error),
     }
 }
 
+/// Returns the names of the clients of these entries, by their IDs.
+async fn clients(app: &App, entries: &[Entry]) -> Result<BTreeMap<String, AppName>, BackendError> {
+    let ids: BTreeSet<&str> = entries.iter().filter_map(|own| own.client.as_deref()).collect();
+    let mut names = BTreeMap::new();
+    for id in ids {
+        if let Some(stored) = app.oauth.store().client(id).await? {
+            names.insert(id.to_owned(), AppName::of_client(&stored.record));
+        }
+    }
+    Ok(names)
+}
+
 /// Returns an entry as it is shown. `before` is the time of the step before it, on a time line.
-pub(super) fn step(mut entry: Entry, before: Option<u64>) -> Step {
+pub(super) fn step(mut entry: Entry, before: Option<u64>, client: Option<AppName>) -> Step {
     let known = entry.reason.as_deref().and_then(Reason::from_name);
     let after = before.map(|before| {
         let seconds = entry.at.saturating_sub(before);
@@ -101,6 +124,8 @@ pub(super) fn step(mut entry: Entry, before: Option<u64>) -> Step {
     Step {
         at: utc(Timestamp::from_unix_seconds(entry.at)),
         after,
+        happened: super::words::happened(&entry.kind),
+        client,
         meaning: known.map(|reason| (reason.cause().to_owned(), reason.fix().to_owned())),
         entry,
     }

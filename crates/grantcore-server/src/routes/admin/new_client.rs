@@ -10,12 +10,12 @@ use grantcore::value::Scope;
 use url::form_urlencoded;
 
 use super::act::steps;
-use super::{Admin, client_path, failed};
+use super::{Admin, client_path, failed, refused};
 use crate::app::App;
 use crate::clients::{self, Unchanged, Wanted};
 use crate::config::Method;
 use crate::pages::{Nav, NewClient, NewSecret, Page};
-use crate::routes::connected::forged;
+use crate::routes::connected::FORGED;
 use crate::routes::login::with_form_cookie;
 
 /// The longest name of a client, in characters: as many as its users see.
@@ -77,7 +77,7 @@ pub(crate) async fn create(
 ) -> Response {
     let typed = Typed::of(&body);
     if !app.form_cookie.matches(&headers, &typed.csrf) {
-        return forged(nav);
+        return refused(nav, StatusCode::FORBIDDEN, "Nothing was changed", FORGED);
     }
     let wanted = match typed.wanted(&app) {
         Ok(wanted) => wanted,

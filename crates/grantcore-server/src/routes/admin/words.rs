@@ -5,13 +5,7 @@ use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::response::ConnectionState;
 use grantcore::{Client, Policy, Timestamp};
 
-use crate::pages::{AppName, Standing};
-
-/// Returns the name of a client for people.
-pub(super) fn name(client: &Client) -> AppName {
-    let is_verified = client.registration() == Registration::Operator;
-    AppName::of(&client.display_name(), client.id().as_str(), is_verified)
-}
+use crate::pages::Standing;
 
 /// Returns how the server came to know a client.
 pub(super) fn origin(client: &Client, is_declared: bool) -> &'static str {
@@ -52,17 +46,17 @@ pub(super) fn phase(grant: &Grant, policy: &Policy, now: Timestamp) -> (&'static
         GrantState::ConsentPending if now < grant.expires() => {
             ("The consent page waits for the user's decision.", false)
         }
-        GrantState::ConsentPending => ("Over: the user did not decide in time.", false),
+        GrantState::ConsentPending => ("Ended: the user did not decide in time.", false),
         GrantState::CodeIssued => {
             let end = grant.created().after(lifetimes.consent()).after(lifetimes.code());
             if now < end {
                 ("Approved: the application has not fetched its tokens yet.", true)
             } else {
-                ("Over: the application did not fetch its tokens in time.", false)
+                ("Ended: the application did not fetch its tokens in time.", false)
             }
         }
         GrantState::Active if now >= grant.expires() => {
-            ("Over: it reached the longest lifetime.", false)
+            ("Ended: it reached the longest lifetime.", false)
         }
         GrantState::Active if grant.subject().is_none() => (
             "Active: the application got an access token on its own behalf. It works unless the \
@@ -70,7 +64,7 @@ pub(super) fn phase(grant: &Grant, policy: &Policy, now: Timestamp) -> (&'static
             true,
         ),
         GrantState::Active => (
-            "Over: it was not used for too long, or it was disconnected together with all others \
+            "Ended: it was not used for too long, or it was disconnected together with all others \
              of its application or its account.",
             false,
         ),
@@ -81,16 +75,60 @@ pub(super) fn phase(grant: &Grant, policy: &Policy, now: Timestamp) -> (&'static
 
 fn ended(cause: RevocationCause) -> &'static str {
     match cause {
-        RevocationCause::Denied => "Over: the user denied the request.",
-        RevocationCause::Replay => "Over: a code or a refresh token was used twice.",
-        RevocationCause::Client => "Over: disconnected by the application.",
-        RevocationCause::User => "Over: disconnected by the user.",
-        RevocationCause::Administrator => "Over: disconnected by an administrator.",
-        RevocationCause::SecurityEvent => "Over: disconnected after a security event.",
-        RevocationCause::Host => "Over: ended by the server when the application refreshed.",
-        RevocationCause::Superseded => "Over: a newer connection of the same user took its place.",
-        _ => "Over.",
+        RevocationCause::Denied => "Ended: the user denied the request.",
+        RevocationCause::Replay => "Ended: a code or a refresh token was used twice.",
+        RevocationCause::Client => "Ended: disconnected by the application.",
+        RevocationCause::User => "Ended: disconnected by the user.",
+        RevocationCause::Administrator => "Ended: disconnected by an administrator.",
+        RevocationCause::SecurityEvent => "Ended: disconnected after a security event.",
+        RevocationCause::Host => "Ended: ended by the server when the application refreshed.",
+        RevocationCause::Superseded => "Ended: a newer connection of the same user took its place.",
+        _ => "Ended.",
     }
+}
+
+/// Returns what happened in a step of this kind.
+pub(super) fn happened(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "login_needed" => "The user had to sign in",
+        "consent_shown" => "The consent page was shown",
+        "consent_approved" => "The user allowed access",
+        "consent_remembered" => "Access was given without a page: the user allowed it before",
+        "consent_skipped" => "Access was given without a page: the operator trusts the client",
+        "code_redeemed" => "The client got its first tokens",
+        "machine_issued" => "The client got a token without a user",
+        "assertion_accepted" => "The client got a token for an assertion",
+        "tokens_refreshed" => "The client got new tokens",
+        "refresh_replayed_in_window" => "The client repeated a refresh and got the same tokens",
+        "grant_revoked" => "The connection was ended",
+        "grant_narrowed" => "Some of the access was taken away",
+        "nothing_narrowed" => "There was no access to take away",
+        "token_revoked" => "The client gave a token back",
+        "nothing_revoked" => "The client gave back a token that is not valid, or not its own",
+        "connections_listed" => "The connections of a user were listed",
+        "access_allowed" => "A token was accepted",
+        "token_introspected" => "A resource asked about a token, and it is active",
+        "inactive_introspected" => "A resource asked about a token, and it is not active",
+        "client_registered" => "The client registered itself",
+        "client_read" => "The client read its registration",
+        "client_updated" => "The client changed its registration",
+        "client_deleted" => "The client deleted its registration",
+        "client_deactivated" => "The client was suspended",
+        "client_reactivated" => "The suspension of the client was lifted",
+        "client_grants_ended" => "All connections of the client were ended",
+        "secret_rotated" => "The client has a new secret",
+        "client_added" => "The client was added",
+        "client_secret_rotated" => "The client has a new secret",
+        "account_grants_ended" => "All connections of the account were ended",
+        "account_suspended" => "The account was suspended",
+        "account_suspension_lifted" => "The suspension of the account was lifted",
+        "account_topped_up" => "The account was topped up",
+        "document_needed" => "The client's document had to be fetched",
+        "signed_in" => "The user signed in with the provider",
+        "sign_in_refused" => "The user was not allowed to sign in",
+        "refused" => "The request was refused",
+        _ => return None,
+    })
 }
 
 /// Returns a note of the library with the characters that it escaped, such as `\u{e9}`. Invisible
@@ -117,7 +155,16 @@ pub(super) fn unescaped(note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use grantcore::event::EventKind;
+
     use super::*;
+
+    #[test]
+    fn every_step_of_the_library_has_words() {
+        for kind in EventKind::ALL {
+            assert!(happened(kind.name()).is_some(), "{kind:?}");
+        }
+    }
 
     #[test]
     fn a_reason_is_read_as_it_was_typed_and_hides_nothing() {

@@ -62,6 +62,11 @@ impl<'a> Case<'a> {
                 "The sign-in is not available",
                 format!("{name} cannot be reached now. Try again in a moment."),
             ),
+            Fault::Database(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not now",
+                "This server cannot sign you in now. Try again in a moment.".to_owned(),
+            ),
             Fault::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",

@@ -197,7 +197,7 @@ async fn clients_are_found_by_name_and_id_and_turned_page_by_page() {
     let more = first.split("href=\"").find(|rest| rest.contains("after=")).unwrap();
     let (_, second) = admin.page(more.split('"').next().unwrap()).await;
     let all = [ids(&first), ids(&second)].concat();
-    assert_eq!(all.len(), 62, "with those of the demonstration: {all:?}");
+    assert_eq!(all.len(), 63, "with those of the demonstration: {all:?}");
     assert!(all.is_sorted() && !second.contains("after="), "{all:?}");
     let (_, found) = admin.page("/admin/clients?q=TOOL+3").await;
     assert_eq!(
@@ -225,8 +225,9 @@ async fn the_log_is_searched_from_an_empty_form_newest_first_and_by_refusals() {
         assert_eq!(api(issuer, "x").await, 401);
     }
     let kinds = |page: &str| {
-        let rows = page.split("data-label=\"Step\"><div><strong>").skip(1);
-        rows.map(|row| row.split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
+        let rows = page.split("data-label=\"Step\"><div>").skip(1);
+        let kind = |row: &str| row.split("<code>").nth(1)?.split('<').next().map(str::to_owned);
+        rows.map(|row| kind(row).unwrap()).collect::<Vec<_>>()
     };
     let (_, all) = admin.page("/admin/trail").await;
     assert!(all.find("refused") < all.find("code_redeemed"), "the newest first: {all}");
@@ -266,13 +267,13 @@ async fn a_flow_says_whose_it_is_and_offers_nothing_that_is_over() {
     assert_eq!((status, location), (303, format!("{flow}?done=disconnect-grant")));
     assert_eq!(api(admin.server.issuer(), &access).await, 401);
     let (_, over) = admin.page(flow).await;
-    for part in ["Over: disconnected by an administrator.", "by admin: אבד המחשב"] {
+    for part in ["Ended: disconnected by an administrator.", "by admin: אבד המחשב"] {
         assert!(over.contains(part), "{part}: {over}");
     }
     assert!(!over.contains(">Disconnect<"), "{over}");
     assert_eq!(admin.page(&ask).await.0, 404, "there is nothing to ask");
     let (_, account) = admin.page("/admin/accounts/alice").await;
-    assert!(account.contains("No application is connected"), "{account}");
+    assert!(account.contains("No client is connected"), "{account}");
     assert!(!account.contains("Disconnect all"), "{account}");
     let (status, unknown) = admin.page("/admin/flow/x").await;
     assert!(status == 200 && unknown.contains("Nothing is known"), "{unknown}");

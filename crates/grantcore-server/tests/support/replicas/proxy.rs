@@ -1,22 +1,18 @@
 //! The settings of nginx, as docs/deploy.md has them for several processes.
 
-/// Returns the settings of nginx. Both servers are in front of both replicas. A browser stays at
-/// one replica while its user signs in, because a request waits there meanwhile.
+/// Returns the settings of nginx. Both servers are in front of both replicas, and any replica gets
+/// any request.
 pub fn settings(ports: [u16; 2], replicas: [u16; 2]) -> String {
     // A replica that failed is left out for a second only.
     let both = replicas.map(|port| format!("server 127.0.0.1:{port} fail_timeout=1s;")).concat();
     let [plain, repeating] = ports.map(|port| {
         format!(
             "listen 127.0.0.1:{port};
-             location / {{ proxy_pass http://replicas; }}
-             location ~ ^/(login(/.*)?|oauth/(authorize|continue|switch))$ {{
-               proxy_pass http://sign_in;
-             }}"
+             location / {{ proxy_pass http://replicas; }}"
         )
     });
     format!(
         "upstream replicas {{ {both} keepalive 32; }}
-         upstream sign_in {{ hash $remote_addr; {both} }}
          proxy_http_version 1.1;
          proxy_set_header Connection \"\";
          proxy_set_header Host $http_host;

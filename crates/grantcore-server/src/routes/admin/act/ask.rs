@@ -6,7 +6,7 @@ use grantcore::{Client, Store as _};
 
 use super::{Act, Failed};
 use crate::app::App;
-use crate::pages::{AskReason, Nav, utc};
+use crate::pages::{AppName, AskReason, Nav, utc};
 use crate::routes::admin::words;
 use crate::routes::connected::{Viewer, connection, find};
 
@@ -26,12 +26,12 @@ pub(super) enum Asked {
     Page(Ask),
     /// There is nothing to do it to, with a title and a sentence.
     Over(&'static str, &'static str),
+    /// There is no such client or account: with a title, a sentence and the ID.
+    Unknown(&'static str, &'static str, String),
     /// Administrators cannot do it to their own account.
     Oneself,
 }
 
-const NO_CLIENT: Asked = Asked::Over("No such client", "There is no client of this ID.");
-const NO_ACCOUNT: Asked = Asked::Over("No such account", "There is no account of this name.");
 const AT_ONCE: &str = "Its tokens stop working at once and for good. The user can connect it anew.";
 
 impl Ask {
@@ -43,7 +43,7 @@ impl Ask {
             | Act::DisconnectClient { client_id }
             | Act::RotateSecret { client_id } => {
                 let Some(stored) = app.oauth.store().client(client_id).await? else {
-                    return Ok(NO_CLIENT);
+                    return Ok(no_client(client_id));
                 };
                 Ok(of_client(act, app, &stored.record))
             }
@@ -53,19 +53,19 @@ impl Ask {
             | Act::DisconnectAccount { subject }
             | Act::TopUp { subject, .. } => {
                 let Some(row) = app.oauth.store().account_row(subject).await? else {
-                    return Ok(NO_ACCOUNT);
+                    return Ok(no_account(subject));
                 };
                 Ok(of_account(act, &row.subject, row.suspended))
             }
             Act::DisconnectApp { subject, client_id } => {
                 let Some(stored) = app.oauth.store().client(client_id).await? else {
-                    return Ok(NO_CLIENT);
+                    return Ok(no_client(client_id));
                 };
-                let name = words::name(&stored.record).plain();
+                let name = AppName::of_client(&stored.record).plain();
                 Ok(Asked::Page(Self {
                     question: format!("Disconnect {name} from {}?", display_text(subject)),
-                    consequence: "All connections of this application with this account end at \
-                                  once and for good. The user can connect it anew.",
+                    consequence: "All connections of this client with this account end at once and \
+                                  for good. The user can connect it anew.",
                     button: "Disconnect",
                     facts: vec![("Client ID", client_id.clone()), ("Account", subject.clone())],
                     may_be_security: true,
@@ -95,15 +95,23 @@ impl Ask {
     }
 }
 
+fn no_client(id: &str) -> Asked {
+    Asked::Unknown("No such client", "There is no client of this ID.", id.to_owned())
+}
+
+fn no_account(subject: &str) -> Asked {
+    Asked::Unknown("No such account", "There is no account of this name.", subject.to_owned())
+}
+
 fn of_client(act: &Act, app: &App, client: &Client) -> Asked {
-    let name = words::name(client).plain();
+    let name = AppName::of_client(client).plain();
     let id = client.id().as_str();
     let facts = vec![
         ("Client ID", id.to_owned()),
         ("Origin", words::origin(client, app.declared_clients.contains(id)).to_owned()),
     ];
     if client.is_expired(app.oauth.now()) {
-        return Asked::Over("The client is over", "It has expired or was deleted.");
+        return Asked::Over("The client has ended", "It has expired or was deleted.");
     }
     let is_active = client.status() == ClientStatus::Active;
     let (question, consequence, button) = match act {
@@ -160,7 +168,7 @@ fn of_account(act: &Act, subject: &str, suspended: bool) -> Asked {
         }
         Act::SuspendAccount { .. } => (
             format!("Suspend the account {name}?"),
-            "None of its connections works, and no application can be connected. Nothing is \
+            "None of its connections works, and no client can be connected. Nothing is \
              deleted: once the suspension is lifted, its connections work again.",
             "Suspend",
         ),
@@ -174,9 +182,9 @@ fn of_account(act: &Act, subject: &str, suspended: bool) -> Asked {
         ),
         Act::TopUp { .. } => (format!("Top up {name}?"), "Its balance grows.", "Top up"),
         _ => (
-            format!("Disconnect all applications from {name}?"),
+            format!("Disconnect all clients from {name}?"),
             "Each connection of the account ends at once and for good. The user can connect the \
-             applications anew.",
+             clients anew.",
             "Disconnect all",
         ),
     };
@@ -190,7 +198,7 @@ fn of_account(act: &Act, subject: &str, suspended: bool) -> Asked {
 
 async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
     const OVER: Asked = Asked::Over(
-        "This connection is over",
+        "This connection has ended",
         "There is nothing to disconnect. It may have ended already.",
     );
     let stored = match grant.parse() {
@@ -209,7 +217,7 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
             facts: vec![
                 ("Client ID", client_id.clone()),
                 ("Issued", utc(record.created())),
-                ("Runs", "Without a user".to_owned()),
+                ("User", "None: the client acts for itself".to_owned()),
             ],
             may_be_security: true,
         };
@@ -222,8 +230,8 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
             facts.extend(entry.organisation.map(|name| ("Organisation", name)));
             facts.push(("Connected", entry.connected));
             facts.push(("Last refreshed", entry.refreshed));
-            facts.push(("Runs", entry.place));
-            words::name(own.client()).plain()
+            facts.push(("Where", entry.place));
+            AppName::of_client(own.client()).plain()
         }
         None if words::phase(&record, policy, now).1 => client_id,
         None => return Ok(OVER),
