@@ -207,12 +207,6 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::by_secret(method, secret))
     }
 
-    /// Starts a client that proves itself with a key (`private_key_jwt`, RFC 7523 §2.2). The policy
-    /// must have it on: [`PolicyBuilder::client_keys`](crate::policy::PolicyBuilder::client_keys).
-    pub fn with_keys(id: impl Into<String>, keys: ClientKeys) -> ClientBuilder {
-        ClientBuilder::new(id.into(), Authentication::Keys(keys))
-    }
-
     /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in
     /// another process. It authenticates by `client_secret_basic`, and has no redirect URI and no
     /// grant type.
@@ -277,11 +271,6 @@ impl Client {
     /// Returns how the client authenticates.
     pub fn authentication(&self) -> Authentication {
         self.0.kind.authentication()
-    }
-
-    /// Returns the keys that the client may prove itself with.
-    pub fn keys(&self) -> Option<&ClientKeys> {
-        self.0.kind.keys()
     }
 
     /// Returns the grant types that the client may use: what it registered for, within its
