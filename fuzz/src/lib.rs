@@ -1,17 +1,18 @@
 //! The functions that are fuzzed are those of `tests/hostile`, whose test replays the corpora.
 
-#[path = "../../tests/hostile/cast.rs"]
-mod cast;
-#[path = "../../tests/hostile/errors.rs"]
-mod errors;
-#[path = "../../tests/hostile/model.rs"]
-mod model;
-#[path = "../../tests/hostile/random.rs"]
-mod random;
-#[path = "../../tests/hostile/targets.rs"]
-mod targets;
-#[path = "../../tests/hostile/wire.rs"]
-mod wire;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/hostile"]
+mod hostile {
+    pub mod cast;
+    pub mod errors;
+    pub mod model;
+    pub mod random;
+    pub mod targets;
+    pub mod wire;
+}
+
+// Under the names that they have in the test.
+use hostile::{cast, errors, model, random, targets, wire};
 
 /// Runs the target of this name.
 pub fn run(name: &str, data: &[u8]) {

@@ -213,7 +213,7 @@ pub fn verify<H: Harness, L: AsRef<str>>(
                     .push(works("reading the journal", version.parse())?);
             }
             [kind, jti, _] if kind == "assertion" => {
-                *assertions.entry(jti.clone()).or_default() += 1
+                *assertions.entry(jti.clone()).or_default() += 1;
             }
             [kind] if kind == AGAIN => {}
             _ => used.push(words),

@@ -120,10 +120,12 @@ pub(super) fn authenticate<'a>(
     }
     // The hint depends on the request alone, so it discloses nothing about the client. Clients that
     // registered without a method often do not send the secret they were given.
-    authenticated.map_err(|fault| match credentials.has_secret() {
-        true => fault.into(),
-        false => fault.hint(SECRET_NEEDED).into(),
-    })
+    let has_secret = credentials.has_secret();
+    authenticated.map_err(
+        |fault| {
+            if has_secret { fault.into() } else { fault.hint(SECRET_NEEDED).into() }
+        },
+    )
 }
 
 /// Checks the presented secret against the registered ones. Returns what proved the client.

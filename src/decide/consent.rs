@@ -106,7 +106,7 @@ impl ConsentDecision<'_> {
 
 /// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
 pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
-    grant.is_of(&user.subject) && Digest::of(user.session).matches(&consent.session_digest)
+    grant.is_of(user.subject) && Digest::of(user.session).matches(&consent.session_digest)
 }
 
 /// A consent page whose form came from its own user. Errors are redirected at once, because the

@@ -144,7 +144,7 @@ impl Exchanging<'_> {
         };
         let decided = match &checked.issuer.profile {
             Profile::IdJag(rules) => self.for_person(rules, &checked),
-            Profile::Workload(rules) => self.for_workload(rules, &checked),
+            Profile::Workload(rules) => Ok(self.for_workload(rules, &checked)),
         };
         decided.unwrap_or_else(|stop| stop.decide(ctx))
     }

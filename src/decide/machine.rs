@@ -1,4 +1,4 @@
-//! client_credentials: a client gets a token on its own behalf (OAuth 2.1 §4.2). Each token is a new
+//! `client_credentials`: a client gets a token on its own behalf (OAuth 2.1 §4.2). Each token is a new
 //! record: nothing is shared between two of them, so that no request waits for another.
 //!
 //! The client has proved itself before. There is no user: no account is asked for, and no refresh

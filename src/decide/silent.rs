@@ -94,7 +94,7 @@ impl VerifiedRequest<'_> {
         let now = earlier.now(self.ctx.moment.now);
         let asked = terms.created;
         // What the host names is a hint: the grant of another user or client is none (HOST-42).
-        earlier.is_of(&user.subject)
+        earlier.is_of(user.subject)
             && earlier.client_id() == self.client.id()
             && terms.redirect_uri() == Some(&self.redirect_uri)
             // A consent that was itself remembered is no page: memory would feed itself (I55).

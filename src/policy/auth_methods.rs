@@ -13,6 +13,7 @@ use crate::value::auth_method::{AuthMethod, SecretMethod};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "methods do nothing until a policy is built with them"]
+#[expect(clippy::struct_excessive_bools, reason = "each method is offered or not")]
 pub struct AuthMethods {
     pub(crate) public_clients: bool,
     pub(crate) client_secret_basic: bool,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Policy, PolicyError};
 use crate::value::grant_types::GrantType;
 use crate::value::machine_rights::MachineRights;
+use crate::value::scope::Scope;
 
 /// The longest lifetime of a token that no consent page stands behind (I42).
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -154,7 +155,7 @@ pub(super) fn check_machines(policy: &Policy) -> Result<(), PolicyError> {
     for (setting, scope) in
         [("default_scope", &policy.default_scope), ("unverified_scope", &policy.unverified_scope)]
     {
-        let mut tokens = scope.iter().flat_map(|scope| scope.tokens());
+        let mut tokens = scope.iter().flat_map(Scope::tokens);
         if let Some(scope) = tokens.find(|token| !policy.is_for_people(token)) {
             return Err(PolicyError::ScopeForMachines { setting, scope: scope.to_owned() });
         }

@@ -281,3 +281,15 @@ impl ScopeInfo {
         &self.description
     }
 }
+
+impl Policy {
+    /// Returns whether a scope token includes another, directly or through others (MCP, Step-Up
+    /// Authorization Flow).
+    pub fn implies(&self, granted: &str, needed: &str) -> bool {
+        self.implied
+            .binary_search_by(|(own, included)| {
+                (own.as_str(), included.as_str()).cmp(&(granted, needed))
+            })
+            .is_ok()
+    }
+}

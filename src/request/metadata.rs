@@ -83,7 +83,10 @@ impl Members {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Reason::MetadataNotJson.into());
         }
-        serde_json::from_slice(body)
+        // JSON is UTF-8 (RFC 8259 §8.1). The parser does not check that in members which it skips.
+        let text = std::str::from_utf8(body)
+            .map_err(|error| Reason::MetadataNotJson.hint(format!("Found: {error}.")))?;
+        serde_json::from_str(text)
             .map_err(|error| Reason::MetadataNotJson.hint(format!("Found: {error}.")))
     }
 

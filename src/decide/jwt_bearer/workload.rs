@@ -14,14 +14,10 @@ use crate::response::token::Tokens;
 
 impl Exchanging<'_> {
     /// Decides on the assertion of a platform.
-    pub(super) fn for_workload(
-        &self,
-        rules: &Workload,
-        checked: &Checked<'_>,
-    ) -> Result<Decision<Tokens>, Stop> {
+    pub(super) fn for_workload(&self, rules: &Workload, checked: &Checked<'_>) -> Decision<Tokens> {
         let issued = self.workload_terms(rules, checked);
         let issued = issued.map(|(client, terms)| self.issue(checked, terms, client));
-        Ok(self.use_up(checked, issued))
+        self.use_up(checked, issued)
     }
 
     /// Finds the client, and checks what is asked for. Returns the terms of the grant.

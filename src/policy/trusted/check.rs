@@ -41,7 +41,7 @@ pub(in crate::policy) fn check_own_issuer(policy: &Policy) -> Result<(), PolicyE
 fn check_one<'a>(
     policy: &Policy,
     own: &TrustedIssuer,
-    mut earlier: impl Iterator<Item = &'a TrustedIssuer> + ExactSizeIterator,
+    mut earlier: impl ExactSizeIterator<Item = &'a TrustedIssuer>,
 ) -> Result<(), TrustedIssuerError> {
     if earlier.len() >= MAX_ISSUERS {
         return Err(TrustedIssuerError::TooMany);

@@ -8,6 +8,7 @@ use grantcore::{
     AuthorizationStep, Client, ContentType, FromStore, MemoryStore, Policy, RequestParts,
     Timestamp, User,
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
@@ -86,8 +87,11 @@ pub fn uris(data: &[u8]) {
     let policy = server.policy();
     let linked = error.refusal().problem(policy).continue_url;
     let location = error.reply(policy).header("location").map(str::to_owned).or(linked);
+    // A parameter without a value counts as omitted (OAuth 2.1 §3.1): the only URI is meant.
+    let is_omitted = asked.is_empty();
+    let asked = if is_omitted { own } else { asked };
     let Some(location) = location else {
-        assert!(asked != own, "{own} leads nowhere");
+        assert!(asked != own || is_omitted, "{own} leads nowhere");
         return;
     };
     let url = Url::parse(&location).unwrap_or_else(|error| panic!("{location}: {error}"));
@@ -132,7 +136,10 @@ pub fn registrations(data: &[u8]) {
     match server.register(&request) {
         Ok(reply) => {
             assert_eq!(reply.status, 201);
-            let sent: Value = serde_json::from_slice(data).expect("accepted metadata are JSON");
+            let text = std::str::from_utf8(data).expect("JSON is UTF-8");
+            serde_json::from_str::<IgnoredAny>(text).expect("accepted metadata are JSON");
+            // A member that is ignored may have half a surrogate pair, which no text has.
+            let Ok(sent) = serde_json::from_str::<Value>(text) else { return };
             let own: Value = serde_json::from_str(&reply.body).expect("JSON");
             let uris = own["redirect_uris"].as_array().cloned().unwrap_or_default();
             check_metadata(&sent, uris.iter().filter_map(|uri| uri.as_str().map(str::to_owned)));
@@ -184,7 +191,9 @@ pub fn documents(data: &[u8]) {
     let step = server.authorize_with_document(&request, Some(alice), Fetch::Document(fetched));
     match step {
         Ok(AuthorizationStep::NeedsConsent(page)) => {
-            let sent: Value = serde_json::from_slice(data).expect("an accepted document is JSON");
+            let text = std::str::from_utf8(data).expect("JSON is UTF-8");
+            serde_json::from_str::<IgnoredAny>(text).expect("an accepted document is JSON");
+            let Ok(sent) = serde_json::from_str::<Value>(text) else { return };
             assert_eq!(sent["client_id"], DOCUMENT);
             assert_eq!(page.client_id(), DOCUMENT);
             check_metadata(&sent, std::iter::once(uri.to_owned()));
