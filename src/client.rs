@@ -36,7 +36,6 @@ use crate::schema::{self, Schema};
 use crate::value::auth_method::SecretMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
-use crate::value::machine_rights::MachineRights;
 use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -208,12 +207,6 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::by_secret(method, secret))
     }
 
-    /// Starts a client that proves itself with a key (`private_key_jwt`, RFC 7523 §2.2). The policy
-    /// must have it on: [`PolicyBuilder::client_keys`](crate::policy::PolicyBuilder::client_keys).
-    pub fn with_keys(id: impl Into<String>, keys: ClientKeys) -> ClientBuilder {
-        ClientBuilder::new(id.into(), Authentication::Keys(keys))
-    }
-
     /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in
     /// another process. It authenticates by `client_secret_basic`, and has no redirect URI and no
     /// grant type.
@@ -231,25 +224,6 @@ impl Client {
     pub fn resource_server(id: impl Into<String>, secret: StoredSecret) -> ClientBuilder {
         let none = GrantTypes { authorization_code: false, refresh_token: false };
         Self::confidential(id, SecretMethod::Basic, secret).grant_types(none)
-    }
-
-    /// Starts a client that acts on its own behalf and never for a user (`client_credentials`, OAuth
-    /// 2.1 §4.2): a job, a service, an agent without a user. It authenticates by
-    /// `client_secret_basic`, and has no redirect URI.
-    ///
-    /// The policy must allow it: [`PolicyBuilder::machines`](crate::policy::PolicyBuilder::machines).
-    pub fn machine(
-        id: impl Into<String>,
-        secret: StoredSecret,
-        rights: MachineRights,
-    ) -> ClientBuilder {
-        Self::confidential(id, SecretMethod::Basic, secret).machine(rights)
-    }
-
-    /// Starts a client without a credential of its own, whose workloads prove themselves by what
-    /// their platform signs. It has no redirect URI.
-    pub fn federated(id: impl Into<String>, rights: MachineRights) -> ClientBuilder {
-        ClientBuilder::new(id.into(), Authentication::Federated).machine(rights)
     }
 
     /// Returns the `client_id`.
@@ -297,11 +271,6 @@ impl Client {
     /// Returns how the client authenticates.
     pub fn authentication(&self) -> Authentication {
         self.0.kind.authentication()
-    }
-
-    /// Returns the keys that the client may prove itself with.
-    pub fn keys(&self) -> Option<&ClientKeys> {
-        self.0.kind.keys()
     }
 
     /// Returns the grant types that the client may use: what it registered for, within its

@@ -1,6 +1,8 @@
 //! The reference store: clients, grants and accounts in memory, behind one lock. They are gone when
 //! the process ends.
 
+mod due;
+mod grants;
 mod tables;
 
 use std::convert::Infallible;
@@ -78,16 +80,16 @@ impl MemoryStore {
         self.write().balances.insert(subject, balance);
     }
 
-    /// Drops up to `limit` grants, clients and marks whose `drop_after` has passed, and returns how many
-    /// were dropped. It looks at every record.
+    /// Drops up to `limit` grants, clients and marks whose `drop_after` has passed, and returns how
+    /// many were dropped. It costs what it drops, and about one look at each other record in each of
+    /// the record's lifetimes.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
-        // Due records are searched for under the read lock: most sweeps find none, and block
-        // nobody.
-        let due = self.read().due(now, limit);
-        if due.is_empty() {
-            return 0;
+        let mut dropped = 0;
+        // Most sweeps find nothing, and block nobody. In between others get the lock.
+        while dropped < limit && self.read().is_any_due(now) {
+            dropped += self.write().sweep(now, (limit - dropped).min(1000));
         }
-        self.write().drop_due(&due, now)
+        dropped
     }
 
     /// Returns how many clients, grants and marks are kept.
@@ -111,8 +113,7 @@ impl MemoryStore {
 
     /// Lists up to `limit` grants, ascending by their ids, after `after`.
     pub fn grants(&self, after: Option<GrantId>, limit: usize) -> Vec<Stored<Grant>> {
-        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.read().grants.range(later).take(limit).map(|(_, stored)| stored.clone()).collect()
+        self.read().grants.after(after, limit)
     }
 
     /// Lists up to `limit` marks, ascending by their keys, after `after`.
@@ -138,7 +139,7 @@ impl blocking::Store for MemoryStore {
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        Ok(self.read().grants.get(&id).cloned())
+        Ok(self.read().grants.get(id).cloned())
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
@@ -155,7 +156,7 @@ impl blocking::Store for MemoryStore {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        Ok(self.read().grants_of(subject, after, limit))
+        Ok(self.read().grants.of_user(subject, after, limit))
     }
 
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {

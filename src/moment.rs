@@ -1,11 +1,13 @@
 //! The time and the randomness of a decision, both as plain values, and the sources of them.
 //!
-//! The crate's only reads of the system's clock and random number generator are at the end of this
-//! file, behind the feature `system`.
+//! The crate's only reads of the system's clock and random number generator are in `moment/system`,
+//! behind the feature `system`.
 
 #[cfg(feature = "time")]
 mod calendar;
 mod marks;
+#[cfg(feature = "system")]
+mod system;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +15,16 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::ZeroizeOnDrop;
 
 #[cfg(feature = "time")]
 pub use self::calendar::TimestampError;
 pub(crate) use self::marks::Mark;
 use self::marks::Marks;
+#[cfg(feature = "system")]
+pub use self::system::{SystemClock, SystemEntropy};
 use crate::value::credential::{self, GrantId, Issued, Kind};
-use crate::value::secret::{Salt, Secret};
+use crate::value::secret::{Salt, Secret, Wiped};
 use crate::value::text::{ClientId, Subject};
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, the `NumericDate` of the protocol
@@ -157,45 +161,37 @@ pub struct EntropyError;
 
 /// The randomness of one request: 128 bytes, divided into the parts that a request can need. No
 /// request uses a part for two purposes. It is wiped when it is dropped.
-#[derive(ZeroizeOnDrop)]
-pub struct Entropy {
-    correlation: [u8; 16],
-    id: [u8; 16],
-    secrets: [[u8; 32]; 3],
-}
+pub struct Entropy(Wiped<128>);
 
 impl Entropy {
     /// Takes 128 bytes of a cryptographically secure generator. A test or a model may use any
     /// bytes.
     pub fn from_bytes(bytes: [u8; 128]) -> Self {
-        let bytes = Zeroizing::new(bytes);
-        let mut entropy = Self { correlation: [0; 16], id: [0; 16], secrets: [[0; 32]; 3] };
-        let mut rest = bytes.as_slice();
-        let [first, second, third] = &mut entropy.secrets;
-        let parts: [&mut [u8]; 5] =
-            [&mut entropy.correlation, &mut entropy.id, first, second, third];
-        for part in parts {
-            let (head, tail) = rest.split_at(part.len());
-            part.copy_from_slice(head);
-            rest = tail;
-        }
-        entropy
+        Self(Wiped(bytes))
+    }
+
+    /// Returns the part of `N` bytes that begins here.
+    #[expect(clippy::expect_used, reason = "START and N are checked when the crate is compiled")]
+    fn part<const START: usize, const N: usize>(&self) -> [u8; N] {
+        const { assert!(START + N <= 128) };
+        let part = self.0.0.get(START..).and_then(<[u8]>::first_chunk);
+        *part.expect("a part lies within the 128 bytes")
     }
 
     /// Returns the id of the request.
     pub(crate) fn correlation(&self) -> CorrelationId {
-        CorrelationId(self.correlation)
+        CorrelationId(self.part::<0, 16>())
     }
 
     /// Returns the id of the grant that the request creates.
     pub(crate) fn grant_id(&self) -> GrantId {
-        GrantId::from_bytes(self.id)
+        GrantId::from_bytes(self.part::<16, 16>())
     }
 
     /// Returns the `client_id` of the client that the request registers. It shares its bytes with
     /// [`grant_id`](Self::grant_id), because such a request creates no grant.
     pub(crate) fn client_id(&self) -> ClientId {
-        credential::client_id(&self.id)
+        credential::client_id(&self.part::<16, 16>())
     }
 
     /// Returns the secret of a client that the request registers or updates.
@@ -211,30 +207,32 @@ impl Entropy {
     /// Returns the first epoch of a client that the request creates: 53 bits, which every reader of
     /// a JSON number keeps.
     pub(crate) fn epoch(&self) -> u64 {
-        self.secrets[2].first_chunk().copied().map_or(0, u64::from_be_bytes) >> 11
+        u64::from_be_bytes(self.part::<96, 8>()) >> 11
     }
 
     /// Returns the salt of the rotation that the request makes. It shares its bytes with
     /// [`grant_id`](Self::grant_id), because a rotation creates no grant.
     pub(crate) fn salt(&self) -> Salt {
-        Salt(self.id)
+        Salt(self.part::<16, 16>())
     }
 
     /// Returns the secret of a ticket or a code. In a redemption, returns the secret of the family.
     pub(crate) fn secret(&self) -> Secret {
-        Secret::new(self.secrets[0])
+        Secret::new(self.part::<32, 32>())
     }
 
     /// Returns the first refresh secret of a family.
     pub(crate) fn refresh_secret(&self) -> Secret {
-        Secret::new(self.secrets[1])
+        Secret::new(self.part::<64, 32>())
     }
 
     /// Returns the first access secret of a grant.
     pub(crate) fn access_secret(&self) -> Secret {
-        Secret::new(self.secrets[2])
+        Secret::new(self.part::<96, 32>())
     }
 }
+
+impl ZeroizeOnDrop for Entropy {}
 
 /// Redacted: the bytes are secrets.
 impl fmt::Debug for Entropy {
@@ -348,35 +346,5 @@ impl Moment {
     /// Returns the account that the host has found for the user of an assertion.
     pub(crate) fn linked(&self) -> Option<&Subject> {
         self.linked.as_ref()
-    }
-}
-
-/// The operating system's clock.
-#[cfg(feature = "system")]
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
-pub struct SystemClock;
-
-#[cfg(feature = "system")]
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
-    fn now(&self) -> Timestamp {
-        SystemTime::now().into()
-    }
-}
-
-/// The operating system's random number generator.
-#[cfg(feature = "system")]
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
-pub struct SystemEntropy;
-
-#[cfg(feature = "system")]
-impl EntropySource for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "the one place that draws from the system")]
-    fn draw(&self) -> Result<Entropy, EntropyError> {
-        let mut bytes = Zeroizing::new([0; 128]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| EntropyError)?;
-        Ok(Entropy::from_bytes(*bytes))
     }
 }

@@ -83,6 +83,7 @@ pub use trusted::{
     TrustedIssuer, Workload, WorkloadCondition, WorkloadRule,
 };
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::members::Members;
@@ -125,6 +126,8 @@ use crate::value::text::ClientId;
 )]
 pub struct Policy {
     issuer: Issuer,
+    /// Form-encoded, for redirects.
+    issuer_parameter: Box<str>,
     /// Issuers whose records belong to this one.
     former_issuers: Vec<Issuer>,
     /// Whether the server's document is at the root of the host too.
@@ -159,6 +162,8 @@ pub struct Policy {
     drop_unknown_scopes: bool,
     default_resource: Option<String>,
     require_resource: bool,
+    /// Made when the policy is built, for the grants to share.
+    assumed_resources: Option<Arc<[Box<str>]>>,
     lifetimes: Lifetimes,
     unverified_lifetimes: LifetimeOverrides,
     client_lifetimes: ClientLifetimes,
@@ -233,17 +238,6 @@ impl Policy {
         self.revocation.as_ref()
     }
 
-    /// Returns the URL of the introspection endpoint (RFC 7662 §2), or `None` if introspection is
-    /// off.
-    pub fn introspection_endpoint(&self) -> Option<&str> {
-        self.introspection.as_ref().map(|_| self.introspection_endpoint.as_str())
-    }
-
-    /// Returns which resource servers can ask about tokens, or `None` if none can.
-    pub fn introspection(&self) -> Option<&IntrospectionRules> {
-        self.introspection.as_ref()
-    }
-
     /// Returns the rules of Client ID Metadata Documents, or `None` if they are not used.
     pub fn client_documents(&self) -> Option<&DocumentRules> {
         self.documents.as_ref()
@@ -257,16 +251,6 @@ impl Policy {
     /// Returns the members that the operator added to the server's metadata.
     pub(crate) fn metadata_members(&self) -> &Members {
         &self.metadata_members
-    }
-
-    /// Returns the client authentication methods that are offered.
-    pub fn auth_methods(&self) -> AuthMethods {
-        AuthMethods { private_key_jwt: self.keys.is_some(), ..self.auth_methods }
-    }
-
-    /// Returns the rules of client authentication by keys, or `None` if it is off.
-    pub fn client_keys(&self) -> Option<&KeyRules> {
-        self.keys.as_ref()
     }
 
     /// Returns the widest scope that a client can ask for that the operator did not register, or
@@ -368,11 +352,6 @@ impl Policy {
         self.drop_unknown_scopes
     }
 
-    /// Returns the resource of a request that names none, or `None` if such a request is refused.
-    pub(crate) fn assumed_resource(&self) -> Option<&str> {
-        self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
-    }
-
     /// Returns whether a request that names no resource is refused.
     pub(crate) fn requires_resource(&self) -> bool {
         self.require_resource
@@ -412,15 +391,5 @@ impl Policy {
 
     pub(crate) fn knows_scope(&self, token: &str) -> bool {
         self.scopes.iter().any(|scope| scope.name == token)
-    }
-
-    /// Returns whether a scope token includes another, directly or through others (MCP, Step-Up
-    /// Authorization Flow).
-    pub fn implies(&self, granted: &str, needed: &str) -> bool {
-        self.implied
-            .binary_search_by(|(own, included)| {
-                (own.as_str(), included.as_str()).cmp(&(granted, needed))
-            })
-            .is_ok()
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod acr;
 pub(crate) mod auth_method;
+pub(crate) mod base64url;
 pub(crate) mod credential;
 pub(crate) mod document_url;
 pub(crate) mod grant_types;

@@ -185,6 +185,50 @@ fn clients_are_listed_in_the_order_of_their_ids() {
     );
 }
 
+#[test]
+fn grants_are_listed_in_the_order_of_their_ids() {
+    let world = World::new();
+    let store = MemoryStore::new();
+    let writes: Vec<_> = (0..1000).map(|seed| creation(&world, entropy(seed))).collect();
+    for write in &writes {
+        assert_eq!(Store::commit(&store, write), Ok(Commit::Done));
+    }
+    let mut ids: Vec<_> = writes.iter().map(|write| write.as_grant().unwrap().id()).collect();
+    ids.sort();
+    let list = |after, limit| {
+        let grants = store.grants(after, limit).into_iter();
+        grants.map(|stored| stored.record.id()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, usize::MAX), ids);
+    assert_eq!(Store::grants_of(&store, "alice", None, usize::MAX), Ok(ids.clone()));
+    for from in (0..1000).step_by(90) {
+        let next = &ids[from + 1..(from + 8).min(1000)];
+        assert_eq!(list(Some(ids[from]), 7), next);
+        assert_eq!(Store::grants_of(&store, "alice", Some(ids[from]), 7).unwrap(), next);
+    }
+    let ends = [[0; 16], [0xFF; 16]].map(GrantId::from_bytes);
+    assert_eq!((list(Some(ends[0]), 3), list(Some(ends[1]), 3)), (ids[..3].to_vec(), Vec::new()));
+    assert_eq!(Store::grants_of(&store, "mallory", None, 7), Ok(Vec::new()));
+}
+
+/// A sweep that finds a grant prolonged finds it again when it is due; one whose end was brought
+/// nearer is found at that end.
+#[test]
+fn a_sweep_finds_a_grant_that_was_written_again() {
+    let world = World::new();
+    let tokens = world.tokens();
+    let store = &world.store.inner;
+    let at = |seconds| Timestamp::from_unix_seconds(T + seconds);
+    // Its page would have been dropped by now. The grant is kept for a day after its last use.
+    let last = 30 * 24 * 3600 + 24 * 3600;
+    assert_eq!(store.sweep(at(last - 1), usize::MAX), 0);
+    world.at(3600);
+    world.refreshed(tokens.refresh());
+    assert_eq!(store.sweep(at(last + 3599), usize::MAX), 0);
+    assert_eq!(store.sweep(at(last + 3600), usize::MAX), 1);
+    assert_eq!(store.counts().grants, 0);
+}
+
 /// The sweep misses no client, and does not drop a client that was registered again.
 #[test]
 fn every_client_is_swept_at_last_after_sweeps_and_registrations_at_once() {

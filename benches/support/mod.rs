@@ -115,6 +115,20 @@ impl Bench {
         (bench, tokens)
     }
 
+    /// Adds this many live grants, of a user each, and keeps none of their tokens.
+    pub fn fill(&self, count: usize) {
+        for number in 0..count {
+            let name = format!("user-{number}");
+            let user = User::new(&name, b"a user's browser").unwrap();
+            drop(self.refresh_form_of(&self.redeem_form_of(user, None)));
+        }
+    }
+
+    /// Moves the clock.
+    pub fn pass(&self, seconds: u64) {
+        self.clock.fetch_add(seconds, Ordering::Relaxed);
+    }
+
     /// Drops the grants that were made since [`with_grants`](Self::with_grants).
     pub fn drop_new_grants(&self) {
         self.store.sweep(Timestamp::from_unix_seconds(NOW + BETWEEN), usize::MAX);

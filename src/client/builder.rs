@@ -7,7 +7,7 @@ mod origin;
 mod statement;
 
 pub use self::operator::ClientRules;
-use super::kind::{Proof, RedirectUris, Rights};
+use super::kind::{RedirectUris, Rights};
 use super::restrictions::check_grant_types;
 use super::{
     Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, ConsentMode,
@@ -334,7 +334,7 @@ impl ClientBuilder {
         self.description.check()?;
         let is_documented = matches!(self.origin, Origin::MetadataDocument { .. });
         let rights = Rights { code: code_flow, machine: self.machine, assertions: self.assertions };
-        let kind = kind_of(self.authentication, rights, is_documented)?;
+        let kind = Kind::of(self.authentication, rights, is_documented)?;
         let fields = Fields {
             schema: Schema,
             id,
@@ -371,35 +371,4 @@ impl ClientBuilder {
             refresh_tokens: self.grant_types.refresh_token,
         }))
     }
-}
-
-/// Returns the kind of a client with these fields.
-fn kind_of(
-    authentication: Authentication,
-    may: Rights,
-    is_documented: bool,
-) -> Result<Kind, ClientError> {
-    let by = match authentication {
-        Authentication::Confidential { method, secrets } => Proof::Secret { method, secrets },
-        Authentication::Keys(keys) => Proof::Keys(keys),
-        Authentication::KeysOrNone(keys) => {
-            let code_flow = may.code.filter(|_| is_documented && may.machine.is_none());
-            let code_flow = code_flow.ok_or(ClientError::KeysOrNone)?;
-            return Ok(Kind::Either { keys, code_flow });
-        }
-        Authentication::Public => {
-            return match (may.code, may.machine) {
-                (_, Some(_)) => Err(ClientError::MachineUnproved),
-                (Some(code_flow), None) => Ok(Kind::Public(code_flow)),
-                (None, None) => Err(ClientError::RedirectUrisMissing),
-            };
-        }
-        Authentication::Federated => {
-            return match (may.code, may.machine) {
-                (None, Some(machine)) => Ok(Kind::Federated(machine)),
-                _ => Err(ClientError::Federated),
-            };
-        }
-    };
-    Ok(Kind::Proved { by, may })
 }

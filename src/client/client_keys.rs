@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Authentication, Client, ClientBuilder};
 use crate::jws::{Algorithm, Algorithms, KeySet, KeysUrl};
 
 /// The keys of a client: its own set or the URL of one, and the algorithms that it signs with.
@@ -100,5 +101,18 @@ pub(crate) fn preferred(algorithms: Algorithms) -> Option<Algorithm> {
 impl From<KeySource> for ClientKeys {
     fn from(source: KeySource) -> Self {
         Self { source, algorithms: Algorithms::ALL, endpoint_audience: false }
+    }
+}
+
+impl Client {
+    /// Starts a client that proves itself with a key (`private_key_jwt`, RFC 7523 §2.2). The policy
+    /// must have it on: [`PolicyBuilder::client_keys`](crate::policy::PolicyBuilder::client_keys).
+    pub fn with_keys(id: impl Into<String>, keys: ClientKeys) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Keys(keys))
+    }
+
+    /// Returns the keys that the client may prove itself with.
+    pub fn keys(&self) -> Option<&ClientKeys> {
+        self.0.kind.keys()
     }
 }

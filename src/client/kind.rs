@@ -104,6 +104,37 @@ impl<'de> Deserialize<'de> for RedirectUris {
 }
 
 impl Kind {
+    /// Returns the kind of a client with these fields.
+    pub(super) fn of(
+        authentication: Authentication,
+        may: Rights,
+        is_documented: bool,
+    ) -> Result<Self, ClientError> {
+        let by = match authentication {
+            Authentication::Confidential { method, secrets } => Proof::Secret { method, secrets },
+            Authentication::Keys(keys) => Proof::Keys(keys),
+            Authentication::KeysOrNone(keys) => {
+                let code_flow = may.code.filter(|_| is_documented && may.machine.is_none());
+                let code_flow = code_flow.ok_or(ClientError::KeysOrNone)?;
+                return Ok(Self::Either { keys, code_flow });
+            }
+            Authentication::Public => {
+                return match (may.code, may.machine) {
+                    (_, Some(_)) => Err(ClientError::MachineUnproved),
+                    (Some(code_flow), None) => Ok(Self::Public(code_flow)),
+                    (None, None) => Err(ClientError::RedirectUrisMissing),
+                };
+            }
+            Authentication::Federated => {
+                return match (may.code, may.machine) {
+                    (None, Some(machine)) => Ok(Self::Federated(machine)),
+                    _ => Err(ClientError::Federated),
+                };
+            }
+        };
+        Ok(Self::Proved { by, may })
+    }
+
     pub(super) fn code_flow(&self) -> Option<&CodeFlow> {
         match self {
             Self::Public(code_flow) | Self::Either { code_flow, .. } => Some(code_flow),

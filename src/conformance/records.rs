@@ -122,7 +122,7 @@ impl Draft {
             client_epoch: u64::MAX,
             basis,
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
-            resources: Box::new([MCP.into(), self.mark.as_str().into()]),
+            resources: std::sync::Arc::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
             properties: Some(properties),
         };

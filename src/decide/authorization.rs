@@ -219,7 +219,7 @@ impl AuthorizationRequest<'_> {
 
     /// Reads `prompt`. `none` together with another known value is a contradiction.
     fn read_prompt(&self) -> Result<PromptWords, Fault> {
-        let text = self.prompt.get().unwrap_or_default();
+        let Some(text) = self.prompt.get() else { return Ok(PromptWords::default()) };
         PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
     }
 
@@ -240,7 +240,7 @@ impl AuthorizationRequest<'_> {
 pub(super) struct RequestedGrant {
     pub(super) challenge: CodeChallenge,
     pub(super) scope: Scope,
-    pub(super) resources: Box<[Box<str>]>,
+    pub(super) resources: Arc<[Box<str>]>,
     pub(super) prompt: PromptWords,
     pub(super) hints: Hints,
     /// The classes of logins of which one is necessary. Empty: any login suffices.
@@ -315,7 +315,7 @@ impl VerifiedRequest<'_> {
     /// Returns the terms of a grant of this scope for these resources.
     pub(super) fn terms(
         &self,
-        (scope, resources): (Scope, Box<[Box<str>]>),
+        (scope, resources): (Scope, Arc<[Box<str>]>),
         user: &User<'_>,
         account: Account,
         (consent, properties): (Consent, Option<Properties>),

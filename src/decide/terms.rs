@@ -76,6 +76,9 @@ pub(super) fn known_scope(
     let Some(requested) = requested else { return Ok(None) };
     // A malformed token is an error even where unknown tokens are dropped.
     let scope = Scope::parse(requested).and_then(|parsed| {
+        if parsed.tokens().all(|token| policy.knows_scope(token)) {
+            return Ok(parsed);
+        }
         Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
     });
     let scope = match scope {
@@ -117,12 +120,12 @@ pub(super) fn requested_resources(
     requested: &[Cow<'_, str>],
     known: &[Resource],
     policy: &Policy,
-) -> Result<Box<[Box<str>]>, Fault> {
+) -> Result<Arc<[Box<str>]>, Fault> {
     if requested.is_empty() {
-        let Some(assumed) = policy.assumed_resource() else {
+        let Some(assumed) = policy.assumed_resources() else {
             return Err(Reason::ResourceMissing.hint(known_resources(policy)));
         };
-        return Ok([assumed.into()].into());
+        return Ok(Arc::clone(assumed));
     }
     let mut found: Vec<Cow<'_, Resource>> = Vec::new();
     for indicator in requested {
@@ -167,7 +170,7 @@ pub(super) fn machine_resources(
     requested: &[Cow<'_, str>],
     rights: &MachineRights,
     policy: &Policy,
-) -> Result<Box<[Box<str>]>, Fault> {
+) -> Result<Arc<[Box<str>]>, Fault> {
     if requested.is_empty() {
         let Some(assumed) = assumed_of(rights, policy) else {
             let known = rights.resources().map(listed);

@@ -61,6 +61,8 @@ pub struct Settled<T> {
     pub event: Event,
 }
 
+// What is added to a decision is compiled into its caller: a call would copy the decision, of 490
+// bytes, in and out again, which takes 150 instructions.
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
@@ -94,6 +96,8 @@ impl<T> Decision<T> {
         }
     }
 
+    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
+    #[inline(always)]
     pub(crate) fn writing(mut self, write: Write) -> Self {
         // The flow of a request that creates its record begins here. That of any other request is
         // known from what was loaded.
@@ -171,11 +175,15 @@ impl<T> Decision<T> {
 
     /// Answers by redirect if the write of a grant with a consent page fails, with the redirect URI
     /// and the state of that grant. Without `at_once`, a page shows the error first.
+    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
+    #[inline(always)]
     pub(crate) fn redirecting_if_not_written(self, at_once: bool) -> Self {
         Self { write_failed: WriteFailed::Redirect { at_once }, ..self }
     }
 
     /// Records the claimed `client_id` in the event if there is no such client.
+    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
+    #[inline(always)]
     pub(crate) fn claimed_by(mut self, client_id: &str) -> Self {
         self.settled.event.claim(client_id);
         self
@@ -184,6 +192,8 @@ impl<T> Decision<T> {
     /// Attributes the event to this client if the operator registered the client and it
     /// authenticated. Anybody can send the id of a public client, and anybody can register a client
     /// and authenticate as it.
+    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
+    #[inline(always)]
     pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
         self.settled.event.attributed |= is_operators && client.is_confidential();
@@ -210,6 +220,8 @@ impl<T> Decision<T> {
     }
 
     /// Records in the event what was noticed in a request that is allowed.
+    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
+    #[inline(always)]
     pub(crate) fn with_detail(mut self, detail: Option<String>) -> Self {
         if let Some(detail) = detail {
             let event = &mut self.settled.event;
@@ -237,6 +249,8 @@ impl<T> Decision<T> {
 
     /// Records in the event the reason that an administrator gave, or the resource server that
     /// introspected.
+    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
+    #[inline(always)]
     pub(crate) fn with_note(mut self, note: Option<&str>) -> Self {
         self.settled.event.set_note(note);
         self
@@ -314,7 +328,8 @@ impl<T> Decision<T> {
             (WriteFailed::Refusal(refusal), _) => refusal.with_reason(reason),
             (WriteFailed::Redirect { at_once }, Some((grant, uri))) => {
                 let uri = uri.clone();
-                let state = grant.consent_page().and_then(|page| page.state.clone());
+                let state = grant.consent_page().and_then(|page| page.state.as_deref());
+                let state = state.map(Into::into);
                 Refusal::redirectable(reason, Redirectable { uri, state, at_once })
             }
             (WriteFailed::Plain | WriteFailed::Redirect { .. }, _) => {
@@ -348,6 +363,7 @@ impl<T> Decision<T> {
     }
 
     /// Returns the sealed outcome with its event. Only the driver calls it, after the write.
+    #[inline]
     pub(crate) fn into_settled(self) -> Settled<T> {
         self.settled
     }

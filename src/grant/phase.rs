@@ -1,5 +1,7 @@
 //! What a grant keeps in each phase. Each phase has its own fields and no others.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Basis, Consent, RevocationCause, Terms};
@@ -29,7 +31,7 @@ pub(crate) struct PendingConsent {
     pub(crate) session_digest: Digest,
     pub(crate) code_challenge: CodeChallenge,
     #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) state: Option<Box<str>>,
+    pub(crate) state: Option<Arc<str>>,
     /// The classes of logins of which the user's must be one. Empty: any login suffices.
     pub(crate) acr_values: Box<[Box<str>]>,
     pub(crate) expires: Timestamp,

@@ -1,6 +1,8 @@
 //! What was granted, to whom, and on what basis. Fixed when the grant is made, except for the
 //! properties.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Timestamp;
@@ -20,7 +22,8 @@ pub(crate) struct Terms {
     pub(crate) client_epoch: u64,
     pub(crate) basis: Basis,
     pub(crate) scope: Scope,
-    pub(crate) resources: Box<[Box<str>]>,
+    /// Shared by the grants that are for the resource that the policy assumes.
+    pub(crate) resources: Arc<[Box<str>]>,
     /// When the grant was made: at its consent page, if it has one.
     pub(crate) created: Timestamp,
     /// What the host has bound to the grant, at the consent or at a refresh. `None` differs from an

@@ -185,7 +185,7 @@ impl Grant {
         self.next(now, Phase::Active(active))
     }
 
-    /// Creates a grant with its only access token, for the operation `client_credentials`. The grant
+    /// Creates a grant with its only access token, for a token without a code. The grant
     /// ends with the token.
     pub(crate) fn issued_directly(
         id: GrantId,

@@ -1,33 +1,34 @@
 //! The tables of the reference store.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
+use super::due::Due;
+use super::grants::Grants;
 use crate::account::{Account, Balance};
 use crate::client::Client;
 use crate::decision::Loaded;
-use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
 use crate::record::{Change, Commit, Stored, Write};
 use crate::seen::Seen;
-use crate::value::credential::GrantId;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::{ClientId, Subject};
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) clients: BTreeMap<ClientId, Stored<Client>>,
-    pub(super) grants: BTreeMap<GrantId, Stored<Grant>>,
-    grants_by_user: BTreeSet<(Subject, GrantId)>,
+    due_clients: Due<ClientId>,
+    pub(super) grants: Grants,
     pub(super) seen: BTreeMap<SeenKey, Seen>,
+    due_seen: Due<SeenKey>,
     pub(super) accounts: BTreeMap<Subject, Account>,
     pub(super) balances: BTreeMap<Subject, Balance>,
 }
 
 impl Tables {
     pub(super) fn load(&self, keys: &Keys<'_>) -> Loaded {
-        let grant = keys.grant.and_then(|id| self.grants.get(&id)).cloned();
+        let grant = keys.grant.and_then(|id| self.grants.get(id)).cloned();
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
         let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
         let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
@@ -53,25 +54,9 @@ impl Tables {
         self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
     }
 
-    pub(super) fn grants_of(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Vec<GrantId> {
-        let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
-        self.grants_by_user
-            .range(first..)
-            .take_while(|(own, _)| own.as_str() == subject)
-            .map(|(_, id)| *id)
-            .filter(|id| Some(*id) != after)
-            .take(limit)
-            .collect()
-    }
-
     pub(super) fn commit(&mut self, write: &Write) -> Commit {
         match write {
-            Write::Grant(change) => self.commit_grant(change),
+            Write::Grant(change) => self.grants.commit(change),
             Write::Client(change) => self.commit_client(change),
             Write::Seen(seen) => self.create_mark(seen),
         }
@@ -81,89 +66,54 @@ impl Tables {
         match self.seen.entry(*seen.key()) {
             Entry::Vacant(place) => {
                 place.insert(seen.clone());
+                self.due_seen.put(seen.drop_after(), *seen.key());
                 Commit::Done
             }
             Entry::Occupied(_) => Commit::Conflict,
         }
     }
 
-    fn commit_grant(&mut self, change: &Change<Grant>) -> Commit {
-        let id = change.id();
-        if self.grants.get(&id).map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        self.grants.insert(id, change.stored());
-        if change.seen().is_none() {
-            self.grants_by_user.extend(change.record().subject().map(|own| (own.clone(), id)));
-        }
-        Commit::Done
-    }
-
     fn commit_client(&mut self, change: &Change<Client>) -> Commit {
-        if self.clients.get(change.id()).map(|stored| stored.version) != change.seen() {
+        let stored = self.clients.get(change.id());
+        if stored.map(|stored| stored.version) != change.seen() {
             return Commit::Conflict;
         }
+        let before = stored.map_or(Timestamp::NEVER, |stored| stored.record.drop_after());
+        self.due_clients.put_again(before, change.drop_after(), change.id().clone());
         self.clients.insert(change.id().clone(), change.stored());
         Commit::Done
     }
 
-    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Due {
-        let grants =
-            self.grants.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
-        let grants: Vec<_> = grants.map(|(id, _)| *id).take(limit).collect();
-        let clients =
-            self.clients.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
-        let rest = limit - grants.len();
-        let clients: Vec<_> = clients.map(|(id, _)| id.clone()).take(rest).collect();
-        let seen = self.seen.iter().filter(|(_, seen)| is_due(seen.drop_after(), now));
-        let seen = seen.map(|(key, _)| *key).take(rest - clients.len()).collect();
-        Due { grants, clients, seen }
+    pub(super) fn is_any_due(&self, now: Timestamp) -> bool {
+        self.grants.is_any_due(now) || self.due_clients.is_any(now) || self.due_seen.is_any(now)
     }
 
-    /// Drops these records where they are still due: one may have been prolonged since it was
-    /// found.
-    pub(super) fn drop_due(&mut self, due: &Due, now: Timestamp) -> usize {
-        let mut dropped = 0;
-        for id in &due.grants {
-            if self.grants.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
-                if let Some(stored) = self.grants.remove(id) {
-                    if let Some(subject) = stored.record.subject() {
-                        self.grants_by_user.remove(&(subject.clone(), *id));
-                    }
-                    dropped += 1;
-                }
-            }
-        }
-        for id in &due.clients {
-            if self.clients.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
-                self.clients.remove(id);
-                dropped += 1;
-            }
-        }
-        for key in &due.seen {
-            if self.seen.get(key).is_some_and(|seen| is_due(seen.drop_after(), now)) {
-                self.seen.remove(key);
-                dropped += 1;
-            }
-        }
-        dropped
+    /// Looks at up to `limit` records, and returns how many of them were dropped.
+    pub(super) fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
+        let looks = std::iter::from_fn(|| {
+            self.grants
+                .sweep_one(now)
+                .or_else(|| self.sweep_one_client(now))
+                .or_else(|| Some(self.seen.remove(&self.due_seen.take(now)?).is_some()))
+        });
+        looks.take(limit).filter(|was_dropped| *was_dropped).count()
     }
-}
 
-/// The keys of records that may be dropped.
-pub(super) struct Due {
-    grants: Vec<GrantId>,
-    clients: Vec<ClientId>,
-    seen: Vec<SeenKey>,
-}
-
-impl Due {
-    pub(super) fn is_empty(&self) -> bool {
-        self.grants.is_empty() && self.clients.is_empty() && self.seen.is_empty()
+    /// Does for clients what [`Grants::sweep_one`] does for grants.
+    fn sweep_one_client(&mut self, now: Timestamp) -> Option<bool> {
+        let id = self.due_clients.take(now)?;
+        let Some(stored) = self.clients.get(&id) else { return Some(false) };
+        let drop_after = stored.record.drop_after();
+        if is_due(drop_after, now) {
+            self.clients.remove(&id);
+            return Some(true);
+        }
+        self.due_clients.put(drop_after, id);
+        Some(false)
     }
 }
 
 /// Returns whether a record may be dropped. `Timestamp::NEVER` is never due.
-fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
     drop_after < Timestamp::NEVER && drop_after <= now
 }

@@ -34,6 +34,7 @@ use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::scope::Scope;
+use crate::value::uri::form_encoded;
 
 /// Builds a [`Policy`].
 ///
@@ -83,6 +84,7 @@ impl PolicyBuilder {
             registration_endpoint: endpoint("register"),
             revocation_endpoint: endpoint("revoke"),
             introspection_endpoint: endpoint("introspect"),
+            issuer_parameter: form_encoded(&issuer).into(),
             issuer: Issuer::new(issuer),
             former_issuers: Vec::new(),
             is_at_root: true,
@@ -107,6 +109,7 @@ impl PolicyBuilder {
             drop_unknown_scopes: false,
             default_resource: None,
             require_resource: false,
+            assumed_resources: None,
             lifetimes: Lifetimes::default(),
             unverified_lifetimes: LifetimeOverrides::default(),
             client_lifetimes: ClientLifetimes::default(),
@@ -205,6 +208,10 @@ impl PolicyBuilder {
         mark_scopes(&mut policy, scope_marks)?;
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
+        policy.assumed_resources = policy
+            .main_resource()
+            .filter(|_| !policy.require_resource)
+            .map(|main| [main.identifier().into()].into());
         Ok(policy)
     }
 }

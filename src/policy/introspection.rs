@@ -1,5 +1,7 @@
 //! Which resource servers can ask about tokens (RFC 7662).
 
+use super::Policy;
+
 /// The rules of the introspection endpoint: which client asks for which resource.
 ///
 /// A resource server is a client with a secret. It needs no redirect URI and no scope, and learns
@@ -84,5 +86,18 @@ impl IntrospectionRules {
             .iter()
             .filter(move |(client, _)| client == client_id)
             .map(|(_, resource)| resource.as_str())
+    }
+}
+
+impl Policy {
+    /// Returns the URL of the introspection endpoint (RFC 7662 §2), or `None` if introspection is
+    /// off.
+    pub fn introspection_endpoint(&self) -> Option<&str> {
+        self.introspection.as_ref().map(|_| self.introspection_endpoint.as_str())
+    }
+
+    /// Returns which resource servers can ask about tokens, or `None` if none can.
+    pub fn introspection(&self) -> Option<&IntrospectionRules> {
+        self.introspection.as_ref()
     }
 }

@@ -3,7 +3,7 @@
 use super::{IssuersError, Policy, PolicyError};
 use crate::value::issuer::Issuer;
 use crate::value::resource::{at_root, well_known};
-use crate::value::uri::{canonical_issuer, is_server_url};
+use crate::value::uri::{Value, canonical_issuer, form_encoded, is_server_url};
 
 /// How an issuer of a record relates to a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,11 @@ impl Policy {
         } else {
             Belonging::Foreign
         }
+    }
+
+    /// Returns the issuer as the value of a form-encoded parameter.
+    pub(crate) fn issuer_parameter(&self) -> Value<'_> {
+        Value::Encoded(&self.issuer_parameter)
     }
 
     /// Returns the issuer, for a record.
@@ -92,6 +97,7 @@ impl Policy {
             revocation_endpoint: moved("revocation_endpoint", &self.revocation_endpoint)?,
             introspection_endpoint: moved("introspection_endpoint", &self.introspection_endpoint)?,
             issuer: Issuer::new(&issuer),
+            issuer_parameter: form_encoded(&issuer).into(),
             former_issuers: Vec::new(),
             is_at_root: false,
             ..self.clone()

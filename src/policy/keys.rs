@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{AuthMethods, Policy};
 use crate::jws::Algorithms;
 
 /// The rules of client authentication by keys (RFC 7523 §2.2, draft-ietf-oauth-rfc7523bis).
@@ -159,5 +160,17 @@ impl KeyRules {
         registered_key_urls: bool,
         end_grants_on_key_change: bool,
         allow_loopback: bool,
+    }
+}
+
+impl Policy {
+    /// Returns the client authentication methods that are offered.
+    pub fn auth_methods(&self) -> AuthMethods {
+        AuthMethods { private_key_jwt: self.keys.is_some(), ..self.auth_methods }
+    }
+
+    /// Returns the rules of client authentication by keys, or `None` if it is off.
+    pub fn client_keys(&self) -> Option<&KeyRules> {
+        self.keys.as_ref()
     }
 }

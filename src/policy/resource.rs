@@ -205,6 +205,16 @@ impl Policy {
         found.flat_map(|own| own.variables().map(owned).collect::<Vec<_>>()).collect()
     }
 
+    /// Returns the resources of a request that names none, or `None` if such a request is refused.
+    pub(crate) fn assumed_resources(&self) -> Option<&Arc<[Box<str>]>> {
+        self.assumed_resources.as_ref()
+    }
+
+    /// Returns the resource of a request that names none.
+    pub(crate) fn assumed_resource(&self) -> Option<&str> {
+        self.assumed_resources().and_then(|assumed| assumed.first()).map(|assumed| &**assumed)
+    }
+
     /// Returns whether two indicators name one resource.
     pub(crate) fn is_same_resource(&self, own: &str, other: &str) -> bool {
         match self.check_rules.audience {
@@ -269,5 +279,17 @@ impl ScopeInfo {
     /// Returns what the scope lets a client do, in words for the user.
     pub fn description(&self) -> &str {
         &self.description
+    }
+}
+
+impl Policy {
+    /// Returns whether a scope token includes another, directly or through others (MCP, Step-Up
+    /// Authorization Flow).
+    pub fn implies(&self, granted: &str, needed: &str) -> bool {
+        self.implied
+            .binary_search_by(|(own, included)| {
+                (own.as_str(), included.as_str()).cmp(&(granted, needed))
+            })
+            .is_ok()
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::jwt_bearer::{Verification, VerifyOnce};
 use super::parameters::Parameter;
+use super::token::{Credentials, PresentedSecret};
 use crate::jws::{Fault, Jws, Verify};
 use crate::policy::Policy;
 use crate::reason::Reason;
@@ -80,6 +81,25 @@ impl ClientAssertion<'_> {
     /// Returns a verifier that verifies once.
     pub(crate) fn verifier<'v>(&'v self, verifier: &'v dyn Verify) -> VerifyOnce<'v> {
         self.verified.once(verifier)
+    }
+}
+
+impl<'a> Credentials<'a> {
+    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it is
+    /// sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
+    /// unknown.
+    pub(super) fn by_assertion(
+        id: Option<Cow<'a, str>>,
+        assertion: ClientAssertion<'a>,
+    ) -> Result<Self, Reason> {
+        let claimed = assertion.claimed_client();
+        if let (Some(id), Some(claimed)) = (&id, &claimed) {
+            if id != claimed {
+                return Err(Reason::ClientAssertionClient);
+            }
+        }
+        let id = id.or(claimed.map(Cow::Owned)).unwrap_or_default();
+        Ok(Self { id, secret: PresentedSecret::Assertion(Box::new(assertion)) })
     }
 }
 

@@ -87,9 +87,12 @@ pub enum ContentType<'a> {
     Several,
 }
 
+/// The media type of a form.
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
 impl ContentType<'static> {
     /// The media type of a form: of requests for tokens, revocation and introspection.
-    pub const FORM: Self = Self::One(b"application/x-www-form-urlencoded");
+    pub const FORM: Self = Self::One(FORM);
     /// The media type of JSON: of registrations.
     pub const JSON: Self = Self::One(b"application/json");
 }
@@ -186,7 +189,9 @@ impl<'a> RequestParts<'a> {
     /// of some clients add their own media type to the one that the client set.
     pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
         let listed = self.content_type.value();
-        if !elements(listed).any(|one| is_of_type(one, b"application/x-www-form-urlencoded")) {
+        // Nearly every client sends it so, and taking a list apart costs 500 instructions.
+        let is_plain = listed == FORM;
+        if !is_plain && !elements(listed).any(|one| is_of_type(one, FORM)) {
             return Err(Reason::ContentType.into());
         }
         if self.body.len() > limits.request_bytes {

@@ -333,23 +333,6 @@ impl<'a> Credentials<'a> {
             },
         }
     }
-
-    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it is
-    /// sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
-    /// unknown.
-    fn by_assertion(
-        id: Option<Cow<'a, str>>,
-        assertion: ClientAssertion<'a>,
-    ) -> Result<Self, Reason> {
-        let claimed = assertion.claimed_client();
-        if let (Some(id), Some(claimed)) = (&id, &claimed) {
-            if id != claimed {
-                return Err(Reason::ClientAssertionClient);
-            }
-        }
-        let id = id.or(claimed.map(Cow::Owned)).unwrap_or_default();
-        Ok(Self { id, secret: PresentedSecret::Assertion(Box::new(assertion)) })
-    }
 }
 
 impl SecretText<'_> {

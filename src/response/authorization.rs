@@ -251,7 +251,11 @@ impl ConsentPage {
     }
 
     /// Returns the user that the page is for.
-    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a page is of a user")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "a consent page is of a grant by consent"
+    )]
     pub fn subject(&self) -> &str {
         self.grant.subject().expect("a consent page has a user").as_str()
     }

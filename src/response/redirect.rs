@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::refusal::{Redirectable, Refusal};
 use crate::value::credential::Issued;
 use crate::value::redirect_uri::VerifiedRedirectUri;
+use crate::value::uri::Value;
 
 /// The redirect that carries an authorization code to the client. Its status is 303, so that the
 /// browser does not send the consent form to the client (OAuth 2.1 §7.5.3).
@@ -40,9 +41,12 @@ impl Redirect {
         policy: &Policy,
     ) -> Self {
         let code = code.reveal();
-        let state = state.map(|state| ("state", state));
+        // A credential has no character that is encoded, and the issuer was encoded when the policy
+        // was built: the encoder takes ten instructions for each character.
+        let code = ("code", Value::Encoded(code.as_str()));
+        let state = state.map(|state| ("state", Value::Text(state)));
         let parameters =
-            [("code", code.as_str())].into_iter().chain(state).chain([("iss", policy.issuer())]);
+            [code].into_iter().chain(state).chain([("iss", policy.issuer_parameter())]);
         Self { location: uri.with(parameters, 256) }
     }
 
@@ -74,17 +78,17 @@ impl fmt::Debug for Redirect {
 pub(crate) fn error_location(to: &Redirectable, refusal: &Refusal, policy: &Policy) -> String {
     let description = (!policy.is_terse()).then(|| refusal.description());
     let explanation = refusal.error_uri(policy);
-    let description = description.as_deref().map(|text| ("error_description", text));
-    let explanation = explanation.as_deref().map(|uri| ("error_uri", uri));
-    let state = to.state.as_deref().map(|state| ("state", state));
-    let error = refusal.code().map(|code| ("error", code.as_str()));
+    let description = description.as_deref().map(|text| ("error_description", Value::Text(text)));
+    let explanation = explanation.as_deref().map(|uri| ("error_uri", Value::Text(uri)));
+    let state = to.state.as_deref().map(|state| ("state", Value::Text(state)));
+    let error = refusal.code().map(|code| ("error", Value::Text(code.as_str())));
     to.uri.with(
         error
             .into_iter()
             .chain(description)
             .chain(explanation)
             .chain(state)
-            .chain([("iss", policy.issuer())]),
+            .chain([("iss", policy.issuer_parameter())]),
         256,
     )
 }

@@ -60,12 +60,11 @@ struct ErrorBody {
 impl Reply {
     /// Makes a JSON response that no cache keeps (OAuth 2.1 §3.2.3).
     pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
-        Self::json_of_size(status, body, 512)
+        Self::of_json(status, to_json(body))
     }
 
-    /// Makes a JSON response that no cache keeps, with a buffer of `size` bytes for its body.
-    pub(super) fn json_of_size(status: u16, body: &impl Serialize, size: usize) -> Self {
-        let body = to_json(body, size);
+    /// Makes a response of this JSON that no cache keeps.
+    pub(super) fn of_json(status: u16, body: String) -> Self {
         let mut headers = Vec::with_capacity(5);
         headers.push(("content-type", "application/json".into()));
         headers.push(("cache-control", "no-store".into()));
@@ -105,8 +104,8 @@ impl Reply {
 
 /// Serializes a body of this crate.
 #[expect(clippy::expect_used, reason = "bodies are structs of texts, numbers and lists of them")]
-fn to_json(body: &impl Serialize, size: usize) -> String {
-    let mut text = Vec::with_capacity(size);
+fn to_json(body: &impl Serialize) -> String {
+    let mut text = Vec::with_capacity(512);
     serde_json::to_writer(&mut text, body).expect("a body has text keys, and memory takes it");
     String::from_utf8(text).expect("JSON is UTF-8")
 }

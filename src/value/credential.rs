@@ -12,11 +12,10 @@ use base64::Engine as _;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
 
-use super::prefix;
-use super::secret::{Digest, Secret, serde_bytes};
+use super::secret::{Digest, Secret, Wiped, serde_bytes};
 use super::text::ClientId;
+use super::{base64url, prefix};
 
 /// The 128-bit key of a grant's record. Its text is 22 characters of base64url.
 ///
@@ -120,23 +119,23 @@ pub(crate) struct RefreshCredential {
 impl Credential {
     pub(crate) fn parse(kind: Kind, text: &str) -> Option<Self> {
         let bytes = decode::<48>(kind, text)?;
-        let (id, secret) = bytes.split_first_chunk::<16>()?;
+        let (id, secret) = bytes.0.split_first_chunk::<16>()?;
         Some(Self { id: GrantId(*id), secret: Secret::new(*secret.first_chunk()?) })
     }
 
-    fn text(&self, kind: Kind) -> CredentialText {
-        let mut bytes = Zeroizing::new([0; 48]);
-        let (id, secret) = bytes.split_at_mut(16);
+    fn joined(&self) -> Wiped<48> {
+        let mut bytes = Wiped([0; 48]);
+        let (id, secret) = bytes.0.split_at_mut(16);
         id.copy_from_slice(&self.id.0);
         secret.copy_from_slice(self.secret.bytes());
-        CredentialText::encode(kind, &*bytes)
+        bytes
     }
 }
 
 impl RefreshCredential {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = decode::<80>(Kind::Refresh, text)?;
-        let (id, secrets) = bytes.split_first_chunk::<16>()?;
+        let (id, secrets) = bytes.0.split_first_chunk::<16>()?;
         let (family, current) = secrets.split_first_chunk::<32>()?;
         Some(Self {
             id: GrantId(*id),
@@ -145,49 +144,49 @@ impl RefreshCredential {
         })
     }
 
-    fn text(&self) -> CredentialText {
-        let mut bytes = Zeroizing::new([0; 80]);
-        let (id, secrets) = bytes.split_at_mut(16);
+    fn joined(&self) -> Wiped<80> {
+        let mut bytes = Wiped([0; 80]);
+        let (id, secrets) = bytes.0.split_at_mut(16);
         let (family, current) = secrets.split_at_mut(32);
         id.copy_from_slice(&self.id.0);
         family.copy_from_slice(self.family.bytes());
         current.copy_from_slice(self.current.bytes());
-        CredentialText::encode(Kind::Refresh, &*bytes)
+        bytes
     }
 }
 
-fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Zeroizing<[u8; N]>> {
+fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Wiped<N>> {
     let encoded = text.strip_prefix(kind.prefix())?;
-    let mut bytes = Zeroizing::new([0; N]);
-    // The decoder refuses a longer text, because it does not fit into the buffer.
-    let length = URL_SAFE_NO_PAD.decode_slice(encoded, bytes.as_mut_slice()).ok()?;
-    (length == N).then_some(bytes)
+    base64url::decode(encoded.as_bytes())
 }
 
-/// The length of the longest credential, a refresh token: a prefix and 80 bytes as base64url.
-const MAX_TEXT: usize = 4 + 107;
+/// The length of a prefix.
+const PREFIX: usize = 4;
+
+/// The length of the longest credential, a refresh token.
+const MAX_TEXT: usize = PREFIX + base64url::length(80);
 
 /// The text of a credential: on the stack, and wiped when it is dropped.
 pub(crate) struct CredentialText {
-    bytes: Zeroizing<[u8; MAX_TEXT]>,
+    bytes: Wiped<MAX_TEXT>,
     length: usize,
 }
 
 impl CredentialText {
-    #[expect(clippy::expect_used, reason = "MAX_TEXT holds the longest credential")]
-    fn encode(kind: Kind, secret: &[u8]) -> Self {
-        let mut bytes = Zeroizing::new([0; MAX_TEXT]);
-        let prefix = kind.prefix().as_bytes();
-        let (head, rest) = bytes.split_at_mut(prefix.len());
-        head.copy_from_slice(prefix);
-        let encoded = URL_SAFE_NO_PAD.encode_slice(secret, rest).expect("a credential fits");
-        let length = prefix.len() + encoded;
-        Self { bytes, length }
+    fn encode<const N: usize>(kind: Kind, secret: &[u8; N]) -> Self {
+        const { assert!(PREFIX + base64url::length(N) <= MAX_TEXT) };
+        let mut bytes = Wiped([0; MAX_TEXT]);
+        let encoded = base64url::Text::of(secret);
+        let encoded = encoded.as_bytes();
+        let (head, rest) = bytes.0.split_at_mut(PREFIX);
+        head.copy_from_slice(kind.prefix().as_bytes());
+        rest.split_at_mut(encoded.len()).0.copy_from_slice(encoded);
+        Self { bytes, length: PREFIX + encoded.len() }
     }
 
     #[expect(clippy::expect_used, reason = "`encode` writes ASCII only")]
     pub(crate) fn as_str(&self) -> &str {
-        let text = self.bytes.get(..self.length).expect("the text is within its buffer");
+        let text = self.bytes.0.get(..self.length).expect("the text is within its buffer");
         std::str::from_utf8(text).expect("base64url is ASCII")
     }
 }
@@ -229,12 +228,26 @@ impl Issued {
         Digest::of(self.reveal().as_str().as_bytes())
     }
 
+    /// Appends the text to the response of the request that issued the credential, and to nothing
+    /// else.
+    pub(crate) fn push_to(&self, response: &mut Vec<u8>) {
+        let mut push = |kind: Kind, encoded: base64url::Text| {
+            response.extend_from_slice(kind.prefix().as_bytes());
+            response.extend_from_slice(encoded.as_bytes());
+        };
+        match &self.0 {
+            IssuedKind::Grant(kind, own) => push(*kind, base64url::Text::of(&own.joined().0)),
+            IssuedKind::Refresh(own) => push(Kind::Refresh, base64url::Text::of(&own.joined().0)),
+            IssuedKind::Client(kind, secret) => push(*kind, base64url::Text::of(secret.bytes())),
+        }
+    }
+
     /// Returns the text, for the response of the request that issued the credential and for nothing
     /// else.
     pub(crate) fn reveal(&self) -> CredentialText {
         match &self.0 {
-            IssuedKind::Grant(kind, credential) => credential.text(*kind),
-            IssuedKind::Refresh(credential) => credential.text(),
+            IssuedKind::Grant(kind, own) => CredentialText::encode(*kind, &own.joined().0),
+            IssuedKind::Refresh(own) => CredentialText::encode(Kind::Refresh, &own.joined().0),
             IssuedKind::Client(kind, secret) => CredentialText::encode(*kind, secret.bytes()),
         }
     }

@@ -3,12 +3,10 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use subtle::ConstantTimeEq as _;
 
-use super::secret::Digest;
+use super::base64url;
+use super::secret::{Digest, is_equal};
 
 /// An S256 code challenge: 43 characters of base64url (RFC 7636 §4.2). There is no other method,
 /// and every code has a challenge.
@@ -38,10 +36,8 @@ impl CodeChallenge {
     /// Returns whether `BASE64URL(SHA-256(verifier))` is this challenge, in constant time (RFC 7636
     /// §4.6).
     pub(crate) fn verify(&self, verifier: &CodeVerifier<'_>) -> bool {
-        let mut computed = [0; 43];
-        let written =
-            URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
-        written == Ok(43) && self.0.as_slice().ct_eq(&computed).into()
+        let computed = base64url::Text::of(Digest::of(verifier.0.as_bytes()).bytes());
+        computed.as_bytes().first_chunk().is_some_and(|computed| is_equal(&self.0, computed))
     }
 
     /// Returns whether the text is the challenge itself. Clients that send it in place of the
@@ -58,7 +54,8 @@ impl CodeChallenge {
 
 /// Returns whether every character is in the alphabet of base64url (RFC 4648 §5).
 fn is_base64url(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    // Without an early end: a branch for each byte takes twice as long.
+    text.bytes().fold(true, |all, b| all & (b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_')))
 }
 
 impl Serialize for CodeChallenge {
@@ -85,11 +82,14 @@ pub(crate) struct CodeVerifier<'a>(&'a str);
 
 impl<'a> CodeVerifier<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        ((43..=128).contains(&text.len()) && text.bytes().all(is_unreserved)).then_some(Self(text))
+        ((43..=128).contains(&text.len()) && is_unreserved(text)).then_some(Self(text))
     }
 }
 
-/// Returns whether this is an unreserved character (RFC 3986 §2.3).
-fn is_unreserved(b: u8) -> bool {
-    matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
+/// Returns whether every character is unreserved (RFC 3986 §2.3).
+fn is_unreserved(text: &str) -> bool {
+    text.bytes().fold(true, |all, b| {
+        let is_mark = (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~');
+        all & (b.is_ascii_alphanumeric() | is_mark)
+    })
 }

@@ -229,7 +229,7 @@ impl VerifiedRedirectUri {
     /// is the number of bytes to reserve for them.
     pub(crate) fn with<'a>(
         &self,
-        parameters: impl IntoIterator<Item = (&'static str, &'a str)>,
+        parameters: impl IntoIterator<Item = (&'static str, uri::Value<'a>)>,
         extra: usize,
     ) -> String {
         uri::with_parameters(&self.0, parameters, extra)

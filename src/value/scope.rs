@@ -44,6 +44,9 @@ impl Scope {
     /// # Errors
     /// [`ScopeError`] if there is no token, a malformed token, or more than 64.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        if is_canonical(text) {
+            return Ok(Self(text.into()));
+        }
         Self::from_tokens(text.split(' '))
     }
 
@@ -65,7 +68,9 @@ impl Scope {
 
     /// Returns the tokens in ascending order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ')
+        // There is no other white space in the text. For short tokens this takes half of what
+        // `split(' ')` takes.
+        self.0.split_ascii_whitespace()
     }
 
     /// Returns whether the set contains this token. Letter case matters.
@@ -102,9 +107,27 @@ impl Scope {
     }
 }
 
+/// Returns whether this is the text of a scope already: most clients send it so, and collecting,
+/// sorting and joining two tokens takes 900 instructions and three allocations.
+fn is_canonical(text: &str) -> bool {
+    let mut last: &[u8] = b"";
+    let mut count = 0;
+    text.as_bytes().split(|b| *b == b' ').all(|token| {
+        count += 1;
+        let is_next = token.iter().all(is_token_byte) && last < token && count <= MAX_TOKENS;
+        last = token;
+        is_next
+    })
+}
+
 /// Returns whether this is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+    !text.is_empty() && text.as_bytes().iter().all(is_token_byte)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "iterators over bytes pass references")]
+fn is_token_byte(b: &u8) -> bool {
+    matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 
 impl FromStr for Scope {

@@ -12,6 +12,7 @@
 
 use std::ops::RangeInclusive;
 
+use memchr::memchr;
 use url::form_urlencoded::byte_serialize;
 use url::{Host, ParseError, Url};
 
@@ -125,27 +126,44 @@ pub(crate) fn is_port(text: &str) -> bool {
         && text.parse().is_ok_and(|port| PORTS.contains(&port))
 }
 
+/// The value of a parameter that is added to a URI.
+pub(crate) enum Value<'a> {
+    /// A text to be form-encoded.
+    Text(&'a str),
+    /// A text that is form-encoded, or that form-encoding leaves as it is.
+    Encoded(&'a str),
+}
+
+/// Returns the text, form-encoded.
+pub(crate) fn form_encoded(text: &str) -> String {
+    byte_serialize(text.as_bytes()).collect()
+}
+
 /// Returns the URI with these parameters added to its query, form-encoded (OAuth 2.1 §2.3, §4.1.2).
 /// `extra` is the number of bytes to reserve for them.
 pub(crate) fn with_parameters<'a>(
     uri: &str,
-    parameters: impl IntoIterator<Item = (&'static str, &'a str)>,
+    parameters: impl IntoIterator<Item = (&'static str, Value<'a>)>,
     extra: usize,
 ) -> String {
     let mut extended = String::with_capacity(uri.len() + extra);
     extended.push_str(uri);
     // Parameter injection: the first question mark begins the query, and a later one is part of a
     // value. A parameter that were appended to that value would be lost.
-    let mut separator = match uri.split_once('?') {
+    let query = memchr(b'?', uri.as_bytes()).and_then(|place| uri.get(place + 1..));
+    let mut separator = match query {
         None => "?",
-        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+        Some(query) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
     for (name, value) in parameters {
         extended.push_str(separator);
         extended.push_str(name);
         extended.push('=');
-        extended.extend(byte_serialize(value.as_bytes()));
+        match value {
+            Value::Text(text) => extended.extend(byte_serialize(text.as_bytes())),
+            Value::Encoded(text) => extended.push_str(text),
+        }
         separator = "&";
     }
     extended

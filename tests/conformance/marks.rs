@@ -365,6 +365,34 @@ fn seen_16_a_store_error_while_marking_writes_nothing_else() {
     assert!(!store.has_grant(&first));
 }
 
+#[test]
+fn seen_18_a_sweep_of_marks_keeps_to_its_limit() {
+    let store = Marking::new();
+    for number in 0..250 {
+        let refused = request(&number.to_string()).refused(Reason::CodeExpired);
+        store.run(&refused, 1).unwrap();
+    }
+    let due = Timestamp::from_unix_seconds(END + 600);
+    let swept: Vec<_> = (0..4).map(|_| store.store.sweep(due, 100)).collect();
+    assert_eq!(swept, [100, 100, 50, 0]);
+    assert_eq!(store.store.counts().marks, 0);
+}
+
+#[test]
+fn seen_19_a_mark_moves_to_another_store() {
+    let (from, to) = (Marking::new(), Marking::new());
+    from.run(&request("one"), 1).unwrap();
+    from.run(&request("two"), 2).unwrap();
+    let [first, second] = &from.store.marks(None, 9)[..] else { panic!("two marks") };
+    assert_eq!(from.store.marks(Some(*first.key()), 9), [second.clone()]);
+    for mark in [first, second] {
+        let write = Write::moved_seen(mark.clone());
+        assert_eq!(to.commit(&write).unwrap(), Commit::Done);
+        assert_eq!(to.commit(&write).unwrap(), Commit::Conflict);
+    }
+    assert_eq!(to.outcome(&request("one"), 3), Err(AssertionRequest::REPLAYED));
+}
+
 /// The assertion is judged again after a slow mark. The rest is decided at the time of its load.
 #[test]
 fn i34_a_slow_mark_changes_nothing_but_the_time_of_the_assertion() {

@@ -304,9 +304,13 @@ fn pkce_11_comparison_finds_every_difference() {
 fn i27_secrets_are_compared_with_the_constant_time_primitive() {
     let values = sources("src/value");
     let source = |file: &str| &values.iter().find(|(path, _)| path.ends_with(file)).unwrap().1;
-    for (file, function) in [("pkce.rs", "fn verify("), ("secret.rs", "pub fn matches(")] {
-        let body = source(file).split_once(function).unwrap().1.split("\n    }").next().unwrap();
-        assert!(body.contains(".ct_eq(") && !body.contains("self.0 =="), "{file}: {body}");
+    for (file, function, end, call) in [
+        ("pkce.rs", "fn verify(", "\n    }", "is_equal("),
+        ("secret.rs", "pub fn matches(", "\n    }", "is_equal("),
+        ("secret.rs", "fn is_equal<", "\n}", "difference.ct_eq(&0)"),
+    ] {
+        let body = source(file).split_once(function).unwrap().1.split(end).next().unwrap();
+        assert!(body.contains(call) && !body.contains("=="), "{file}: {body}");
     }
     for (file, code) in sources("src/decide") {
         for line in code.lines().filter(|line| line.contains("digest") || line.contains("secret")) {

@@ -55,6 +55,9 @@
 //! same result.** `WAIT` and `min-replicas-to-write` make that rarer and do not prevent it. A
 //! database with synchronous replication does.
 //!
+//! A lost [mark](grantcore::store::Seen) makes its assertion usable again, until the assertion
+//! expires.
+//!
 //! `maxmemory-policy` must be `noeviction`. Any other policy drops records early: a dropped grant
 //! logs its user out, a dropped client is unknown, and a dropped account is no longer suspended and
 //! has its ended grants back. [`RedisStore::risks`] reports such settings.
@@ -71,6 +74,7 @@
 //! |---|---|
 //! | `grantcore:g:`id | a grant: a hash of its version (`v`), its body as JSON (`b`) and the names of the calls that last wrote it (`n`) |
 //! | `grantcore:c:`id | a client, likewise |
+//! | `grantcore:m:`key | the mark of an assertion: its body as JSON, with its expiry |
 //! | `grantcore:a:`subject | an account that was ever suspended (`s`) or whose epoch was ever raised (`e`): a hash without expiry |
 //! | `grantcore:s:`subject | the ids of a user's grants: a sorted set, scored by the end of each grant |
 //! | `grantcore:clients` | the ids of the clients: a sorted set with equal scores |

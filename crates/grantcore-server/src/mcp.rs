@@ -21,8 +21,9 @@
 //! restricted: no cookie is read here, so a page can do no more than its token allows, and browser
 //! clients on unknown origins are welcome.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+mod notes;
+
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{StatusCode, header::AUTHORIZATION, request::Parts};
@@ -38,6 +39,7 @@ use rmcp::{ErrorData, Json, ServerHandler, schemars, tool, tool_handler, tool_ro
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use self::notes::{NotePad, Owner};
 use crate::payment::{Payment, Unpaid};
 
 /// The largest request, far above what the tools can use.
@@ -188,54 +190,6 @@ impl Tools {
                     application that acts without a user has a note pad of its own."
 )]
 impl ServerHandler for Tools {}
-
-/// Whose note pad it is. A user whose name is the `client_id` of an application has another one.
-#[derive(PartialEq, Eq, Hash)]
-enum Owner {
-    User(String),
-    Application(String),
-}
-
-impl Owner {
-    fn of(caller: &Identity) -> Self {
-        match &caller.subject {
-            Some(subject) => Self::User(subject.clone()),
-            None => Self::Application(caller.client_id.clone()),
-        }
-    }
-}
-
-/// The notes of all. Bounded: 256 note pads, 32 notes each, 500 bytes each.
-#[derive(Default)]
-struct NotePad(Mutex<HashMap<Owner, VecDeque<String>>>);
-
-impl NotePad {
-    const PADS: usize = 256;
-    const NOTES: usize = 32;
-    const BYTES: usize = 500;
-
-    fn add(&self, owner: Owner, text: String) -> Result<Vec<String>, String> {
-        if text.is_empty() || text.len() > Self::BYTES {
-            return Err(format!("a note has 1 to {} bytes", Self::BYTES));
-        }
-        let mut pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pads.len() >= Self::PADS && !pads.contains_key(&owner) {
-            return Err("all note pads are taken".to_owned());
-        }
-        let pad = pads.entry(owner).or_default();
-        if pad.len() >= Self::NOTES {
-            pad.pop_front();
-        }
-        pad.push_back(text);
-        Ok(pad.iter().cloned().collect())
-    }
-
-    fn list(&self, owner: &Owner) -> Vec<String> {
-        let pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pad = pads.get(owner);
-        pad.into_iter().flatten().cloned().collect()
-    }
-}
 
 #[cfg(test)]
 mod tests {

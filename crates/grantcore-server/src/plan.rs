@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use grantcore::request::NeedsError;
+use grantcore::value::MachineRights;
 use grantcore::{Client, Policy};
 use grantcore_fetch::DocumentFetcher;
 
@@ -86,6 +88,14 @@ impl Plan {
             match Upstream::new(own, &issuer) {
                 Ok(upstream) => protected.push(upstream),
                 Err(why) => refuse(place, format!("protect `{}`: {why}", own.path.as_str())),
+            }
+        }
+        if let Some(policy) = &policy {
+            let rights = clients.iter().filter_map(Client::machine_rights);
+            for url in rights.filter_map(MachineRights::resources).flatten() {
+                if matches!(policy.needs(url, ""), Err(NeedsError::ResourceUnknown { .. })) {
+                    refuse(None, format!("machine_resources: no resource is {url}"));
+                }
             }
         }
         match (accounts, policy, documents, transport) {

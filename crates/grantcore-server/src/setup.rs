@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use grantcore::client::{ClientError, StoredSecret};
 use grantcore::jws::RingVerifier;
 use grantcore::policy::{
-    DocumentRules, DomainRules, IntrospectionRules, Lifetimes, MachineRules, PolicyBuilder,
-    PolicyError, RateRules, RegistrationRules, RevocationRules,
+    DocumentRules, DomainRules, IntrospectionRules, KeyRules, Lifetimes, MachineRules,
+    PolicyBuilder, PolicyError, RateRules, RegistrationRules, RevocationRules,
 };
 use grantcore::value::{Digest, GrantTypes, MachineRights, SecretMethod, Subject};
 use grantcore::{Client, Policy};
@@ -83,7 +83,8 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         Some(declared) => declared::apply(policy, declared, rates),
         None => demonstration(policy.rate_rules(rates), issuer),
     };
-    let policy = protected::apply(policy, config, issuer).verifier(RingVerifier);
+    let keys = KeyRules::default().with_allow_loopback(config.clients.allow_loopback_documents);
+    let policy = protected::apply(policy, config, issuer).verifier(RingVerifier).client_keys(keys);
     // Those that cannot be built are problems of the file (`plan.rs`).
     let trusted = config.declared.iter().flat_map(|own| trusted::issuers_of(own, issuer));
     let policy =

@@ -2,6 +2,7 @@
 //! (draft-ietf-oauth-identity-assertion-authz-grant; MCP, Enterprise-Managed Authorization).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::document::{DocumentState, NamedDocument};
 use super::super::terms::requested_resources;
@@ -130,7 +131,7 @@ impl Exchanging<'_> {
 
     /// Returns the resources of the token: those of the claim that the request names, or all of
     /// them. Without a claim, the rules of an authorization request hold (RFC 8707 §2).
-    fn person_resources(&self, claims: &Claims) -> Result<Box<[Box<str>]>, Stop> {
+    fn person_resources(&self, claims: &Claims) -> Result<Arc<[Box<str>]>, Stop> {
         let policy = self.ctx.policy;
         let requested = &self.exchange.resources;
         let claimed = claims.texts("resource").map_err(|_| Stop::claim("resource"))?;

@@ -14,6 +14,8 @@ use support::{Bench, Form};
 use timing::{median, medians, thread_time};
 
 fn main() {
+    memory(1_000_000);
+    rotations(10_000);
     let sizes = [1_000, 100_000, 1_000_000];
     println!("nanoseconds of processor time, medians\n\nlive grants {:>23}", "");
     for size in sizes {
@@ -24,11 +26,52 @@ fn main() {
         scope(count);
     }
     println!("\nsweep of 100 grants that are due, beside live ones");
-    for size in [1_000, 10_000, 100_000] {
+    for size in [1_000, 10_000, 100_000, 1_000_000] {
         sweep(size);
     }
     println!("\ntwo cores");
     cores();
+}
+
+/// The memory that each active grant takes, with its place in the tables.
+fn memory(size: usize) {
+    let before = resident();
+    let bench = Bench::new();
+    bench.fill(size);
+    println!("{} bytes for each of {size} active grants\n", (resident() - before) / size);
+}
+
+/// The bytes of this process in memory.
+fn resident() -> usize {
+    const PAGE: usize = 4096;
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * PAGE
+}
+
+/// One grant, refreshed every ten minutes: what its last refreshes cost beside earlier ones, with as
+/// many access tokens alive.
+fn rotations(count: usize) {
+    let bench = Bench::with_grants(1_000);
+    let mut form = bench.refresh_form().0;
+    let mut times = Vec::new();
+    for _ in 0..count {
+        bench.pass(600);
+        let body = {
+            let request = bench.token(&form);
+            let entropy = bench.entropy();
+            let start = thread_time();
+            let body = black_box(bench.run_token(&request, entropy));
+            times.push(thread_time() - start);
+            body
+        };
+        form = Form::refresh(&tokens(&body).0);
+    }
+    let (early, late) = (100..200, count - 100..count);
+    println!(
+        "refreshes of one grant: {:.0} each from the 100th, {:.0} up to the {count}th\n",
+        median(&mut times[early]),
+        median(&mut times[late])
+    );
 }
 
 /// Checks and refreshes of grants in no order, so that most are in no cache.

@@ -89,12 +89,16 @@ fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String,
     for client in &plan.clients {
         let method = match client.authentication() {
             Authentication::Confidential { method, .. } => method.as_str(),
+            Authentication::Keys(_) | Authentication::KeysOrNone(_) => "private_key_jwt",
             _ => "public",
         };
         let uris: Vec<_> =
             client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect();
         let scope = client.scope().map_or("all scopes", |scope| scope.as_str());
-        writeln!(text, "  {}  {method}  {scope}  {}", client.id(), uris.join(" "))?;
+        let machine =
+            client.machine_rights().map(|rights| format!("  without a user: {}", rights.scope()));
+        let machine = machine.unwrap_or_default();
+        writeln!(text, "  {}  {method}  {scope}  {}{machine}", client.id(), uris.join(" "))?;
     }
     Ok(text)
 }

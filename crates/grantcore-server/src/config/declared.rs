@@ -123,6 +123,10 @@ pub(crate) struct DeclaredClient {
     pub(crate) secret_file: Option<PathBuf>,
     /// `sha256:` and the SHA-256 of the secret, in hexadecimal.
     pub(crate) secret_digest: Option<SecretText>,
+    /// The file that has the key set of the client, for `private_key_jwt`.
+    pub(crate) keys_file: Option<PathBuf>,
+    /// The URL of the key set of the client, for `private_key_jwt`.
+    pub(crate) keys_uri: Option<String>,
     /// The grant types that the client may use. Default: both.
     pub(crate) grant_types: Option<Vec<GrantTypeName>>,
     /// The scopes that the client may ask for. Default: all.
@@ -169,6 +173,8 @@ pub(crate) enum AuthMethod {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    /// The client signs with a key of its own.
+    PrivateKeyJwt,
     /// No credential of its own: a rule of a trusted issuer names the client.
     Federated,
 }

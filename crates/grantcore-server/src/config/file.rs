@@ -83,8 +83,9 @@ impl File {
             file.take(&key, value, directory, &mut problems);
         }
         for client in &mut file.declared.clients {
-            let own = &mut client.value.secret_file;
-            *own = own.take().map(|path| directory.join(path));
+            for own in [&mut client.value.secret_file, &mut client.value.keys_file] {
+                *own = own.take().map(|path| directory.join(path));
+            }
         }
         for protect in &mut file.declared.protect {
             let own = &mut protect.value.ca_file;

@@ -2,7 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use grantcore::Client;
-use grantcore::client::{ClientBuilder, StoredSecret};
+use grantcore::client::{ClientBuilder, ClientKeys, StoredSecret};
+use grantcore::jws::{Algorithms, KeysUrl};
 use grantcore::policy::{
     IntrospectionRules, LifetimeOverrides, PolicyBuilder, RateRules, ResourceDescription,
 };
@@ -15,6 +16,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as DigestError;
 use toml::Spanned;
 
+use super::trusted;
 use crate::config::{
     AuthMethod, Builtin, Clients, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts,
     Resource, secrets,
@@ -145,7 +147,18 @@ fn build(declared: &DeclaredClient, rules: &RedirectRules) -> Result<Client, Str
     if declared.auth_method == Some(AuthMethod::Federated) {
         return federated(declared, secret, rules);
     }
+    let keys = keys_of(declared)?;
     let builder = match (declared.auth_method, secret) {
+        (Some(AuthMethod::PrivateKeyJwt), None) => {
+            let keys = keys.ok_or("auth_method names keys: add keys_file or keys_uri")?;
+            Client::with_keys(&declared.id, keys)
+        }
+        (Some(AuthMethod::PrivateKeyJwt), Some(_)) => {
+            return Err("auth_method `private_key_jwt` is for a client without a secret".to_owned());
+        }
+        _ if keys.is_some() => {
+            return Err("keys are for a client with auth_method `private_key_jwt`".to_owned());
+        }
         (None | Some(AuthMethod::None), None) => Client::public(&declared.id),
         (Some(AuthMethod::None), Some(_)) => {
             return Err("auth_method `none` is for a client without a secret".to_owned());
@@ -234,6 +247,23 @@ fn registered(
         builder = builder.owner(Subject::new(owner));
     }
     Ok(builder)
+}
+
+/// Returns the keys of the client, or `None` for a client without keys.
+fn keys_of(declared: &DeclaredClient) -> Result<Option<ClientKeys>, String> {
+    match (&declared.keys_file, &declared.keys_uri) {
+        (None, None) => Ok(None),
+        (Some(path), None) => {
+            let keys = trusted::read_keys(path, Algorithms::ALL);
+            Ok(Some(ClientKeys::inline(keys.map_err(|why| format!("keys_file: {why}"))?)))
+        }
+        (None, Some(url)) => {
+            // Nothing is fetched from this machine unless `allow_loopback_documents` is set.
+            let url = KeysUrl::parse(url, true);
+            Ok(Some(ClientKeys::at(url.map_err(|error| format!("keys_uri: {error}"))?)))
+        }
+        (Some(_), Some(_)) => Err("give one of keys_file and keys_uri".to_owned()),
+    }
 }
 
 /// Returns the digest of the client's secret, or `None` for a client without one.

@@ -53,7 +53,8 @@ fn algorithms(table: &TrustedIssuerTable) -> Result<Algorithms, String> {
     Algorithms::of(parsed).ok_or_else(|| "algorithms: name at least one".to_owned())
 }
 
-fn read_keys(path: &Path, algorithms: Algorithms) -> Result<KeySet, String> {
+/// Reads a key set from a file.
+pub(super) fn read_keys(path: &Path, algorithms: Algorithms) -> Result<KeySet, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if usize::try_from(length).is_ok_and(|length| length > FetchedKeys::MAX_BYTES) {
         return Err(format!("a key set has at most {} bytes", FetchedKeys::MAX_BYTES));

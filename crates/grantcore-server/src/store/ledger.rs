@@ -106,8 +106,8 @@ pub(crate) trait Ledger {
     /// Drops up to `limit` sessions that are over, and returns how many.
     async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
-    /// Adds a row. The oldest rows of its source, and then of all, make room for it. Rows that are
-    /// added at the same moment may exceed the room; the next one makes up for them.
+    /// Adds a row. The oldest rows of its source, and then of all, make room for it. The room may
+    /// be exceeded by one row, and by rows that are added at the same moment.
     async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()>;
 
     /// Returns a row, which may be over, to its browser. A row without a browser becomes a row of

@@ -69,12 +69,12 @@ async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
     {
         alice.open(&request(issuer, client, redirect_uri, "notes")).await;
         let page = alice.text().await;
-        assert_eq!(page.contains("where it has a connection since"), is_connected, "{page}");
+        assert_eq!(page.contains("where this application is listed since"), is_connected, "{page}");
     }
     let bob = driver.browser(issuer, "bob", false).await;
     bob.open(&request(issuer, &desktop, LOOPBACK, "notes")).await;
     let page = bob.text().await;
-    assert!(page.contains("Not bob?") && !page.contains("has a connection since"), "{page}");
+    assert!(page.contains("Not bob?") && !page.contains("application is listed since"), "{page}");
     bob.client.close().await.unwrap();
     for verb in ["Revoke", "revoke", "End "] {
         assert!(![&*seen, &*left].concat().contains(verb), "one verb: {verb} in {seen}");

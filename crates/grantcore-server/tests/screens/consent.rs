@@ -48,7 +48,7 @@ async fn consent_12_the_page_is_in_the_order_in_which_people_read() {
             "Details of this request",
         ],
     );
-    assert!(!folded.contains("has a connection since"), "{folded}");
+    assert!(!folded.contains("application is listed since"), "{folded}");
     let title = alice.client.title().await.unwrap();
     assert!(title.starts_with("“Note Taker” wants access – "), "{title}");
     // Both warnings have one colour and one size.
@@ -87,7 +87,7 @@ async fn consent_12_both_buttons_are_in_sight_on_a_telephone_and_on_a_laptop() {
             alice.media(dark, false).await;
             alice.open(&request(issuer, &client, LOOPBACK, "notes profile")).await;
             alice.value(THIRD).await;
-            alice.shows("where it has a connection since").await;
+            alice.shows("where this application is listed since").await;
             alice.fits().await;
             alice.shot(&format!("consent-{}-{}", screen.0, if dark { "d" } else { "l" })).await;
             let bottom = alice.bottom(".actions button").await;

@@ -86,7 +86,7 @@ async fn consent_12_both_buttons_are_in_sight_below_a_choice_of_organisation() {
             carol.open(&request).await;
             carol.value(THIRD).await;
             carol.shows("For which organisation?").await;
-            carol.shows("where it has a connection since").await;
+            carol.shows("where this application is listed since").await;
             carol.fits().await;
             carol
                 .shot(&format!("organisation-{}-{}", screen.0, if dark { "d" } else { "l" }))

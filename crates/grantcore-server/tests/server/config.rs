@@ -308,16 +308,17 @@ fn the_documented_file_and_commands_work() {
         "  https://auth.example.com/calendar  (your calendar)  calendar\n",
         "  https://auth.example.com/calendar -> http://127.0.0.1:3000/mcp  calendar\n",
         "  files-server  client_secret_basic",
+        "  nightly  client_secret_basic  all scopes    without a user: notes:read\n",
     ] {
         assert!(checked.output.contains(part), "{part}: {}", checked.output);
     }
     assert!(!checked.errors.contains("warning"), "{}", checked.errors);
     let secrets: Vec<_> = secrets.output.lines().collect();
-    assert!(secrets.len() == 2 && secrets[0] != secrets[1], "{secrets:?}");
+    assert!(secrets.len() == 3 && secrets[0] != secrets[2], "{secrets:?}");
     assert!(
-        moved
-            .output
-            .starts_with("moved 1 clients, 0 grants and 0 accounts (0 suspended or ended) to"),
+        moved.output.starts_with(
+            "moved 2 clients, 0 grants, 0 marks and 0 accounts (0 suspended or ended) to"
+        ),
         "{}",
         moved.output
     );

@@ -4,7 +4,7 @@
 mod provider;
 mod provider_faults;
 
-use crate::support::{Browser, CALLBACK, CHALLENGE, form, param};
+use crate::support::{Browser, CALLBACK, CHALLENGE, form, form_to, param};
 use grantcore_server::Running;
 use reqwest::header::LOCATION;
 use reqwest::{Response, Url};
@@ -74,7 +74,8 @@ async fn post(
 async fn sign_in(browser: &Browser, login: Url, user: &str) -> String {
     let page = text(browser.http.get(login.clone()).send().await.unwrap()).await;
     let answer =
-        post(browser, &login, &form(&page), &[("username", user), ("password", user)]).await;
+        post(browser, &login, &form_to(&page, "/login"), &[("username", user), ("password", user)])
+            .await;
     text(browser.http.get(onward(&answer)).send().await.unwrap()).await
 }
 
@@ -286,7 +287,7 @@ async fn host_25_prompt_select_account_offers_the_current_account_and_another() 
     let login = onward(&alice.http.get(asked.clone()).send().await.unwrap());
     let page = text(alice.http.get(login.clone()).send().await.unwrap()).await;
     assert!(page.contains("Continue as"), "{page}");
-    let stayed = post(&alice, &login, &nth_form(&page, 1), &[]).await;
+    let stayed = post(&alice, &login, &form_to(&page, "/login/stay"), &[]).await;
     let consent = text(alice.http.get(onward(&stayed)).send().await.unwrap()).await;
     assert!(consent.contains("Allow access") && consent.contains("<bdi>alice</bdi>"), "{consent}");
     let login = onward(&alice.http.get(asked).send().await.unwrap());

@@ -15,6 +15,7 @@ mod support;
 mod accounts;
 mod backends;
 mod cases;
+mod client_keys;
 mod commands;
 mod config;
 mod discovery;

@@ -28,6 +28,12 @@ use reqwest::Url;
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+/// Returns the form of a page with this action.
+pub fn form_to(page: &str, action: &str) -> Form {
+    let at = page.find(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("none in {page}"));
+    form(&page[page[..at].rfind("<form").unwrap()..])
+}
+
 /// Returns the authorization URL of the demo client.
 pub fn authorization_url(issuer: &str, resource: &str) -> String {
     let url = Url::parse_with_params(

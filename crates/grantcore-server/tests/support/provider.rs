@@ -5,7 +5,7 @@ use grantcore_testing_provider::{CLIENT_ID, CLIENT_SECRET, Provider};
 use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode, Url};
 
-use super::{Browser, CALLBACK, CHALLENGE, form};
+use super::{Browser, CALLBACK, CHALLENGE, form_to};
 
 /// The flag that lets every user of the provider sign in.
 pub const EVERYBODY: &[&str] = &["--provider-everybody"];
@@ -66,9 +66,9 @@ pub async fn login_page(browser: &Browser, url: &Url) -> (Url, String) {
 /// Presses the button of the provider on a login page, and returns the response.
 pub async fn press(browser: &Browser, login: &Url, page: &str) -> Response {
     assert!(page.contains("Continue with <bdi>Example ID</bdi>"), "{page}");
-    let form = form(page);
+    let prefix = login.path().trim_end_matches("/login");
+    let form = form_to(page, &format!("{prefix}/login/provider"));
     let action = login.join(&form.action).unwrap();
-    assert!(action.path().ends_with("/login/provider"), "{page}");
     browser.http.post(action).form(&form.fields).send().await.unwrap()
 }
 

@@ -130,7 +130,7 @@ pub(crate) mod tests {
             ..account("x")
         };
         let html = page.render()?;
-        assert!(html.contains("No application is connected") && !html.contains("Disconnect all"));
+        assert!(html.contains("No client is connected") && !html.contains("Disconnect all"));
         Ok(())
     }
 

@@ -217,6 +217,8 @@ fn restrictions(client: &Client) -> Vec<String> {
 fn authentication(own: &Authentication) -> &'static str {
     match own {
         Authentication::Confidential { method, .. } => method.as_str(),
+        Authentication::Keys(_) => "private_key_jwt",
+        Authentication::KeysOrNone(_) => "private_key_jwt or none",
         _ => "none",
     }
 }

@@ -4,8 +4,11 @@ use std::time::SystemTime;
 
 use super::*;
 
-/// Room for three usual rows of a source and for five in all.
-const ROOM: Room = Room { of_source: 1600, in_all: 2700 };
+/// Returns room for three rows of a source and for five in all.
+fn room() -> Room {
+    let bytes = row("", 0).bytes();
+    Room { of_source: 3 * bytes, in_all: 5 * bytes }
+}
 
 /// Returns a row without a browser that expires `seconds` from now. Uses the real time, because
 /// Redis expires keys by its own clock.
@@ -35,7 +38,7 @@ async fn a_row_is_of_the_first_browser_and_is_taken_once() {
     for backend in &backends(&databases).await {
         let ledger = backend.ledger();
         let waiting = row("home", 1000);
-        ledger.add_waiting("a", &waiting, ROOM).await.unwrap();
+        ledger.add_waiting("a", &waiting, room()).await.unwrap();
         assert_eq!(ledger.claim_waiting("b", "one").await.unwrap(), None);
         assert_eq!(ledger.take_waiting("a", "one").await.unwrap(), None, "nobody claimed it");
         let claimed = Some(WaitingRow { browser: Some("one".to_owned()), ..waiting });
@@ -55,7 +58,7 @@ async fn of_many_browsers_at_once_one_claims_a_row_and_takes_it_once() {
     let databases = Databases::start().await;
     for ((name, _), backend) in databases.all.iter().zip(backends(&databases).await) {
         let ledger = backend.ledger();
-        ledger.add_waiting("a", &row("home", 1000), ROOM).await.unwrap();
+        ledger.add_waiting("a", &row("home", 1000), room()).await.unwrap();
         let calls = |take: bool| {
             (0..16).map(move |number| {
                 let ledger = ledger.clone();
@@ -89,11 +92,11 @@ async fn the_oldest_rows_make_room_first_those_of_the_same_source() {
         let ledger = backend.ledger();
         let all = ["a1", "b1", "b2", "b3", "b4", "c1", "c2"];
         for digest in &all[..5] {
-            ledger.add_waiting(digest, &row(&digest[..1], 1000), ROOM).await.unwrap();
+            ledger.add_waiting(digest, &row(&digest[..1], 1000), room()).await.unwrap();
         }
         assert_eq!(alive(ledger, &all).await, ["a1", "b2", "b3", "b4"], "{name}: three of b");
         for digest in &all[5..] {
-            ledger.add_waiting(digest, &row("c", 1000), ROOM).await.unwrap();
+            ledger.add_waiting(digest, &row("c", 1000), room()).await.unwrap();
         }
         let left = alive(ledger, &all).await;
         assert!(!left.contains(&"a1"), "{name}: {left:?}");
@@ -107,8 +110,8 @@ async fn a_row_that_is_over_is_dropped_and_no_other() {
     for ((name, database), backend) in databases.all.iter().zip(backends(&databases).await) {
         let ledger = backend.ledger();
         let soon = row("home", 2);
-        ledger.add_waiting("soon", &soon, ROOM).await.unwrap();
-        ledger.add_waiting("later", &row("home", 1000), ROOM).await.unwrap();
+        ledger.add_waiting("soon", &soon, room()).await.unwrap();
+        ledger.add_waiting("later", &row("home", 1000), room()).await.unwrap();
         if matches!(database, Database::Redis(_)) {
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         } else {

@@ -4,7 +4,7 @@ use reqwest::{Client, Response, Url};
 
 use super::flows::{CHAT, ask, register};
 use crate::support::cases::{log_in, start};
-use crate::support::{Form, form, param, plain_client};
+use crate::support::{Form, form, form_to, param, plain_client};
 
 fn location(response: &Response) -> Url {
     let location = response.headers().get("location").unwrap_or_else(|| {
@@ -26,7 +26,7 @@ async fn sign_in(http: &Client, answer: &Response, user: &str) -> String {
     assert!(login.path().ends_with("/login"), "{login}");
     let page = http.get(login.clone()).send().await.unwrap();
     assert_eq!(page.status(), 200, "the login page is shown even with a session");
-    let login_form = form(&page.text().await.unwrap());
+    let login_form = form_to(&page.text().await.unwrap(), "/login");
     let mut fields = login_form.fields;
     fields.extend([("username".into(), user.into()), ("password".into(), user.into())]);
     let action = login.join(&login_form.action).unwrap();
@@ -104,12 +104,6 @@ async fn f06_the_consent_page_leads_to_another_account() {
     let page = sign_in(&http, &answer, "bob").await;
     assert!(page.contains("Allow access") && page.contains("bob"), "{page}");
     server.stop().await.unwrap();
-}
-
-/// The form of a page with this action.
-fn form_to(page: &str, action: &str) -> Form {
-    let at = page.find(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("none in {page}"));
-    form(&page[page[..at].rfind("<form").unwrap()..])
 }
 
 /// Another tab's page may have replaced the cookie of the forms that ask for an account.

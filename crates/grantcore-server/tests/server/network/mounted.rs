@@ -94,7 +94,7 @@ async fn f21_the_whole_flow_runs_under_the_path() {
         .send()
         .await
         .unwrap();
-    assert_eq!(header(&ended, "location"), "/auth/settings/connected-apps?ended=1");
+    assert!(header(&ended, "location").starts_with("/auth/settings/connected-apps?ended="));
     assert_eq!(call(&resource, token).await.status(), 401);
     server.stop().await.unwrap();
 }
