@@ -53,8 +53,8 @@ impl CodeChallenge {
 }
 
 /// Returns whether every character is in the alphabet of base64url (RFC 4648 §5).
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte takes twice as long")]
 fn is_base64url(text: &str) -> bool {
-    // Without an early end: a branch for each byte takes twice as long.
     text.bytes().fold(true, |all, b| all & (b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_')))
 }
 
@@ -87,6 +87,7 @@ impl<'a> CodeVerifier<'a> {
 }
 
 /// Returns whether every character is unreserved (RFC 3986 §2.3).
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte takes twice as long")]
 fn is_unreserved(text: &str) -> bool {
     text.bytes().fold(true, |all, b| {
         let is_mark = (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~');
