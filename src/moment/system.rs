@@ -22,7 +22,7 @@ impl Clock for SystemClock {
 
 /// Randomness of the operating system, stretched by a generator in each thread.
 ///
-/// The generator is that of the crate `rand`, ChaCha with 12 rounds. It takes a new seed of the
+/// The generator is that of the crate `rand`, `ChaCha` with 12 rounds. It takes a new seed of the
 /// operating system for every 64 requests, and in a process that was forked.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
