@@ -209,8 +209,9 @@ impl Keyed {
 
     /// Returns the assertion of a client that signs with this key, with these changes of header and
     /// claims.
-    pub fn signed(&self, client: &str, key: &Signer, header: &Value, claims: Value) -> String {
-        sign(key, header, &merged(self.claims(client), claims))
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the header as a literal")]
+    pub fn signed(&self, client: &str, key: &Signer, header: Value, claims: Value) -> String {
+        sign(key, &header, &merged(self.claims(client), claims))
     }
 
     /// Sends a token request with this assertion, and with `client_id` if it is there.
