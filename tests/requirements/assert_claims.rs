@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::support::params::Params;
 use crate::support::toy_issuers::{
     CLUSTER, FORGER, Federation, IDP, KEY, ToyVerifier, exchange, id_jag, id_jag_header, person,
-    program, trusting, trusting_people, with, without, workload,
+    program, trusting, trusting_people, with, without,
 };
-use crate::support::{ISSUER, T, World, assert_refused, policy};
+use crate::support::{T, World, assert_refused, policy};
 
 fn metadata(policy: &Policy) -> Value {
     serde_json::from_str(&policy.server_metadata().body).unwrap()
@@ -56,16 +56,13 @@ fn assert_04_an_untrusted_issuer_looks_like_a_bad_signature() {
 fn assert_05_an_issuer_that_is_turned_off_is_refused_at_once() {
     let federation = Federation::new();
     let before = federation.person(&person("1"));
-    let without = trusting_people(IdJag::new("read".parse().unwrap()));
     let rule = WorkloadRule::new("bot").equals("sub", "b");
     let platform = Workload::default().with_rule(rule);
     let without = policy()
         .verifier(ToyVerifier::default())
         .trusted_issuer(TrustedIssuer::workload(CLUSTER, KEY.key_set(), platform))
         .build()
-        .map(|policy| (policy, without))
-        .unwrap()
-        .0;
+        .unwrap();
     let later = federation.world.beside(without, 2);
     let params = exchange(&id_jag(&person("2"))).by_web();
     later.invalid_grant(&params, Reason::AssertionIssuer);
@@ -218,16 +215,16 @@ fn assert_18_nothing_of_the_assertion_is_kept() {
 fn assert_20_metadata_name_no_issuer() {
     let none = policy().build().unwrap();
     let rules = IdJag::new("read".parse().unwrap());
-    let nine = (0..9).fold(policy().verifier(ToyVerifier::default()), |policy, n| {
+    let trusting = (0..9).fold(policy().verifier(ToyVerifier::default()), |policy, n| {
         let issuer = format!("https://idp{n}.example");
         policy.trusted_issuer(TrustedIssuer::id_jag(issuer, KEY.key_set(), rules.clone()))
     });
-    let mut nine = metadata(&nine.build().unwrap());
-    assert!(!nine.to_string().contains("idp"));
-    let members = nine.as_object_mut().unwrap();
+    let mut document = metadata(&trusting.build().unwrap());
+    assert!(!document.to_string().contains("idp"));
+    let members = document.as_object_mut().unwrap();
     members.remove("authorization_grant_profiles_supported").unwrap();
     members["grant_types_supported"].as_array_mut().unwrap().pop();
-    assert_eq!(nine, metadata(&none));
+    assert_eq!(document, metadata(&none));
 }
 
 #[test]
@@ -268,5 +265,4 @@ fn assert_12_a_description_does_not_tell_which_fault_it_was() {
     let reply = federation.world.token(&params);
     let body = crate::support::json(&reply);
     assert_eq!(body["error_description"], *descriptions.first().unwrap());
-    let _ = (ISSUER, workload(&program("1")));
 }

@@ -12,7 +12,7 @@ use crate::support::toy_issuers::{
     CLUSTER, FORGER, Federation, KEY, exchange, program, trusting, with, without, workload,
     workload_header,
 };
-use crate::support::{Granted, ISSUER, policy, web};
+use crate::support::{Granted, ISSUER, policy};
 
 fn trusting_programs(rules: Workload) -> PolicyBuilder {
     policy().trusted_issuer(TrustedIssuer::workload(CLUSTER, KEY.key_set(), rules))
@@ -195,7 +195,6 @@ fn assert_58_made_up_assertions_take_no_place_of_a_client() {
     let marks = federation.marks();
     assert_eq!(federation.world.token(&named(5)).status, 429);
     assert_eq!(federation.marks(), marks, "a 429 uses no assertion up");
-    let _ = web();
 }
 
 #[test]

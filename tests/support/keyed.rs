@@ -79,7 +79,7 @@ impl Verify for Signing {
     }
 }
 
-/// A response: status, body and `max-age`.
+/// Status, body and `max-age` of a response.
 type Served = (u16, String, Option<u64>);
 
 /// The responses of a host on the network, and how often it was asked.
@@ -209,9 +209,8 @@ impl Keyed {
 
     /// Returns the assertion of a client that signs with this key, with these changes of header and
     /// claims.
-    #[allow(clippy::needless_pass_by_value, reason = "a literal reads better at each call")]
-    pub fn signed(&self, client: &str, key: &Signer, header: Value, claims: Value) -> String {
-        sign(key, &header, &merged(self.claims(client), claims))
+    pub fn signed(&self, client: &str, key: &Signer, header: &Value, claims: Value) -> String {
+        sign(key, header, &merged(self.claims(client), claims))
     }
 
     /// Sends a token request with this assertion, and with `client_id` if it is there.

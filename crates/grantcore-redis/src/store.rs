@@ -58,10 +58,9 @@ impl RedisStore {
         let grant = change.record();
         // The first write of a grant sets its end, whatever its state is if it was moved here. So
         // does its approval.
-        if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
-            if let Some(subject) = grant.subject() {
-                self.enter(grant, subject).await?;
-            }
+        let sets_end = change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued);
+        if let Some(subject) = grant.subject().filter(|_| sets_end) {
+            self.enter(grant, subject).await?;
         }
         self.write(&key::grant(change.id()), change, change.drop_after()).await
     }

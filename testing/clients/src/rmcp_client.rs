@@ -35,8 +35,10 @@ pub async fn connect_rmcp(
     (service, client)
 }
 
-/// Returns a client that acts on its own behalf, with this `client_id` and this secret, or the error
-/// of the client.
+/// Returns a client that acts on its own behalf, with this `client_id` and this secret.
+///
+/// # Errors
+/// The error of the client if it got no token.
 pub async fn connect_rmcp_machine(
     resource: &str,
     client_id: &str,
