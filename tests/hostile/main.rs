@@ -145,6 +145,7 @@ fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
 
 /// Replays the inputs that fuzzers have found, and those from which they begin.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the inputs are files of this repository")]
 fn i30_the_corpora_of_the_fuzz_targets_hold() {
     let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     for (name, target) in targets::TARGETS {

@@ -13,7 +13,7 @@ impl Random {
 
     /// Makes choices from these bytes, one byte for each. After the last byte every number is 0.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { state: 0, chosen: Some(bytes.to_vec().into_iter()) }
+        Self { state: 0, chosen: Some(Vec::from(bytes).into_iter()) }
     }
 
     /// Returns whether the bytes are used up.

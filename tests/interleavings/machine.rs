@@ -64,7 +64,7 @@ enum Act {
 
 enum Step {
     Loading,
-    Writing(Decision<Tokens>),
+    Writing(Box<Decision<Tokens>>),
     /// The access token, or `None` for a refusal.
     Over(Option<String>),
 }
@@ -122,7 +122,7 @@ impl Run<'_> {
         let step = std::mem::replace(&mut self.requests[own].step, Step::Loading);
         self.requests[own].step = match step {
             Step::Loading => self.decide(own),
-            Step::Writing(decision) => self.write(own, decision),
+            Step::Writing(decision) => self.write(own, *decision),
             over @ Step::Over(_) => over,
         };
     }
@@ -144,7 +144,7 @@ impl Run<'_> {
         self.requests[own].is_late &= loaded.grant.is_some();
         let decision = request.decide(&loaded, policy, &moment);
         if decision.write().is_some() {
-            return Step::Writing(decision);
+            return Step::Writing(Box::new(decision));
         }
         Self::over(decision)
     }

@@ -20,12 +20,12 @@ impl Model {
         let mut broken = self.broken.borrow_mut();
         let is_lost = |turn: &&Turn| matches!(turn, Turn::Lost(_));
         let lost: Vec<_> = own.turns.iter().filter(is_lost).collect();
-        let tried = own.turns.iter().filter_map(|turn| match turn {
+        let tried = own.turns.iter().rev().find_map(|turn| match turn {
             Turn::Lost(_) => None,
             Turn::Marked { own, found, .. } => Some((own, found.as_ref())),
         });
-        let of_itself = tried.clone().last().is_some_and(|(own, found)| found == Some(own));
-        let of_others = tried.last().is_some_and(|(own, found)| found.is_some_and(|f| f != own));
+        let of_itself = tried.is_some_and(|(own, found)| found == Some(own));
+        let of_others = tried.is_some_and(|(own, found)| found.is_some_and(|f| f != own));
         match answer {
             // Whatever was marked: it is too late.
             Answer::Refused(AssertionRequest::EXPIRED) => return,

@@ -217,7 +217,7 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     let is_checked = world.without != Some(Rule::VersionCheck);
     let outcomes = match &decision.write {
         Some(_) if !is_checked => vec![CommitOutcome::Done],
-        write => commit_outcomes(state, write.as_ref()),
+        pending => commit_outcomes(state, pending.as_ref()),
     };
     let each = outcomes.into_iter().map(|outcome| {
         let mut after = state.clone();

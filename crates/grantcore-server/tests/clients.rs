@@ -391,5 +391,5 @@ scopes = ['notes']\nclients = ['assistant']\n[trusted_issuers.accounts]\nu-1 = '
 
 fn sha256_hex(text: &str) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", sha2::Sha256::digest(text))
 }

@@ -339,7 +339,7 @@ impl Play {
             (Phase::Revoked, GrantState::Revoked(cause)) => cause != RevocationCause::Denied,
             _ => false,
         };
-        let subject = record.subject().map(|subject| subject.as_str());
+        let subject = record.subject().map(grantcore::value::Subject::as_str);
         let owner = (record.client_id().as_str(), subject);
         if !is_same
             || owner != (CLIENTS[grant.client].id, Some(USERS[grant.user]))

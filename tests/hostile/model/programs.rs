@@ -178,7 +178,8 @@ impl Play {
                 self.scan(&format!("{access:?}"))?;
                 let (own, id) = self.grant(grant);
                 let is_right = access.client_id().as_str() == CLIENTS[own.client].id
-                    && access.subject().map(|subject| subject.as_str()) == Some(USERS[own.user])
+                    && access.subject().map(grantcore::value::Subject::as_str)
+                        == Some(USERS[own.user])
                     && access.grant_id() == id
                     && access.scope().collect::<Vec<_>>().join(" ") == names(&SCOPES, scope)
                     && access.expires().unix_seconds() == expires;

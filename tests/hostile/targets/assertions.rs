@@ -58,10 +58,10 @@ fn verified(text: &str) -> bool {
             (claims.iss().ok().map(str::to_owned), claims.sub().ok().map(str::to_owned))
         })
     });
-    let signed = signer.0.lock().unwrap().clone();
+    let verified = signer.0.lock().unwrap().clone();
     let Ok((iss, sub)) = result else { return false };
     let (input, _) = text.rsplit_once('.').expect("three parts");
-    assert_eq!(signed, [input.as_bytes()], "verified once, and exactly what was received");
+    assert_eq!(verified, [input.as_bytes()], "verified once, and exactly what was received");
     assert_eq!(header["alg"], "ES256", "{header}");
     assert!(header.get("kid").is_none_or(|kid| kid == "1"), "{header}");
     // RFC 7519 §4: the claims are those of the text. An empty one counts as none.

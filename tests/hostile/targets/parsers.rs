@@ -143,7 +143,7 @@ pub fn forms(data: &[u8]) {
             assert!(
                 !parsed.claimed_client().is_empty()
                     || request.claim().is_none_or(|claim| claim.id.is_empty())
-            )
+            );
         }),
         To::Revoke => RevocationRequest::parse(&incoming, policy).map(drop),
         To::Introspect => IntrospectionRequest::parse(&incoming, policy).map(drop),
@@ -202,14 +202,14 @@ pub fn headers(data: &[u8]) {
     let needs = FIXTURE.server.policy().needs(MCP, "read").expect("a resource");
     let answer = FIXTURE.server.check(&Authorization::One(header), &needs);
     // RFC 6750 §2.1 with RFC 9110 §11.1: the scheme in any case, one or more spaces, a token68.
-    let words: Vec<_> = header.split(|byte| byte.is_ascii_whitespace()).collect();
+    let words: Vec<_> = header.split(u8::is_ascii_whitespace).collect();
     let scheme = words.first().copied().unwrap_or_default();
     let rest: Vec<_> = words.iter().skip(1).filter(|word| !word.is_empty()).collect();
     let is_good = scheme.eq_ignore_ascii_case(b"bearer") && rest == [&FIXTURE.token.as_bytes()];
     match answer {
         Ok(access) => {
             assert!(is_good, "accepted: {}", header.escape_ascii());
-            let subject = access.subject().map(|subject| subject.as_str());
+            let subject = access.subject().map(grantcore::value::Subject::as_str);
             assert_eq!((access.client_id().as_str(), subject), ("app", Some("alice")));
         }
         Err(error) => {

@@ -98,7 +98,7 @@ pub fn records(data: &[u8]) {
     let id = grant.as_ref().map_or(GrantId::from_bytes([1; 16]), Grant::id);
     let now = grant.as_ref().map_or(1_800_000_000, |grant| grant.created().unix_seconds());
     let subject = grant.as_ref().and_then(|grant| grant.subject());
-    let subject = subject.map_or("alice".to_owned(), |subject| subject.to_string());
+    let subject = subject.map_or("alice".to_owned(), ToString::to_string);
     let draw = || Ok(grantcore::moment::Entropy::from_bytes([0x5A; 128]));
     let now = move || Timestamp::from_unix_seconds(now.saturating_add(1));
     let server = Server::with_sources(policy, Two { grant, client }, AlwaysActive, now, draw);

@@ -1,9 +1,6 @@
 //! Clients that prove themselves with keys over HTTP. The assertions are signed by another library
 //! than the one that verifies them, and the keys are fetched from an https server.
 
-#[path = "../../../../tests/support/assertions.rs"]
-mod assertions;
-
 use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +9,7 @@ use grantcore_server::Running;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use self::assertions::{Signer, signer};
+use crate::assertions::{Signer, signer};
 use crate::support::commands::{run, with_file};
 use crate::support::publisher::Publisher;
 use crate::support::{Browser, CALLBACK, CHALLENGE, VERIFIER, param, plain_client};

@@ -1,6 +1,7 @@
 //! Tests of the commands: accounts and clients are added, and a store is moved.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::commands::{
@@ -138,6 +139,14 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
     assert!(!path.join("none.sqlite").exists());
 }
 
+/// Adds the mark of an assertion that was used, by its record.
+fn add_mark(database: &Path) {
+    let mark = r#"{"schema":1,"key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","by":"09090909090909090909090909090909","end":4000000000}"#;
+    let database = rusqlite::Connection::open(database).unwrap();
+    let values = rusqlite::params![[7_u8; 32], 4_000_000_600_u64.cast_signed(), mark];
+    database.execute("INSERT INTO grantcore_seen VALUES (?, ?, ?)", values).unwrap();
+}
+
 /// Moves to each database that is installed, and serves what was moved.
 #[tokio::test]
 async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
@@ -170,12 +179,7 @@ async fn a_moved_store_has_the_connections_the_clients_and_the_accounts() {
         &["add-client", "wiki", "--redirect-uri", "https://w.example/", "--config", "c.toml"],
     );
     let secret = secret.output.trim();
-    // The mark of an assertion that was used, by its record.
-    let mark = r#"{"schema":1,"key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","by":"09090909090909090909090909090909","end":4000000000}"#;
-    let old = rusqlite::Connection::open(path.join("grants.sqlite")).unwrap();
-    let values = rusqlite::params![[7_u8; 32], 4_000_000_600_u64.cast_signed(), mark];
-    old.execute("INSERT INTO grantcore_seen VALUES (?, ?, ?)", values).unwrap();
-    drop(old);
+    add_mark(&path.join("grants.sqlite"));
 
     let postgres = grantcore_testing_servers::Postgres::start(&[]);
     let redis = grantcore_testing_servers::Redis::start(&[]);

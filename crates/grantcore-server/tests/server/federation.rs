@@ -1,9 +1,6 @@
 //! Tokens by assertions of other issuers: an organization's identity provider, and a platform that
 //! runs programs. The assertions are signed by another library than the one that verifies them.
 
-#[path = "../../../../tests/support/assertions.rs"]
-mod assertions;
-
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +13,7 @@ use grantcore_server::Running;
 use jsonwebtoken::{Algorithm, Header, encode};
 use serde_json::{Value, json};
 
-use self::assertions::{Signer, signer};
+use crate::assertions::{Signer, signer};
 use crate::support::commands::{private, run, with_file};
 use crate::support::{form, plain_client};
 

@@ -9,6 +9,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "../../../../tests/support/assertions.rs"]
+mod assertions;
 #[path = "../support/mod.rs"]
 mod support;
 
