@@ -301,6 +301,10 @@ impl State {
 
 /// Explores all interleavings of these requests, and returns the number of states and the final
 /// states.
+#[expect(
+    clippy::mutable_key_type,
+    reason = "a URI's reading is derived from its text, and not hashed"
+)]
 fn explore(connected: Option<u64>, asks: &[Ask], faults: u8) -> (usize, Vec<State>) {
     let (scenario, client, grant) = Scenario::new(connected);
     let actors =

@@ -131,8 +131,8 @@ type Key = (u64, u64);
 const FULL: usize = 6;
 
 fn key(id: GrantId) -> Key {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = *id.as_bytes();
-    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest))
+    let half = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    (half(id.as_bytes().first_chunk()), half(id.as_bytes().last_chunk()))
 }
 
 fn id_of((head, rest): Key) -> GrantId {

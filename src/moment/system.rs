@@ -22,7 +22,7 @@ impl Clock for SystemClock {
 
 /// Randomness of the operating system, stretched by a generator in each thread.
 ///
-/// The generator is that of the crate `rand`, ChaCha with 12 rounds. It takes a new seed of the
+/// The generator is that of the crate `rand`, `ChaCha` with 12 rounds. It takes a new seed of the
 /// operating system for every 64 requests, and in a process that was forked.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
@@ -81,9 +81,9 @@ impl Generator {
         self.draws += 1;
         let mut stream = ChaCha12Rng::from_seed(self.key.0);
         let since = now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // The low half of the count: it repeats after centuries.
-        let [.., a, b, c, d, e, f, g, h] = since.as_nanos().to_be_bytes();
-        stream.set_stream(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        // In nanoseconds, which repeat after centuries.
+        let count = since.as_secs().wrapping_mul(1_000_000_000);
+        stream.set_stream(count.wrapping_add(u64::from(since.subsec_nanos())));
         stream.fill_bytes(&mut self.key.0);
         let mut entropy = Entropy(Wiped([0; 128]));
         stream.fill_bytes(&mut entropy.0.0);

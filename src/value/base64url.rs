@@ -75,14 +75,13 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<Wiped<N>> {
 
 /// Splits six bytes, or the last ones of a text, into eight numbers of six bits.
 fn split(bytes: &[u8]) -> [u8; 8] {
-    let [a, b, c, d, e, f] = bytes.first_chunk().copied().unwrap_or_else(|| {
-        let mut last = [0; 6];
-        for (to, from) in last.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        last
-    });
-    let bits = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    let mut block = [0; 8];
+    let (_, low) = block.split_at_mut(2);
+    match bytes.first_chunk::<6>() {
+        Some(six) => low.copy_from_slice(six),
+        None => low.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
+    }
+    let bits = u64::from_be_bytes(block);
     let bits = (bits << 8 & 0x00FF_FFFF_0000_0000) | (bits & 0x0000_0000_00FF_FFFF);
     let bits = (bits << 4 & 0x0FFF_0000_0FFF_0000) | (bits & 0x0000_0FFF_0000_0FFF);
     let bits = (bits << 2 & 0x3F00_3F00_3F00_3F00) | (bits & 0x003F_003F_003F_003F);

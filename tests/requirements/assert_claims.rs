@@ -215,16 +215,16 @@ fn assert_18_nothing_of_the_assertion_is_kept() {
 fn assert_20_metadata_name_no_issuer() {
     let none = policy().build().unwrap();
     let rules = IdJag::new("read".parse().unwrap());
-    let nine = (0..9).fold(policy().verifier(ToyVerifier::default()), |policy, n| {
+    let trusting = (0..9).fold(policy().verifier(ToyVerifier::default()), |policy, n| {
         let issuer = format!("https://idp{n}.example");
         policy.trusted_issuer(TrustedIssuer::id_jag(issuer, KEY.key_set(), rules.clone()))
     });
-    let mut nine = metadata(&nine.build().unwrap());
-    assert!(!nine.to_string().contains("idp"));
-    let members = nine.as_object_mut().unwrap();
+    let mut document = metadata(&trusting.build().unwrap());
+    assert!(!document.to_string().contains("idp"));
+    let members = document.as_object_mut().unwrap();
     members.remove("authorization_grant_profiles_supported").unwrap();
     members["grant_types_supported"].as_array_mut().unwrap().pop();
-    assert_eq!(nine, metadata(&none));
+    assert_eq!(document, metadata(&none));
 }
 
 #[test]

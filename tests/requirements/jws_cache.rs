@@ -8,7 +8,7 @@ use grantcore::jws::{Algorithms, Fault, FetchedKeys, Generation, Jws, KeyCache, 
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::assertions::{key_set, merged, signer};
+use crate::support::assertions::{key_set, merged, signer};
 use crate::support::{T, property};
 
 /// A cache with a clock, and what the host is asked for.

@@ -6,7 +6,7 @@ use grantcore::jws::{AcceptedTypes, Fault, Jws};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::assertions::signer;
+use crate::support::assertions::signer;
 use crate::support::property;
 
 const HEADER: &str = r#"{"alg":"ES256"}"#;

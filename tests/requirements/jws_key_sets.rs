@@ -4,8 +4,8 @@
 use grantcore::jws::{Algorithm, Algorithms, FetchedKeys, KeySet, KeySetError, KeysUrl};
 use serde_json::{Value, json};
 
-use crate::assertions::{key_set, merged, signer};
 use crate::key_sets::{cases, numbered};
+use crate::support::assertions::{key_set, merged, signer};
 
 fn inline(set: &str) -> Result<KeySet, KeySetError> {
     KeySet::parse(set.as_bytes(), Algorithms::ALL, None)

@@ -12,7 +12,7 @@ use jsonwebtoken::Algorithm as Alg;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::assertions::{Signer, key_set, merged, signer};
+use crate::support::assertions::{Signer, key_set, merged, signer};
 use crate::support::property;
 
 /// Counts what it verifies.

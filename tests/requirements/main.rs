@@ -9,8 +9,6 @@
     reason = "a test may fail loudly"
 )]
 
-#[path = "../support/assertions.rs"]
-mod assertions;
 #[path = "../support/key_sets.rs"]
 mod key_sets;
 #[path = "../support/mod.rs"]

@@ -37,21 +37,21 @@ pub(crate) const ASSERTIONS: &[(Reason, Provoke)] = &[
     (Reason::AssertionReplayed, || {
         let federation = Federation::new();
         federation.person(&person("1"));
-        sent(federation, exchange(&id_jag(&person("1"))).by_web())
+        sent(federation, &exchange(&id_jag(&person("1"))).by_web())
     }),
     (Reason::AssertionAccountUnknown, || claiming("sub", json!("u-2"))),
     (Reason::AssertionUnmapped, || send(exchange(&workload(&with(program("1"), "sub", "other"))))),
     (Reason::AccountLinkUnavailable, || {
         let federation = Federation::new();
         federation.directory.link(Link::new(IDP, "u-1"), Linked::Unavailable);
-        sent(federation, exchange(&id_jag(&person("1"))).by_web())
+        sent(federation, &exchange(&id_jag(&person("1"))).by_web())
     }),
     (Reason::KeysUnreachable, || {
         let url = KeysUrl::parse("https://keys.example/jwks.json", false).unwrap();
         let rules = IdJag::new("read".parse().unwrap()).with_client("web");
         let issuer = TrustedIssuer::id_jag(IDP, url, rules);
         let federation = Federation::with(policy().trusted_issuer(issuer));
-        sent(federation, exchange(&id_jag(&person("1"))).by_web())
+        sent(federation, &exchange(&id_jag(&person("1"))).by_web())
     }),
 ];
 
@@ -63,7 +63,7 @@ pub(crate) const ASSERTIONS_ELSEWHERE: &[(Reason, Provoke)] = &[(Reason::Documen
         Federation::with(trusting_people(rules).client_documents(DocumentRules::default()));
     federation.directory.busy();
     let claims = with(person("1"), "client_id", url);
-    sent(federation, exchange(&id_jag(&claims)).set("client_id", url))
+    sent(federation, &exchange(&id_jag(&claims)).set("client_id", url))
 })];
 
 fn headed(name: &str, value: Value) -> (World, Refused) {
@@ -77,10 +77,10 @@ fn claiming(name: &str, value: Value) -> (World, Refused) {
 }
 
 fn send(params: Params) -> (World, Refused) {
-    sent(Federation::new(), params)
+    sent(Federation::new(), &params)
 }
 
-fn sent(federation: Federation, params: Params) -> (World, Refused) {
-    drop(federation.world.token(&params));
+fn sent(federation: Federation, params: &Params) -> (World, Refused) {
+    drop(federation.world.token(params));
     (federation.world, Refused::At(Endpoint::Token))
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::assertions::{key_set, merged, signer};
+use crate::support::assertions::{key_set, merged, signer};
 
 /// A key set with its verdicts.
 pub struct Case {

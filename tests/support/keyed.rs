@@ -79,10 +79,13 @@ impl Verify for Signing {
     }
 }
 
+/// Status, body and `max-age` of a response.
+type Served = (u16, String, Option<u64>);
+
 /// The responses of a host on the network, and how often it was asked.
 #[derive(Clone, Default)]
 pub struct Web {
-    sets: Arc<Mutex<BTreeMap<String, (u16, String, Option<u64>)>>>,
+    sets: Arc<Mutex<BTreeMap<String, Served>>>,
     pub fetches: Arc<AtomicUsize>,
 }
 
@@ -206,6 +209,7 @@ impl Keyed {
 
     /// Returns the assertion of a client that signs with this key, with these changes of header and
     /// claims.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the header as a literal")]
     pub fn signed(&self, client: &str, key: &Signer, header: Value, claims: Value) -> String {
         sign(key, &header, &merged(self.claims(client), claims))
     }

@@ -156,7 +156,6 @@ impl Running {
         let waiting = Waiting::new(backend.ledger().clone());
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
-        let resource_names = setup::resource_names(&config, &issuer);
         let surroundings = Surroundings::new(
             documents.clone(),
             backend.clone(),
@@ -185,30 +184,28 @@ impl Running {
             sign_in_cookie: TokenCookie::sign_in(is_https, issuer.site(), ATTEMPT_LIFETIME),
             issuer: issuer.clone(),
             documents,
-            resource_names,
+            resource_names: setup::resource_names(&config, &issuer),
             declared_clients: clients::declared(config.declared.as_ref()).map(Into::into).collect(),
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
         let observed_http = metrics.as_ref().map(Metrics::http);
         let router = routes::router(&app, &builtins, protected, &config, &stop, observed_http)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
-        let connections = Connections::new(&config.network, proxies, network::most_files());
-        let connections = Arc::new(connections);
+        let most_files = network::most_files();
+        let connections = Arc::new(Connections::new(&config.network, proxies, most_files));
         let scraped = scraped.map(|(listener, metrics)| {
             metrics.listen(listener, &app, &connections, &config.network)
         });
         let serving = tokio::spawn(network::serve(listener, router, connections, stop.clone()));
-        let has_published_client = is_demo && issuer.is_loopback();
-        let issuer = issuer.as_str().to_owned();
         Ok(Self {
             address,
-            issuer,
+            has_published_client: is_demo && issuer.is_loopback(),
+            issuer: issuer.as_str().to_owned(),
             shown,
             provider: provider_name,
             has_passwords,
             resources: if is_demo { None } else { Some(resources) },
             forwards,
-            has_published_client,
             is_exposed,
             trail,
             tasks,

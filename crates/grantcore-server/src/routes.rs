@@ -43,20 +43,9 @@ use crate::{mcp, pages, telemetry};
 /// a large request and records it.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// Builds the router of the whole server. `builtins` are the resources that it serves itself, with
-/// the scope that each requires. `protected` are the upstreams that it puts OAuth in front of.
-pub(crate) fn router(
-    app: &Arc<App>,
-    builtins: &[(Builtin, String, String)],
-    protected: Vec<Upstream>,
-    config: &Config,
-    stop: &Stop,
-    metrics: Option<&HttpMetrics>,
-) -> Result<Router, RouterError> {
-    let network = &config.network;
-    let site = app.issuer.site();
-    // Pages have no cross-origin access and no frames.
-    let pages = Router::new()
+/// Returns the routes of the pages. They have no cross-origin access and no frames.
+fn pages() -> Router<Arc<App>> {
+    Router::new()
         .route("/", get(login::home))
         .route("/login", get(login::page).post(login::submit))
         .route("/login/provider", post(provider::begin))
@@ -87,8 +76,21 @@ pub(crate) fn router(
             "/assets/style.css",
             get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }),
         )
-        .layer(DefaultBodyLimit::max(64 * 1024));
+        .layer(DefaultBodyLimit::max(64 * 1024))
+}
 
+/// Builds the router of the whole server. `builtins` are the resources that it serves itself, with
+/// the scope that each requires. `protected` are the upstreams that it puts OAuth in front of.
+pub(crate) fn router(
+    app: &Arc<App>,
+    builtins: &[(Builtin, String, String)],
+    protected: Vec<Upstream>,
+    config: &Config,
+    stop: &Stop,
+    metrics: Option<&HttpMetrics>,
+) -> Result<Router, RouterError> {
+    let network = &config.network;
+    let site = app.issuer.site();
     // The library's whole URLs contain the path of the issuer already.
     let programs = program_router(Arc::clone(&app.oauth), &app.tasks)?;
     let documents = well_known_router(app.oauth.policy())?;
@@ -143,7 +145,7 @@ pub(crate) fn router(
         protect::router(app, protected, config.upstreams.max_upstream_calls, stop.ending());
     let missing = missing::fallback(app, bounded(resources.clone()).merge(protected.clone()));
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
-    let own = mounted(site, pages.layer(written))
+    let own = mounted(site, pages().layer(written))
         .with_state(Arc::clone(app))
         .merge(programs)
         .merge(endpoints_that_are_off(app))

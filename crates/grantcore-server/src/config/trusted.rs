@@ -13,6 +13,7 @@ use super::declared::Lifetime;
 /// `[[trusted_issuers]]`: an issuer whose assertions bring access tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the file")]
 pub(crate) struct TrustedIssuer {
     /// The `iss` of its assertions.
     pub(crate) issuer: String,

@@ -308,6 +308,7 @@ fn the_documented_file_and_commands_work() {
         "  https://auth.example.com/calendar  (your calendar)  calendar\n",
         "  https://auth.example.com/calendar -> http://127.0.0.1:3000/mcp  calendar\n",
         "  files-server  client_secret_basic",
+        "  reports  private_key_jwt",
         "  nightly  client_secret_basic  all scopes    without a user: notes:read\n",
     ] {
         assert!(checked.output.contains(part), "{part}: {}", checked.output);

@@ -7,7 +7,10 @@ mod organisations;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, form, param, plain_client};
+use crate::support::{
+    Browser, CALLBACK, VERIFIER, authorization_url, form, install_crypto_provider, param,
+    plain_client,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore_server::Running;
@@ -222,6 +225,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
 
     // The cookies of alice's browser are looked for as well.
     let jar = Arc::new(Jar::default());
+    install_crypto_provider();
     let http = reqwest::Client::builder().redirect(Policy::none()).cookie_provider(jar.clone());
     let alice = Browser::with(http.build().unwrap(), "alice");
     let admin = Browser::new("admin");
