@@ -17,13 +17,13 @@ use crate::support::{T, World, policy};
 
 /// Reasons that nobody else causes.
 pub(crate) const ASSERTIONS: &[(Reason, Provoke)] = &[
-    (Reason::AssertionMissing, || send(exchange("").by_web())),
-    (Reason::AssertionMalformed, || send(exchange("x").by_web())),
+    (Reason::AssertionMissing, || send(&exchange("").by_web())),
+    (Reason::AssertionMalformed, || send(&exchange("x").by_web())),
     (Reason::AssertionType, || headed("typ", json!("JWT"))),
     (Reason::AssertionAlgorithm, || headed("alg", json!("none"))),
     (Reason::AssertionKey, || headed("kid", json!("2"))),
     (Reason::AssertionSignature, || {
-        send(exchange(&FORGER.sign(&id_jag_header(), &person("1"))).by_web())
+        send(&exchange(&FORGER.sign(&id_jag_header(), &person("1"))).by_web())
     }),
     (Reason::AssertionIssuer, || claiming("iss", json!("https://other.example"))),
     (Reason::AssertionSubject, || claiming("sub", json!(1))),
@@ -40,7 +40,7 @@ pub(crate) const ASSERTIONS: &[(Reason, Provoke)] = &[
         sent(federation, &exchange(&id_jag(&person("1"))).by_web())
     }),
     (Reason::AssertionAccountUnknown, || claiming("sub", json!("u-2"))),
-    (Reason::AssertionUnmapped, || send(exchange(&workload(&with(program("1"), "sub", "other"))))),
+    (Reason::AssertionUnmapped, || send(&exchange(&workload(&with(program("1"), "sub", "other"))))),
     (Reason::AccountLinkUnavailable, || {
         let federation = Federation::new();
         federation.directory.link(Link::new(IDP, "u-1"), Linked::Unavailable);
@@ -69,15 +69,15 @@ pub(crate) const ASSERTIONS_ELSEWHERE: &[(Reason, Provoke)] = &[(Reason::Documen
 fn headed(name: &str, value: Value) -> (World, Refused) {
     let mut header = id_jag_header();
     header[name] = value;
-    send(exchange(&KEY.sign(&header, &person("1"))).by_web())
+    send(&exchange(&KEY.sign(&header, &person("1"))).by_web())
 }
 
 fn claiming(name: &str, value: Value) -> (World, Refused) {
-    send(exchange(&id_jag(&with(person("1"), name, value))).by_web())
+    send(&exchange(&id_jag(&with(person("1"), name, value))).by_web())
 }
 
-fn send(params: Params) -> (World, Refused) {
-    sent(Federation::new(), &params)
+fn send(params: &Params) -> (World, Refused) {
+    sent(Federation::new(), params)
 }
 
 fn sent(federation: Federation, params: &Params) -> (World, Refused) {
