@@ -172,12 +172,11 @@ fn unreadable(fault: Fault) -> Stop {
 /// or publishes gives it the right (ASSERT-34).
 fn has_right(client: &Client, is_proved: bool, rules: &IdJag) -> bool {
     let id = client.id().as_str();
-    let is_among = |mut named: Box<dyn Iterator<Item = &str> + '_>| named.any(|own| own == id);
     let is_registered = matches!(client.registration(), Registration::Dynamic);
     let is_open = client.may_use_assertions()
-        || is_among(Box::new(rules.clients()))
+        || rules.clients().any(|own| own == id)
         || rules.registered_clients && is_registered;
-    is_among(Box::new(rules.public_clients())) || is_proved && is_open
+    rules.public_clients().any(|own| own == id) || is_proved && is_open
 }
 
 /// Checks the tenants that the assertion names. Returns the one of its user: the same name in two
