@@ -260,6 +260,11 @@ fn keys_49_the_token_endpoint_is_an_audience_where_it_is_not_weaker() {
                 .build()
                 .unwrap(),
         );
+        for other in ["https://auth.example/oauth/revoke", "https://other.example/oauth/token"] {
+            let aud = json!({"aud": other});
+            let assertion = keyed.signed("vouched", &key, json!({}), aud);
+            assert_failed(&keyed, &assertion, Reason::ClientAssertionAudience);
+        }
         let is_balanced = setting == AssertionAudience::Balanced;
         for (client, accepted) in [("job", is_accepted), ("vouched", is_accepted || is_balanced)] {
             for (typ, is_typed) in [
