@@ -13,7 +13,7 @@ use grantcore::operation::{Decision, Loaded, Next, Operation as _};
 use grantcore::outside::{Answered, Answers, Linked, Need};
 use grantcore::request::TokenRequest;
 use grantcore::response::Tokens;
-use grantcore::store::{Commit, Keys, Seen, Stored, Version, Write};
+use grantcore::store::{Change, Commit, Keys, Seen, Stored, Version, Write};
 use grantcore::value::GrantId;
 use grantcore::{Account, Client, Policy, Reason, Timestamp};
 
@@ -125,12 +125,13 @@ impl Shared {
     }
 
     fn load(&self, keys: &Keys<'_>) -> Loaded {
-        let mut loaded = Loaded::default();
-        loaded.grant = keys.grant.and_then(|id| self.grants.get(&id).cloned());
-        loaded.client = Some(Stored { record: Arc::clone(client()), version: Version::FIRST });
         let account = Account { suspended: false, epoch: self.epoch };
-        loaded.account = keys.subject.as_ref().map(|_| account);
-        loaded
+        Loaded {
+            grant: keys.grant.and_then(|id| self.grants.get(&id).cloned()),
+            client: Some(Stored { record: Arc::clone(client()), version: Version::FIRST }),
+            account: keys.subject.as_ref().map(|_| account),
+            ..Loaded::default()
+        }
     }
 }
 
@@ -139,7 +140,7 @@ impl Node<'_> {
     fn step(&mut self, shared: &mut Shared, policy: &Policy, chooser: &mut Chooser) {
         let Some(decision) = self.decision.take() else { return self.decide(shared, policy) };
         let write = decision.write().expect("a decision with a write").clone();
-        self.own = write.as_grant().map(|change| change.id()).or(self.own);
+        self.own = write.as_grant().map(Change::<Grant>::id).or(self.own);
         let fault =
             if shared.has_fault { Fault::None } else { FAULTS[chooser.choose(FAULTS.len())] };
         shared.has_fault |= fault != Fault::None;
