@@ -138,6 +138,8 @@ enum Origin {
         registration_access_token_digest: Option<Digest>,
     },
     MetadataDocument {
+        /// When the host was last asked for the document.
+        asked: Timestamp,
         /// When the document must be fetched again before the next authorization.
         fresh_until: Timestamp,
     },

@@ -280,7 +280,7 @@ impl ClientBuilder {
                 Origin::Dynamic { issuer, registration_access_token_digest: None }
             }
             Registration::MetadataDocument => {
-                Origin::MetadataDocument { fresh_until: Timestamp::EPOCH }
+                Origin::MetadataDocument { asked: Timestamp::EPOCH, fresh_until: Timestamp::EPOCH }
             }
         };
         self

@@ -11,6 +11,9 @@ use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::secret::Digest;
 
+/// How long a document is not fetched anew for the keys that it lacks.
+const DOCUMENT_COOL_DOWN: Duration = Duration::from_secs(60);
+
 impl Client {
     /// Returns the same client, deactivated: refused at every endpoint once this is stored.
     pub fn deactivated(self) -> Self {
@@ -110,11 +113,32 @@ impl Client {
     /// not count.
     pub(crate) fn is_fresh(&self, now: Timestamp, at_most: Duration) -> bool {
         match self.0.origin {
-            Origin::MetadataDocument { fresh_until } => {
+            Origin::MetadataDocument { fresh_until, .. } => {
                 now < fresh_until && fresh_until <= now.after(at_most)
             }
             Origin::Operator { .. } | Origin::Dynamic { .. } => true,
         }
+    }
+
+    /// Returns whether the metadata document may be fetched although it is fresh, because the client
+    /// uses a key that is not in it: once in 60 s (KEYS-38). A fetch in the future was recorded by a
+    /// clock that was ahead, and does not count.
+    pub(crate) fn may_have_newer_document(&self, now: Timestamp) -> bool {
+        match self.0.origin {
+            Origin::MetadataDocument { asked, .. } => {
+                now < asked || now >= asked.after(DOCUMENT_COOL_DOWN)
+            }
+            Origin::Operator { .. } | Origin::Dynamic { .. } => false,
+        }
+    }
+
+    /// Returns the same client whose document was asked for now, and not read.
+    pub(crate) fn asked_for_document(&self, now: Timestamp) -> Self {
+        let mut fields = self.0.clone();
+        if let Origin::MetadataDocument { asked, .. } = &mut fields.origin {
+            *asked = now;
+        }
+        Self(fields)
     }
 
     /// Returns whether the other record is this client in everything but the freshness of its

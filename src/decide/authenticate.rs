@@ -9,7 +9,7 @@ use crate::moment::Timestamp;
 use crate::outside::Need;
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::record::Stored;
+use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::token::{Credentials, PresentedSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
@@ -31,8 +31,10 @@ pub(super) struct Authenticated<'a> {
 pub(super) enum Unauthenticated {
     /// It is refused. The note is for the event alone.
     Refused(Fault, Option<&'static str>),
-    /// The host must fetch the client's keys first.
+    /// The host must fetch the client's keys or document first.
     Needs(Box<Need>),
+    /// What was read of the client's document must be recorded first.
+    Prepares(Box<Write>),
 }
 
 impl<'a> Authenticated<'a> {
@@ -73,6 +75,7 @@ impl From<Unproved> for Unauthenticated {
         match unproved {
             Unproved::Refused(reason, note) => Self::Refused(reason.into(), note),
             Unproved::Needs(need) => Self::Needs(need),
+            Unproved::Prepares(write) => Self::Prepares(write),
         }
     }
 }
@@ -83,6 +86,7 @@ impl Unauthenticated {
         match self {
             Self::Refused(fault, note) => ctx.refuse(fault).with_detail(note.map(Into::into)),
             Self::Needs(need) => ctx.ask(*need),
+            Self::Prepares(write) => ctx.prepare(*write),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! first, then the key, then the signature, and last the mark that makes the assertion usable once.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::context::Context;
+use super::document::{DocumentState, NamedDocument};
 use crate::client::{Client, ClientKeys, KeySource};
 use crate::decision::SingleUse;
 use crate::jws::{
@@ -15,6 +17,7 @@ use crate::moment::Timestamp;
 use crate::outside::{KeysAnswer, KeysRequest, Need};
 use crate::policy::{AssertionAudience, KeyRules};
 use crate::reason::Reason;
+use crate::record::Write;
 use crate::request::client_assertion::{ClientAssertion, client_reason};
 use crate::value::seen_key::AssertionUse;
 use crate::value::text::log_text;
@@ -31,8 +34,10 @@ pub(super) struct AssertionProof {
 pub(super) enum Unproved {
     /// It is refused. The note is for the event alone.
     Refused(Reason, Option<&'static str>),
-    /// The host must fetch the keys first.
+    /// The host must fetch the keys or the document first.
     Needs(Box<Need>),
+    /// What was read of the client's document must be recorded first.
+    Prepares(Box<Write>),
 }
 
 impl From<Fault> for Unproved {
@@ -93,7 +98,10 @@ impl Presented<'_> {
         let (jti, end) = self.check_claims(&jws, Some(keys), rules)?;
         let allowed = rules.algorithms.common(keys.algorithms()).ok_or(Fault::Algorithm)?;
         let key = match keys.source() {
-            KeySource::Inline(set) => Cow::Borrowed(set.select(jws.header(), allowed)?),
+            KeySource::Inline(set) => match set.select(jws.header(), allowed) {
+                Err(Fault::Key) => return Err(self.read_newer_document()),
+                selected => Cow::Borrowed(selected?),
+            },
             KeySource::At(url) => {
                 Cow::Owned(self.select_fetched(url, jws.header(), keys, rules)?)
             }
@@ -194,6 +202,33 @@ impl Presented<'_> {
             // The set is recent, and this key is not in it.
             KeysAnswer::Unavailable => Err(missing_key(Fault::Key, set)),
         }
+    }
+
+    /// Reads the document of the client anew, which may have the key that the record lacks. Its keys
+    /// serve once they are recorded. A document that cannot be read is recorded as asked for, so
+    /// that unknown keys cause one fetch in 60 s (KEYS-38).
+    fn read_newer_document(&self) -> Unproved {
+        let ctx = self.ctx;
+        let missing = Unproved::from(Fault::Key);
+        let (Some(rules), Ok(client)) = (ctx.policy.client_documents(), self.client) else {
+            return missing;
+        };
+        if !client.may_have_newer_document(ctx.moment.now) {
+            return missing;
+        }
+        let document = NamedDocument::answered(self.client_id, &ctx.loaded.answers);
+        let next = match document.resolve(rules, ctx) {
+            Ok(DocumentState::Unfetched(request)) => {
+                return Unproved::Needs(Box::new(Need::Document(request)));
+            }
+            Ok(DocumentState::Recorded(_)) => return missing,
+            Ok(DocumentState::Unrecorded(described)) => described,
+            Err(fault) if fault.reason == Reason::DocumentsBusy => {
+                return Reason::KeysUnreachable.into();
+            }
+            Err(_) => Arc::new(client.asked_for_document(ctx.moment.now)),
+        };
+        Unproved::Prepares(Box::new(Write::client(ctx.loaded.client_of(self.client_id), next)))
     }
 
     /// Returns what the host answered about the set at this URL.

@@ -158,7 +158,7 @@ impl<'d> NamedDocument<'d> {
         let grant_types = metadata.grant_types.unwrap_or(ctx.policy.default_grant_types());
         let fresh_until = now.after(document.freshness(rules));
         let expires = now.after(ctx.policy.lifetimes().unused_client);
-        let builder = builder.registering_for(grant_types).documented(fresh_until, expires);
+        let builder = builder.registering_for(grant_types).documented(now, fresh_until, expires);
         let client = metadata.describe(builder, ctx.policy)?;
         let client = match known {
             Some(known) => client.described_after(known, now).rekeyed(known, ctx.policy),

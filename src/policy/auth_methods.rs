@@ -59,7 +59,12 @@ impl AuthMethods {
         public_clients: bool,
         client_secret_basic: bool,
         client_secret_post: bool,
-        private_key_jwt: bool,
+    }
+
+    /// Returns whether `private_key_jwt` is offered: if the policy has
+    /// [rules of keys](super::PolicyBuilder::client_keys).
+    pub fn private_key_jwt(&self) -> bool {
+        self.private_key_jwt
     }
 
     /// Returns the methods that are offered.

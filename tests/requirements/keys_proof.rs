@@ -343,3 +343,11 @@ fn seen_04_of_many_requests_with_one_assertion_one_is_accepted() {
     let replayed = refused.iter().filter(|own| **own == Reason::ClientAssertionReplayed).count();
     assert_eq!((accepted, replayed), (1, 7), "{refused:?}");
 }
+
+#[test]
+fn seen_20_the_fix_of_a_replay_is_a_new_assertion() {
+    for reason in [Reason::ClientAssertionReplayed, Reason::AssertionReplayed] {
+        let fix = reason.fix();
+        assert!(fix.contains("a new assertion for e"), "{fix}");
+    }
+}

@@ -101,6 +101,7 @@ mod keys;
 mod keys_assertion;
 mod keys_entrances;
 mod keys_fetch;
+mod keys_newer_document;
 mod keys_proof;
 mod keys_secrets;
 mod machine;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use grantcore::blocking::Outside;
 use grantcore::client::{ClientBuilder, ClientKeys};
 use grantcore::jws::{Algorithms, KeySet, KeysUrl, PublicKey, Verify};
-use grantcore::outside::{FetchResult, FetchedResponse, KeysRequest};
+use grantcore::outside::{DocumentRequest, FetchResult, FetchedResponse, KeysRequest};
 use grantcore::policy::{KeyRules, Limits, PolicyBuilder, RevocationRules};
 use grantcore::{Client, Reply, RequestParts};
 use serde_json::{Value, json};
@@ -106,21 +106,30 @@ impl Web {
     pub fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
+
+    fn fetch(&self, url: &str) -> FetchResult {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        match self.sets.lock().unwrap().get(url).cloned() {
+            None => FetchResult::Failed,
+            Some((status, body, max_age)) => FetchResult::Response(FetchedResponse {
+                status,
+                content_type: Some(b"application/json".to_vec()),
+                fresh_for: max_age.map(Duration::from_secs),
+                body: body.into_bytes(),
+            }),
+        }
+    }
 }
 
 impl Outside for Web {
     fn keys(&self, needed: &KeysRequest) -> FetchResult {
         assert!(needed.no_redirects && needed.forbid_special_ips && !needed.allow_loopback);
-        self.fetches.fetch_add(1, Ordering::SeqCst);
-        match self.sets.lock().unwrap().get(&needed.url).cloned() {
-            None => FetchResult::Failed,
-            Some((status, body, max_age)) => FetchResult::Response(FetchedResponse {
-                status,
-                fresh_for: max_age.map(Duration::from_secs),
-                body: body.into_bytes(),
-                ..FetchedResponse::default()
-            }),
-        }
+        self.fetch(&needed.url)
+    }
+
+    fn document(&self, needed: &DocumentRequest) -> FetchResult {
+        assert!(needed.no_redirects && needed.forbid_special_ips && !needed.allow_loopback);
+        self.fetch(&needed.url)
     }
 }
 

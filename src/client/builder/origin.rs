@@ -31,10 +31,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets that the client is known by a metadata document, which was just fetched.
-    pub(crate) fn documented(mut self, fresh_until: Timestamp, until: Timestamp) -> Self {
+    /// Sets that the client is known by a metadata document, which was fetched now.
+    pub(crate) fn documented(
+        mut self,
+        now: Timestamp,
+        fresh_until: Timestamp,
+        until: Timestamp,
+    ) -> Self {
         (self.origin, self.expires) =
-            (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
+            (Origin::MetadataDocument { asked: now, fresh_until }, self.expires.max(until));
         self
     }
 
