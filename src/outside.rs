@@ -23,8 +23,8 @@ const NEEDS: usize = 6;
 /// The longest key set that is accepted.
 const MAX_KEYS_BYTES: usize = 64 * 1024;
 
-/// A question that the host must answer before a request can be decided. A request has at most six
-/// questions, and each of them once.
+/// A question that must be answered before a request can be decided. A request has at most six, and
+/// each of them once. The cache of key sets answers some of them: the host is asked at most four.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
@@ -212,7 +212,7 @@ pub enum Linked {
 /// The host's answers to what a request needs from outside the store. The default of each method
 /// returns that nothing can be had, and the request is refused.
 ///
-/// The methods are called while a request waits, at most six times for one request. A client that
+/// The methods are called while a request waits, at most four times for one request. A client that
 /// sends an assertion again causes the same question again: give the same answer.
 ///
 /// ```

@@ -216,8 +216,8 @@ impl Presented<'_> {
     }
 
     /// Verifies the signature with a key of no client, so that the duration does not disclose
-    /// whether the client exists and has keys (KEYS-56). It does so for an assertion that would get as far
-    /// if the client were known.
+    /// whether the client exists and has keys (KEYS-56). It does so for an assertion that would get
+    /// as far if the client were known.
     fn equalize_timing(&self, rules: &KeyRules) {
         let Ok(jws) = self.assertion.jws() else { return };
         let Ok(algorithm) = jws.header().algorithm(rules.algorithms) else { return };
