@@ -3,7 +3,7 @@
 //!
 //! Clients authenticate by assertions ([`KeyRules`](crate::policy::KeyRules)), and assertions of
 //! trusted issuers bring tokens ([`TrustedIssuer`](crate::policy::TrustedIssuer)). This module has
-//! the parser, for hosts and for fuzzers too, and the types that both are built of.
+//! the parser and the types of both. It is public for hosts with assertions of their own.
 //!
 //! An assertion passes from one type to the next, and each step has its check:
 //!

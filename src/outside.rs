@@ -23,8 +23,8 @@ const NEEDS: usize = 6;
 /// The longest key set that is accepted.
 const MAX_KEYS_BYTES: usize = 64 * 1024;
 
-/// What the host must answer before a request can be decided. It asks at most four times for a
-/// request, and for each thing once.
+/// A question that must be answered before a request can be decided. A request has at most six, and
+/// each of them once. The cache of key sets answers some of them: the host is asked at most four.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
@@ -58,8 +58,8 @@ impl KeysRequest {
         Self { allow_loopback, ..Self::new(url.as_str(), newer_than) }
     }
 
-    /// Returns the request for the keys of a trusted issuer. The operator has named the URL, so that
-    /// it can be in a network of their own.
+    /// Returns the request for the keys of a trusted issuer. The operator has named the URL, so
+    /// that it may be in a private network.
     pub(crate) fn of_issuer(url: &KeysUrl, newer_than: Option<Generation>) -> Self {
         Self {
             forbid_special_ips: false,
@@ -78,7 +78,7 @@ impl Link {
 }
 
 impl Need {
-    /// Returns the answer of a host that cannot answer: the request is then refused.
+    /// Returns the answer that nothing can be had. The request is then refused.
     pub fn unanswered(self) -> Answered {
         match self {
             Self::Keys(needed) => Answered::Keys(needed, KeysAnswer::Unavailable),
@@ -109,8 +109,8 @@ pub struct KeysRequest {
     pub forbid_special_ips: bool,
     /// Whether loopback addresses may be called, for tests.
     pub allow_loopback: bool,
-    /// If set, the set of this fetch and earlier ones do not serve: they lack the key that is
-    /// needed. A host that fetches the URL anew need not look at it.
+    /// The latest set that is known to lack the needed key, if there is one. Return a newer set. A
+    /// host that fetches the URL anew for each call can ignore this field.
     pub newer_than: Option<Generation>,
 }
 
@@ -150,10 +150,10 @@ pub struct Link {
     pub tenant: Option<Box<str>>,
     /// The user, by the name that the issuer gives them.
     pub subject: Box<str>,
-    /// The user's address as the issuer has it. Anybody may have had it before: it identifies
-    /// nobody.
+    /// The user's e-mail address at the issuer. It does not identify the user, because addresses
+    /// change their owners.
     pub email: Option<Box<str>>,
-    /// The name that the issuer believes the user to have here. A hint as well.
+    /// The user's name here, as far as the issuer knows. It is a hint too.
     pub local_subject: Option<Box<str>>,
 }
 
@@ -205,15 +205,15 @@ pub enum Linked {
     Account(Subject),
     /// The user has no account here.
     Nobody,
-    /// It is not known: the request is refused with 503 and can be repeated.
+    /// The host cannot answer now. The request is refused with 503 and can be repeated.
     Unavailable,
 }
 
-/// Answers what a request needs from outside the store. Each default answers that it cannot be had,
-/// which refuses the request.
+/// The host's answers to what a request needs from outside the store. The default of each method
+/// returns that nothing can be had, and the request is refused.
 ///
-/// It is asked while a request waits, at most four times for a request. A question may be asked
-/// again for the same assertion, and must then be answered the same way.
+/// The methods are called while a request waits, at most four times for one request. A client that
+/// sends an assertion again causes the same question again: give the same answer.
 ///
 /// ```
 /// use grantcore::Outside;
@@ -260,7 +260,7 @@ pub trait Outside: Send + Sync {
     }
 }
 
-/// Nothing outside can be had.
+/// Returns for every question that nothing can be had.
 impl Outside for () {}
 
 impl<T: Outside> Outside for Arc<T> {
@@ -329,7 +329,7 @@ impl Answers {
         })
     }
 
-    /// Returns whether this can be asked as well: it was not asked before, and there is room.
+    /// Returns whether this may be asked: it was not asked before, and the bound is not reached.
     pub(crate) fn admits(&self, need: &Need) -> bool {
         self.iter().count() < NEEDS && !self.iter().any(|answered| answered.is_to(need))
     }
@@ -349,7 +349,7 @@ impl Answered {
 
 /// What a host has returned.
 pub(crate) enum Asked {
-    /// A response, which is kept before it is an answer.
+    /// A response for a key set. The cache keeps it, and then it is an answer.
     Keys(KeysRequest, FetchResult),
     Answered(Answered),
 }
@@ -367,7 +367,7 @@ impl Asked {
     }
 }
 
-/// A boxed [`Outside`], asked for anything: one parameter of a server less.
+/// An [`Outside`] as a trait object, so that a server has no type parameter for it.
 pub(crate) trait AskOutside: Send + Sync {
     fn ask(&self, need: Need) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>>;
 }

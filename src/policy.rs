@@ -173,7 +173,7 @@ pub struct Policy {
     redirect_rules: RedirectRules,
     error_delivery: ErrorDelivery,
     token_redirect_uri: TokenRedirectUri,
-    /// The classes of logins that the host tells apart.
+    /// The classes of logins that the host distinguishes.
     acr_values: Vec<String>,
     consent_rules: ConsentRules,
     terse_errors: bool,

@@ -24,8 +24,8 @@ const LATEST_END: Timestamp = Timestamp::from_unix_seconds((1 << 53) - 1_000);
 /// replaces it: a store creates it if no mark of its key exists, and answers
 /// [`Commit::Conflict`](crate::store::Commit::Conflict) otherwise.
 ///
-/// Losing a mark before [`drop_after`](Self::drop_after) makes its assertion usable again. It is
-/// the only record of which that is true.
+/// Losing a mark before [`drop_after`](Self::drop_after) makes its assertion usable again. The
+/// removal of any other record never makes a credential valid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Seen {
     schema: Schema,

@@ -187,8 +187,8 @@ pub trait Store: Send + Sync {
     /// Returns the mark of this key. It is called only after a commit of such a mark conflicted: a
     /// request that finds its own mark goes on, and any other is refused.
     ///
-    /// The default finds nothing. It is safe: such a request is refused with 503, and nothing is
-    /// accepted twice.
+    /// The default returns `None`. That is safe: the request is refused with 503, and no assertion
+    /// is accepted twice.
     ///
     /// An error means that it is not known whether there is such a mark, or that its record cannot
     /// be decoded.

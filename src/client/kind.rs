@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Federated(MachineRights),
 }
 
-/// What a client proves itself by.
+/// The credentials that a client proves itself by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Proof {
@@ -34,8 +34,7 @@ pub(super) enum Proof {
     Keys(ClientKeys),
 }
 
-/// What a client may do that proves itself. A client with none of the rights can only ask for
-/// introspection.
+/// The rights of a client that proves itself. A client with none of them can only introspect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rights {

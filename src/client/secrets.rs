@@ -13,7 +13,7 @@ use crate::value::names::named_enum;
 use crate::value::overlap::Overlap;
 use crate::value::secret::Digest;
 
-/// What a record keeps of a client secret. Cheap to clone.
+/// A client secret as a record has it: hashed. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -43,8 +43,9 @@ impl<'a> Authenticated<'a> {
         self.single_use.is_some()
     }
 
-    /// Completes the decision on a request of this client. It waits for the mark of the assertion,
-    /// a refusal too: otherwise whoever holds the assertion could try it out (SEEN-06).
+    /// Completes the decision on a request of this client. The decision waits for the mark of the
+    /// assertion, even if it is a refusal. Otherwise an attacker who has the assertion could try it
+    /// out (SEEN-06).
     pub(super) fn complete<T>(self, decision: Decision<T>, ctx: &Context<'_>) -> Decision<T> {
         let decision = decision.attributed_to(self.client).proved_by(self.proof);
         match &self.single_use {

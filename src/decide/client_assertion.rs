@@ -250,9 +250,9 @@ impl Presented<'_> {
         SingleUse::new(issuer, AssertionUse::Client, self.client_id, jti, end, replayed)
     }
 
-    /// Verifies the signature with a key of nobody's, so that the duration does not disclose whether
-    /// the client exists and has keys (KEYS-56). It does so for an assertion that would get as far
-    /// if the client were known.
+    /// Verifies the signature with a key of no client, so that the duration does not disclose
+    /// whether the client exists and has keys (KEYS-56). It does so for an assertion that would get
+    /// as far if the client were known.
     fn equalize_timing(&self, rules: &KeyRules) {
         let Ok(jws) = self.assertion.jws() else { return };
         let Ok(algorithm) = jws.header().algorithm(rules.algorithms) else { return };

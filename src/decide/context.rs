@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
     /// Checks that a client that proved itself with a key for this grant does so again.
     ///
     /// Proof is not given up: a client that may act without proof must not advance or end a grant
-    /// that it proved itself for, because whoever has stolen its refresh token could as well (I38).
+    /// that it proved itself for, because a thief of its refresh token could do so too (I38).
     pub(super) fn check_key_proof(&self, code: &RedeemedCode) -> Result<(), Reason> {
         if code.proved && !self.has_key_proof { Err(Reason::ClientProofDropped) } else { Ok(()) }
     }

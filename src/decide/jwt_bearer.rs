@@ -159,7 +159,7 @@ impl Exchanging<'_> {
     }
 
     /// Ends a request whose assertion is verified and is this client's: the assertion is used up,
-    /// whatever the outcome. Otherwise whoever holds it could try it out (SEEN-06).
+    /// whatever the outcome. Otherwise an attacker who has it could try it out (SEEN-06).
     fn use_up(
         &self,
         checked: &Checked<'_>,

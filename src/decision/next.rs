@@ -5,19 +5,19 @@ use crate::outside::{Answers, Need};
 use crate::seen::Seen;
 use crate::value::seen_key::SeenKey;
 
-/// Why a request must be decided again, and on what. A host that drives by hand passes it to
-/// [`Moment::after`].
+/// The reason why a request must be decided again, and the records for it. A host that drives by
+/// hand passes it to [`Moment::after`].
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a host that drives by hand must know each")]
 pub enum Next {
-    /// The main write conflicted: somebody else has changed the record. Load the records again.
+    /// The main write conflicted: another request has changed the record. Load the records again.
     Lost,
     /// A preliminary write was tried. Load the records again.
     Prepared,
     /// The creation of this mark conflicted. Read the mark by
     /// [`Store::seen`](crate::Store::seen), and go on with [`found`](Self::found).
     Met(Box<Seen>),
-    /// The mark was created, or its creation is judged. Keep the loaded records: the request is
+    /// The mark was created, or found and judged. Keep the loaded records: the request is
     /// decided again on them.
     Marked(Marked),
     /// The host must answer this. Load the records again, with the

@@ -9,8 +9,8 @@ use crate::client::UsedSecret;
 use crate::value::auth_method::{PRIVATE_KEY_JWT, SecretMethod};
 use crate::value::text::LogWord;
 
-/// What the client of a step proved itself with. It serializes to one flat object, such as
-/// `{"method":"client_secret_basic","secret":"retiring"}`.
+/// The credential that the client of a step proved itself with. It serializes to one flat object,
+/// such as `{"method":"client_secret_basic","secret":"retiring"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientProof {

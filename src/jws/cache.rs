@@ -1,6 +1,7 @@
 //! Fetched key sets, kept for a time: one cache for a node, in memory and never in a store.
 //!
-//! The cache fetches nothing and reads no clock. It says whether to fetch, and is told the outcome.
+//! The cache fetches nothing and reads no clock. [`KeyCache::look`] returns whether to fetch, and
+//! the host passes the outcome to [`KeyCache::put`] or [`KeyCache::failed`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ const FRESH_AT_LEAST: u64 = 60;
 const FRESH_AT_MOST: u64 = 3600;
 const FRESH_BY_DEFAULT: u64 = 300;
 
-/// How long after a fetch no other one of the same URL begins (KEYS-34).
+/// The time after a fetch in which no other fetch of the same URL begins (KEYS-34).
 const COOL_DOWN: Duration = Duration::from_secs(60);
 
 /// Requests that run at the same time read the clock and reach the cache in different orders. A
@@ -73,11 +74,12 @@ struct Held {
     stale_until: Timestamp,
 }
 
-/// Which fetch of a cache a set is from. A later set has a greater one, whatever the clock shows.
+/// The number of the fetch that a set of a cache is from. A later set has a greater number,
+/// whatever the clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
 
-/// What a cache has for a URL.
+/// The result of looking a URL up in a cache.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Look {
@@ -86,12 +88,12 @@ pub enum Look {
     Have {
         /// The keys.
         keys: Arc<FetchedKeys>,
-        /// The fetch that they are from.
+        /// The number of the fetch that they are from.
         generation: Generation,
     },
-    /// Nothing: fetch the URL, and call [`KeyCache::put`] or [`KeyCache::failed`].
+    /// No set. Fetch the URL, and call [`KeyCache::put`] or [`KeyCache::failed`].
     Ask,
-    /// Nothing, and no fetch may begin yet.
+    /// No set, and no fetch may begin yet.
     #[non_exhaustive]
     Wait {
         /// The seconds until a fetch may begin, at least one.
@@ -123,8 +125,8 @@ impl KeyCache {
     /// Returns the set of this URL, or what to do to get it. If `newer_than` is given, an older set
     /// is no answer: the set of that generation does not have the key that is needed.
     ///
-    /// A host makes one fetch of equal ones that it is asked for at the same time, and looks again
-    /// just before the fetch: it may have ended in between.
+    /// Several requests can get [`Look::Ask`] for one URL. A host should fetch once for all of
+    /// them, and look again just before a fetch: an earlier one may have ended since.
     pub fn look(&mut self, url: &KeysUrl, newer_than: Option<Generation>, now: Timestamp) -> Look {
         let now = self.advance(now);
         self.uses += 1;
@@ -202,8 +204,8 @@ impl KeyCache {
 
     /// Takes a reading of the clock, and returns the time that it stands for.
     ///
-    /// After a clock that was set back, nobody knows how old a set is. Every set is stale then, is
-    /// used for a minute at most, and no cool-down lasts longer than it did.
+    /// If the clock was set back, the ages of the sets are unknown. Every set is then stale and is
+    /// used for at most a minute, and no cool-down lasts longer than before.
     fn advance(&mut self, now: Timestamp) -> Timestamp {
         if self.latest.seconds_from(now) <= OUT_OF_ORDER {
             self.latest = self.latest.max(now);

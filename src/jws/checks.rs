@@ -23,8 +23,8 @@ impl TimeRules {
         Self { leeway, longest, from_issue: false }
     }
 
-    /// Counts the longest lifetime from `iat` as well, where there is one: an issuer that signs for
-    /// a day is refused in the last minute of that day too.
+    /// Counts the longest lifetime from `iat` as well, if there is one. Without this, an assertion
+    /// that was signed for a day is accepted towards the end of that day.
     pub const fn counted_from_issue(self) -> Self {
         Self { from_issue: true, ..self }
     }

@@ -15,20 +15,20 @@ const MAX_NAME: usize = 2048;
 /// The longest `jti`, in bytes (KEYS-45).
 const MAX_JTI: usize = 512;
 
-/// What an assertion claims. Anybody can have written it.
+/// The content of an assertion before its signature is verified. Anybody can have written it.
 #[derive(Clone, Copy, Debug)]
 pub struct Unverified<T>(pub(super) T);
 
 impl<T> Unverified<T> {
-    /// Returns the value as it is claimed: to find the party that it names, and for checks that
-    /// refuse. Nothing is granted on it.
+    /// Returns the unverified value. Use it to find the party that it names, and for checks that
+    /// refuse. Grant nothing because of it.
     pub fn as_claimed(&self) -> &T {
         &self.0
     }
 }
 
-/// What an assertion says, signed with a key that was chosen for it.
-/// [`Jws::verify`](super::Jws::verify) alone makes it.
+/// The content of an assertion whose signature was verified with a key that was chosen for it.
+/// Only [`Jws::verify`](super::Jws::verify) returns it.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<T>(pub(super) T);
 

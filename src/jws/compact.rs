@@ -15,9 +15,9 @@ use super::json::{Object, read_object};
 /// The longest header, in bytes of JSON (KEYS-45).
 const MAX_HEADER: usize = 2048;
 
-/// Members of a header that change what the rest means. This parser knows no extension, so that it
-/// must refuse what a critical member asks for (RFC 7515 §4.1.11, RFC 7797 §3). `enc` is that of an
-/// encrypted token (RFC 7516 §9).
+/// Members of a header that change the meaning of the other members or of the payload. This parser
+/// knows no extension, so that it must refuse critical ones (RFC 7515 §4.1.11, RFC 7797 §3). `enc`
+/// is in the headers of encrypted tokens (RFC 7516 §9).
 const REFUSED: [&str; 3] = ["crit", "b64", "enc"];
 
 /// A JWT in the compact form, parsed and not verified.
@@ -73,7 +73,7 @@ impl<'a> Jws<'a> {
         Jws { signing_input: Cow::Owned(self.signing_input.into_owned()), ..self }
     }
 
-    /// Returns the header. It is as little vouched for as the claims.
+    /// Returns the header. It is unverified, like the claims.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -92,8 +92,8 @@ impl fmt::Debug for Jws<'_> {
     }
 }
 
-/// What this crate reads of a header. `jku`, `jwk`, `x5u`, `x5c` and `x5t` are not read: a key that
-/// comes with an assertion proves nothing (KEYS-26).
+/// The members of a header that this crate reads. `jku`, `jwk`, `x5u`, `x5c` and `x5t` are not
+/// read: a key that comes with an assertion proves nothing (KEYS-26).
 pub struct Header {
     alg: Box<str>,
     typ: Option<Box<str>>,
@@ -116,7 +116,7 @@ impl Header {
     /// Returns the algorithm.
     ///
     /// # Errors
-    /// [`Fault::Algorithm`] if it is not among these, whatever it is.
+    /// [`Fault::Algorithm`] if it is not allowed, or not known to this crate.
     pub fn algorithm(&self, allowed: Algorithms) -> Result<Algorithm, Fault> {
         let named = self.alg.parse().ok();
         named.filter(|algorithm| allowed.contains(*algorithm)).ok_or(Fault::Algorithm)

@@ -1,12 +1,12 @@
-//! What can be wrong with an assertion.
+//! The faults of an assertion.
 
 use std::fmt;
 
 macro_rules! faults {
     ($($variant:ident $name:literal $text:literal,)*) => {
-        /// What is wrong with an assertion. Only the first fault is reported.
+        /// A fault of an assertion. Only the first one is reported.
         ///
-        /// The client never learns it: all faults of an assertion look alike outside.
+        /// The host finds it in the event. The client gets the same response for every fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Fault {

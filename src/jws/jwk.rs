@@ -24,7 +24,7 @@ enum KeyNumbers {
     Fixed(Material),
 }
 
-/// What a member of `keys` is.
+/// An entry of `keys`.
 pub(super) enum Read {
     Usable(Jwk),
     /// A key for another purpose, or of a kind that this crate does not know.
@@ -33,7 +33,7 @@ pub(super) enum Read {
     Malformed(&'static str),
 }
 
-/// Returns whether the key shows what only its owner may know.
+/// Returns whether the key has private or symmetric material, which only its owner may know.
 pub(super) fn is_private(members: &Object) -> bool {
     PRIVATE.iter().any(|name| members.contains_key(*name))
         || members.get("kty").and_then(Value::as_str) == Some("oct")

@@ -13,7 +13,7 @@ use crate::value::secret::{serde_bytes, serialize_bytes};
 const MAX_KID: usize = 512;
 
 /// The lengths of an RSA modulus in bits, and the greatest exponent (KEYS-24). A greater modulus
-/// costs more time than a stranger may cause.
+/// would let a stranger cause expensive verifications.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 const MAX_EXPONENT: u64 = (1 << 33) - 1;
 
@@ -206,8 +206,8 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// A key on the curve P-256: both coordinates, 32 bytes each. Whether the point is on the curve is
-/// seen when a signature is verified; a point that is not verifies nothing.
+/// A key on the curve P-256: both coordinates, 32 bytes each. The point is checked when a signature
+/// is verified: a point off the curve verifies nothing.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct P256([u8; 64]);
 
@@ -244,7 +244,7 @@ impl Ed25519 {
 serde_bytes!(P256);
 serde_bytes!(Ed25519);
 
-/// Shows the length. The numbers are public, and fill pages.
+/// Shows the length only. The numbers are public, but long.
 impl fmt::Debug for Rsa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rsa({} bytes)", self.modulus.len())

@@ -36,7 +36,7 @@ const MAX_INLINE: usize = 16;
 #[serde(try_from = "Vec<PublicKey>", into = "Vec<PublicKey>")]
 pub struct KeySet(Box<[PublicKey]>);
 
-/// Why a text is not the key set of a client. It has no value of a key.
+/// The reason why a key set is refused. It contains no part of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeySetError {
@@ -52,7 +52,7 @@ pub enum KeySetError {
         /// The limit.
         limit: usize,
     },
-    /// The set shows a private or symmetric key. Whoever can read the set can sign with that key.
+    /// The set contains a private or symmetric key. Everybody who can read it can sign with it.
     #[error("a key set has public keys only: it shows a private or symmetric key")]
     Private,
     /// A key is malformed.
@@ -106,8 +106,8 @@ impl KeySet {
         self.0.iter()
     }
 
-    /// Returns the one key that this header is about (KEYS-26): the key of its `kid`, or without
-    /// one the only key of its algorithm.
+    /// Returns the one key that this header selects (KEYS-26): the key of its `kid`, or without one
+    /// the only key of its algorithm.
     ///
     /// # Errors
     /// [`Fault::Algorithm`] if the algorithm is not allowed or is not that of the key, and
@@ -186,12 +186,12 @@ impl FetchedKeys {
         self.keys.is_empty()
     }
 
-    /// Returns whether the set has no key because it shows a private or symmetric one.
+    /// Returns whether the set has no key because it contained a private or symmetric one.
     pub fn is_private(&self) -> bool {
         self.is_private
     }
 
-    /// Returns the one key that this header is about: see [`KeySet::select`]. An RSA key without
+    /// Returns the one key that this header selects: see [`KeySet::select`]. An RSA key without
     /// `alg` has the `preferred` algorithm of its owner, or else RS256.
     ///
     /// # Errors
@@ -209,8 +209,8 @@ impl FetchedKeys {
     }
 }
 
-/// Finds one key. Keys are never tried one after another (KEYS-27). A name that two keys have is no
-/// name: it would be the order of the set that chooses.
+/// Finds one key. Keys are never tried one after another (KEYS-27). A name that two keys share
+/// selects neither of them: otherwise their order in the set would decide.
 fn select<'k, K>(
     keys: &'k [K],
     kid: Option<&str>,

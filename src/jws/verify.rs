@@ -10,10 +10,10 @@ use super::key::PublicKey;
 /// A library that verifies signatures. [`RingVerifier`](super::RingVerifier) is one, with the
 /// feature `jws`.
 ///
-/// It is a value of the policy, so that two servers of one process can have two.
+/// It is a value of the policy, so that servers in one process can use different ones.
 pub trait Verify: Send + Sync {
     /// Returns whether the signature is one of this key, by the key's algorithm, over exactly this
-    /// message. It answers and cannot fail: what cannot be verified is not valid.
+    /// message. Returns `false` if the signature cannot be verified.
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool;
 }
 
@@ -38,8 +38,8 @@ impl Jws<'_> {
         Ok(Verified(self.claims().as_claimed()))
     }
 
-    /// Verifies the signature with a key of this crate, to no effect: an assertion of an unknown
-    /// client takes the time of a bad one of a known client (KEYS-56).
+    /// Verifies the signature with a key of this crate and drops the result, so that an assertion
+    /// of an unknown client takes as long as a bad one of a known client (KEYS-56).
     pub fn equalize_timing(&self, algorithm: Algorithm, verifier: &(impl Verify + ?Sized)) {
         let message = self.signing_input.as_bytes();
         // A wrong answer changes nothing, because it is not used. `black_box` keeps the call.

@@ -45,14 +45,14 @@ const DRAWS: u8 = 64;
 
 /// The generator of one thread.
 ///
-/// The system takes 430 ns for each request, and this takes 140. What that must not cost:
+/// The system takes 430 ns for each request, and this takes 140 ns. These properties stay:
 ///
 /// - **What was drawn cannot be computed from what is in memory.** Each draw replaces the key, and
 ///   wipes the one before. Nothing is drawn in advance.
 /// - **What will be drawn is unknown again after 64 draws**, should the key become known: a new seed
 ///   does not depend on the key.
-/// - **A forked process draws otherwise than its parent.** `forkguard` is told of a fork by the C
-///   library. The child then takes a seed before it draws.
+/// - **A forked process draws otherwise than its parent.** The C library notifies `forkguard` of a
+///   fork. The child then takes a seed before it draws.
 /// - **Copies of a running machine draw otherwise than each other**, and so does a child of a fork
 ///   without the C library. They share a key, and read different clocks: the nanosecond of the draw
 ///   selects the stream, from which the next key comes too.

@@ -7,17 +7,17 @@ use crate::jws::{FetchedKeys, Generation, KeyCache, KeysUrl, Look};
 use crate::moment::Timestamp;
 use crate::policy::{KeyRules, Policy};
 
-/// What there is of a key set.
+/// The answer to a need of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a host that drives by hand builds it")]
 pub enum KeysAnswer {
-    /// This set, of this fetch of a [`KeyCache`].
+    /// This set, and the number of its fetch in a [`KeyCache`].
     Set(Arc<FetchedKeys>, Generation),
-    /// None that serves, and none can be had.
+    /// No set can be used, and none can be fetched now.
     Unavailable,
 }
 
-/// A host that drives by hand fetches the URL before a [`Look::Ask`] becomes an answer.
+/// Takes [`Look::Ask`] as unavailable: a host that drives by hand fetches the URL first.
 impl From<Look> for KeysAnswer {
     fn from(look: Look) -> Self {
         match look {
@@ -38,8 +38,7 @@ impl CachedKeys {
         Self(Mutex::new(stale.map_or_else(KeyCache::default, |stale| KeyCache::new(1024, stale))))
     }
 
-    /// Returns the answer that needs no fetch, if there is one: a set in hand, or that none can be
-    /// had yet.
+    /// Returns the answer if it needs no fetch: a set of the cache, or that no fetch may begin yet.
     pub(crate) fn in_hand(&self, request: &KeysRequest, now: Timestamp) -> Option<KeysAnswer> {
         let Some(url) = url_of(request) else { return Some(KeysAnswer::Unavailable) };
         match self.with(|cache| cache.look(&url, request.newer_than, now)) {

@@ -32,7 +32,7 @@ pub struct DocumentRules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DocumentRedirects {
-    /// Anywhere. Whoever can write to the URL of a document decides it.
+    /// Anywhere. Everybody who can write to the URL of a document can choose its redirect URIs.
     #[default]
     Any,
     /// An `https` redirect URI is of the origin of the document (CIMD, Redirect URIs). Clients that

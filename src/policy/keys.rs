@@ -36,31 +36,33 @@ pub struct KeyRules {
     pub(crate) allow_loopback: bool,
 }
 
-/// What an assertion of a client may name as its audience.
+/// The audiences that are accepted in the assertion of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AssertionAudience {
-    /// The issuer. The token endpoint is accepted in an assertion without an explicit type, of a
-    /// client that may also act without proof, or whose record allows it. It is never weaker than
-    /// what such a client can do anyway.
+    /// The issuer. The token endpoint is accepted too in an assertion without an explicit type, if
+    /// the client may also act without proof, or if its record allows it. For a client that may act
+    /// without proof this opens nothing: a request without an assertion is accepted as well.
     #[default]
     Balanced,
     /// The issuer and nothing else (draft-ietf-oauth-rfc7523bis, OAuth 2.1 §2.4).
     Strict,
-    /// The issuer, or in an assertion without an explicit type the token endpoint, of every client.
+    /// The issuer. For every client, the token endpoint is accepted too in an assertion without an
+    /// explicit type.
     ///
     /// A server that a client confuses with this one can get an assertion that is good here.
     TokenEndpointToo,
 }
 
-/// What a client may do whose metadata document offers both `none` and `private_key_jwt`.
+/// The method of a client whose metadata document offers both `none` and `private_key_jwt`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DocumentMethod {
-    /// Either, for codes and refresh tokens. Turning keys on then breaks no connection that runs.
+    /// Either, for codes, refresh tokens and revocation. Existing connections continue when keys
+    /// are turned on.
     #[default]
     Either,
-    /// It must prove itself.
+    /// The client must prove itself.
     Strongest,
 }
 
@@ -102,14 +104,14 @@ impl KeyRules {
     /// Sets how far the clocks of a client and of this server may differ. Default: 10 s, at most
     /// 60 s.
     ///
-    /// A longer one makes each assertion usable for longer.
+    /// A longer leeway makes each assertion usable for longer.
     pub fn with_leeway(self, leeway: Duration) -> Self {
         Self { leeway, ..self }
     }
 
     /// Sets how far ahead the `exp` of an assertion may be. Default: an hour, from 30 s to an hour.
     ///
-    /// For as long, the store keeps a mark of each assertion.
+    /// The store keeps a mark of each assertion for as long.
     pub fn with_longest(self, longest: Duration) -> Self {
         Self { longest, ..self }
     }
@@ -118,7 +120,7 @@ impl KeyRules {
     /// hour, at most an hour. With zero, a client is refused with a retryable 503 as soon as its
     /// keys cannot be fetched.
     ///
-    /// For as long, a key that its owner has withdrawn may be accepted.
+    /// A key that its owner has withdrawn may be accepted for as long.
     pub fn with_stale(self, stale: Duration) -> Self {
         Self { stale, ..self }
     }

@@ -8,7 +8,7 @@ use crate::value::grant_types::GrantType;
 use crate::value::machine_rights::MachineRights;
 use crate::value::scope::Scope;
 
-/// The longest lifetime of a token that no consent page stands behind (I42).
+/// The longest lifetime of a token without a consent page (I42).
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The rules of clients that act on their own behalf (`client_credentials`, OAuth 2.1 §4.2).
@@ -70,14 +70,14 @@ impl MachineRules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MachineSub {
-    /// There is none (RFC 9700 §4.15).
+    /// The response has no `sub` (RFC 9700 §4.15).
     #[default]
     Absent,
     /// The `client_id` (RFC 9068 §2.2).
     ClientId,
 }
 
-/// Why a policy cannot give what a right names.
+/// The reason why a policy cannot give a client a right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RightsError {
     /// The policy does not declare the scope token, or not for machines.
@@ -86,7 +86,7 @@ pub(crate) enum RightsError {
     Resource { resource: String },
 }
 
-/// Who can be granted a scope token.
+/// The parties that can be granted a scope token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScopeFor {
@@ -124,8 +124,8 @@ impl Policy {
         self.is_for(token, ScopeFor::People)
     }
 
-    /// Returns whether the token is not for these alone. A policy that marks no token is not
-    /// searched.
+    /// Returns whether the scope token is not reserved for `others`. The tokens are not searched if
+    /// the policy marks none.
     fn is_for(&self, token: &str, others: ScopeFor) -> bool {
         !self.marks_scopes || !self.scopes.iter().any(|own| own.name == token && own.of == others)
     }

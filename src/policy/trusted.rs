@@ -78,14 +78,14 @@ impl From<KeysUrl> for IssuerKeys {
     }
 }
 
-/// Whom an issuer speaks for, and the rules of that.
+/// The profile of an issuer, with its rules.
 #[derive(Clone, Debug)]
 pub(crate) enum Profile {
     IdJag(IdJag),
     Workload(Workload),
 }
 
-/// The profile of assertions.
+/// The profile of an issuer's assertions: for whom the issuer speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AssertionProfile {
@@ -143,7 +143,7 @@ impl TrustedIssuer {
     /// Sets how long an assertion of the issuer may live, counted from its `iat` and from now: from
     /// one second to an hour. Default: 300 s.
     ///
-    /// An assertion that was stolen before its use is good for so long.
+    /// An assertion that was stolen before its use is accepted for as long.
     pub fn with_longest(self, time: Duration) -> Self {
         Self { longest: time, ..self }
     }
@@ -156,9 +156,9 @@ impl TrustedIssuer {
     /// Sets the longest lifetime of the tokens that the issuer's assertions bring, at most an hour.
     /// Default: an hour. The lifetime of access tokens bounds it as well.
     ///
-    /// The end of the assertion does not: an identity provider that signs for five minutes is not
-    /// asked again every five minutes. A user who has left the organisation keeps access for so
-    /// long.
+    /// The end of the assertion does not bound it, because a client would otherwise need a new
+    /// assertion every few minutes. A user who has left the organisation keeps access until the
+    /// token expires.
     pub fn with_tokens(self, lifetime: Duration) -> Self {
         Self { tokens: lifetime, ..self }
     }
@@ -181,8 +181,8 @@ impl TrustedIssuer {
         }
     }
 
-    /// Returns the client that the rules name for an assertion with these claims, if it is one of a
-    /// program.
+    /// Returns the client that the rules name for these claims of a program. Returns `None` for the
+    /// claims of a user.
     pub(crate) fn mapped_client(&self, claims: &Claims) -> Option<&str> {
         match &self.profile {
             Profile::IdJag(_) => None,

@@ -23,7 +23,7 @@ pub(crate) struct AssertionParameters<'a> {
 
 /// A client assertion. Nothing of it is verified.
 pub(crate) struct ClientAssertion<'a> {
-    /// Whether its type is the one that is known.
+    /// Whether its type is the only one that is known, that of a JWT.
     pub(crate) is_jwt: bool,
     text: Cow<'a, str>,
     limit: usize,

@@ -47,8 +47,8 @@ impl MachineRights {
     }
 
     /// Adds a resource. The right is then for the added resources alone. Default: every resource of
-    /// the policy. A [template](crate::policy::PolicyBuilder::resource) stands for each resource of
-    /// it.
+    /// the policy. A [template](crate::policy::PolicyBuilder::resource) stands for each of its
+    /// resources.
     #[must_use = "the right with the resource is the one returned"]
     pub fn at(mut self, resource: impl Into<String>) -> Self {
         let resource = resource.into().into_boxed_str();

@@ -1,9 +1,9 @@
-//! How long two secrets of a client are accepted at once.
+//! The time in which two secrets of a client are accepted.
 
 use std::time::Duration;
 
-/// How long a secret is accepted after it was replaced: whole seconds, at most 30 days. Default: 24
-/// hours.
+/// The time for which a secret is accepted after it was replaced: whole seconds, at most 30 days.
+/// Default: 24 hours.
 ///
 /// ```
 /// use std::time::Duration;

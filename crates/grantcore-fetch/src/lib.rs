@@ -1,5 +1,5 @@
-//! Fetches the metadata documents of OAuth clients for a [`grantcore`] server: one guarded GET
-//! ([OAuth Client ID Metadata Document][CIMD], CIMD).
+//! Fetches metadata documents ([OAuth Client ID Metadata Document][CIMD], CIMD) and key sets of
+//! OAuth clients for a [`grantcore`] server: one guarded GET each.
 //!
 //! A client may name itself by the URL of a document about it. [`grantcore`] opens no socket, so
 //! [`Server::authorize`](grantcore::Server::authorize) answers

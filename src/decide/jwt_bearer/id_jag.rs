@@ -41,7 +41,7 @@ impl Exchanging<'_> {
     }
 
     /// Checks that the client may use assertions of this issuer, and that this one is for it. A
-    /// mismatch leaves the assertion unused: whoever catches one cannot use it up (ASSERT-32).
+    /// mismatch leaves the assertion unused, so that a thief of it cannot use it up (ASSERT-32).
     fn check_client(&self, rules: &IdJag, claims: &Claims) -> Result<&Client, Stop> {
         let named = claims.text("client_id").ok().flatten();
         let is_named = |id: &str| named == Some(id);

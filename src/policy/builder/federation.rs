@@ -9,7 +9,7 @@ use crate::policy::verifier::Verifier;
 
 /// # Trust in other issuers
 ///
-/// Whose signed assertions bring tokens (RFC 7523 §2.1). Off by default.
+/// The issuers whose signed assertions bring tokens (RFC 7523 §2.1). Off by default.
 ///
 /// ```
 /// # #[cfg(feature = "jws")] {
@@ -40,8 +40,9 @@ impl PolicyBuilder {
     /// Trusts an issuer: its assertions bring tokens at the token endpoint. Default: none, and the
     /// grant type is not supported.
     ///
-    /// Whoever has the keys of the issuer has access as its users or programs, within the rules. An
-    /// issuer that is left out is refused from then on; tokens that it brought live to their end.
+    /// An issuer, and everybody who has its keys, can act as any of its users or programs, within
+    /// the rules. Assertions of an issuer that is left out of a later policy are refused. Tokens
+    /// that they brought before live to their end.
     pub fn trusted_issuer(mut self, issuer: TrustedIssuer) -> Self {
         self.policy.trusted.push(issuer);
         self

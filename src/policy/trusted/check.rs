@@ -26,8 +26,8 @@ pub(in crate::policy) fn check_trusted(policy: &Policy) -> Result<(), PolicyErro
     check_own_issuer(policy)
 }
 
-/// Checks that no trusted issuer is this server: a token of this server that were accepted as an
-/// assertion would be a way to widen it (ID-JAG §8.3).
+/// Checks that no trusted issuer is this server. Otherwise a client could use a token of this
+/// server as an assertion, and widen it (ID-JAG §8.3).
 pub(in crate::policy) fn check_own_issuer(policy: &Policy) -> Result<(), PolicyError> {
     match policy.trusted.iter().find(|own| is_issuer(&own.issuer, policy.issuer())) {
         Some(own) => Err(PolicyError::TrustedIssuer {
@@ -75,7 +75,8 @@ fn check_one<'a>(
     }
 }
 
-/// Checks the identifier. One of a platform can be another text than a URL: clusters have odd ones.
+/// Checks the identifier. That of a platform need not be a URL: clusters are configured with other
+/// texts.
 fn check_identifier(policy: &Policy, own: &TrustedIssuer) -> Result<(), TrustedIssuerError> {
     let issuer = own.issuer.as_str();
     if issuer.contains('*') {
@@ -127,8 +128,8 @@ fn check_workload(rules: &Workload) -> Result<(), TrustedIssuerError> {
     Ok(())
 }
 
-/// Confusion of tenants: a platform signs for everybody who runs a program on it. A rule that fits
-/// all of them, or that a stranger can choose a name to fit, is refused.
+/// Checks that a rule identifies the program. A platform signs for everybody who runs a program on
+/// it, so that a rule must not fit all of them, nor a name that a stranger can choose.
 fn check_rule(rule: &WorkloadRule) -> Result<(), &'static str> {
     let is_identifying = |name: &str| !NOT_IDENTIFYING.contains(&name);
     if !rule.conditions.iter().any(|condition| is_identifying(&condition.claim.name)) {

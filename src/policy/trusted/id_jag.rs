@@ -31,7 +31,7 @@ pub struct IdJag {
     pub(crate) actors: ActorClaim,
 }
 
-/// What is done with the claim `act`, which names who acts for the user (AMB-97).
+/// The handling of the claim `act`, which names who acts for the user (AMB-97).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActorClaim {
@@ -56,15 +56,15 @@ impl IdJag {
         }
     }
 
-    /// Gives a client the right, by its `client_id`. It must prove itself.
+    /// Gives a client the right, by its `client_id`. The client must prove itself.
     pub fn with_client(mut self, client_id: impl Into<String>) -> Self {
         self.clients.push(client_id.into());
         self
     }
 
-    /// Gives a client the right that proves nothing, by its `client_id`.
+    /// Gives the right to a client that proves nothing, by its `client_id`.
     ///
-    /// Whoever has an assertion for such a client can use it (ID-JAG §8.1).
+    /// Everybody who gets an assertion for such a client can use it (ID-JAG §8.1).
     pub fn with_public_client(mut self, client_id: impl Into<String>) -> Self {
         self.public_clients.push(client_id.into());
         self

@@ -6,8 +6,8 @@ use crate::jws::Claims;
 /// The most rules of one issuer.
 pub(super) const MAX_RULES: usize = 256;
 
-/// Where a prefix may end. Without such a boundary, `repo:acme` is also the beginning of
-/// `repo:acmeevil/site`.
+/// The characters that a prefix may end with. Without such a boundary, `repo:acme` is also the
+/// beginning of `repo:acmeevil/site`.
 pub(super) const SEPARATORS: [char; 4] = ['/', ':', '|', '#'];
 
 /// The rules of a platform whose tokens bring tokens of this server.
@@ -23,15 +23,15 @@ pub struct Workload {
     pub(crate) reuse: AssertionReuse,
 }
 
-/// How often a token of a platform brings a token of this server (AMB-36).
+/// How often one token of a platform is accepted (AMB-36).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AssertionReuse {
-    /// Once. It must have a `jti`.
+    /// Once. The token must have a `jti`.
     #[default]
     Once,
     /// Until it expires: the platform hands out one token for many uses, such as the file of a
-    /// Kubernetes service account. Whoever copies that token can use it as often.
+    /// Kubernetes service account. Everybody who copies that token can use it too, as often.
     UntilExpiry,
 }
 
@@ -45,8 +45,8 @@ impl Workload {
     /// Sets the audience of the platform's tokens, for platforms that fix it. Default: the issuer
     /// or the URL of the token endpoint of this server.
     ///
-    /// Every service that accepts the same audience can use a token at this server that it
-    /// received.
+    /// Every other service with the same audience can use the tokens that it receives at this
+    /// server.
     pub fn with_audience(self, audience: impl Into<String>) -> Self {
         Self { audience: Some(audience.into()), ..self }
     }
@@ -77,7 +77,7 @@ impl Workload {
     }
 }
 
-/// Which tokens of a platform are those of a client. Every condition must hold.
+/// A rule that names the client of a platform's tokens. Every condition must hold.
 ///
 /// ```
 /// use grantcore::policy::{ClaimName, WorkloadRule};
@@ -110,7 +110,7 @@ pub struct ClaimName {
     pub(crate) member: Option<String>,
 }
 
-/// Which texts fit a condition. Letter case counts.
+/// The texts that fit a condition. Letter case counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClaimMatch {
@@ -146,8 +146,8 @@ impl ClaimMatch {
 }
 
 impl WorkloadCondition {
-    /// Returns whether the condition holds. A claim that is no text fits nothing: a number or an
-    /// array with the text in it is another claim than the rule means.
+    /// Returns whether the condition holds. A claim that is no text, such as a number or an array
+    /// with the text in it, fits nothing.
     fn holds(&self, claims: &Claims) -> bool {
         let ClaimName { name, member } = &self.claim;
         let text = match member {
