@@ -190,7 +190,9 @@ impl Presented<'_> {
         let select = |set: &FetchedKeys| set.select(header, allowed, keys.preferred());
         let (set, generation) = match self.fetched(url, None, rules)? {
             KeysAnswer::Set(set, generation) => (set, *generation),
-            KeysAnswer::Unavailable => return Err(Reason::KeysUnreachable.into()),
+            KeysAnswer::Unavailable | KeysAnswer::Current => {
+                return Err(Reason::KeysUnreachable.into());
+            }
         };
         match select(set) {
             Err(Fault::Key) => {}
@@ -199,8 +201,9 @@ impl Presented<'_> {
         // The client may have new keys: a newer set is asked for, once.
         match self.fetched(url, Some(generation), rules)? {
             KeysAnswer::Set(newer, _) => select(newer).map_err(|fault| missing_key(fault, newer)),
-            // The set is recent, and this key is not in it.
-            KeysAnswer::Unavailable => Err(missing_key(Fault::Key, set)),
+            KeysAnswer::Current => Err(missing_key(Fault::Key, set)),
+            // The key may be in a set that could not be fetched (KEYS-36).
+            KeysAnswer::Unavailable => Err(Reason::KeysUnreachable.into()),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::authenticate::authenticate;
 use super::context::Context;
-use crate::client::Client;
+use crate::client::{Authentication, Client};
 use crate::decision::{Decision, Loaded, Operation};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
@@ -77,6 +77,13 @@ impl TokenRequest<'_> {
             }
             Exchange::Machine(_) if ctx.policy.machines().is_none() => {
                 ctx.refuse(Reason::GrantTypeUnsupported)
+            }
+            // A client that may do without proof for users must give it for itself (KEYS-09).
+            Exchange::Machine(_)
+                if matches!(client.authentication(), Authentication::KeysOrNone(_))
+                    && !ctx.has_key_proof() =>
+            {
+                ctx.refuse(Reason::ClientAssertionMissing)
             }
             Exchange::Machine(exchange) => exchange.issue(client, ctx),
             // `decide` has exchanged it.

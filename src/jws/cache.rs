@@ -62,6 +62,8 @@ struct Slot {
     held: Option<Held>,
     /// When the next fetch may begin.
     cool_until: Timestamp,
+    /// Whether the last fetch brought no set.
+    has_failed: bool,
     /// The number of the last use.
     used: u64,
 }
@@ -98,6 +100,8 @@ pub enum Look {
     Wait {
         /// The seconds until a fetch may begin, at least one.
         seconds: u64,
+        /// Whether the last fetch brought a set, a minute ago or less: there is none that is newer.
+        is_current: bool,
     },
 }
 
@@ -144,7 +148,10 @@ impl KeyCache {
         // The last fetch has failed, a minute ago or less.
         match held.filter(|held| now < held.stale_until) {
             Some(held) => have(held),
-            None => Look::Wait { seconds: slot.cool_until.seconds_from(now) },
+            None => Look::Wait {
+                seconds: slot.cool_until.seconds_from(now),
+                is_current: !slot.has_failed,
+            },
         }
     }
 
@@ -184,12 +191,29 @@ impl KeyCache {
         self.end_fetch(url, None, now);
     }
 
+    /// Returns the set of this URL that serves while a fetch cannot begin: a stale one too, within
+    /// its time.
+    pub(crate) fn look_without_fetch(
+        &mut self,
+        url: &KeysUrl,
+        newer_than: Option<Generation>,
+        now: Timestamp,
+    ) -> Option<Look> {
+        let now = self.advance(now);
+        let held = self.slots.get(url)?.held.as_ref()?;
+        let serves = now < held.stale_until && newer_than.is_none_or(|g| held.generation > g);
+        let keys = Arc::clone(&held.keys);
+        serves.then_some(Look::Have { keys, generation: held.generation })
+    }
+
     fn end_fetch(&mut self, url: &KeysUrl, held: Option<Held>, now: Timestamp) {
         self.uses += 1;
+        let has_failed = held.is_none();
         let cool_until = now.after(COOL_DOWN);
         if let Some(slot) = self.slots.get_mut(url) {
             slot.held = held.or(slot.held.take());
             slot.cool_until = cool_until;
+            slot.has_failed = has_failed;
             slot.used = self.uses;
             return;
         }
@@ -199,7 +223,7 @@ impl KeyCache {
                 self.slots.remove(&url);
             }
         }
-        self.slots.insert(url.clone(), Slot { held, cool_until, used: self.uses });
+        self.slots.insert(url.clone(), Slot { held, cool_until, has_failed, used: self.uses });
     }
 
     /// Takes a reading of the clock, and returns the time that it stands for.

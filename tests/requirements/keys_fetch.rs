@@ -194,6 +194,36 @@ fn keys_36_without_a_stale_time_the_answer_is_503_at_once() {
 }
 
 #[test]
+fn keys_36_a_stale_set_is_used_while_the_host_is_busy() {
+    let keyed = serving();
+    assert_proved(&keyed, &ask_with(&keyed, "1"));
+    keyed.web.is_busy.store(true, std::sync::atomic::Ordering::SeqCst);
+    for seconds in [300, 1000, 3899] {
+        keyed.at(seconds);
+        assert_proved(&keyed, &ask_with(&keyed, "1"));
+        // The key may be a new one: nobody knows, and the client must not forget who it is.
+        assert_unreachable(&keyed, &ask_with(&keyed, "2"));
+    }
+    keyed.at(3900);
+    assert_unreachable(&keyed, &ask_with(&keyed, "1"));
+    keyed.web.is_busy.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_proved(&keyed, &ask_with(&keyed, "1"));
+}
+
+#[test]
+fn keys_36_a_key_that_may_be_new_is_not_refused_while_fetches_fail() {
+    let keyed = serving();
+    assert_proved(&keyed, &ask_with(&keyed, "1"));
+    keyed.web.serve(JWKS, None);
+    keyed.at(60);
+    for _ in 0..3 {
+        assert_unreachable(&keyed, &ask_with(&keyed, "2"));
+        assert_proved(&keyed, &ask_with(&keyed, "1"));
+    }
+    assert_eq!(keyed.web.fetches(), 2);
+}
+
+#[test]
 fn l5_inline_keys_are_served_while_every_fetch_fails() {
     let keyed = Keyed::new();
     assert_unreachable(&keyed, &ask_with(&keyed, "1"));

@@ -351,3 +351,17 @@ fn seen_20_the_fix_of_a_replay_is_a_new_assertion() {
         assert!(fix.contains("a new assertion for e"), "{fix}");
     }
 }
+
+#[test]
+fn machine_02_a_client_that_may_do_without_proof_has_to_give_it_for_itself() {
+    let machines = keyed_policy().machines(grantcore::policy::MachineRules::default());
+    let keyed = with_either(Keyed::with(machines, KeyRules::default()));
+    let request = || Params::machine().set("client_id", EITHER);
+    let reply = keyed.world.token(&request());
+    let reason = Reason::ClientAssertionMissing;
+    assert_refused(&keyed.world, &reply, 401, "invalid_client", reason);
+    // With proof it has still no right.
+    let reply = keyed.token(request(), &proof(&keyed));
+    let reason = Reason::GrantTypeUnauthorized;
+    assert_refused(&keyed.world, &reply, 400, "unauthorized_client", reason);
+}

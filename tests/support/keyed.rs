@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ type Served = (u16, String, Option<u64>);
 pub struct Web {
     sets: Arc<Mutex<BTreeMap<String, Served>>>,
     pub fetches: Arc<AtomicUsize>,
+    /// Whether the host runs as many fetches as it allows.
+    pub is_busy: Arc<AtomicBool>,
 }
 
 impl Web {
@@ -108,6 +110,9 @@ impl Web {
     }
 
     fn fetch(&self, url: &str) -> FetchResult {
+        if self.is_busy.load(Ordering::SeqCst) {
+            return FetchResult::Busy;
+        }
         self.fetches.fetch_add(1, Ordering::SeqCst);
         match self.sets.lock().unwrap().get(url).cloned() {
             None => FetchResult::Failed,

@@ -232,12 +232,13 @@ impl DocumentFetcher {
         if !is_allowed {
             return Err(FetchError::NotHttps);
         }
-        if !self.shared.rates.admit(asker, SystemTime::now()) {
-            return Err(Busy::Rate.into());
-        }
         let outcome = match self.shared.fetches.join(target.clone(), Instant::now())? {
             Role::Follower(outcome) => outcome,
             Role::Leader(lead, outcome) => {
+                // A request that joins a fetch causes none.
+                if !self.shared.rates.admit(asker, SystemTime::now()) {
+                    return Err(Busy::Rate.into());
+                }
                 let slot = Arc::new(self.shared.slots.take(&target.host_and_port(), asker)?);
                 let shared = Arc::clone(&self.shared);
                 // A task, because followers wait for it even if the leading request is dropped.

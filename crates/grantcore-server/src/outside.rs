@@ -9,7 +9,7 @@ use grantcore::{Accounts as _, Outside};
 use grantcore_fetch::{Asker, Document, DocumentFetcher, FetchError, as_fetch_result};
 
 use crate::config::{Declared, Profile};
-use crate::provider::subject_of;
+use crate::provider::{shown_name, subject_of};
 use crate::store::{Backend, BackendError, Ledger as _};
 
 /// Fetches keys and documents, and finds accounts.
@@ -64,9 +64,11 @@ impl Surroundings {
         }
         let subject = subject_of(&link.issuer, &named);
         let ledger = self.store.ledger();
+        let is_new = self.store.account(&subject).await?.is_none();
         ledger.add_account(&subject, self.opening_balance).await?;
-        if let Some(email) = &link.email {
-            ledger.name_account(&subject, email).await?;
+        let name = link.email.as_deref().map(shown_name).filter(|name| !name.is_empty());
+        if let Some(name) = name.filter(|_| is_new) {
+            ledger.name_account(&subject, &name).await?;
         }
         Ok(Linked::Account(Subject::new(subject)))
     }
@@ -74,12 +76,20 @@ impl Surroundings {
 
 impl Outside for Surroundings {
     async fn keys(&self, needed: &KeysRequest) -> FetchResult {
-        let fetched = self.documents.fetch_keys(needed, Asker::Stranger("")).await;
+        // Each host that clients name, and each issuer's URL, has limits of its own, so that none
+        // uses up those of the others.
+        let asker = if needed.forbid_special_ips {
+            Asker::Stranger(host_of(&needed.url))
+        } else {
+            Asker::User(&needed.url)
+        };
+        let fetched = self.documents.fetch_keys(needed, asker).await;
         logged(&needed.url, fetched)
     }
 
     async fn document(&self, needed: &DocumentRequest) -> FetchResult {
-        let fetched = self.documents.fetch(needed, Asker::Stranger("")).await;
+        let asker = Asker::Stranger(host_of(&needed.url));
+        let fetched = self.documents.fetch(needed, asker).await;
         logged(&needed.url, fetched)
     }
 
@@ -92,6 +102,11 @@ impl Outside for Surroundings {
             }
         }
     }
+}
+
+/// Returns host and port of a URL.
+fn host_of(url: &str) -> &str {
+    url.split('/').nth(2).unwrap_or_default()
 }
 
 /// Logs why a fetch failed. The client learns only that it failed.

@@ -39,7 +39,7 @@ use self::http::Http;
 pub(crate) use self::pending::{Attempt, LIFETIME as ATTEMPT_LIFETIME, Target};
 use self::pending::{Begun, Secrets};
 use self::rules::Rules;
-pub(crate) use self::rules::{NotAllowed, is_of_provider, subject_of};
+pub(crate) use self::rules::{NotAllowed, is_of_provider, shown_name, subject_of};
 pub(crate) use self::token::Known;
 use crate::config::{Issuer, ProviderIssuer, ProviderSettings};
 use crate::kept::Wanted;

@@ -31,7 +31,9 @@ fn fetched_key(
 ) -> Result<PublicKey, Stop> {
     let (keys, generation) = match fetched(url, None, ctx)? {
         KeysAnswer::Set(keys, generation) => (keys, *generation),
-        KeysAnswer::Unavailable => return Err(Reason::KeysUnreachable.into()),
+        KeysAnswer::Unavailable | KeysAnswer::Current => {
+            return Err(Reason::KeysUnreachable.into());
+        }
     };
     match keys.select(header, issuer.algorithms, None) {
         Err(Fault::Key) => {}
@@ -39,8 +41,9 @@ fn fetched_key(
     }
     match fetched(url, Some(generation), ctx)? {
         KeysAnswer::Set(keys, _) => Ok(keys.select(header, issuer.algorithms, None)?),
-        // The set is recent, and this key is not in it.
-        KeysAnswer::Unavailable => Err(Fault::Key.into()),
+        KeysAnswer::Current => Err(Fault::Key.into()),
+        // The key may be in a set that could not be fetched.
+        KeysAnswer::Unavailable => Err(Reason::KeysUnreachable.into()),
     }
 }
 

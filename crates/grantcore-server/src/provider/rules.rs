@@ -15,6 +15,11 @@ const PREFIX: &str = "oidc:";
 /// The longest name of an account, in characters.
 const LONGEST_NAME: usize = 128;
 
+/// Returns a name of the provider as it is kept: without spaces around it, and cut.
+pub(crate) fn shown_name(name: &str) -> String {
+    name.trim().chars().take(LONGEST_NAME).collect()
+}
+
 /// Returns whether the account is one of a provider.
 pub(crate) fn is_of_provider(subject: &str) -> bool {
     subject.starts_with(PREFIX)
@@ -132,9 +137,8 @@ impl Rules {
             NameClaim::PreferredUsername => [username, email, name],
             NameClaim::Name => [name, username, email],
         };
-        let found = order.into_iter().flatten().map(|name| name.trim());
-        let mut found = found.filter(|name| !name.is_empty());
-        found.next().map(|name| name.chars().take(LONGEST_NAME).collect())
+        let mut found = order.into_iter().flatten().map(|name| shown_name(name));
+        found.find(|name| !name.is_empty())
     }
 }
 

@@ -77,6 +77,13 @@ fn id_jag(table: &TrustedIssuerTable) -> Result<IdJag, String> {
         rules = rules.with_public_client(client);
     }
     for tenant in &table.tenants {
+        // `accounts` names a user of a tenant as TENANT/SUB.
+        if tenant.contains('/') {
+            return Err(format!(
+                "tenants: `{tenant}` has a slash, which cannot be told from the \
+                                one before the user's `sub`"
+            ));
+        }
         rules = rules.with_tenant(tenant);
     }
     if let Some(tenant) = &table.own_tenant {
