@@ -70,8 +70,7 @@ impl FromRequestParts<App> for CurrentUser {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, StatusCode> {
         // --- grantcore: begin
         if let Some(caller) = parts.extensions.get::<Caller>() {
-            let user = caller.subject().ok_or(StatusCode::FORBIDDEN)?;
-            return Ok(Self(user.to_owned()));
+            return caller.subject().map(|user| Self(user.into())).ok_or(StatusCode::FORBIDDEN);
         }
         // --- grantcore: end
         let session = app.session(&parts.headers);
