@@ -325,12 +325,15 @@ impl Introspection {
         }
         // A machine must not be taken for a user (RFC 9700 §4.15): neither by an empty name, nor by
         // the `client_id` in its place.
-        let is_person = !response.sub.is_empty() && response.sub != response.client_id;
-        let speaker = if is_person {
-            Speaker::Person(Subject::new(response.sub))
-        } else {
-            let client = ClientId::new(&response.client_id).map_err(|_| TokenError::Inactive)?;
-            Speaker::Client(client)
+        let speaker = match response.sub {
+            Some(subject) if subject.is_empty() => return Err(TokenError::Inactive),
+            Some(subject) if subject != response.client_id => {
+                Speaker::Person(Subject::new(subject))
+            }
+            Some(_) | None => {
+                let client = ClientId::new(&response.client_id);
+                Speaker::Client(client.map_err(|_| TokenError::Inactive)?)
+            }
         };
         Ok(Arc::new(Token {
             speaker,

@@ -11,8 +11,7 @@ const RESPONSE_LIMIT: usize = 64 * 1024;
 #[derive(Deserialize)]
 pub(super) struct IntrospectionResponse {
     pub(super) active: bool,
-    #[serde(default)]
-    pub(super) sub: String,
+    pub(super) sub: Option<String>,
     #[serde(default)]
     pub(super) client_id: String,
     #[serde(default)]

@@ -238,6 +238,20 @@ async fn judged_by(
 }
 
 #[tokio::test]
+async fn machine_20_a_token_without_a_user_is_served_only_where_machines_are() {
+    let machine = [("sub", serde_json::Value::Null)];
+    let refused = judged(&machine).await;
+    assert_eq!((refused.status, &*refused.error()), (403, "access_denied"), "{refused:?}");
+    // Another token of the client would be refused as well.
+    assert!(refused.header("www-authenticate").is_none());
+    let open = |policy: &Policy| {
+        policy.needs(policy.resources()[0].identifier(), "read").unwrap().machines()
+    };
+    let served = judged_by(&machine, open).await;
+    assert_eq!((served.status, &*served.body), (200, "- app read false"));
+}
+
+#[tokio::test]
 async fn rs_08_a_token_that_is_not_for_this_resource_or_of_this_server_is_refused() {
     let now = SystemClock.now().unix_seconds();
     let good = judged(&[]).await;
@@ -257,7 +271,6 @@ async fn rs_08_a_token_that_is_not_for_this_resource_or_of_this_server_is_refuse
         ("exp", now.into()),
         ("exp", (now - 1).into()),
         // Nobody's token would be that of a user whose name is empty.
-        ("sub", null.clone()),
         ("sub", "".into()),
     ] {
         let answer = judged(std::slice::from_ref(&bad)).await;
