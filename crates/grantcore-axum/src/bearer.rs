@@ -56,17 +56,20 @@ use crate::router::respond;
 /// use std::sync::Arc;
 ///
 /// use axum::Router;
+/// use axum::http::StatusCode;
 /// use axum::routing::{get, post};
 /// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
 /// use grantcore_axum::{Caller, RequireToken, cors};
 ///
 /// // Only calls on behalf of a user reach the handlers: `Needs::machines` would let others in.
-/// async fn list(caller: Caller) -> Option<String> {
-///     Some(format!("the notes of {}", caller.subject()?))
+/// async fn list(caller: Caller) -> Result<String, StatusCode> {
+///     let user = caller.subject().ok_or(StatusCode::FORBIDDEN)?;
+///     Ok(format!("the notes of {user}"))
 /// }
 ///
-/// async fn add(caller: Caller) -> Option<String> {
-///     Some(format!("a note of {}", caller.subject()?))
+/// async fn add(caller: Caller) -> Result<String, StatusCode> {
+///     let user = caller.subject().ok_or(StatusCode::FORBIDDEN)?;
+///     Ok(format!("a note of {user}"))
 /// }
 ///
 /// let api = "https://api.example/v1";
@@ -113,13 +116,16 @@ impl RequireToken {
     /// use std::sync::Arc;
     ///
     /// use axum::Router;
+    /// use axum::http::StatusCode;
     /// use axum::routing::get;
     /// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
     /// use grantcore_axum::{Caller, RequireToken};
     ///
-    /// async fn notes(caller: Caller) -> Option<String> {
-    ///     let org = caller.resource()?.variable("org")?;
-    ///     Some(format!("the notes of {} at {org}", caller.subject()?))
+    /// async fn notes(caller: Caller) -> Result<String, StatusCode> {
+    ///     let user = caller.subject().ok_or(StatusCode::FORBIDDEN)?;
+    ///     let org = caller.resource().and_then(|own| own.variable("org"));
+    ///     let org = org.ok_or(StatusCode::NOT_FOUND)?;
+    ///     Ok(format!("the notes of {user} at {org}"))
     /// }
     ///
     /// let api = "https://api.example/{org}";
