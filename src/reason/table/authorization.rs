@@ -97,10 +97,10 @@ macro_rules! authorization_rows {
             section: "CIMD, Client Metadata Document",
             description: "The client's metadata document names no way of authentication that this \
                 server has for documents.",
-            cause: "The document names authentication methods, but not none: private_key_jwt \
-                alone, for example. This server verifies no keys.",
-            fix: "Have the client's author add none to token_endpoint_auth_methods_supported, or \
-                register the client.",
+            cause: "The document names authentication methods, and none that this server has for \
+                documents: none, and private_key_jwt if the policy has rules of keys.",
+            fix: "Turn keys on (PolicyBuilder::client_keys), have the client's author add none to \
+                token_endpoint_auth_methods_supported, or register the client.",
         }
     }
 
