@@ -15,7 +15,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::ZeroizeOnDrop;
 
 #[cfg(feature = "time")]
 pub use self::calendar::TimestampError;
@@ -231,8 +230,6 @@ impl Entropy {
         Secret::new(self.part::<96, 32>())
     }
 }
-
-impl ZeroizeOnDrop for Entropy {}
 
 /// Redacted: the bytes are secrets.
 impl fmt::Debug for Entropy {

@@ -1,6 +1,7 @@
 //! The new secret of a client, which is shown once.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -23,7 +24,7 @@ impl RotatedSecret {
 
     /// Returns the text of the new secret, for the one response that shows it. It is wiped when it
     /// is dropped.
-    pub fn reveal(&self) -> Zeroizing<String> {
+    pub fn reveal(&self) -> impl Deref<Target = String> + use<> {
         Zeroizing::new(self.secret.reveal().as_str().to_owned())
     }
 }
