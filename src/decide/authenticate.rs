@@ -144,7 +144,7 @@ fn check_credentials(
         (Authentication::Public | Authentication::KeysOrNone(_), PresentedSecret::None) => {
             return Ok(None);
         }
-        // It has no credential: whoever names it proves nothing.
+        // It has no credential: naming it proves nothing.
         (Authentication::Federated, PresentedSecret::None) => {
             return Err(Reason::ClientFederated.into());
         }
