@@ -112,7 +112,9 @@ impl<L: AuditLog> Host for Watch<'_, L> {
     }
 
     fn observe(&self, event: &Event) -> bool {
-        (self.core.observer)(event);
+        if let Some(observer) = &self.core.observer {
+            observer(event);
+        }
         self.core.audit.keeps(event.kind)
     }
 
