@@ -15,7 +15,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
-    AccessTokenEntry, Active, CodeIssue, Issuance, IssuedCode, PendingConsent, Phase, RedeemedCode,
+    AccessTokenEntry, Active, CodeIssue, Issuance, IssuedCode, KeyProof, PendingConsent, Phase,
+    RedeemedCode,
     RefreshFamily,
 };
 pub use self::terms::Principal;
