@@ -16,8 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
     AccessTokenEntry, Active, CodeIssue, Issuance, IssuedCode, KeyProof, PendingConsent, Phase,
-    RedeemedCode,
-    RefreshFamily,
+    RedeemedCode, RefreshFamily,
 };
 pub use self::terms::Principal;
 pub(crate) use self::terms::{Basis, CapturedAccount, Consent, LoginFacts, Terms};

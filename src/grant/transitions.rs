@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, KeyProof, LoginFacts, PendingConsent,
-    Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, KeyProof, LoginFacts,
+    PendingConsent, Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::{EffectiveLifetimes, Policy};
@@ -187,11 +187,8 @@ impl Grant {
             scope: Subset::ALL,
             resources: Subset::ALL,
         };
-        let active = Active {
-            issued_from: Issuance::Direct,
-            remaining: None,
-            access_tokens: vec![entry],
-        };
+        let active =
+            Active { issued_from: Issuance::Direct, remaining: None, access_tokens: vec![entry] };
         Self::created_in((id, terms), Phase::Active(active), expires, policy, now)
     }
 

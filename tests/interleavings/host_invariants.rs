@@ -49,6 +49,8 @@ fn i53(seen: &Seen<'_>) -> Verdict {
         by: decided.by,
         attempt: decided.attempt,
         basis: Basis { judgment, ..decided.basis.clone() },
+        proof: decided.proof,
+        marked: seen.before.actors[decided.by.actor].marked,
     };
     let judgment = decided.basis.judgment;
     let kept = seen.world.decide(question(Judgment::Keep));

@@ -8,9 +8,10 @@ use grantcore::Reason;
 use grantcore::grant::{GrantState, RevocationCause};
 
 use crate::memory::{i54, i55};
+use crate::moves::{Decided, Move};
+use crate::proof::{i38, is_dropped, strongest};
 use crate::request::{Ask, Flaw, Kind};
 use crate::state::{Actor, Answer, Entry, Record, State};
-use crate::step::{Decided, Move};
 use crate::world::World;
 
 /// One move to judge.
@@ -37,7 +38,7 @@ pub fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
 
 pub type Judge = fn(&Seen<'_>) -> Verdict;
 
-pub const INVARIANTS: [(&str, Judge); 15] = [
+pub const INVARIANTS: [(&str, Judge); 16] = [
     ("I3", i3),
     ("I6", i6),
     ("I8", i8),
@@ -51,6 +52,7 @@ pub const INVARIANTS: [(&str, Judge); 15] = [
     ("I18", i18),
     ("I19", i19),
     ("I20", i20),
+    ("I38", i38),
     ("I54", i54),
     ("I55", i55),
 ];
@@ -97,7 +99,11 @@ fn i8(seen: &Seen<'_>) -> Verdict {
         let history = seen.history(decided);
         let redeemed = history.iter().find(|entry| entry.wrote == GrantState::Active);
         return match redeemed {
-            Some(first) if first.by != decided.by && !was_revoked(history) => {
+            Some(first)
+                if first.by != decided.by
+                    && !was_revoked(history)
+                    && decided.proof >= strongest(history) =>
+            {
                 must(decided.replays(), || {
                     format!("a redeemed code was presented, and {:?} was written", decided.wrote)
                 })
@@ -114,7 +120,9 @@ fn i8(seen: &Seen<'_>) -> Verdict {
     // A code that had expired or ended when it was judged was not valid in all else.
     let refused = answered(|answer| match answer {
         Answer::No(reason) => {
-            !answer.is_retryable() && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded)
+            !answer.is_retryable()
+                && !is_dropped(answer)
+                && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded)
         }
         Answer::Yes(_) => false,
     });
@@ -193,8 +201,12 @@ fn i12(seen: &Seen<'_>) -> Verdict {
     };
     match place {
         Place::InWindow => {
-            let is_answered =
-                decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_)));
+            // An answer that records a stronger proof waits for its write.
+            let is_answered = match &decided.answer {
+                Some(Answer::Yes(_)) => decided.wrote.is_none() || decided.raises,
+                Some(refused) => decided.raises && refused.is_retryable(),
+                None => decided.raises,
+            };
             must(is_answered || decided.is_ended_by_host(), fault)
         }
         Place::Crowded => {
@@ -229,7 +241,10 @@ fn i14(seen: &Seen<'_>) -> Verdict {
         redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
     let ends = |ask| matches!(ask, Ask::Judge(judgment) if judgment.ends());
     let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke || ends(actor.ask));
-    let honest = !thief && !revokes && !seen.after.actors.iter().any(|actor| actor.began_outside);
+    // Whoever cannot prove the client ends nothing, and is no thief that counts.
+    let needed = strongest(&seen.before.history);
+    let is_outside = |actor: &Actor| actor.began_outside && actor.proof >= needed;
+    let honest = !thief && !revokes && !seen.after.actors.iter().any(is_outside);
     let wrote = seen.before.record != seen.after.record;
     if seen.world.window == 0 || !tokens || !honest || !wrote {
         return Silent;
@@ -347,7 +362,7 @@ enum Place {
 
 impl Seen<'_> {
     /// Returns the response that just left, and its actor.
-    fn leaving(&self) -> Option<(&Actor, &Answer)> {
+    pub fn leaving(&self) -> Option<(&Actor, &Answer)> {
         match self.taken {
             Move::Leave { by, answer, .. } => Some((&self.before.actors[by.actor], answer)),
             _ => None,
@@ -358,7 +373,10 @@ impl Seen<'_> {
     /// left.
     pub fn changes_nothing(&self) -> bool {
         match self.taken {
-            Move::ReadGrant { .. } | Move::ReadStanding { .. } | Move::ReadMemory { .. } => true,
+            Move::ReadGrant { .. }
+            | Move::ReadStanding { .. }
+            | Move::ReadMemory { .. }
+            | Move::Mark { .. } => true,
             Move::Decide(_) => self.before.record == self.after.record,
             Move::Leave { .. } | Move::Land { .. } | Move::Tick(_) | Move::Raise(_) => false,
         }
@@ -376,7 +394,9 @@ impl Seen<'_> {
         let decided = self.decided().filter(|decided| {
             matches!(decided.ask, Ask::Refresh(..)) && !decided.ask.is_flawed()
         })?;
-        (!self.has_ended(decided) && !was_revoked(self.history(decided))).then_some(decided)
+        let history = self.history(decided);
+        let is_client = decided.proof >= strongest(history);
+        (is_client && !self.has_ended(decided) && !was_revoked(history)).then_some(decided)
     }
 
     /// Returns the writes that led to the record that a decision was made on.

@@ -16,9 +16,9 @@ use grantcore::value::GrantId;
 use grantcore::{RequestParts, User};
 
 use crate::invariants::{Seen, Verdict, must};
+use crate::moves::Decided;
 use crate::request::Ask;
 use crate::state::{Answer, Epochs};
-use crate::step::Decided;
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, Outcome, World as Host, param};
 

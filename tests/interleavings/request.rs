@@ -17,7 +17,7 @@ use grantcore::request::{
     RevocationRequest, TokenRequest,
 };
 use grantcore::response::{Redirect, Revoked, Tokens};
-use grantcore::store::{Change, Commit, Keys};
+use grantcore::store::{Change, Commit, Keys, Seen, Write};
 use grantcore::value::GrantId;
 use grantcore::{
     Access, Authorization, AuthorizationStep, Choice, ContentType, Needs, Policy, Refusal,
@@ -332,15 +332,26 @@ impl<O: Operation<Response: Disclosing + 'static>> Request for O {
 /// [`Decision`] without its response's type.
 pub trait Sealed {
     fn to_write(&self) -> Option<&Change<Grant>>;
+    /// Returns the mark to make, if the decision waits for one.
+    fn to_mark(&self) -> Option<&Seen>;
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>>;
     fn give_up(self: Box<Self>, endpoint: Endpoint) -> Refusal;
 }
 
 impl<T: Disclosing> Sealed for Decision<T> {
     fn to_write(&self) -> Option<&Change<Grant>> {
-        self.write().map(|write| {
-            write.as_grant().expect("the clients are the operator's, so only grants are written")
-        })
+        match self.write()? {
+            Write::Grant(change) => Some(change),
+            Write::Seen(_) => None,
+            Write::Client(_) => panic!("the clients are the operator's"),
+        }
+    }
+
+    fn to_mark(&self) -> Option<&Seen> {
+        match self.write()? {
+            Write::Seen(seen) => Some(seen),
+            Write::Grant(_) | Write::Client(_) => None,
+        }
     }
 
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>> {
