@@ -104,6 +104,7 @@ fn i38_without_its_rules_a_thief_without_the_key_advances_or_ends_a_grant() {
     assert_found(Rule::ProofKept, "I38", "proved refresh || without proof || check", 30);
     assert_found(Rule::ProofKept, "I38", "proved refresh || old token without proof", 30);
     assert_found(Rule::ProofKept, "I38", "proved refresh || revoke without proof", 0);
+    assert_found(Rule::ProofKept, "I38", "redeem with proof || without", 0);
     assert_found(Rule::ProofAtRedemption, "I38", "redeem with proof, then without", 0);
     assert_found(Rule::ProofRaised, "I38", "two tabs, one with proof, then without", 30);
 }

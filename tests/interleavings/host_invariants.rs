@@ -3,7 +3,8 @@
 use grantcore::Reason;
 use grantcore::grant::GrantState;
 
-use crate::invariants::{Judge, Seen, Verdict, must};
+use crate::invariants::Judge;
+use crate::judge::{Seen, Verdict, must};
 use crate::request::{Ask, Flaw, Judgment, Kind};
 use crate::state::{Answer, Basis, Record};
 use crate::world::Question;

@@ -9,12 +9,14 @@
 //! - [`keyed`]: the same of clients that have keys
 //! - [`proof`]: how such a client proves itself, and that it does not stop to (I38)
 //! - [`request`]: the requests as bytes, the responses as credentials
+//! - `disclosing`: the credentials of a response
 //! - [`memory`]: the earlier grants of a request that needs no consent page
 //! - [`state`], [`world`]: the state, and its constant surroundings
 //! - [`step`], [`moves`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
 //! - [`assertion`]: a model of its own, of one assertion at two nodes
+//! - [`judge`]: what they judge by
 //! - [`broken`]: what the search finds when a protecting rule is left out
 //! - `marks`: a model of its own, of requests with one assertion at several nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
@@ -32,8 +34,10 @@
 
 mod assertion;
 mod broken;
+mod disclosing;
 mod host_invariants;
 mod invariants;
+mod judge;
 mod keyed;
 mod machine;
 #[cfg(feature = "conformance")]

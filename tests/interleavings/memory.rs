@@ -15,7 +15,7 @@ use grantcore::store::Stored;
 use grantcore::value::GrantId;
 use grantcore::{RequestParts, User};
 
-use crate::invariants::{Seen, Verdict, must};
+use crate::judge::{Seen, Verdict, must};
 use crate::moves::Decided;
 use crate::request::Ask;
 use crate::state::{Answer, Epochs};

@@ -8,10 +8,10 @@ use grantcore::grant::Grant;
 use grantcore::policy::{KeyRules, PolicyBuilder};
 use grantcore::store::Change;
 use grantcore::{Client, Reason};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::broken::Rule;
-use crate::invariants::{Seen, Verdict, must};
+use crate::judge::{Seen, Verdict, must};
 use crate::request::Ask;
 use crate::state::{Answer, Entry, Name, Record};
 use crate::support::keyed::JWT_BEARER;
@@ -123,7 +123,7 @@ pub fn raises_proof(before: Option<&Record>, write: &Change<Grant>) -> bool {
     };
     let current = digest(write.record());
     let is_same = |before: &Record| digest(&before.0.record) == current;
-    current != None::<Value> && before.is_some_and(is_same)
+    current.is_some() && before.is_some_and(is_same)
 }
 
 /// Returns the strongest proof that was given for the grant with this history.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::broken::Rule;
 use crate::host_invariants::OF_HOST;
-use crate::invariants::{INVARIANTS, Seen, Verdict};
+use crate::invariants::INVARIANTS;
+use crate::judge::{Seen, Verdict};
 use crate::moves::Move;
 use crate::request::Ask;
 use crate::scenario::Scenario;
