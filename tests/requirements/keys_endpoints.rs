@@ -1,6 +1,5 @@
 //! Tests of KEYS-12 and KEYS-57 to KEYS-63: what an assertion counts for, and where.
 
-use base64::Engine as _;
 use grantcore::Reason;
 use grantcore::event::ClientProof;
 use grantcore::policy::{KeyRules, Limits};

@@ -2,13 +2,15 @@
 //! failure discloses.
 
 use grantcore::Reason;
+use grantcore::jws::{self, Algorithms};
+use grantcore::policy::KeyRules;
 use jsonwebtoken::Algorithm;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::keys_assertion::{assert_failed, assert_proved};
 use crate::support::assertions::signer;
 use crate::support::json as body;
-use crate::support::keyed::{Keyed, keyed_client};
+use crate::support::keyed::{JWKS, Keyed, keyed_client, keyed_policy};
 use crate::support::params::Params;
 
 #[test]
@@ -113,9 +115,6 @@ fn keys_56_each_client_costs_one_verification() {
             let before = keyed.verified();
             let reply = keyed.ask(&keyed.signed(client, &key, json!({}), json!({})));
             assert_eq!((reply.status, keyed.verified() - before), (401, 1), "{client} {kind}");
-            let expired = json!({"exp": keyed.now() - 100});
-            assert_eq!(keyed.ask(&keyed.signed(client, &key, json!({}), expired)).status, 401);
-            assert_eq!(keyed.verified() - before, 1, "as of a known client");
         }
     }
     let before = keyed.verified();
@@ -126,4 +125,61 @@ fn keys_56_each_client_costs_one_verification() {
     let before = keyed.verified();
     assert_failed(&keyed, &keyed.assertion(json!({})), Reason::ClientDeactivated);
     assert_eq!(keyed.verified() - before, 1);
+}
+
+/// Each refusal of an assertion that could be read costs one verification, whatever its fault, so
+/// that the duration discloses neither the client nor the fault.
+#[test]
+fn keys_56_each_fault_costs_one_verification() {
+    let rules = KeyRules::default()
+        .with_algorithms(Algorithms::of([jws::Algorithm::EdDsa, jws::Algorithm::Es256]).unwrap());
+    let keyed = Keyed::with(keyed_policy(), rules);
+    keyed.world.put(crate::keys_proof::either_client());
+    keyed.web.serve(JWKS, Some(crate::keys_fetch::set(&["1"])));
+    let now = keyed.now();
+    let (ed, ec, rsa) = (signer("ed"), signer("ec"), signer("rsa"));
+    let other = signer("other-ed");
+    let header = |header: Value| (&ed, header, json!({}));
+    let claims = |claims: Value| (&ed, json!({}), claims);
+    let faults = [
+        (header(json!({"typ": "at+jwt"})), "typ"),
+        (header(json!({"alg": "none"})), "algorithm"),
+        (header(json!({"alg": "HS256"})), "algorithm"),
+        ((&rsa, json!({}), json!({})), "algorithm"),
+        ((&ec, json!({}), json!({})), "algorithm"),
+        ((&ec, json!({"kid": null}), json!({})), "algorithm"),
+        (header(json!({"kid": "random"})), "key"),
+        ((&other, json!({}), json!({})), "signature"),
+        (claims(json!({"iss": "other"})), "issuer"),
+        (claims(json!({"aud": "https://other.example"})), "audience"),
+        (claims(json!({"exp": now - 100})), "expired"),
+        (claims(json!({"nbf": now + 100})), "early"),
+        (claims(json!({"exp": now + 9_000})), "long_lived"),
+        (claims(json!({"jti": ""})), "jti"),
+    ];
+    for client in ["job", "remote", crate::keys_proof::EITHER, "web", "app", "nobody"] {
+        let is_keyed = !matches!(client, "web" | "app" | "nobody");
+        for ((key, header, claims), fault) in &faults {
+            let assertion = keyed.signed(client, key, header.clone(), claims.clone());
+            let before = keyed.verified();
+            let reply = keyed.ask(&assertion);
+            let reason = keyed.world.reason().unwrap();
+            assert_eq!(reply.status, 401, "{client}: {reason:?}");
+            assert_eq!(keyed.verified() - before, 1, "{client}: {fault}");
+            if is_keyed {
+                assert_eq!(reason.name(), format!("client_assertion_{fault}"), "{client}");
+            }
+        }
+    }
+    // Used before: the signature was verified.
+    let good = keyed.assertion(json!({}));
+    for expected in [400, 401] {
+        let before = keyed.verified();
+        assert_eq!(keyed.ask(&good).status, expected);
+        assert_eq!(keyed.verified() - before, 1);
+    }
+    // What cannot be read costs none.
+    let before = keyed.verified();
+    assert_eq!(keyed.ask("a.b.c").status, 401);
+    assert_eq!(keyed.verified(), before);
 }

@@ -109,6 +109,7 @@ mod keys_newer_document;
 mod keys_proof;
 mod keys_secrets;
 mod keys_signature;
+mod keys_strength;
 mod machine;
 mod machine_reach;
 mod machine_records;
