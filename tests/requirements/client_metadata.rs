@@ -133,7 +133,10 @@ fn refused_members() -> Vec<(&'static str, Vec<Value>)> {
         ("logo_uri", not_text()),
         ("tos_uri", no_page()),
         ("policy_uri", no_page()),
-        ("contacts", vec![json!("a@a.example"), json!(1), json!({}), json!([1]), json!(["x", null])]),
+        (
+            "contacts",
+            vec![json!("a@a.example"), json!(1), json!({}), json!([1]), json!(["x", null])],
+        ),
         ("application_type", not_text()),
         ("software_id", not_text()),
         ("software_version", not_text()),

@@ -119,9 +119,8 @@ fn client_11_an_update_with_what_was_read_changes_nothing() {
 #[test]
 fn client_02_the_keys_of_a_client_are_returned() {
     let world = world();
-    let public = |kind: &str, alg: &str| {
-        merged(signer(kind).jwk(), json!({ "kid": kind, "alg": alg }))
-    };
+    let public =
+        |kind: &str, alg: &str| merged(signer(kind).jwk(), json!({ "kid": kind, "alg": alg }));
     for (registration, keys) in [
         (keyed("jwks", jwks(&["ed"])), json!([public("ed", "EdDSA")])),
         (with(keyed("jwks", jwks(&["rsa"])), ALG, "PS256"), json!([public("rsa", "PS256")])),

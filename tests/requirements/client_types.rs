@@ -90,8 +90,7 @@ fn client_24_a_method_that_does_not_exist_is_replaced() {
     let basic = "client_secret_basic";
     for method in METHODS {
         let world = World::open();
-        let response =
-            world.registered(&with(metadata(), "token_endpoint_auth_method", method));
+        let response = world.registered(&with(metadata(), "token_endpoint_auth_method", method));
         assert_eq!(response["token_endpoint_auth_method"], basic, "{method}");
         let dropped = format!("token_endpoint_auth_method '{method}'");
         assert_eq!(world.events().pop().unwrap().dropped, [dropped.into()]);

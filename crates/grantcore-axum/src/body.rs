@@ -61,8 +61,9 @@ pub(crate) async fn read(body: Body, policy: &Policy) -> Result<Bytes, BodyError
 
 /// The longest rest of a body that is read after an early response.
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
-/// How long the rest of a body is read.
+/// How long the rest of a body is read, and how long the client may send nothing of it.
 const DISCARD_TIME: Duration = Duration::from_secs(30);
+const DISCARD_SILENCE: Duration = Duration::from_secs(5);
 
 /// Reads the rest of a body in a task of its own, and throws it away, so that a response can be sent
 /// before the whole request has arrived. Otherwise the HTTP server would close the connection with
@@ -75,7 +76,7 @@ where
     let rest = async move {
         let mut body = std::pin::pin!(body);
         let mut left = DISCARD_LIMIT;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_SILENCE, body.frame()).await {
             let bytes = frame.data_ref().map_or(0, |data| data.remaining());
             match left.checked_sub(bytes) {
                 Some(rest) => left = rest,
@@ -117,9 +118,6 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            version: request.version(),
-            expects: request.headers().contains_key(EXPECT),
-        }
+        Self { version: request.version(), expects: request.headers().contains_key(EXPECT) }
     }
 }

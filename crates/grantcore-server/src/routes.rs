@@ -131,9 +131,8 @@ pub(crate) fn router(
     // the server.
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
-    let bounded = |router: Router| {
-        router.layer(timeout).layer(middleware::map_response(plain::late_error))
-    };
+    let bounded =
+        |router: Router| router.layer(timeout).layer(middleware::map_response(plain::late_error));
     // A resource may have a host of its own.
     let hosts = protected.iter().filter_map(Upstream::host);
     let hosts: Vec<_> = network.allowed_hosts.iter().cloned().chain(hosts).collect();
@@ -153,10 +152,7 @@ pub(crate) fn router(
         .layer(timeout)
         .layer(middleware::map_response(plain::late_page))
         .with_state(Arc::clone(app));
-    let own = programs
-        .merge(endpoints_that_are_off(app))
-        .merge(documents)
-        .merge(resources);
+    let own = programs.merge(endpoints_that_are_off(app)).merge(documents).merge(resources);
     let router = bounded(own)
         .merge(pages)
         .merge(protected)

@@ -265,7 +265,8 @@ impl Declared {
     /// Finds what is declared twice, and names of scopes and resources that are not declared.
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         // The scope of a path without scopes is added with the path.
-        let of_paths = self.protect.iter().map(|own| &own.value).filter(|own| own.scopes.is_empty());
+        let of_paths =
+            self.protect.iter().map(|own| &own.value).filter(|own| own.scopes.is_empty());
         let of_paths: Vec<String> = of_paths.map(Protect::required_scope).collect();
         let scopes = self.scopes.iter().map(|own| own.value.name.as_str());
         let scopes: Vec<&str> = scopes.chain(of_paths.iter().map(String::as_str)).collect();

@@ -25,8 +25,9 @@ use super::activity::Activity;
 /// The longest rest of a body that is read so that the connection can serve the next request. A
 /// longer body ends the connection.
 const DRAIN_LIMIT: u64 = 8 * 1024 * 1024;
-/// How long the rest of a body is read.
+/// How long the rest of a body is read, and how long the client may send nothing of it.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
+const DRAIN_SILENCE: Duration = Duration::from_secs(5);
 /// How long a connection lingers after its last response.
 const LINGER_TIME: Duration = Duration::from_secs(10);
 
@@ -109,7 +110,7 @@ impl Drop for Upload {
 async fn drain(mut body: Incoming, activity: Arc<Activity>) {
     let read = async {
         let mut left = DRAIN_LIMIT;
-        while let Some(frame) = body.frame().await {
+        while let Some(frame) = tokio::time::timeout(DRAIN_SILENCE, body.frame()).await.ok()? {
             let frame = frame.ok()?;
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             left = left.checked_sub(u64::try_from(bytes).ok()?)?;

@@ -53,22 +53,21 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Byt
     };
     let ticket = form.ticket();
     let answer = form.field("organisation");
-    let properties =
-        match properties(&app, ticket, session.user(), choice, answer).await {
-            Ok(properties) => properties,
-            Err(NotBound::Unavailable(error)) => {
-                tracing::error!(%error, "the grant of a consent page could not be read");
-                return app.refuse(Reason::StorageUnavailable).await;
-            }
-            Err(NotBound::Organisation(why)) => {
-                return match (why, request) {
-                    (Unbound::NotChosen, Some(request)) => {
-                        ask_again(&app, &parts, &request, form.scope()).await
-                    }
-                    (why, _) => not_bound(&why),
-                };
-            }
-        };
+    let properties = match properties(&app, ticket, session.user(), choice, answer).await {
+        Ok(properties) => properties,
+        Err(NotBound::Unavailable(error)) => {
+            tracing::error!(%error, "the grant of a consent page could not be read");
+            return app.refuse(Reason::StorageUnavailable).await;
+        }
+        Err(NotBound::Organisation(why)) => {
+            return match (why, request) {
+                (Unbound::NotChosen, Some(request)) => {
+                    ask_again(&app, &parts, &request, form.scope()).await
+                }
+                (why, _) => not_bound(&why),
+            };
+        }
+    };
     let decision = ConsentDecision::new(ticket, session.user(), choice);
     let redirect = match (decision, properties) {
         (Ok(decision), Some(properties)) => {

@@ -47,11 +47,8 @@ async fn resource_or_nothing(
     let mut own =
         missing.app.oauth.policy().resources().iter().map(|own| path_of(own.identifier()));
     let is_own = own.any(|own| own == path) || missing.documents.contains(&path);
-    let target = if is_own && path != request.uri().path() {
-        with_path(request.uri(), &path)
-    } else {
-        None
-    };
+    let target =
+        if is_own && path != request.uri().path() { with_path(request.uri(), &path) } else { None };
     let router = match target {
         Some(target) => {
             *request.uri_mut() = target;

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use grantcore::Reason;
 
 use crate::app::App;
@@ -16,8 +16,7 @@ use crate::site::{Site, Unrendered};
 
 /// The first segments of the addresses of pages. Their responses have no cross-origin access
 /// (AUTHZ-24).
-const PAGES: [&str; 7] =
-    ["login", "logout", "settings", "admin", "troubleshooting", "assets", ""];
+const PAGES: [&str; 7] = ["login", "logout", "settings", "admin", "troubleshooting", "assets", ""];
 /// The pages of the authorization endpoint.
 const OF_REQUESTS: [&str; 4] = ["authorize", "consent", "continue", "switch"];
 

@@ -8,8 +8,8 @@ use axum::extract::{Form, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::{Reason, RequestParts};
 use grantcore::response::PAGE_HEADERS;
+use grantcore::{Reason, RequestParts};
 use serde::Deserialize;
 use url::form_urlencoded;
 

@@ -1,4 +1,3 @@
-use axum::BoxError;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::State;
 use axum::routing::{get, post};
