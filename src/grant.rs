@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
     AccessTokenEntry, Active, CodeIssue, Issuance, IssuedCode, KeyProof, PendingConsent, Phase,
-    RedeemedCode, RefreshFamily,
+    RedeemedCode, RefreshFamily, TokenRights,
 };
 pub use self::terms::Principal;
 pub(crate) use self::terms::{Basis, CapturedAccount, Consent, LoginFacts, Terms};

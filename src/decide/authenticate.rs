@@ -55,11 +55,11 @@ impl<'a> Authenticated<'a> {
     /// Completes the decision on a request of this client. The decision waits for the mark of the
     /// assertion, even if it is a refusal. Otherwise an attacker who has the assertion could try it
     /// out (SEEN-06).
-    pub(super) fn complete<T>(self, decision: Decision<T>, ctx: &Context<'_>) -> Decision<T> {
-        let decision = decision.attributed_to(self.client).proved_by(self.proof);
-        match &self.single_use {
-            Some(single_use) => ctx.once_marked(decision, single_use),
-            None => decision,
+    pub(super) fn complete<T>(self, decision: &mut Decision<T>, ctx: &Context<'_>) {
+        decision.attribute_to(self.client);
+        decision.set_proof(self.proof);
+        if let Some(single_use) = &self.single_use {
+            ctx.wait_for_mark(decision, single_use);
         }
     }
 
@@ -154,7 +154,7 @@ fn check_credentials(
         (Authentication::Public | Authentication::KeysOrNone(_), PresentedSecret::None) => {
             return Ok(None);
         }
-        // It has no credential: whoever names it proves nothing.
+        // It has no credential: naming it proves nothing.
         (Authentication::Federated, PresentedSecret::None) => {
             return Err(Reason::ClientFederated.into());
         }

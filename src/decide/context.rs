@@ -110,13 +110,9 @@ impl<'a> Context<'a> {
         Decision::ask(need, self.endpoint, self.loaded, self.moment)
     }
 
-    /// Returns the decision that waits for the mark of an assertion.
-    pub(super) fn once_marked<T>(
-        &self,
-        decision: Decision<T>,
-        single_use: &SingleUse,
-    ) -> Decision<T> {
-        decision.once_marked(single_use, self.endpoint, self.loaded, self.moment)
+    /// Makes the decision wait for the mark of an assertion.
+    pub(super) fn wait_for_mark<T>(&self, decision: &mut Decision<T>, single_use: &SingleUse) {
+        decision.wait_for_mark(single_use, self.endpoint, self.loaded, self.moment);
     }
 
     /// Returns the client of this id if it is on record, active and not expired, and no rule about

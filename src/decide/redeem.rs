@@ -120,9 +120,9 @@ impl PresentedCode<'_> {
         }
         let expires = self.now.after(lifetimes.access()).min(self.grant().expires());
         let tokens = self.tokens(Subset::ALL, expires.seconds_from(self.now));
-        self.ctx
-            .allow(EventKind::CodeRedeemed, tokens)
-            .writing(Write::grant(Some(self.stored), next))
+        let mut decision = self.ctx.allow(EventKind::CodeRedeemed, tokens);
+        decision.set_write(Write::grant(Some(self.stored), next));
+        decision
     }
 
     /// Answers a second use of a redeemed code. If an earlier attempt of this request redeemed it,

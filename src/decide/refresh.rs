@@ -153,11 +153,11 @@ impl FamilyToken<'_> {
         let expires = self.now.after(self.lifetimes.access()).min(adjustment.expires);
         let expires_in = expires.seconds_from(self.now);
         let tokens = self.tokens(refresh, access, scope, expires_in);
-        self.ctx
-            .allow(EventKind::TokensRefreshed, tokens)
-            .with_detail(self.dropped_scope())
-            .with_detail(self.changed_by_host(&adjustment))
-            .writing(Write::grant(Some(self.stored), next))
+        let mut decision = self.ctx.allow(EventKind::TokensRefreshed, tokens);
+        decision.add_detail(self.dropped_scope());
+        decision.add_detail(self.changed_by_host(&adjustment));
+        decision.set_write(Write::grant(Some(self.stored), next));
+        decision
     }
 
     /// Returns what the host's decision changes in the grant, or `None` if it ends the grant: it

@@ -35,8 +35,9 @@ impl Operation for RevocationRequest<'_> {
             Err(stop) => return stop.decide(&ctx),
         };
         let ctx = ctx.with_key_proof(authenticated.key_proof());
-        let decision = self.revoke(authenticated.client, &ctx);
-        authenticated.complete(decision, &ctx)
+        let mut decision = self.revoke(authenticated.client, &ctx);
+        authenticated.complete(&mut decision, &ctx);
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -45,8 +45,9 @@ impl Operation for TokenRequest<'_> {
             Err(stop) => return stop.decide(&ctx),
         };
         let ctx = ctx.with_key_proof(authenticated.key_proof());
-        let decision = self.issue(authenticated.client, &ctx);
-        authenticated.complete(decision, &ctx)
+        let mut decision = self.issue(authenticated.client, &ctx);
+        authenticated.complete(&mut decision, &ctx);
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -163,6 +163,15 @@ pub(crate) struct AccessTokenEntry {
     pub(crate) resources: Subset,
 }
 
+/// What is left of an access token: [`Active::limited`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenRights {
+    pub(crate) issued: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
+}
+
 /// The end of a grant. No transition leaves this phase.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -213,13 +222,14 @@ impl Active {
         }
     }
 
-    /// Returns the part of the access token's scope and resources that is left.
-    pub(crate) fn limited(&self, entry: &AccessTokenEntry) -> AccessTokenEntry {
-        let Some(left) = self.remaining else { return *entry };
-        AccessTokenEntry {
+    /// Returns what is left of an access token of a grant that ends at `end`.
+    pub(crate) fn limited(&self, entry: &AccessTokenEntry, end: Timestamp) -> TokenRights {
+        let left = self.remaining();
+        TokenRights {
+            issued: entry.issued,
+            expires: entry.expires.min(end),
             scope: entry.scope.and(left.scope),
             resources: entry.resources.and(left.resources),
-            ..*entry
         }
     }
 
@@ -262,9 +272,8 @@ impl Remaining {
     }
 }
 
-impl AccessTokenEntry {
-    /// Returns whether the token is for this resource. Call it on what is
-    /// [left](Active::limited) of the token.
+impl TokenRights {
+    /// Returns whether the token is for this resource.
     pub(crate) fn is_for(&self, terms: &Terms, resource: &Resource, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }

@@ -14,7 +14,7 @@ use grantcore::store::{Commit, Failure, FailureCause, Keys, Seen, SeenKey, Store
 use grantcore::value::GrantId;
 use grantcore::{AlwaysActive, Client, MemoryStore, Reason, Timestamp};
 
-use crate::marking::{END, Marking, T, Trouble, entropy, request, two};
+use crate::marking::{END, Marking, T, Trouble, Unknown, entropy, request, two};
 
 #[test]
 fn seen_01_an_assertion_is_accepted_once() {
