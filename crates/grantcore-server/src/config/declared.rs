@@ -23,7 +23,7 @@ pub(crate) struct Declared {
     pub(crate) resources: Vec<Entry<Resource>>,
     pub(crate) clients: Vec<Entry<DeclaredClient>>,
     pub(crate) protect: Vec<Entry<Protect>>,
-    pub(crate) organisations: Vec<Entry<DeclaredOrganisation>>,
+    pub(crate) organizations: Vec<Entry<DeclaredOrganization>>,
     pub(crate) trusted: Vec<Entry<TrustedIssuer>>,
 }
 
@@ -49,10 +49,10 @@ pub(crate) struct Scope {
     pub(crate) default: bool,
 }
 
-/// `[[organisations]]`: what accounts are members of.
+/// `[[organizations]]`: what accounts are members of.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DeclaredOrganisation {
+pub(crate) struct DeclaredOrganization {
     /// What grants and resources name it by.
     pub(crate) id: String,
     /// The name for people. Default: the id.
@@ -279,13 +279,13 @@ impl Declared {
                 problems.at(place, format!("the client `{id}` is declared twice"));
             }
         }
-        let mut organisations = BTreeSet::new();
-        for (place, id) in self.organisations.iter().map(|own| (own.place, &own.value.id)) {
+        let mut organizations = BTreeSet::new();
+        for (place, id) in self.organizations.iter().map(|own| (own.place, &own.value.id)) {
             if !is_label(id) {
                 let form = "1 to 63 letters, digits and inner hyphens in lower case";
-                problems.at(place, format!("the id of an organisation is {form}: `{id}`"));
-            } else if !organisations.insert(id.as_str()) {
-                problems.at(place, format!("the organisation `{id}` is declared twice"));
+                problems.at(place, format!("the id of an organization is {form}: `{id}`"));
+            } else if !organizations.insert(id.as_str()) {
+                problems.at(place, format!("the organization `{id}` is declared twice"));
             }
         }
         let defaults = self.resources.iter().map(|own| (own.place, own.value.default));

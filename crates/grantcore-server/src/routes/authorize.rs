@@ -28,7 +28,7 @@ use crate::store::BackendError;
 pub(super) struct Earlier<'a> {
     /// The sign-in.
     pub(super) answered: Option<&'a SignIn>,
-    /// A consent page that was answered without a choice of the organisation: the scopes that were
+    /// A consent page that was answered without a choice of the organization: the scopes that were
     /// ticked on it.
     pub(super) unchosen: Option<&'a str>,
 }

@@ -10,8 +10,8 @@ use grantcore::value::GrantTypes;
 use grantcore::{Accounts as _, Client, Store as _};
 use serde::Deserialize;
 
-use super::act::Done;
-use super::{Admin, address, contains, failed, no_client, words};
+use super::act::done;
+use super::{Admin, address, contains, failed, no_client, proof, words};
 use crate::app::App;
 use crate::pages::{AppName, ClientPage, ClientRow, Clients, Page, Standing, utc};
 use crate::store::BackendError;
@@ -163,9 +163,10 @@ pub(crate) async fn client(
         ("Terms", &description.tos_uri),
     ];
     let pages = pages.into_iter().filter_map(|(what, url)| Some((what, url.clone()?)));
+    let name = AppName::of_client(&client);
     Page(ClientPage {
-        done: Done::of(&chosen.done),
-        name: AppName::of_client(&client),
+        done: done::to_client(&chosen.done, &name),
+        name,
         whole_name: description.name.clone(),
         standing,
         owner,
@@ -180,7 +181,7 @@ pub(crate) async fn client(
             (rights.scope().tokens().map(str::to_owned).collect(), resources)
         }),
         restrictions: restrictions(&client),
-        authentication: authentication(&client.authentication()),
+        proof: proof::of(&client, app.oauth.now()),
         pages: pages.collect(),
         software: description.software_version.clone(),
         is_trusted: client.is_trusted(),
@@ -212,13 +213,4 @@ fn restrictions(client: &Client) -> Vec<String> {
     });
     let method = limits.auth_method().map(|method| format!("authentication by {method}"));
     [scope, types, method].into_iter().flatten().collect()
-}
-
-fn authentication(own: &Authentication) -> &'static str {
-    match own {
-        Authentication::Confidential { method, .. } => method.as_str(),
-        Authentication::Keys(_) => "private_key_jwt",
-        Authentication::KeysOrNone(_) => "private_key_jwt or none",
-        _ => "none",
-    }
 }

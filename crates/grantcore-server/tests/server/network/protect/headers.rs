@@ -75,18 +75,18 @@ async fn protect_the_upstream_gets_the_caller_and_nothing_that_a_caller_made_up(
 
 /// What the consent bound to the grant reaches the upstream, and nothing else of that name.
 #[tokio::test]
-async fn host_01_the_upstream_gets_the_organisation_of_the_connection() {
+async fn host_01_the_upstream_gets_the_organization_of_the_connection() {
     let setting = Setting::by_flag().await;
     let resource = format!("{}/notes", setting.server.issuer());
     let token = token_of("bob", setting.server.issuer(), "demo-public", &resource, None).await;
     let setting = Setting { token, ..setting };
-    let hostile = "Grantcore-Properties: {\"organisation\":\"globex\"}\r\n";
+    let hostile = "Grantcore-Properties: {\"organization\":\"globex\"}\r\n";
     let mut caller = setting.call("GET /notes", hostile).await;
     let mut upstream = setting.accept().await;
     let (_, lines) = upstream.head().await;
     let found: Vec<_> =
         lines.iter().filter(|line| line.starts_with("grantcore-properties")).collect();
-    assert_eq!(found, ["grantcore-properties: {\"organisation\":\"acme\"}"], "{lines:?}");
+    assert_eq!(found, ["grantcore-properties: {\"organization\":\"acme\"}"], "{lines:?}");
     upstream.send(OK).await;
     assert_eq!(caller.head().await.0, "HTTP/1.1 200 OK");
     setting.server.stop().await.unwrap();
