@@ -50,7 +50,9 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
-    pub(crate) organizations: Organizations,
+    pub(crate) organizations: Arc<Organizations>,
+    /// Whether the consent of some client's users is remembered.
+    pub(crate) remembers: bool,
     /// The ids of the clients that the file of settings declares.
     pub(crate) declared_clients: BTreeSet<String>,
     /// The id of the demonstration's public client. `None` under a file of settings.

@@ -38,14 +38,15 @@ pub(crate) use self::authorization::Authorization;
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::declared::{
-    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts, Resource,
+    AuthMethod, Builtin, ConsentName, Declared, DeclaredClient, Entry, GrantTypeName,
+    LoopbackPorts, Resource,
 };
 pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::limits::Limits;
 pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
 pub(crate) use self::operations::{DatabaseTls, Operation};
-pub(crate) use self::problems::{Invalid, Place, Problem};
+pub(crate) use self::problems::{Invalid, Place, Problem, similar};
 pub(crate) use self::protect::{Protect, UpstreamUrl, Upstreams};
 pub(crate) use self::provider::{
     NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,

@@ -140,7 +140,11 @@ impl Running {
         let is_demo = config.declared.is_none();
         let forwards = protected.iter().map(ToString::to_string).collect();
         let meter = metrics.as_ref().map(Metrics::meter).unwrap_or_default();
+        let organizations =
+            Arc::new(Organizations::of(config.declared.as_ref(), accounts.are_demo()));
+        let remembers = setup::remembers(&policy, &clients);
         let backend = open_backend(&config, meter, clients, &accounts).await?;
+        let backend = backend.with_organizations(Arc::clone(&organizations));
         let records = &config.records;
         let trail = Trail::open(&backend, records.trail_fail_closed);
         let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
@@ -171,7 +175,8 @@ impl Running {
             ),
             trail: trail.clone(),
             tasks: tasks.clone(),
-            organizations: Organizations::of(config.declared.as_ref(), accounts.are_demo()),
+            organizations,
+            remembers,
             accounts,
             provider,
             opening_balance: config.balances.opening_balance,

@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use grantcore::Policy;
+use grantcore::account::RefreshDecision;
+use grantcore::grant::Grant;
 use grantcore::value::{Properties, PropertiesError};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +91,24 @@ impl Organizations {
     /// Returns the name of an organization for people: its id, if it is not declared any more.
     pub(crate) fn name<'a>(&'a self, id: &'a str) -> &'a str {
         self.0.get(id).map_or(id, |own| own.name.as_str())
+    }
+
+    /// Returns whether an account belongs to an organization. One that is not declared any more has
+    /// no members.
+    pub(crate) fn has_member(&self, id: &str, subject: &str) -> bool {
+        self.0.get(id).is_some_and(|own| own.members.contains(subject))
+    }
+
+    /// Decides about a connection that is being refreshed: it ends if it is for an organization that
+    /// its user does not belong to any more.
+    pub(crate) fn decide(&self, grant: &Grant) -> RefreshDecision {
+        let bound = bound(grant.properties()).zip(grant.subject());
+        match bound {
+            Some((id, subject)) if !self.has_member(&id, subject.as_str()) => {
+                RefreshDecision::End(format!("the user does not belong to {id} any more").into())
+            }
+            _ => RefreshDecision::Keep,
+        }
     }
 
     /// Returns the organizations that a connection of this user to these resources can be for.

@@ -163,7 +163,7 @@ fn clients(config: &Config, issuer: &Issuer, problems: &mut Problems) -> Vec<Cli
 ///
 /// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
 /// A loopback issuer does not ensure that, because the server may listen on every address.
-fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
+pub(crate) fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
         None if config.provider.provider_issuer.is_some() => Ok(Accounts::none()),

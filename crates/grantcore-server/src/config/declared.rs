@@ -138,6 +138,8 @@ pub(crate) struct DeclaredClient {
     pub(crate) machine_resources: Vec<Spanned<String>>,
     /// Whether errors are sent to the client by redirect without an action of the user.
     pub(crate) trusted: Option<bool>,
+    /// Whether its users are asked at each request. Default: as `remember_consent` says.
+    pub(crate) consent: Option<ConsentName>,
     pub(crate) loopback_ports: Option<LoopbackPorts>,
     /// The account that is responsible for the client.
     pub(crate) owner: Option<String>,
@@ -185,6 +187,15 @@ pub(crate) enum AuthMethod {
 pub(crate) enum GrantTypeName {
     AuthorizationCode,
     RefreshToken,
+}
+
+/// Whether the users of a client are asked at each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ConsentName {
+    Ask,
+    Remember,
+    Skip,
 }
 
 /// For which loopback redirect URIs the port may differ.
@@ -287,6 +298,14 @@ impl Declared {
             } else if !organizations.insert(id.as_str()) {
                 problems.at(place, format!("the organization `{id}` is declared twice"));
             }
+        }
+        let skips = |own: &&Entry<DeclaredClient>| own.value.consent == Some(ConsentName::Skip);
+        if !self.organizations.is_empty()
+            && let Some(entry) = self.clients.iter().find(skips)
+        {
+            let text = "consent = \"skip\" and [[organizations]] do not go together: without a page, \
+                        nobody says for which organization the access is";
+            problems.at(entry.place, format!("client `{}`: {text}", entry.value.id));
         }
         let defaults = self.resources.iter().map(|own| (own.place, own.value.default));
         let defaults =

@@ -320,7 +320,7 @@ fn entries<T: DeserializeOwned>(
 }
 
 /// Returns the names of the fields of a struct that serde reads.
-fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(super) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Asked<'n>(&'n mut &'static [&'static str]);
 
     impl<'de> Deserializer<'de> for Asked<'_> {

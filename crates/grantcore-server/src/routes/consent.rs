@@ -25,7 +25,7 @@ use crate::store::BackendError;
 
 /// How many grants of the user are read to find a live connection. A page must not cost as much as
 /// its user has grants.
-const GRANTS_READ: usize = 256;
+pub(super) const GRANTS_READ: usize = 256;
 
 /// Handles the consent form: the ticket, the scopes that are ticked, and the decision. The request
 /// itself is in the record of the grant.

@@ -4,6 +4,7 @@
 mod admin;
 mod named;
 mod organizations;
+mod remembered;
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

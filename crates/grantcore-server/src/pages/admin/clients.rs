@@ -80,6 +80,8 @@ pub(crate) struct ClientPage {
     pub(crate) pages: Vec<(&'static str, String)>,
     /// The version that the application claims to be.
     pub(crate) software: Option<String>,
+    /// Whether its users are asked at each request.
+    pub(crate) consent: &'static str,
     pub(crate) is_trusted: bool,
     pub(crate) is_declared: bool,
     pub(crate) change: Option<String>,
@@ -209,6 +211,7 @@ pub(crate) mod tests {
             },
             pages: vec![("Website", text.into())],
             software: Some(text.into()),
+            consent: "asked",
             is_trusted: true,
             is_declared: true,
             change: Some(text.into()),

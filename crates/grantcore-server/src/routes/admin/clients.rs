@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use grantcore::client::{Authentication, Registration};
+use grantcore::client::{Authentication, ConsentMode, Registration};
+use grantcore::policy::Remember;
 use grantcore::store::Stored;
 use grantcore::value::GrantTypes;
-use grantcore::{Accounts as _, Client, Store as _};
+use grantcore::{Accounts as _, Client, Policy, Store as _};
 use serde::Deserialize;
 
 use super::act::done;
@@ -184,6 +185,7 @@ pub(crate) async fn client(
         proof: proof::of(&client, app.oauth.now()),
         pages: pages.collect(),
         software: description.software_version.clone(),
+        consent: consent(&client, app.oauth.policy()),
         is_trusted: client.is_trusted(),
         is_declared,
         change: change(&client, &app),
@@ -196,6 +198,24 @@ pub(crate) async fn client(
     })
     .into_response()
 }
+
+/// Says whether the users of a client are asked at each request.
+fn consent(client: &Client, policy: &Policy) -> &'static str {
+    let is_remembered = match policy.consent_rules().remember() {
+        Remember::Never => false,
+        Remember::Confidential => !matches!(client.authentication(), Authentication::Public),
+        _ => true,
+    };
+    match client.consent() {
+        Some(ConsentMode::Skip) => "Its users are never asked.",
+        Some(ConsentMode::Remember) => REMEMBERED,
+        None if is_remembered => REMEMBERED,
+        _ => "Its users are asked at each request.",
+    }
+}
+
+const REMEMBERED: &str = "Its users are asked once: an earlier answer counts while it is \
+                          remembered.";
 
 fn grant_types(types: GrantTypes) -> Vec<&'static str> {
     let named =

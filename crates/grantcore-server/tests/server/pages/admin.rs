@@ -128,7 +128,7 @@ async fn what_is_wrong_with_a_new_client_is_said_beside_its_field() {
         (vec![uri], "Write an ID."),
         (vec![("id", "ä"), uri], "This ID cannot be used"),
         (vec![("id", "demo-public"), uri], "A client of this ID exists already."),
-        (vec![("id", "a")], "A client without a secret needs at least one redirect URI."),
+        (vec![("id", "a")], "A client needs at least one redirect URI."),
         (vec![("id", "a"), ("redirect_uris", "http://a.example/cb")], "is refused"),
         (vec![("id", "a"), ("redirect_uris", "https://a.example/#x")], "is refused"),
         (vec![("id", "a"), ("name", &*"x".repeat(101)), uri], "at most 100 characters"),
@@ -142,11 +142,9 @@ async fn what_is_wrong_with_a_new_client_is_said_beside_its_field() {
         assert!(!page.contains("()"), "no word of the library: {page}");
     }
     assert_eq!(admin.page("/admin/client?id=a").await.0, 404);
-    // A client with a secret and without a redirect URI introspects.
-    let introspects = [("id", "api"), ("method", "client_secret_post")];
-    assert_eq!(admin.send("/admin/clients/new", &introspects).await.0, 201);
-    let (_, client) = admin.page("/admin/client?id=api").await;
-    assert!(client.contains("it can only introspect tokens"), "{client}");
+    // A secret alone gives no right.
+    let secret_alone = [("id", "api"), ("method", "client_secret_post")];
+    assert_eq!(admin.send("/admin/clients/new", &secret_alone).await.0, 400);
     admin.server.stop().await.unwrap();
 }
 
