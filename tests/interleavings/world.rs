@@ -129,7 +129,7 @@ impl World {
         let memories = self.memories.as_ref()?;
         let known = self.remembered.borrow().get(question).copied();
         let named = known.unwrap_or_else(|| {
-            let bytes = question.ask.bytes(&self.text(question.presented));
+            let bytes = self.bytes(question);
             let request = question.ask.parse(&bytes, &self.policy, self);
             let keys = request.names(&self.policy, &question.moment(self.without));
             let grant = question.basis.grant.as_ref().map(|record| &*record.0.record);
@@ -149,7 +149,7 @@ impl World {
     pub fn load_grant(&self, question: &Question, record: Option<&Record>) -> Option<Record> {
         let known = self.keys.borrow().get(question).copied();
         let named = known.unwrap_or_else(|| {
-            let bytes = question.ask.bytes(&self.text(question.presented));
+            let bytes = self.bytes(question);
             let named = question
                 .ask
                 .parse(&bytes, &self.policy, self)
@@ -168,7 +168,7 @@ impl World {
         if let Some(known) = self.decisions.borrow().get(&question) {
             return Rc::clone(known);
         }
-        let bytes = question.ask.bytes(&self.text(question.presented));
+        let bytes = self.bytes(&question);
         let request = question.ask.parse(&bytes, &self.policy, self);
         let moment = question.moment(self.without);
         let loaded = self.load(&request.names(&self.policy, &moment), &question.basis);
@@ -208,7 +208,10 @@ impl World {
             _ => basis.epochs,
         };
         let of_grant = basis.grant.as_ref().map(|record| &*record.0.record);
-        let client = match keys.client_id(of_grant) {
+        let named = keys.client_id(of_grant);
+        let of_grant = of_grant.map(|grant| grant.client_id().as_str());
+        let falls_back = self.without == Some(Rule::Named);
+        let client = match of_grant.filter(|_| falls_back).or(named) {
             Some("app") => Some(Arc::new(
                 (0..epochs.client).fold(app(), |client, _| client.with_grants_ended()),
             )),
@@ -248,6 +251,20 @@ impl World {
     pub fn is_dead(&self, state: &State) -> bool {
         !state.disclosed(Kind::Access).any(|token| self.validates(state, token))
             && !state.disclosed(Kind::Refresh).any(|token| self.advances(state, token))
+    }
+
+    /// Returns the bytes of a request, as a server sees them that lacks a rule.
+    fn bytes(&self, question: &Question) -> String {
+        let judged = question.basis.judgment != Judgment::Keep;
+        let refreshes = matches!(question.ask, Ask::Refresh(..));
+        let presented = if self.without == Some(Rule::Judged) && judged && refreshes {
+            let texts = self.texts.borrow();
+            texts.iter().map(|(own, _)| *own).rfind(|own| own.kind == Kind::Refresh)
+        } else {
+            question.presented
+        };
+        let ask = self.without.map_or(question.ask, |rule| rule.hides_flaw_of(question.ask));
+        ask.bytes(&self.text(presented))
     }
 
     fn text(&self, presented: Option<Credential>) -> String {
