@@ -9,4 +9,4 @@ mod nodes;
 mod play;
 mod rules;
 
-pub use self::play::run;
+pub use self::play::{run, run_without_marks};

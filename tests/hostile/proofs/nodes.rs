@@ -123,6 +123,8 @@ impl Outside for Host {
 pub struct Faulty {
     pub inner: Arc<MemoryStore>,
     pub faults: Mutex<VecDeque<Option<Fault>>>,
+    /// Reports every mark as created, as a store without single use would.
+    pub forgets: bool,
 }
 
 fn sure<T>(result: Result<T, Infallible>) -> Result<T, Broken> {
@@ -146,6 +148,9 @@ impl grantcore::blocking::Store for Faulty {
 
     fn commit(&self, write: &Write) -> Result<Commit, Broken> {
         let fault = self.faults.lock().unwrap().pop_front().flatten();
+        if self.forgets && write.as_seen().is_some() {
+            return Ok(Commit::Done);
+        }
         let apply = || sure(grantcore::blocking::Store::commit(&*self.inner, write));
         match fault {
             None => apply(),
@@ -222,8 +227,8 @@ fn client(who: Who) -> Client {
 }
 
 impl Nodes {
-    pub fn new(seed: u64) -> Self {
-        let store = Arc::new(Faulty::default());
+    pub fn new(seed: u64, forgets: bool) -> Self {
+        let store = Arc::new(Faulty { forgets, ..Faulty::default() });
         let clock = Arc::new(AtomicU64::new(BEGINNING));
         super::rules::ALL.iter().for_each(|who| store.inner.put_client(client(*who)));
         let node = |number: u64| {

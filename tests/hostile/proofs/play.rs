@@ -28,8 +28,17 @@ struct Play {
 
 /// Plays a program, in which each number seeds one step, in a new world.
 pub fn run(world: u64, steps: &[u64]) -> Result<Reached, String> {
+    run_on(Nodes::new(world, false), world, steps)
+}
+
+/// Plays a program on a store that forgets its marks.
+pub fn run_without_marks(world: u64, steps: &[u64]) -> Result<Reached, String> {
+    run_on(Nodes::new(world, true), world, steps)
+}
+
+fn run_on(nodes: Nodes, world: u64, steps: &[u64]) -> Result<Reached, String> {
     let mut play = Play {
-        nodes: Nodes::new(world),
+        nodes,
         model: Model::new(BEGINNING),
         random: Random::new(world),
         assertions: Vec::new(),
@@ -132,8 +141,11 @@ impl Play {
             _ => Kind::Program,
         };
         let count = self.assertions.len();
-        let is_again = self.random.one_in(10) && count > 0;
-        let number = if is_again { self.random.below(count) } else { count } as u64;
+        // A `jti` of before is new again once every assertion that had it is over.
+        let fresh = self.model.assertions.iter().filter(|own| self.model.clock <= own.expires);
+        let fresh: Vec<u64> = fresh.map(|own| own.number).collect();
+        let is_again = self.random.one_in(10) && !fresh.is_empty();
+        let number = if is_again { *self.random.pick(&fresh) } else { count as u64 };
         let lives = if self.random.one_in(10) { 0 } else { 60 };
         let assertion = Assertion {
             kind,

@@ -112,7 +112,7 @@ pub struct Model {
     pub user_epochs: [u64; 2],
     pub assertions: Vec<Assertion>,
     pub tokens: Vec<Token>,
-    /// The issuer, the kind and the number of each assertion that was used.
+    /// The issuer, the signer and the number of each assertion that was used.
     used: BTreeSet<(usize, Kind, u64)>,
 }
 
@@ -147,10 +147,9 @@ impl Model {
                     Err(answer) => return answer,
                 };
                 let Some(who) = who else { return Answer::Refused("invalid_client") };
-                for mark in marks {
-                    if let Err(answer) = self.mark(mark, &mut commits, "invalid_client") {
-                        return answer;
-                    }
+                let marked = marks.map(|mark| self.mark(mark, &mut commits, "invalid_client"));
+                if let Some(Err(answer)) = marked {
+                    return answer;
                 }
                 // Another grant than that of its registration is not for it.
                 if !who.is_machine() {
@@ -206,7 +205,12 @@ impl Model {
             None => answer,
         };
         let assertion = self.assertions[at];
-        let mark = (issuer, assertion.kind, assertion.number);
+        // A provider numbers its assertions, whomever they are about.
+        let by = match assertion.kind {
+            Kind::Person(_) => Kind::Person(0),
+            other => other,
+        };
+        let mark = (issuer, by, assertion.number);
         if matches!(assertion.kind, Kind::Proof(_)) || !self.is_good(&assertion, issuer) {
             return by_client(self, commits, refused);
         }
