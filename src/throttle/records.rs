@@ -1,8 +1,6 @@
 //! The limits of what strangers can have stored: registrations and their updates, clients that are
 //! known by a document, and consent pages.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::Throttle;
 use crate::limiter::Limiter;
 use crate::moment::Timestamp;
@@ -11,6 +9,7 @@ use crate::rate::RateWindow;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Change, Write};
 use crate::refusal::Refusal;
+use crate::sync::{Mutex, PoisonError};
 
 /// Records of the last minute.
 #[derive(Debug, Default)]
