@@ -212,7 +212,8 @@ async fn write(
     while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
         let entries: Vec<_> = batch.iter_mut().filter_map(|queued| queued.entry.take()).collect();
         let count = entries.len();
-        let written = if count == 0 { Ok(()) } else { ledger.append(entries).await };
+        let is_awaited = batch.iter().any(|queued| queued.done.is_some());
+        let written = if count == 0 { Ok(()) } else { ledger.append(entries, is_awaited).await };
         if count > 0 {
             works.store(written.is_ok(), Ordering::SeqCst);
         }
