@@ -3,11 +3,12 @@
 
 mod due;
 mod grants;
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
 mod tables;
 
 use std::convert::Infallible;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::tables::Tables;
 use crate::account::{Account, Accounts, Balance};
@@ -20,6 +21,7 @@ use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
 use crate::seen::Seen;
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
+use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::credential::GrantId;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::Subject;

@@ -1,15 +1,15 @@
 //! A request that stands for each one with an assertion, and a store in which marks can go wrong.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::{self, Store as _, drive};
 use grantcore::conformance::AssertionRequest;
-use grantcore::event::{Durability, Event};
+use grantcore::event::Event;
 use grantcore::grant::Grant;
 use grantcore::moment::Entropy;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Failure, FailureCause, Keys, Seen, SeenKey, Stored, Write};
+use grantcore::store::{Commit, Failure, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{AlwaysActive, Client, MemoryStore, Reason, Timestamp};
 
@@ -38,10 +38,10 @@ pub struct Marking {
     pub trouble: Mutex<Vec<Trouble>>,
     pub unreadable: bool,
     /// How long the creation of a mark takes, in seconds.
-    slow: u64,
+    pub slow: u64,
     /// Conflicts of the main write that are left.
-    conflicts: AtomicU64,
-    calls: Mutex<Vec<&'static str>>,
+    pub conflicts: AtomicU64,
+    pub calls: Mutex<Vec<&'static str>>,
 }
 
 #[derive(Debug, thiserror::Error)]

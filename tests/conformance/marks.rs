@@ -1,20 +1,18 @@
 //! Tests of the single-use mark through the driver, with a request that stands for each one with an
 //! assertion: what is written, in which order, and how often the store is asked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::{self, Store as _, drive};
 use grantcore::conformance::AssertionRequest;
-use grantcore::event::{Durability, Event};
+use grantcore::event::Durability;
 use grantcore::grant::Grant;
-use grantcore::moment::Entropy;
-use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Failure, FailureCause, Keys, Seen, SeenKey, Stored, Write};
+use grantcore::store::{Commit, FailureCause, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{AlwaysActive, Client, MemoryStore, Reason, Timestamp};
 
-use crate::marking::{END, Marking, T, Trouble, entropy, request, two};
+use crate::marking::{END, Marking, T, Trouble, Unknown, entropy, request, two};
 
 #[test]
 fn seen_01_an_assertion_is_accepted_once() {

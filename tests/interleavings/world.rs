@@ -256,13 +256,26 @@ impl World {
         after
     }
 
-    /// Returns the bytes of a request.
+    /// Returns the bytes of a request, as a server without the rule sees them.
     fn bytes(&self, question: &Question) -> String {
-        let bytes = question.ask.bytes(&self.text(question.presented));
+        let ask = self.without.map_or(question.ask, |rule| rule.hides_flaw_of(question.ask));
+        let bytes = ask.bytes(&self.text(self.presented(question)));
         let proof = proof::sent(question.proof, question.ask, self.without);
         let is_keyed = self.registered.has_keys() && question.ask.presents_to_client();
         let proof = if is_keyed { proof } else { Proof::None };
         self.registered.send(bytes, question.by, proof)
+    }
+
+    /// Returns the credential of a request. Without [`Rule::Judged`], a decision of the host is
+    /// applied as if the current refresh token was presented.
+    fn presented(&self, question: &Question) -> Option<Credential> {
+        let is_judged = question.basis.judgment != Judgment::Keep;
+        let refreshes = matches!(question.ask, Ask::Refresh(..));
+        if self.without == Some(Rule::Judged) && is_judged && refreshes {
+            let texts = self.texts.borrow();
+            return texts.iter().map(|(own, _)| *own).rfind(|own| own.kind == Kind::Refresh);
+        }
+        question.presented
     }
 
     fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
@@ -271,7 +284,10 @@ impl World {
             _ => basis.epochs,
         };
         let of_grant = basis.grant.as_ref().map(|record| &*record.0.record);
-        let client = match keys.client_id(of_grant) {
+        let named = keys.client_id(of_grant);
+        let of_grant = of_grant.map(|grant| grant.client_id().as_str());
+        let falls_back = self.without == Some(Rule::Named);
+        let client = match of_grant.filter(|_| falls_back).or(named) {
             Some(id) if id == self.registered.id() => {
                 let ended = |client: Client, _| client.with_grants_ended();
                 Some(match epochs.client {
