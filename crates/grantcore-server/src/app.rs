@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::extract::OptionalFromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::policy::Resource;
 use grantcore::reason::Endpoint;
@@ -84,7 +84,7 @@ impl App {
         let found = self.sessions.find(&token, &self.accounts, SystemTime::now().into()).await;
         found.map_err(|error| {
             tracing::error!(%error, "a session could not be looked up");
-            SessionUnavailable
+            SessionUnavailable::default()
         })
     }
 
@@ -172,12 +172,15 @@ pub(crate) struct Asked {
 }
 
 /// The database failed while a session was looked up. The cause is in the log.
-#[derive(Debug)]
-pub(crate) struct SessionUnavailable;
+#[derive(Debug, Default)]
+pub(crate) struct SessionUnavailable {
+    /// The page of an authorization request. `None` elsewhere.
+    page: Option<Box<Response>>,
+}
 
 impl IntoResponse for SessionUnavailable {
     fn into_response(self) -> Response {
-        not_now(Nav::of(None))
+        self.page.map_or_else(|| not_now(Nav::of(None)), |page| *page)
     }
 }
 
@@ -189,7 +192,16 @@ impl OptionalFromRequestParts<Arc<App>> for Session {
         parts: &mut Parts,
         app: &Arc<App>,
     ) -> Result<Option<Self>, SessionUnavailable> {
-        app.session(&parts.headers).await
+        let session = app.session(&parts.headers).await;
+        let path = parts.uri.path();
+        if session.is_ok() || !(path.starts_with("/login") || path.starts_with("/oauth/")) {
+            return session;
+        }
+        // A request of an application waits for this page.
+        let again = parts.uri.path_and_query().filter(|_| parts.method == Method::GET);
+        let asked = Asked { reload: again.map(ToString::to_string), ..Asked::default() };
+        let page = app.refuse_asked(Reason::StorageUnavailable, asked).await;
+        Err(SessionUnavailable { page: Some(Box::new(page)) })
     }
 }
 

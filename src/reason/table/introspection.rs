@@ -14,8 +14,8 @@ macro_rules! introspection_rows {
         IntrospectionCallerMissing "introspection_caller_missing" {
             code: InvalidClient,
             section: "RFC 7662 §2.1",
-            description: "The client is unknown or its authentication failed. Register the client \
-                again.",
+            description: "The client is unknown or its authentication failed. Register it again, or \
+                ask the operator who registered it.",
             cause: "The request has no credentials of a resource server.",
             fix: "Send the client_id and the secret of the resource server, as its registration \
                 says.",

@@ -133,7 +133,7 @@ mod tests {
         ] {
             assert!(!is_page(&root, other), "{other}");
         }
-        let mounted = Site::new("/auth");
+        let mounted = Site::new("/auth", "");
         for (path, expected) in [
             ("/auth", true),
             ("/auth/", true),

@@ -98,6 +98,17 @@ pub(super) async fn not_kept(app: &App, request: &Kept, error: &KeepError) -> Re
     app.refuse_asked(error.reason(), asked).await
 }
 
+/// Returns the page for a sign-in whose session cannot be kept. Its link leads to `next`, which asks
+/// for the sign-in again.
+pub(super) async fn no_session(app: &App, next: &str) -> Response {
+    let request = Kept::of_field(next);
+    let client_id = request.as_ref().and_then(|request| client_id(&request.query));
+    let link =
+        request.map_or_else(|| sessions::next(next).to_owned(), |own| Kept::address(&own.query));
+    let reload = Some(link).filter(|link| link.len() <= LONGEST_LINK);
+    app.refuse_asked(Reason::StorageUnavailable, Asked { client_id, reload }).await
+}
+
 /// Returns the page for a database that fails while a request is looked up. `again` is the address
 /// that looks it up again.
 pub(super) async fn unavailable(app: &App, error: &BackendError, again: String) -> Response {
