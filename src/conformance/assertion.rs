@@ -175,7 +175,7 @@ impl Operation for AssertionRequest {
         } else {
             self.as_if_marked(loaded, moment)
         };
-        self.assertions.iter().rev().fold(decision, |decision, assertion| {
+        self.assertions.iter().rev().fold(decision, |mut decision, assertion| {
             let single_use = SingleUse::new(
                 policy.issuer(),
                 assertion.used_for,
@@ -184,7 +184,8 @@ impl Operation for AssertionRequest {
                 assertion.exp,
                 Self::REPLAYED,
             );
-            decision.once_marked(&single_use, Endpoint::Token, loaded, moment)
+            decision.wait_for_mark(&single_use, Endpoint::Token, loaded, moment);
+            decision
         })
     }
 

@@ -372,7 +372,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// Returns the outcome of a call that is done.
     #[expect(clippy::expect_used, reason = "only a decision can be done")]
-    pub(crate) fn outcome(mut self) -> Result<Result<O::Response, Refusal>, Failure<E>> {
+    pub(crate) fn outcome(&mut self) -> Result<Result<O::Response, Refusal>, Failure<E>> {
         let decision = self.decision.as_mut().expect("a call that is done has a decision");
         match self.failed.take() {
             None => Ok(decision.take_outcome()),
@@ -385,7 +385,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// Returns the outcome of a call that is done, with its event.
     #[expect(clippy::expect_used, reason = "only a decision can be done")]
-    pub(crate) fn into_settled(mut self) -> Result<Settled<O::Response>, Failure<E>> {
+    pub(crate) fn settled(&mut self) -> Result<Settled<O::Response>, Failure<E>> {
         let decision = self.decision.take().expect("a call that is done has a decision");
         match self.failed.take() {
             None => Ok(decision.into_settled()),
