@@ -2,6 +2,8 @@
 
 mod due;
 mod grants;
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
 mod shard;
 mod shards;
 
@@ -63,21 +65,21 @@ impl MemoryStore {
 
     /// Sets an account.
     pub fn put_account(&self, subject: Subject, account: Account) {
-        for mut shard in self.0.all() {
+        for shard in &mut self.0.all() {
             shard.accounts.insert(subject.clone(), account);
         }
     }
 
     /// Suspends an account, or lifts its suspension.
     pub fn set_suspended(&self, subject: &str, suspended: bool) {
-        for mut shard in self.0.all() {
+        for shard in &mut self.0.all() {
             shard.account(subject).suspended = suspended;
         }
     }
 
     /// Sets whether an account can pay.
     pub fn put_balance(&self, subject: Subject, balance: Balance) {
-        for mut shard in self.0.all() {
+        for shard in &mut self.0.all() {
             shard.balances.insert(subject.clone(), balance);
         }
     }
@@ -197,7 +199,7 @@ impl blocking::Accounts for MemoryStore {
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
-        for mut shard in self.0.all() {
+        for shard in &mut self.0.all() {
             let account = shard.account(subject);
             account.epoch = account.epoch.wrapping_add(1);
         }

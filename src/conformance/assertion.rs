@@ -170,12 +170,12 @@ impl Operation for AssertionRequest {
         let has_failed = |answered: &Answered| {
             self.needs.iter().any(|need| *answered == need.clone().unanswered())
         };
-        let decision = if loaded.answers.iter().any(has_failed) {
+        let mut decision = if loaded.answers.iter().any(has_failed) {
             Decision::refuse(Reason::DocumentsBusy, Endpoint::Token, loaded, moment)
         } else {
             self.as_if_marked(loaded, moment)
         };
-        self.assertions.iter().rev().fold(decision, |mut decision, assertion| {
+        for assertion in self.assertions.iter().rev() {
             let single_use = SingleUse::new(
                 policy.issuer(),
                 assertion.used_for,
@@ -185,8 +185,8 @@ impl Operation for AssertionRequest {
                 Self::REPLAYED,
             );
             decision.wait_for_mark(&single_use, Endpoint::Token, loaded, moment);
-            decision
-        })
+        }
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {

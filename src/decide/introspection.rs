@@ -75,13 +75,14 @@ impl IntrospectionRequest<'_> {
 }
 
 /// Returns the rules if the policy names this client as a resource server. A public client proves
-/// nothing, so anybody could scan for tokens in its name (RFC 7662 §2.1).
+/// nothing, and a weak proof may be another server's, so anybody could scan for tokens in its name
+/// (RFC 7662 §2.1).
 fn check_caller<'p>(
     caller: &Authenticated<'_>,
     policy: &'p Policy,
 ) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
-    if caller.proof.is_none() {
+    if !caller.is_proved() {
         return Err(Reason::IntrospectionUnauthenticated);
     }
     if rules.resources_of(caller.client.id().as_str()).next().is_none() {

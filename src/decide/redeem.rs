@@ -109,7 +109,7 @@ impl PresentedCode<'_> {
             scope: Subset::ALL,
             resources,
             lifetimes,
-            proved: self.ctx.has_key_proof(),
+            proof: self.ctx.key_proof(),
         };
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;

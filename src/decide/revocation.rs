@@ -34,7 +34,7 @@ impl Operation for RevocationRequest<'_> {
             Ok(authenticated) => authenticated,
             Err(stop) => return stop.decide(&ctx),
         };
-        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
+        let ctx = ctx.with_key_proof(authenticated.key_proof());
         let mut decision = self.revoke(authenticated.client, &ctx);
         authenticated.complete(&mut decision, &ctx);
         decision

@@ -99,9 +99,28 @@ pub(crate) struct RedeemedCode {
     pub(crate) code_challenge: CodeChallenge,
     /// When the code was redeemed.
     pub(crate) redeemed: Timestamp,
-    /// Whether the client has proved itself with a key for this grant. It has to from then on.
-    pub(crate) proved: bool,
+    /// The strongest proof by a key that the client has given for this grant. It has to give one as
+    /// strong from then on.
+    pub(crate) proof: KeyProof,
     pub(crate) refresh_family: RefreshFamily,
+}
+
+/// What a client has proved itself with, in ascending order of strength.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KeyProof {
+    /// No key.
+    #[default]
+    None,
+    /// An assertion whose `aud` is the token endpoint. It is accepted of a client that may act
+    /// without proof, and another server that the client calls may have sent it: such a server names
+    /// this endpoint as its own, and is handed an assertion that is good here (audience injection).
+    Weak,
+    /// An assertion whose `aud` is the issuer, or one for the token endpoint that the operator has
+    /// allowed.
+    Strong,
 }
 
 /// The refresh tokens of a grant, of which one is current.

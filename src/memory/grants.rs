@@ -17,7 +17,7 @@ use crate::value::credential::GrantId;
 pub(super) struct Grants {
     by_id: ById,
     /// By the hash of the user and the first half of the id. A hash is compared faster than a name,
-    /// and two users who share one are told apart by their records, as are two ids with one half.
+    /// and two users who share one are distinguished by their records, as are two ids with one half.
     by_user: BTreeSet<(u64, u64)>,
     hash: RandomState,
     due: Due<GrantId>,
