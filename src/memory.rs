@@ -96,7 +96,7 @@ impl MemoryStore {
         let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
         let clients = self.0.of_name("").clients.len();
         let (mut grants, mut marks) = (0, 0);
-        for shard in self.0.from(None) {
+        for shard in self.0.in_order(None) {
             grants += shard.grants.len();
             marks += shard.seen.len();
         }
@@ -119,7 +119,7 @@ impl MemoryStore {
     pub fn grants(&self, mut after: Option<GrantId>, limit: usize) -> Vec<Stored<Grant>> {
         let first = after.map(|id| *id.as_bytes());
         let mut found = Vec::new();
-        for shard in self.0.from(first.as_ref().and_then(|id| id.first())) {
+        for shard in self.0.in_order(first.as_ref().and_then(|id| id.first())) {
             // Every grant of the later shards comes after it.
             found.extend(shard.grants.after(after.take(), limit - found.len()));
         }
@@ -131,7 +131,7 @@ impl MemoryStore {
         let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let first = after.as_ref().and_then(|key| key.as_bytes().first());
         let mut found = Vec::new();
-        for shard in self.0.from(first) {
+        for shard in self.0.in_order(first) {
             let seen = shard.seen.range(later).map(|(_, seen)| seen.clone());
             found.extend(seen.take(limit - found.len()));
         }
@@ -166,7 +166,7 @@ impl blocking::Store for MemoryStore {
     ) -> Result<Vec<GrantId>, Infallible> {
         let first = after.as_ref().and_then(|id| id.as_bytes().first());
         let mut found = Vec::new();
-        for shard in self.0.from(first) {
+        for shard in self.0.in_order(first) {
             found.extend(shard.grants.of_user(subject, after, limit - found.len()));
         }
         Ok(found)

@@ -65,7 +65,7 @@ impl Shards {
     }
 
     /// Returns the shards in the order of ids, from that of `after` on.
-    pub(super) fn from(
+    pub(super) fn in_order(
         &self,
         after: Option<&u8>,
     ) -> impl Iterator<Item = RwLockReadGuard<'_, Shard>> {

@@ -40,9 +40,9 @@ impl EntropySource for SystemEntropy {
 
     fn draw_id(&self) -> Result<CorrelationId, EntropyError> {
         thread_local! {
-            static IDS: RefCell<Ids> = RefCell::new(Ids::new());
+            static STREAM: RefCell<Ids> = RefCell::new(Ids::new());
         }
-        let drawn = IDS.try_with(|ids| ids.borrow_mut().draw());
+        let drawn = STREAM.try_with(|ids| ids.borrow_mut().draw());
         drawn.unwrap_or_else(|_| Ids::new().draw())
     }
 }
