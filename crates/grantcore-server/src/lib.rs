@@ -345,7 +345,7 @@ pub async fn main() -> Result<(), StartError> {
     if let Some(command) = config.command {
         return commands::run(command).await;
     }
-    telemetry::init(config.log_format, &config.log)?;
+    let _log = telemetry::init(config.log_format, &config.log)?;
     // First of all: once the addresses are printed, a signal may come.
     let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;

@@ -20,8 +20,10 @@ macro_rules! authentication_rows {
             description: "The client has proved itself with a key for this grant, and must do so \
                 again. Authorize again.",
             cause: "A client that may act without proof gave up the proof that it had given for \
-                this grant. The sender may have stolen the token. Nothing was changed.",
-            fix: "Have the client prove itself, or authorize again.",
+                this grant, or gave a weaker one: an assertion for the token endpoint after one for \
+                the issuer. The sender may have stolen the token. Nothing was changed.",
+            fix: "Have the client prove itself by an assertion whose aud is the issuer, or authorize \
+                again.",
         }
     }
 
