@@ -13,7 +13,7 @@ export CARGO_PROFILE_DEV_DEBUG := env('CARGO_PROFILE_DEV_DEBUG', "line-tables-on
 default:
     @just --list --unsorted
 
-# Everything that a change must pass. `--full` loads two processes with 10,000 flows instead of 1,000.
+# Everything that a change must pass. `--full` adds the long load of two processes.
 ci *flags:
     .ci/run {{ flags }}
 
@@ -111,7 +111,37 @@ hostile requests='200000':
 # Random programs, whose every answer a model predicts.
 [group('tests')]
 model programs='2000':
-    GRANTCORE_MODEL_PROGRAMS={{ programs }} cargo test -p grantcore --release --test hostile --locked i22
+    GRANTCORE_MODEL_PROGRAMS={{ programs }} cargo test -p grantcore --release --test hostile --locked -- i22 i32
+
+# Every order in which threads can take the locks of the core.
+[group('tests')]
+schedules:
+    RUSTFLAGS="--cfg grantcore_schedules" cargo test -p grantcore --all-features --lib --locked --target-dir {{ target }}/schedules -- schedules
+
+# The tests of the core that do no I/O, in an interpreter that finds undefined behavior. Minutes.
+[group('tests')]
+miri:
+    .ci/miri
+
+# Which branches of the core its tests reach. Minutes.
+[group('tests')]
+coverage:
+    .ci/coverage
+
+# Faults in the core that no test notices, of the files that match a pattern. Hours for all of them.
+[group('tests')]
+mutants *patterns:
+    testing/mutants/run {{ target }}/mutants {{ patterns }}
+
+# Whether the time of a decision depends on a secret. Minutes, on a machine that does nothing else.
+[group('tests')]
+constant-time:
+    cargo run --release --locked --manifest-path testing/constant-time/Cargo.toml --target-dir {{ target }}/constant-time
+
+# Two processes on one PostgreSQL under load for so many minutes, each of them restarted in turn.
+[group('tests')]
+load minutes='10':
+    GRANTCORE_MINUTES={{ minutes }} cargo test -p grantcore-server --locked --test two_processes -- --nocapture one_postgresql
 
 # One fuzz target for so many seconds, from the inputs in tests/corpus on. `all` runs each of them. Not part of CI, which replays the inputs.
 [group('tests')]

@@ -4,12 +4,15 @@
 //! [`AuditLog`] takes events, [`AuditQuery`] searches for them, and [`MemoryAuditLog`] is the
 //! simplest implementation. The module `event` defines what an event contains.
 
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, EventClass, EventKind};
 use crate::moment::{CorrelationId, Timestamp};
+use crate::sync::{Mutex, PoisonError};
 use crate::value::credential::GrantId;
 
 /// Records the events of a server.

@@ -215,6 +215,7 @@ mod schema;
 mod seen;
 mod server;
 pub mod store;
+mod sync;
 mod throttle;
 pub mod value;
 

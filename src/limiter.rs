@@ -5,16 +5,19 @@
 //! table; when it is full, further names share windows. A randomly keyed hash chooses the shared
 //! window, so that a stranger cannot aim at the window of a certain name.
 
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::moment::Timestamp;
 use crate::rate::RateWindow;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::value::secret::Digest;
 use crate::value::text::ClientId;
 

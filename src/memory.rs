@@ -3,23 +3,25 @@
 
 mod due;
 mod grants;
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
 mod tables;
 
 use std::convert::Infallible;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::tables::Tables;
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
-use crate::decision::Loaded;
+use crate::decision::{Loaded, Records};
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
 use crate::seen::Seen;
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
+use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::credential::GrantId;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::Subject;
@@ -163,6 +165,15 @@ impl blocking::Store for MemoryStore {
         Ok(self.read().load(keys))
     }
 
+    fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> Result<(), Infallible> {
+        visit(self.read().records(keys));
+        Ok(())
+    }
+
     fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {
         let tables = self.read();
         Ok(ids.iter().map(|id| tables.load(&Keys::of_grant(*id))).collect())
@@ -250,6 +261,14 @@ impl Store for MemoryStore {
 
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
         blocking::Store::load(self, keys)
+    }
+
+    async fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> Result<(), Infallible> {
+        blocking::Store::inspect(self, keys, visit)
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {

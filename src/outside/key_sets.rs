@@ -1,11 +1,15 @@
 //! Key sets that the host fetches: the answer to a need of them, and the cache of a server.
 
-use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
+
+use std::sync::Arc;
 
 use super::{FetchResult, KeysRequest};
 use crate::jws::{FetchedKeys, Generation, KeyCache, KeysUrl, Look};
 use crate::moment::Timestamp;
 use crate::policy::{KeyRules, Policy};
+use crate::sync::{Mutex, PoisonError};
 
 /// The answer to a need of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 //! request reserves a place in advance, so parallel requests with the right secret do not block
 //! each other.
 
-use std::sync::{Mutex, PoisonError};
+#[cfg(all(test, grantcore_schedules))]
+mod schedules;
 
 use super::Throttle;
 use crate::limiter::Limiter;
@@ -15,6 +16,7 @@ use crate::policy::Policy;
 use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::refusal::Refusal;
 use crate::request::token::Credentials;
+use crate::sync::{Mutex, PoisonError};
 
 /// Failed authentications of the last minute.
 #[derive(Debug, Default)]

@@ -34,15 +34,21 @@ struct Cut {
     is_finished: bool,
 }
 
-/// Polls the call of this case `polls` times, and drops it.
-fn cut(case: &Case, trouble: Option<Trouble>, polls: usize) -> Cut {
+/// Polls the call of this case `polls` times, and ends it: by a drop, or without one, as if the driver
+/// had no guard.
+fn cut_by(
+    end: fn(Pin<Box<dyn Future<Output = ()> + '_>>),
+    case: &Case,
+    trouble: Option<Trouble>,
+    polls: usize,
+) -> Cut {
     let fixture = Fixture::new();
     let run = (case.prepare)(&fixture.world);
     *fixture.store.trouble.lock().unwrap() = trouble;
     let mut future: Pin<Box<dyn Future<Output = ()> + '_>> = run(&fixture.server);
     let mut context = Context::from_waker(Waker::noop());
     let is_finished = (0..polls).any(|_| future.as_mut().poll(&mut context) == Poll::Ready(()));
-    drop(future);
+    end(future);
     Cut {
         durable: fixture.store.durable.lock().unwrap().clone(),
         observed: fixture.observed.lock().unwrap().clone(),
@@ -53,10 +59,18 @@ fn cut(case: &Case, trouble: Option<Trouble>, polls: usize) -> Cut {
 
 /// Returns the state after each number of polls. The last call ran to its end.
 fn cuts(case: &Case, trouble: Option<Trouble>) -> Vec<Cut> {
+    cuts_by(|future| drop(future), case, trouble)
+}
+
+fn cuts_by(
+    end: fn(Pin<Box<dyn Future<Output = ()> + '_>>),
+    case: &Case,
+    trouble: Option<Trouble>,
+) -> Vec<Cut> {
     let mut all: Vec<Cut> = Vec::new();
     while all.last().is_none_or(|last| !last.is_finished) {
         assert!(all.len() < 1000, "{} never ends", case.name);
-        all.push(cut(case, trouble, all.len()));
+        all.push(cut_by(end, case, trouble, all.len()));
     }
     all
 }
@@ -124,6 +138,19 @@ fn i45_every_durable_step_is_recorded_wherever_its_call_is_cancelled() {
         assert!(!last.durable.is_empty(), "{} writes", case.name);
         let unknown = last.recorded.iter().filter(|event| event.is_unknown()).count();
         assert_eq!(unknown, 0, "{}: what ran to its end is known", case.name);
+    }
+}
+
+/// The planted fault: the guard of the driver never runs. Every operation then loses an event.
+#[test]
+fn i45_without_the_guard_every_operation_loses_an_event() {
+    for case in &CASES {
+        let has_lost = |cut: &Cut| {
+            let is_recorded = |own: &Durable| cut.recorded.iter().any(|event| is_of(event, own));
+            !cut.durable.iter().all(is_recorded)
+        };
+        let cuts = cuts_by(|future| std::mem::forget(future), case, None);
+        assert!(cuts.iter().any(has_lost), "{} loses nothing", case.name);
     }
 }
 

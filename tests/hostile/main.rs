@@ -21,6 +21,7 @@ mod errors;
 mod generate;
 mod model;
 mod oracle;
+mod proofs;
 mod random;
 mod targets;
 mod wire;
@@ -141,6 +142,57 @@ fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
         let count = all.answers.get(&(request, answer)).copied().unwrap_or_default();
         assert!(count * share > all.steps, "{request} had {answer} {count} times: {all:#?}");
     }
+}
+
+/// Answers that programs of machines and assertions must reach.
+const REACHED_BY_PROOFS: [(&str, &str, usize); 11] = [
+    ("machine", "tokens", 50),
+    ("machine", "invalid_client", 50),
+    ("machine", "unauthorized_client", 200),
+    ("machine", "unavailable", 500),
+    ("exchange", "tokens", 50),
+    ("exchange", "invalid_grant", 20),
+    ("exchange", "invalid_client", 50),
+    ("exchange", "unauthorized_client", 5_000),
+    ("exchange", "unavailable", 500),
+    ("check", "active", 100),
+    ("check", "inactive", 100),
+];
+
+/// Checks I32, I33, I37, I39, I42 and I44 over random programs at four nodes, with a thief who sends
+/// every assertion again, and with every fault of a store.
+#[test]
+fn i32_i39_i44_a_stolen_assertion_is_worth_nothing_at_any_node() {
+    let mut seeds = Random::new(32);
+    let mut all = model::play::Reached::default();
+    for _ in 0..programs() {
+        let world = seeds.next();
+        let steps: Vec<u64> = (0..STEPS).map(|_| seeds.next()).collect();
+        let reached = proofs::run(world, &steps).unwrap_or_else(|_| {
+            let steps = shrunk(steps, |steps| proofs::run(world, steps).is_err());
+            let fault = proofs::run(world, &steps).expect_err("it fails");
+            panic!("{fault}\nafter {} steps: proofs::run({world}, &{steps:?})", steps.len());
+        });
+        all.add(&reached);
+    }
+    println!("{all:#?}");
+    for (request, answer, share) in REACHED_BY_PROOFS {
+        let count = all.answers.get(&(request, answer)).copied().unwrap_or_default();
+        assert!(count * share > all.steps, "{request} had {answer} {count} times: {all:#?}");
+    }
+}
+
+/// The planted fault: no mark is kept.
+#[test]
+fn i32_the_model_finds_a_store_that_forgets_its_marks() {
+    let mut seeds = Random::new(33);
+    let found = (0..10).any(|_| {
+        let world = seeds.next();
+        let steps: Vec<u64> = (0..STEPS).map(|_| seeds.next()).collect();
+        let fault = proofs::run_without_marks(world, &steps).err();
+        fault.is_some_and(|fault| fault.contains("and not Refused"))
+    });
+    assert!(found, "a replay is not noticed");
 }
 
 /// Replays the inputs that fuzzers have found, and those from which they begin.

@@ -271,7 +271,7 @@ fn policy(issuer: &str, window: u64) -> Policy {
         .expect("a policy")
 }
 
-fn drawing(seed: u64) -> impl Fn() -> Result<Entropy, grantcore::moment::EntropyError> {
+pub fn drawing(seed: u64) -> impl Fn() -> Result<Entropy, grantcore::moment::EntropyError> {
     let drawn = Mutex::new(Random::new(seed));
     move || {
         let mut drawn = drawn.lock().unwrap();

@@ -15,6 +15,7 @@ mod flow;
 pub mod random;
 pub mod report;
 mod service;
+mod soak;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -52,6 +53,8 @@ pub struct Load {
     kept: Mutex<Vec<Kept>>,
     violations: Mutex<Vec<String>>,
     began: Instant,
+    /// When a load for a time ends.
+    until: Option<Instant>,
 }
 
 /// A completed flow, for the checks at the end.
@@ -66,26 +69,36 @@ struct Kept {
 impl Load {
     /// Starts both processes.
     pub fn start(database: &str, directory: &Path) -> Arc<Self> {
+        let minutes = number("GRANTCORE_MINUTES");
         let of_clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
         Arc::new(Self {
             service: Service::start(database, directory),
             seed: number("GRANTCORE_SEED").unwrap_or_else(of_clock),
             flows: usize::try_from(number("GRANTCORE_FLOWS").unwrap_or_default())
                 .unwrap()
-                .max(FLOWS),
+                .max(if minutes.is_some() { usize::MAX / 2 } else { FLOWS }),
             next: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             kept: Mutex::default(),
             violations: Mutex::default(),
             began: Instant::now(),
+            until: minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
         })
     }
 
     /// Runs all flows with a crash in between, and then checks each of them again.
     pub async fn run(self: Arc<Self>) -> Report {
-        let killer = tokio::spawn(Arc::clone(&self).crash());
+        let beside = match self.until {
+            None => vec![tokio::spawn(Arc::clone(&self).crash())],
+            Some(until) => vec![
+                tokio::spawn(Arc::clone(&self).restarts(until)),
+                tokio::spawn(Arc::clone(&self).table(until)),
+            ],
+        };
         self.for_each_worker(Self::work).await;
-        killer.await.unwrap();
+        for beside in beside {
+            beside.await.unwrap();
+        }
         self.next.store(0, SeqCst);
         let kept = std::mem::take(&mut *lock(&self.kept));
         let kept = Arc::new(kept);
@@ -114,7 +127,8 @@ impl Load {
     /// Runs flows one after the other until none is left.
     async fn work(self: Arc<Self>) {
         let browser = Browser::new();
-        while let Some(flow) = self.next(self.flows) {
+        let is_time_over = || self.until.is_some_and(|until| Instant::now() >= until);
+        while let Some(flow) = self.next(self.flows).filter(|_| !is_time_over()) {
             if let Some(kept) = self.flow(&browser, flow).await {
                 lock(&self.kept).push(kept);
             }

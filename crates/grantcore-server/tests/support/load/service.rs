@@ -5,12 +5,14 @@ use std::fs::{File, read_to_string};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use reqwest::header::LOCATION;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::report::Tally;
+use super::soak::Times;
 use crate::support::plain_client;
 use crate::support::ports::lasting_port;
 use crate::support::program::Program;
@@ -30,6 +32,7 @@ pub struct Service {
     database: String,
     directory: PathBuf,
     pub tally: Tally,
+    pub times: Times,
 }
 
 struct Node {
@@ -85,6 +88,7 @@ impl Service {
             database: database.to_owned(),
             directory: directory.to_owned(),
             tally: Tally::default(),
+            times: Times::default(),
         };
         service.start_node(0);
         service.start_node(1);
@@ -120,6 +124,20 @@ impl Service {
             .take()
             .unwrap()
             .kill();
+    }
+
+    /// Stops one process as a service manager does. Its sessions are lost as well.
+    pub fn stop(&self, node: usize) {
+        self.nodes[node].kills.fetch_add(1, SeqCst);
+        let program =
+            self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).take();
+        assert!(program.unwrap().stop(), "it stops without an error");
+    }
+
+    /// Returns the id of one process.
+    pub fn process(&self, node: usize) -> Option<u32> {
+        let program = self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(program.as_ref()?.child.id())
     }
 
     /// Returns how often the process was killed. Each kill loses its sessions.
@@ -168,12 +186,14 @@ impl Service {
     /// Sends a request and reads the whole response.
     pub async fn send(&self, node: usize, request: RequestBuilder) -> Result<Reply, Lost> {
         let _under_way = UnderWay::new(&self.nodes[node].under_way);
+        let before = Instant::now();
         let reply = reply(request)
             .await
             .map_err(|error| if error.is_connect() { Lost::Refused } else { Lost::Broken });
         let lost = match &reply {
             Ok(reply) if reply.status == StatusCode::SERVICE_UNAVAILABLE => Lost::Unavailable,
             Ok(_) => {
+                self.times.add(before.elapsed());
                 self.tally.count("requests answered");
                 return reply;
             }

@@ -1,0 +1,214 @@
+//! Measures whether the time of a decision depends on a secret: `just constant-time`.
+//!
+//! Each test has two classes of inputs, in random order, and a t-test of their times. A `max t` beyond
+//! 5 means that the classes can be told apart; the more measurements it took, the smaller the
+//! difference. The last test is a comparison that ends at the first wrong byte: it must be found, or
+//! the measurement is too coarse to find anything.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement may fail loudly")]
+
+use std::hint::black_box;
+
+use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
+use grantcore::blocking::Store as _;
+use grantcore::client::StoredSecret;
+use grantcore::moment::{Entropy, Moment};
+use grantcore::operation::Operation;
+use grantcore::request::{AccessCheck, TokenRequest};
+use grantcore::value::{Digest, SecretMethod};
+use grantcore::{Authorization, Client, ContentType, MemoryStore, Needs, Policy, RequestParts, Timestamp, User};
+
+const NOW: u64 = 1_800_000_000;
+const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
+const OLD_SECRET: &str = "an-older-secret-of-this-client-9876543210-abc";
+const SAMPLES: usize = 100_000;
+
+struct World {
+    policy: Policy,
+    store: MemoryStore,
+    moment: Moment,
+}
+
+impl World {
+    fn new() -> Self {
+        let policy = Policy::builder("https://auth.example")
+            .scope("read", "Read your notes")
+            .default_scope("read")
+            .resource("https://mcp.example/mcp", "read")
+            .build()
+            .unwrap();
+        let store = MemoryStore::new();
+        let client = |id: &str| {
+            let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+            Client::confidential(id, SecretMethod::Post, secret).redirect_uri("https://web.example/cb")
+        };
+        store.put_client(client("web").build().unwrap());
+        let moment = Moment::new(Timestamp::from_unix_seconds(NOW), Entropy::from_bytes([7; 128]));
+        Self { policy, store, moment }
+    }
+
+    fn needs(&self) -> Needs {
+        self.policy.needs("https://mcp.example/mcp", "read").unwrap()
+    }
+
+    /// Measures the decision on a token request with this body.
+    fn token(&self, runner: &mut CtRunner, class: Class, body: &str) {
+        let parts = RequestParts {
+            method: "POST",
+            content_type: ContentType::FORM,
+            body: body.as_bytes(),
+            ..RequestParts::default()
+        };
+        let request = TokenRequest::parse(&parts, &self.policy).expect("a form");
+        let loaded = self.store.load(&request.keys(&self.policy, &self.moment)).unwrap();
+        runner.run_one(class, || request.decide(&loaded, &self.policy, &self.moment));
+    }
+
+    /// Measures the check of an access token.
+    fn check(&self, runner: &mut CtRunner, class: Class, token: &str) {
+        let header = format!("Bearer {token}");
+        let header = Authorization::One(header.as_bytes());
+        let needs = self.needs();
+        let request = AccessCheck::parse(&header, &needs).expect("a header");
+        let loaded = self.store.load(&request.keys(&self.policy, &self.moment)).unwrap();
+        runner.run_one(class, || request.decide(&loaded, &self.policy, &self.moment));
+    }
+
+    /// Returns the tokens of a whole flow.
+    fn tokens(&self) -> (String, String) {
+        let server = grantcore::blocking::Server::with_sources(
+            self.policy.clone(),
+            &self.store,
+            grantcore::AlwaysActive,
+            || Timestamp::from_unix_seconds(NOW),
+            || Ok(Entropy::from_bytes([9; 128])),
+        );
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let query = format!(
+            "response_type=code&client_id=web&code_challenge={challenge}&code_challenge_method=S256"
+        );
+        let asked = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+        let user = User::new("alice", b"a browser").unwrap();
+        let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) = server.authorize(&asked, Some(user)) else {
+            unreachable!("the request is good")
+        };
+        let allowed = server.consent(&page.ticket(), user, grantcore::Choice::Allow).unwrap();
+        let location = allowed.into_location();
+        let code = part(&location, "code=", '&');
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let body = format!(
+            "grant_type=authorization_code&client_id=web&client_secret={SECRET}&code={code}&code_verifier={verifier}"
+        );
+        let parts = RequestParts {
+            method: "POST",
+            content_type: ContentType::FORM,
+            body: body.as_bytes(),
+            ..RequestParts::default()
+        };
+        let reply = server.token(&parts).expect("tokens");
+        (part(&reply.body, "\"access_token\":\"", '"'), part(&reply.body, "\"refresh_token\":\"", '"'))
+    }
+}
+
+fn part(text: &str, before: &str, after: char) -> String {
+    let (_, rest) = text.split_once(before).expect("the part is there");
+    rest.split(after).next().unwrap_or_default().to_owned()
+}
+
+/// Returns classes in random order.
+fn classes() -> impl Iterator<Item = Class> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    std::iter::from_fn(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(if state & 1 == 0 { Class::Left } else { Class::Right })
+    })
+}
+
+/// Changes the letter at this place.
+fn wrong(text: &str, at: usize) -> String {
+    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let mut wrong = text.to_owned();
+    wrong.replace_range(at..=at, other);
+    wrong
+}
+
+fn client(id: &str, secret: &str) -> String {
+    format!("grant_type=refresh_token&refresh_token=grt_x&client_id={id}&client_secret={secret}")
+}
+
+fn measured(left: &str, right: &str, mut measure: impl FnMut(Class, &str)) {
+    for class in classes().take(SAMPLES) {
+        // A copy in the same place for both, so that no cache tells them apart.
+        let input = match class {
+            Class::Left => left.to_owned(),
+            Class::Right => right.to_owned(),
+        };
+        measure(class, &input);
+    }
+}
+
+/// A client secret that is wrong in its first letter, and in its last.
+fn secret_of_a_client(runner: &mut CtRunner, _: &mut BenchRng) {
+    let world = World::new();
+    let first = client("web", &wrong(SECRET, 0));
+    let last = client("web", &wrong(SECRET, SECRET.len() - 1));
+    measured(&first, &last, |class, body| world.token(runner, class, body));
+}
+
+/// A client that exists, and one that does not, both with a secret that is wrong.
+fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
+    let world = World::new();
+    let known = client("web", OLD_SECRET);
+    let unknown = client("bew", OLD_SECRET);
+    measured(&known, &unknown, |class, body| world.token(runner, class, body));
+}
+
+/// An access token whose secret is wrong in its first letter, and in its last but one: the last letter
+/// has bits that are not used.
+fn access_token(runner: &mut CtRunner, _: &mut BenchRng) {
+    let world = World::new();
+    let (token, _) = world.tokens();
+    let (first, last) = (wrong(&token, 28), wrong(&token, token.len() - 2));
+    measured(&first, &last, |class, text| world.check(runner, class, text));
+}
+
+/// A refresh token whose family is wrong in its first letter, and in a later one.
+fn refresh_token(runner: &mut CtRunner, _: &mut BenchRng) {
+    let world = World::new();
+    let (_, token) = world.tokens();
+    let body = |token: &str| {
+        format!("grant_type=refresh_token&refresh_token={token}&client_id=web&client_secret={SECRET}")
+    };
+    let (first, later) = (body(&wrong(&token, 28)), body(&wrong(&token, 44)));
+    measured(&first, &later, |class, text| world.token(runner, class, text));
+}
+
+/// The comparison of digests, which differ in their first byte, and in their last.
+fn digests(runner: &mut CtRunner, _: &mut BenchRng) {
+    let text = serde_json::to_string(&Digest::of(SECRET.as_bytes())).unwrap();
+    let digest = |text: &str| serde_json::from_str::<Digest>(text).unwrap();
+    let own = digest(&text);
+    // The last letter has bits that are not used, and a quotation mark stands behind it.
+    let (near, far) = (&digest(&wrong(&text, text.len() - 3)), &digest(&wrong(&text, 1)));
+    for class in classes().take(SAMPLES) {
+        let other = match class {
+            Class::Left => near,
+            Class::Right => far,
+        };
+        runner.run_one(class, || black_box(&own).matches(black_box(other)));
+    }
+}
+
+/// The planted fault: a comparison that ends at the first wrong byte.
+fn early_exit(runner: &mut CtRunner, _: &mut BenchRng) {
+    let (first, last) = (wrong(SECRET, 0), wrong(SECRET, SECRET.len() - 1));
+    measured(&first, &last, |class, text| {
+        runner.run_one(class, || {
+            black_box(text).bytes().zip(black_box(SECRET).bytes()).all(|(a, b)| black_box(a) == b)
+        });
+    });
+}
+
+ctbench_main!(secret_of_a_client, client_that_exists, access_token, refresh_token, digests, early_exit);
