@@ -145,15 +145,15 @@ impl Ledger for RedisLedger {
     }
 
     async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
-        self.add_row(digest, row, room).await
+        self.add_waiting(digest, row, room).await
     }
 
     async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
-        self.claim_row(digest, browser).await
+        self.claim_waiting(digest, browser).await
     }
 
     async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
-        self.take_row(digest, browser).await
+        self.take_waiting(digest, browser).await
     }
 
     /// Redis drops them by itself.
