@@ -156,5 +156,6 @@ mod token;
 mod token_clients;
 mod token_responses;
 mod token_throttle;
+mod unnoticed;
 mod user;
 mod values;
