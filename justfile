@@ -13,7 +13,7 @@ export CARGO_PROFILE_DEV_DEBUG := env('CARGO_PROFILE_DEV_DEBUG', "line-tables-on
 default:
     @just --list --unsorted
 
-# Everything that a change must pass. `--full` loads two processes with 10,000 flows instead of 1,000.
+# Everything that a change must pass. `--full` adds the long load of two processes.
 ci *flags:
     .ci/run {{ flags }}
 

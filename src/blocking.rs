@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod forward;
 mod ready;
 mod server;
 mod threads;

@@ -6,18 +6,19 @@
 
 mod next;
 mod own;
+mod records;
 mod sealed;
 mod single_use;
 
 use std::sync::Arc;
 
 pub use self::next::{Marked, Next};
-pub(crate) use self::own::OwnRecords;
+pub(crate) use self::own::{Own, OwnRecords};
+pub use self::records::Records;
 pub use self::sealed::{Decision, Settled};
 pub(crate) use self::single_use::SingleUse;
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::client::{Client, ClientStatus};
-use crate::event::{Event, EventKind};
 use crate::grant::Grant;
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Moment, Timestamp};
@@ -139,10 +140,6 @@ pub(crate) fn with_id<'s>(
     stored.filter(|stored| stored.record.id().as_str() == client_id)
 }
 
-fn is_active(account: Option<Account>) -> bool {
-    account.is_some_and(|own| !own.suspended)
-}
-
 impl Loaded {
     /// Returns the record of the client of this id, if it was loaded.
     pub(crate) fn client_of(&self, client_id: &str) -> Option<&Stored<Client>> {
@@ -164,59 +161,18 @@ impl Loaded {
         usable(self.client_of(client_id), policy, now)
     }
 
-    /// Returns whether client and account are those of the grant and still have the epochs that the
-    /// grant captured. A missing client or account counts as one whose epoch was raised. A grant
-    /// without a user has no account (I39).
+    /// See [`Records::epochs_match`].
     pub(crate) fn epochs_match(&self, grant: &Grant) -> bool {
-        let client = self
-            .client_of(grant.client_id().as_str())
-            .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
-        client
-            && grant.terms().account().is_none_or(|captured| {
-                self.account.is_some_and(|account| account.epoch == captured.epoch)
-            })
+        self.records().epochs_match(grant)
     }
 
-    /// Checks that neither the user's account nor the account of the client's owner is suspended.
-    /// A missing account counts as suspended.
+    /// See [`Records::check_accounts`].
     pub(crate) fn check_accounts(&self) -> Result<(), Reason> {
-        if !is_active(self.account) {
-            return Err(Reason::AccountSuspended);
-        }
-        self.check_owner()
+        self.records().check_accounts()
     }
 
-    /// Checks that the account of the client's owner is not suspended, if the client has one. A
-    /// missing account counts as suspended.
+    /// See [`Records::check_owner`].
     pub(crate) fn check_owner(&self) -> Result<(), Reason> {
-        let is_owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
-        if is_owned && !is_active(self.owner) {
-            return Err(Reason::OwnerSuspended);
-        }
-        Ok(())
-    }
-
-    /// Checks the accounts behind a grant: those of its user and of the client's owner, or of the
-    /// owner alone if there is no user (I39).
-    pub(crate) fn check_accounts_of(&self, grant: &Grant) -> Result<(), Reason> {
-        match grant.subject() {
-            Some(_) => self.check_accounts(),
-            None => self.check_owner(),
-        }
-    }
-
-    /// Makes the event of a step of the flow that these records belong to. A flow that is over does
-    /// not make its event [attributed](crate::event::EventClass::Attributed): anybody who kept one
-    /// of its tokens can name it any number of times.
-    fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
-        let grant = self.grant.as_ref().map(|stored| &stored.record);
-        Event {
-            flow: grant.map(|grant| grant.id()),
-            client: self.client.as_ref().map(|client| client.record.id().clone()),
-            subject: grant.and_then(|grant| grant.subject().cloned()),
-            attributed: grant
-                .is_some_and(|grant| grant.is_live(moment.now) && self.epochs_match(grant)),
-            ..Event::new(kind, reason, moment)
-        }
+        self.records().check_owner()
     }
 }

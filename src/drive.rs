@@ -6,13 +6,15 @@
 pub(crate) mod call;
 pub(crate) mod guard;
 
+use std::sync::OnceLock;
+
 use self::call::{Call, Step};
 use self::guard::{Host, Unguarded};
 use crate::audit::AuditLog;
 use crate::decision::{Loaded, Operation, Settled};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Clock, Entropy};
-use crate::outside::{AskOutside, CachedKeys};
+use crate::outside::AskOutside;
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure, FailureCause, Store};
 
@@ -34,23 +36,26 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let host = Unguarded { policy, clock, keys: CachedKeys::default() };
-    run(&mut Call::new(operation, &host, entropy), store, accounts, &(), &()).await
+    let host = Unguarded { policy, clock, keys: OnceLock::new() };
+    let mut call = Call::new(operation, &host, entropy);
+    run(&mut call, store, accounts, &(), &()).await;
+    call.into_settled()
 }
 
-/// Loads the records and the accounts of an attempt.
-async fn load<S: Store, A: AccountSource<S>>(
+/// Loads the records and the accounts of an attempt into their place.
+pub(crate) async fn load<S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
     keys: &Keys<'_>,
-) -> Result<Loaded, FailureCause<S::Error>> {
+    place: &mut Loaded,
+) -> Result<(), FailureCause<S::Error>> {
     if keys.is_empty() {
-        return Ok(Loaded::default());
+        *place = Loaded::default();
+        return Ok(());
     }
-    let mut loaded = store.load(keys).await.map_err(FailureCause::Store)?;
-    accounts.complete(store, keys, &mut loaded).await?;
-    loaded.fill_remembered(keys, store).await.map_err(FailureCause::Store)?;
-    Ok(loaded)
+    *place = store.load(keys).await.map_err(FailureCause::Store)?;
+    accounts.complete(store, keys, place).await?;
+    place.fill_remembered(keys, store).await.map_err(FailureCause::Store)
 }
 
 /// Lists grants of a user if they are not named, and loads each with its client and account.
@@ -58,7 +63,8 @@ async fn load_list<S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
     list: &GrantList<'_>,
-) -> Result<Loaded, FailureCause<S::Error>> {
+    place: &mut Loaded,
+) -> Result<(), FailureCause<S::Error>> {
     let ids = match *list {
         GrantList::Page { subject, after, limit } => {
             store.grants_of(subject, after, limit).await.map_err(FailureCause::Store)?
@@ -66,36 +72,41 @@ async fn load_list<S: Store, A: AccountSource<S>>(
         GrantList::Ids(ids) => ids.to_vec(),
     };
     let grants = store.load_grants(&ids).await.map_err(FailureCause::Store)?;
-    let mut loaded = Loaded { list: ids.into_iter().zip(grants).collect(), ..Loaded::default() };
-    for (id, grant) in &mut loaded.list {
+    *place = Loaded { list: ids.into_iter().zip(grants).collect(), ..Loaded::default() };
+    for (id, grant) in &mut place.list {
         accounts.complete(store, &Keys::of_grant(*id), grant).await?;
     }
-    Ok(loaded)
+    Ok(())
 }
 
 /// Executes the steps that the call needs, until it is finished. The call keeps which step has
 /// begun. If this future is dropped at an `await`, the call is dropped with it, and reports a step
-/// that may be durable. It is passed by reference, because a move would cost more than the guard.
+/// that may be durable. It is passed by reference, because a move would cost more than the guard;
+/// the caller then takes its outcome.
 pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog, H: Host>(
     call: &mut Call<'_, O, H, S::Error>,
     store: &S,
     accounts: &A,
     log: &L,
     outside: &dyn AskOutside,
-) -> Result<Settled<O::Response>, Failure<S::Error>> {
+) {
     let mut reservation = L::Reservation::default();
+    // The records of the present attempt. They are filled in and decided on where they are: each
+    // move of them takes 40 instructions.
+    let mut loaded = Loaded::default();
     loop {
         match call.step() {
             Step::Load(mut keys) => {
                 keys.skip_accounts = !A::IN_STORE;
-                let loaded = load(store, accounts, &keys).await;
+                let read = load(store, accounts, &keys, &mut loaded).await;
                 drop(keys);
-                call.loaded(loaded);
+                call.loaded(read, &mut loaded);
             }
             Step::List(list) => {
-                let loaded = load_list(store, accounts, &list).await;
-                call.loaded(loaded);
+                let read = load_list(store, accounts, &list, &mut loaded).await;
+                call.loaded(read, &mut loaded);
             }
+            Step::Decide => call.decide_on(&mut loaded),
             Step::Reserve(event) => {
                 let reserved = log.reserve(event).await;
                 call.reserved(reserved.map(|reserved| reservation = reserved));
@@ -118,8 +129,8 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
             }
             Step::Nothing => {}
         }
-        if let Some(end) = call.finish() {
-            return end;
+        if call.is_done() {
+            return;
         }
     }
 }

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 pub use self::kind::{Durability, EventClass, EventKind};
 pub use self::proof::ClientProof;
 pub use self::written::{Written, WrittenRecord};
-use crate::moment::{CorrelationId, Moment, Timestamp};
+use crate::moment::{CorrelationId, Stamp, Timestamp};
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject, log_text};
@@ -128,13 +128,13 @@ pub struct SentError {
 
 impl Event {
     /// Makes the event of a step whose flow is not known (yet).
-    pub(crate) fn new(kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Self {
+    pub(crate) fn new(kind: EventKind, reason: Option<Reason>, stamp: Stamp) -> Self {
         Self {
             kind,
             reason,
             detail: None,
-            at: moment.now,
-            correlation: moment.entropy.correlation(),
+            at: stamp.at,
+            correlation: stamp.correlation,
             flow: None,
             client: None,
             claimed: None,

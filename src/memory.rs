@@ -14,7 +14,7 @@ use self::tables::Tables;
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
-use crate::decision::Loaded;
+use crate::decision::{Loaded, Records};
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
@@ -165,6 +165,15 @@ impl blocking::Store for MemoryStore {
         Ok(self.read().load(keys))
     }
 
+    fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> Result<(), Infallible> {
+        visit(self.read().records(keys));
+        Ok(())
+    }
+
     fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {
         let tables = self.read();
         Ok(ids.iter().map(|id| tables.load(&Keys::of_grant(*id))).collect())
@@ -252,6 +261,14 @@ impl Store for MemoryStore {
 
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
         blocking::Store::load(self, keys)
+    }
+
+    async fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> Result<(), Infallible> {
+        blocking::Store::inspect(self, keys, visit)
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {

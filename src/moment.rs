@@ -139,11 +139,21 @@ impl<F: Fn() -> Timestamp> Clock for F {
 /// [`Reason::EntropyUnavailable`](crate::Reason::EntropyUnavailable) before anything is written.
 /// Closures that return a `Result<Entropy, EntropyError>` are sources.
 pub trait EntropySource {
-    /// Draws 128 fresh bytes. A server draws once for each request.
+    /// Draws 128 fresh bytes. A server draws once for each request, unless the id of the request is
+    /// all that it needs.
     ///
     /// # Errors
     /// [`EntropyError`] if the generator returned none.
     fn draw(&self) -> Result<Entropy, EntropyError>;
+
+    /// Draws the id of a request that needs no other randomness: the check of a call. By default, it
+    /// is the id of a whole [draw](Self::draw).
+    ///
+    /// # Errors
+    /// [`EntropyError`] if the generator returned none.
+    fn draw_id(&self) -> Result<CorrelationId, EntropyError> {
+        self.draw().map(|entropy| entropy.correlation())
+    }
 }
 
 impl<F: Fn() -> Result<Entropy, EntropyError>> EntropySource for F {
@@ -305,6 +315,13 @@ impl fmt::Debug for CorrelationId {
     }
 }
 
+/// The time of a step and the id of its request, which its event and its response have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) at: Timestamp,
+    pub(crate) correlation: CorrelationId,
+}
+
 /// The time and the randomness of one attempt of a request, and what the request has done so far.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -326,6 +343,11 @@ impl Moment {
     /// Makes the moment of a request's first attempt.
     pub fn new(now: Timestamp, entropy: Entropy) -> Self {
         Self { now, entropy, is_retry: false, has_prepared: false, marks: None, linked: None }
+    }
+
+    /// Returns the time with the id of the request.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { at: self.now, correlation: self.entropy.correlation() }
     }
 
     /// Makes the moment of the request's next attempt, after its main write conflicted: the same

@@ -59,7 +59,9 @@ pub use description::ResourceDescription;
 pub use document::{DocumentRedirects, DocumentRules};
 pub use domains::DomainRules;
 pub use endpoints::EndpointUrl;
-pub use error::{IssuersError, PolicyError, ResourcesError, TrustedIssuerError};
+pub use error::{
+    IssuersError, LifetimesError, PolicyError, ResourcesError, ScopesError, TrustedIssuerError,
+};
 pub use introspection::IntrospectionRules;
 pub use issuers::Issuers;
 pub(crate) use issuers::{Belonging, is_issuer};

@@ -13,6 +13,8 @@ mod setup;
 
 mod endpoints;
 
+mod check;
+
 mod clients;
 
 mod connections;
@@ -184,8 +186,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let watch = self.watch(limit, source);
         let mut call = Call::new(&operation, &watch, entropy);
         let outside = &*self.core.outside;
-        let settled = run(&mut call, &self.store, &self.accounts, &self.log, outside).await?;
-        Ok(settled.outcome?)
+        run(&mut call, &self.store, &self.accounts, &self.log, outside).await;
+        Ok(call.outcome()??)
     }
 
     fn watch<'a>(&'a self, limit: Limit<'a>, source: &'a str) -> Watch<'a, L> {

@@ -53,7 +53,7 @@ pub use self::administration::{Counts, StoreAdministration};
 pub(crate) use self::administration::{add_client, put_client};
 pub use self::failure::{Failure, FailureCause};
 use crate::client::Client;
-pub use crate::decision::Loaded;
+pub use crate::decision::{Loaded, Records};
 use crate::grant::Grant;
 pub use crate::keys::{ClientKey, GrantList, Keys};
 pub use crate::record::{Change, Commit, Record, Stored, Version, Write};
@@ -218,6 +218,24 @@ pub trait Store: Send + Sync {
         async { load_each(self, keys).await }
     }
 
+    /// Passes the records that a check needs to `visit`, once. Override it where the records lie in
+    /// memory: `visit` borrows them, and each [`load`](Self::load) takes copies of what all requests
+    /// of a client share. It returns at once, and may be called under a lock for readers. The
+    /// default loads the records.
+    ///
+    /// The records are those that [`load`](Self::load) returns for these keys. An error means that
+    /// one of them is not known.
+    fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async move {
+            visit(self.load(keys).await?.records());
+            Ok(())
+        }
+    }
+
     /// Loads these grants in this order, each as [`load`](Self::load) does. Override it where one
     /// round trip can load many.
     ///
@@ -289,6 +307,14 @@ macro_rules! forward {
 
             async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
                 (**self).load(keys).await
+            }
+
+            async fn inspect(
+                &self,
+                keys: &Keys<'_>,
+                visit: &mut (dyn FnMut(Records<'_>) + Send),
+            ) -> Result<(), S::Error> {
+                (**self).inspect(keys, visit).await
             }
 
             async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {

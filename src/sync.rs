@@ -4,7 +4,9 @@
 //! run in every order in which threads can take the locks: `just schedules`.
 
 #[cfg(not(all(test, grantcore_schedules)))]
-pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use std::sync::{
+    Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 #[cfg(all(test, grantcore_schedules))]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};

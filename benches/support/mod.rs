@@ -12,10 +12,11 @@
 pub mod floor;
 pub mod steps;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grantcore::blocking::drive;
-use grantcore::moment::Entropy;
+use grantcore::blocking::{Server, drive};
+use grantcore::moment::{CorrelationId, Entropy, EntropyError, EntropySource, SystemEntropy};
 use grantcore::operation::Operation;
 use grantcore::policy::RegistrationRules;
 use grantcore::request::{
@@ -43,12 +44,29 @@ pub struct Bench {
     policy: Policy,
     /// What the operation needs that is checked.
     needs: Needs,
-    store: MemoryStore,
+    store: Arc<MemoryStore>,
+    /// Checks calls: the face that a host has.
+    server: Server<Arc<MemoryStore>>,
+    /// The same, with the system's entropy.
+    drawing: Server<Arc<MemoryStore>>,
     seed: AtomicU64,
     /// In seconds since the epoch.
-    clock: AtomicU64,
+    clock: Arc<AtomicU64>,
     /// The value of the parameter `scope`.
     scope: String,
+}
+
+/// Entropy that was drawn before the call.
+struct HandedIn;
+
+impl EntropySource for HandedIn {
+    fn draw(&self) -> Result<Entropy, EntropyError> {
+        Ok(Entropy::from_bytes([7; 128]))
+    }
+
+    fn draw_id(&self) -> Result<CorrelationId, EntropyError> {
+        Ok(CorrelationId::from_bytes([7; 16]))
+    }
 }
 
 /// A request as it arrived, to be parsed outside what is measured.
@@ -81,7 +99,14 @@ impl Bench {
             .registration(RegistrationRules::default())
             .build()
             .unwrap();
-        let store = MemoryStore::new();
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(AtomicU64::new(NOW));
+        let time = Arc::clone(&clock);
+        let now = move || Timestamp::from_unix_seconds(time.load(Ordering::Relaxed));
+        let (own, shared) = (now.clone(), Arc::clone(&store));
+        let server = Server::with_sources(policy.clone(), shared, FromStore, own, HandedIn);
+        let shared = Arc::clone(&store);
+        let drawing = Server::with_sources(policy.clone(), shared, FromStore, now, SystemEntropy);
         store.put_client(
             Client::public("app").redirect_uri("https://app.example/cb").build().unwrap(),
         );
@@ -89,8 +114,10 @@ impl Bench {
             needs: policy.needs("https://mcp.example/mcp", first).unwrap(),
             policy,
             store,
+            server,
+            drawing,
             seed: AtomicU64::new(0),
-            clock: AtomicU64::new(NOW),
+            clock,
             scope: scope.replace(' ', "+"),
         }
     }
@@ -302,21 +329,25 @@ impl Bench {
         self.run(request, entropy).reply(&self.policy).body
     }
 
-    pub fn run_check(&self, request: &AccessCheck<'_>, entropy: Entropy) -> bool {
-        let clock = || self.now();
-        let settled = drive(request, &self.store, FromStore, &self.policy, &clock, entropy);
-        settled.unwrap().outcome.is_ok()
+    /// Checks a call with an id that is handed in.
+    pub fn run_check(&self, request: &AccessCheck<'_>) -> bool {
+        self.server.check_parsed(request, "").is_ok()
+    }
+
+    /// Checks a call with an id that the system draws.
+    pub fn run_check_drawing(&self, request: &AccessCheck<'_>) -> bool {
+        self.drawing.check_parsed(request, "").is_ok()
     }
 
     /// Checks a call, and returns the size of the properties that the check returns.
-    pub fn check_properties(&self, request: &AccessCheck<'_>, entropy: Entropy) -> usize {
-        let access = self.run(request, entropy);
+    pub fn check_properties(&self, request: &AccessCheck<'_>) -> usize {
+        let access = self.server.check_parsed(request, "").unwrap();
         access.properties().map_or(0, |properties| properties.as_str().len())
     }
 
     fn run<O: Operation>(&self, operation: &O, entropy: Entropy) -> O::Response {
         let clock = || self.now();
-        let settled = drive(operation, &self.store, FromStore, &self.policy, &clock, entropy);
+        let settled = drive(operation, &*self.store, FromStore, &self.policy, &clock, entropy);
         settled.unwrap().outcome.unwrap()
     }
 

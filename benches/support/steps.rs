@@ -84,8 +84,8 @@ pub fn ours() -> Vec<Measured> {
     let check = Measured::new(
         "check",
         "ours",
-        move || (bench.check(&next().1), bench.entropy()),
-        |(request, entropy)| assert!(black_box(bench.run_check(&request, entropy))),
+        move || bench.check(&next().1),
+        |request| assert!(black_box(bench.run_check(&request))),
         || {},
     );
     let form = leak(Bench::register_form());
@@ -133,8 +133,8 @@ pub fn ours_from_bytes() -> Vec<Measured> {
     let check = Measured::new(
         "check",
         who,
-        move || (&next().1, bench.entropy()),
-        |(form, entropy)| assert!(black_box(bench.run_check(&bench.check(form), entropy))),
+        move || &next().1,
+        |form| assert!(black_box(bench.run_check(&bench.check(form)))),
         || {},
     );
     vec![authorize, redeem, refresh, check]
@@ -155,9 +155,7 @@ pub fn ours_with_system_entropy() -> Vec<Measured> {
         "check",
         who,
         move || bench.check(&next().1),
-        |request| {
-            assert!(black_box(bench.run_check(&request, SystemEntropy.draw().unwrap())));
-        },
+        |request| assert!(black_box(bench.run_check_drawing(&request))),
         || {},
     );
     vec![redeem, refresh, check]

@@ -1,9 +1,9 @@
-//! Two organisations behind one server: each has a URL of its own, and a token is good at the one
+//! Two organizations behind one server: each has a URL of its own, and a token is good at the one
 //! that its user agreed to. One user belongs to both, and connects an application to each.
 //!
 //! `cargo run -p grantcore-examples --example tenants`
 //!
-//! For production: look the organisation up before the consent page, and deny the request of a user
+//! For production: look the organization up before the consent page, and deny the request of a user
 //! who does not belong to it, as `consent` does here.
 
 #![expect(clippy::print_stdout, reason = "an example shows what happens")]
@@ -24,12 +24,12 @@ type Notes = Server<MemoryStore, AlwaysActive>;
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// Returns whether the user belongs to the organisation. A host asks its database.
+/// Returns whether the user belongs to the organization. A host asks its database.
 fn belongs_to(user: &User<'_>, org: &str) -> bool {
     matches!((user.subject(), org), ("alice", "acme" | "globex"))
 }
 
-/// Connects the application to one organisation, and returns its access token, or `None` if the
+/// Connects the application to one organization, and returns its access token, or `None` if the
 /// user may not allow it.
 async fn connect(server: &Notes, url: &str) -> Result<Option<String>, Box<dyn Error>> {
     let query = format!(
@@ -44,11 +44,11 @@ async fn connect(server: &Notes, url: &str) -> Result<Option<String>, Box<dyn Er
         return Err("alice is signed in".into());
     };
     let org = page.resource_variables().find_map(|(name, org)| (name == "org").then_some(org));
-    let org = org.ok_or("the request names no organisation")?;
+    let org = org.ok_or("the request names no organization")?;
     let choice = if belongs_to(&alice, org) { Choice::Allow } else { Choice::Deny };
     println!("alice is asked for access to {org}: {choice:?}");
     // Each check of the grant's tokens returns these properties.
-    let properties = Properties::of(&BTreeMap::from([("organisation", org)]))?;
+    let properties = Properties::of(&BTreeMap::from([("organization", org)]))?;
     let decision = ConsentDecision::new(&page.ticket(), alice, choice)?.with_properties(properties);
     let Ok(redirect) = server.run(decision).await else { return Ok(None) };
     let location = redirect.into_location();
@@ -69,7 +69,7 @@ async fn connect(server: &Notes, url: &str) -> Result<Option<String>, Box<dyn Er
 }
 
 /// Answers a call with this token. The check compares the URL with the token, and returns the
-/// organisation of the grant without another look-up.
+/// organization of the grant without another look-up.
 async fn call(server: &Notes, token: &str, url: &str) -> Result<String, Box<dyn Error>> {
     let needs = server.policy().needs(url, "notes")?;
     let header = format!("Bearer {token}");
@@ -79,7 +79,7 @@ async fn call(server: &Notes, token: &str, url: &str) -> Result<String, Box<dyn 
         Ok(access) => {
             let properties = access.properties().ok_or("each grant has properties")?;
             let own: BTreeMap<String, String> = properties.read()?;
-            let own = own.get("organisation").ok_or("the properties name no organisation")?;
+            let own = own.get("organization").ok_or("the properties name no organization")?;
             let user = access.subject().ok_or("a call without a user")?;
             format!("the notes of {user} at {own}")
         }

@@ -21,10 +21,14 @@ fn i45_every_schedule_keeps_an_event_once() {
     let keep = |log: &MemoryAuditLog| log.keep(event(1));
     let other = |log: &MemoryAuditLog| log.keep(event(2));
     let threads: Vec<fn(&MemoryAuditLog)> = vec![keep, keep, other];
-    let found = explore(|| MemoryAuditLog::new(10), threads, |log, _| {
-        let kept = kept(log);
-        kept.len() == 2 && kept[0] != kept[1]
-    });
+    let found = explore(
+        || MemoryAuditLog::new(10),
+        threads,
+        |log, _| {
+            let kept = kept(log);
+            kept.len() == 2 && kept[0] != kept[1]
+        },
+    );
     found.assert_none_wrong();
 }
 

@@ -4,7 +4,7 @@ use super::traits::{Accounts, AuditLog, LoadsAccounts, Outside, Store, StoreAdmi
 use crate::account::{Account, Balance, RefreshDecision};
 use crate::audit::AuditError;
 use crate::client::Client;
-use crate::decision::Loaded;
+use crate::decision::{Loaded, Records};
 use crate::event::Event;
 use crate::grant::Grant;
 use crate::keys::Keys;
@@ -55,6 +55,14 @@ impl<T: Store> crate::Store for Ready<T> {
 
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, T::Error> {
         self.0.load(keys)
+    }
+
+    async fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> Result<(), T::Error> {
+        self.0.inspect(keys, visit)
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, T::Error> {

@@ -170,12 +170,12 @@ impl Operation for AssertionRequest {
         let has_failed = |answered: &Answered| {
             self.needs.iter().any(|need| *answered == need.clone().unanswered())
         };
-        let decision = if loaded.answers.iter().any(has_failed) {
+        let mut decision = if loaded.answers.iter().any(has_failed) {
             Decision::refuse(Reason::DocumentsBusy, Endpoint::Token, loaded, moment)
         } else {
             self.as_if_marked(loaded, moment)
         };
-        self.assertions.iter().rev().fold(decision, |decision, assertion| {
+        for assertion in self.assertions.iter().rev() {
             let single_use = SingleUse::new(
                 policy.issuer(),
                 assertion.used_for,
@@ -184,8 +184,9 @@ impl Operation for AssertionRequest {
                 assertion.exp,
                 Self::REPLAYED,
             );
-            decision.once_marked(&single_use, Endpoint::Token, loaded, moment)
-        })
+            decision.wait_for_mark(&single_use, Endpoint::Token, loaded, moment);
+        }
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -6,34 +6,30 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::account::Balance;
 use crate::client::ClientStatus;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Decision, Loaded, Operation, Own};
 use crate::event::EventKind;
-use crate::grant::{AccessTokenEntry, Grant, Phase};
+use crate::grant::{Grant, Phase, TokenRights};
 use crate::keys::Keys;
-use crate::moment::Moment;
+use crate::moment::{Moment, Stamp, Timestamp};
 use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::login::Login;
 use crate::response::access::{Access, Warning};
-use crate::value::credential::Credential;
+use crate::value::secret::Digest;
 
 impl Operation for AccessCheck<'_> {
     type Response = Access;
 
     fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
-        Keys {
-            grant: self.token.as_ref().map(|token| token.id),
-            balance: self.needs.billed,
-            ..Keys::default()
-        }
+        self.needed_records()
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment);
-        match self.check(&ctx) {
+        match self.judge(self.digest().as_ref(), loaded.of_grant(), policy, moment.stamp()) {
             Ok(access) => ctx.allow(EventKind::AccessAllowed, access),
             Err(reason) => ctx.refuse_by(self.refusal(reason, policy)),
         }
@@ -45,23 +41,47 @@ impl Operation for AccessCheck<'_> {
 }
 
 impl AccessCheck<'_> {
-    /// Checks the token, who it speaks for, the login, its scope and the balance, in this order
-    /// (RS-13, HOST-32).
-    fn check(&self, ctx: &Context<'_>) -> Result<Access, Reason> {
-        let token = self.token.as_ref().ok_or(Reason::TokenUnknown)?;
-        let accepted = accept_token(token, &self.needs.resource, ctx)?;
+    /// Returns what must be read for the check.
+    pub(crate) fn needed_records(&self) -> Keys<'static> {
+        Keys {
+            grant: self.token.as_ref().map(|token| token.id),
+            balance: self.needs.billed,
+            ..Keys::default()
+        }
+    }
+
+    /// Returns the digest of the token. It is taken before the records are read, because a store may
+    /// keep a lock while they are judged.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.token.as_ref().map(|token| token.secret.digest())
+    }
+
+    /// Checks the token of this digest, who it speaks for, the login, its scope and the balance, in
+    /// this order (RS-13, HOST-32).
+    ///
+    /// This is the whole decision, whichever way the records came: the server's check passes
+    /// borrowed records and makes an event only if it is recorded.
+    pub(crate) fn judge(
+        &self,
+        digest: Option<&Digest>,
+        records: Own<'_>,
+        policy: &Policy,
+        stamp: Stamp,
+    ) -> Result<Access, Reason> {
+        let context = AccessContext { records, policy, clock: stamp.at };
+        let accepted = context.accept_token(digest, &self.needs.resource)?;
         check_principal(&accepted, self.needs)?;
-        check_login(&accepted, self.needs, ctx)?;
-        check_scope(&accepted, self.needs, ctx.policy)?;
-        let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
+        check_login(&accepted, self.needs, stamp.at)?;
+        check_scope(&accepted, self.needs, policy)?;
+        let warning = check_balance(self.needs.billed, records.balance)?;
         let owner = match accepted.grant.subject() {
             Some(_) => None,
-            None => ctx.loaded.client.as_ref().and_then(|client| client.record.owner().cloned()),
+            None => records.client.and_then(|client| client.record.owner().cloned()),
         };
         Ok(Access {
             grant: Arc::clone(accepted.grant),
-            token: accepted.entry,
-            correlation: ctx.moment.entropy.correlation(),
+            token: accepted.rights,
+            correlation: stamp.correlation,
             warning,
             owner,
         })
@@ -69,7 +89,7 @@ impl AccessCheck<'_> {
 
     /// Returns the refusal: with a challenge if another token could help, and without one
     /// otherwise.
-    fn refusal(&self, reason: Reason, policy: &Policy) -> Refusal {
+    pub(crate) fn refusal(&self, reason: Reason, policy: &Policy) -> Refusal {
         let is_suspended = matches!(reason, Reason::AccountSuspended | Reason::OwnerSuspended);
         if is_suspended && policy.check_rules().suspended_is_forbidden {
             return Refusal::plain(Reason::AccountForbidden, Endpoint::Resource);
@@ -85,49 +105,57 @@ impl AccessCheck<'_> {
 pub(super) struct AcceptedToken<'a> {
     pub(super) grant: &'a Arc<Grant>,
     /// What is left of the access token.
-    pub(super) entry: AccessTokenEntry,
+    pub(super) rights: TokenRights,
 }
 
-/// Checks the token, its client, its accounts and its audience, in this order. The check and
-/// introspection share it, so that they agree (INTROSPECT-04; RFC 7662 §2.2).
-pub(super) fn accept_token<'a>(
-    token: &Credential,
-    resource: &Resource,
-    ctx: &Context<'a>,
-) -> Result<AcceptedToken<'a>, Reason> {
-    let grant = &ctx.loaded.grant.as_ref().ok_or(Reason::TokenUnknown)?.record;
-    let active = match grant.phase() {
-        Phase::Active(active) => active,
-        Phase::Revoked(_) => return Err(Reason::TokenRevoked),
-        Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::TokenUnknown),
-    };
-    let entry = active.find(&token.secret.digest()).ok_or(Reason::TokenExpired)?;
-    // What was taken away from the grant is missing in its tokens from the next check on (HOST-52),
-    // and none of them outlives an end that was brought nearer (HOST-14).
-    let expires = entry.expires.min(grant.expires());
-    let entry = AccessTokenEntry { expires, ..active.limited(entry) };
-    // A clock that stepped back revives no token that a write has seen expired (I23).
-    let now = grant.now(ctx.moment.now);
-    if now >= entry.expires {
-        return Err(Reason::TokenExpired);
+/// What an access token is judged on.
+pub(super) struct AccessContext<'a> {
+    pub(super) records: Own<'a>,
+    pub(super) policy: &'a Policy,
+    pub(super) clock: Timestamp,
+}
+
+impl<'a> AccessContext<'a> {
+    /// Checks the token of this digest, its client, its accounts and its audience, in this order.
+    /// The check and introspection share it, so that they agree (INTROSPECT-04; RFC 7662 §2.2).
+    pub(super) fn accept_token(
+        &self,
+        digest: Option<&Digest>,
+        resource: &Resource,
+    ) -> Result<AcceptedToken<'a>, Reason> {
+        let digest = digest.ok_or(Reason::TokenUnknown)?;
+        let grant = &self.records.grant.ok_or(Reason::TokenUnknown)?.record;
+        let active = match grant.phase() {
+            Phase::Active(active) => active,
+            Phase::Revoked(_) => return Err(Reason::TokenRevoked),
+            Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::TokenUnknown),
+        };
+        let entry = active.find(digest).ok_or(Reason::TokenExpired)?;
+        // What was taken away from the grant is missing in its tokens from the next check on
+        // (HOST-52), and none of them outlives an end that was brought nearer (HOST-14).
+        let rights = active.limited(entry, grant.expires());
+        // A clock that stepped back revives no token that a write has seen expired (I23).
+        if grant.now(self.clock) >= rights.expires {
+            return Err(Reason::TokenExpired);
+        }
+        if !self.records.epochs_match(grant) {
+            return Err(Reason::TokenRevoked);
+        }
+        let client = self.records.client.ok_or(Reason::ClientDeactivated)?;
+        if client.record.status() == ClientStatus::Deactivated {
+            return Err(Reason::ClientDeactivated);
+        }
+        if client.record.is_denied(self.policy) {
+            return Err(Reason::CimdDenied);
+        }
+        self.records.check_accounts_of(grant)?;
+        // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
+        // §7.1.4).
+        if !rights.is_for(grant.terms(), resource, self.policy) {
+            return Err(Reason::AudienceMismatch);
+        }
+        Ok(AcceptedToken { grant, rights })
     }
-    if !ctx.loaded.epochs_match(grant) {
-        return Err(Reason::TokenRevoked);
-    }
-    let client = ctx.loaded.client.as_ref().ok_or(Reason::ClientDeactivated)?;
-    if client.record.status() == ClientStatus::Deactivated {
-        return Err(Reason::ClientDeactivated);
-    }
-    if client.record.is_denied(ctx.policy) {
-        return Err(Reason::CimdDenied);
-    }
-    ctx.loaded.check_accounts_of(grant)?;
-    // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
-    // §7.1.4).
-    if !entry.is_for(grant.terms(), resource, ctx.policy) {
-        return Err(Reason::AudienceMismatch);
-    }
-    Ok(AcceptedToken { grant, entry })
 }
 
 /// Checks that the operation serves whom the token speaks for. An operation that was written for
@@ -141,19 +169,19 @@ fn check_principal(accepted: &AcceptedToken<'_>, needs: &Needs) -> Result<(), Re
 fn check_login(
     accepted: &AcceptedToken<'_>,
     needs: &Needs,
-    ctx: &Context<'_>,
+    clock: Timestamp,
 ) -> Result<(), Reason> {
     if needs.login.is_none() {
         return Ok(());
     }
     let login = accepted.grant.terms().login().map(Login::from);
-    let now = accepted.grant.now(ctx.moment.now);
+    let now = accepted.grant.now(clock);
     if needs.are_met_by(login, now) { Ok(()) } else { Err(Reason::LoginInsufficient) }
 }
 
 /// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).
 fn check_scope(accepted: &AcceptedToken<'_>, needs: &Needs, policy: &Policy) -> Result<(), Reason> {
-    let granted = || accepted.entry.scope.of(accepted.grant.scope().tokens());
+    let granted = || accepted.rights.scope.of(accepted.grant.scope().tokens());
     if needs.are_within(policy, granted) { Ok(()) } else { Err(Reason::ScopeInsufficient) }
 }
 

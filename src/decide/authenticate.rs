@@ -5,6 +5,7 @@ use super::context::Context;
 use crate::client::{Authentication, Client, Secrets, StoredSecret, UsedSecret};
 use crate::decision::{Decision, SingleUse, usable, with_id};
 use crate::event::ClientProof;
+use crate::grant::KeyProof;
 use crate::moment::Timestamp;
 use crate::outside::Need;
 use crate::policy::Policy;
@@ -23,6 +24,8 @@ pub(super) struct Authenticated<'a> {
     pub(super) client: &'a Client,
     /// `None` for a client that proved nothing.
     pub(super) proof: Option<ClientProof>,
+    /// How strong the proof by a key is.
+    key_proof: KeyProof,
     /// The assertion that proved the client. Every outcome waits for its mark.
     single_use: Option<SingleUse>,
 }
@@ -38,24 +41,30 @@ pub(super) enum Unauthenticated {
 }
 
 impl<'a> Authenticated<'a> {
-    /// Returns whether the client proved itself with a key.
-    pub(super) fn has_key_proof(&self) -> bool {
-        self.single_use.is_some()
+    /// Returns the proof by a key that the client gave.
+    pub(super) fn key_proof(&self) -> KeyProof {
+        self.key_proof
+    }
+
+    /// Returns whether the client proved itself, with a secret or with a key. A weak proof counts
+    /// only where the client may act without one.
+    pub(super) fn is_proved(&self) -> bool {
+        self.proof.is_some() && self.key_proof != KeyProof::Weak
     }
 
     /// Completes the decision on a request of this client. The decision waits for the mark of the
     /// assertion, even if it is a refusal. Otherwise an attacker who has the assertion could try it
     /// out (SEEN-06).
-    pub(super) fn complete<T>(self, decision: Decision<T>, ctx: &Context<'_>) -> Decision<T> {
-        let decision = decision.attributed_to(self.client).proved_by(self.proof);
-        match &self.single_use {
-            Some(single_use) => ctx.once_marked(decision, single_use),
-            None => decision,
+    pub(super) fn complete<T>(self, decision: &mut Decision<T>, ctx: &Context<'_>) {
+        decision.attribute_to(self.client);
+        decision.set_proof(self.proof);
+        if let Some(single_use) = &self.single_use {
+            ctx.wait_for_mark(decision, single_use);
         }
     }
 
     fn without_proof(client: &'a Client) -> Self {
-        Self { client, proof: None, single_use: None }
+        Self { client, proof: None, key_proof: KeyProof::None, single_use: None }
     }
 }
 
@@ -106,10 +115,11 @@ pub(super) fn authenticate<'a>(
     let usable = usable(stored, ctx.policy, ctx.moment.now).map(|client| &**client);
     if let PresentedSecret::Assertion(assertion) = &credentials.secret {
         let presented = Presented { assertion, client_id: &credentials.id, client: usable, ctx };
-        let AssertionProof { kid, single_use } = presented.prove()?;
+        let AssertionProof { kid, strength, single_use } = presented.prove()?;
         let client = usable?;
         let proof = Some(ClientProof::Key { kid });
-        return Ok(Authenticated { client, proof, single_use: Some(single_use) });
+        let single_use = Some(single_use);
+        return Ok(Authenticated { client, proof, key_proof: strength, single_use });
     }
     // Timing: the credentials are checked even if the client is deactivated or expired, so that
     // the request takes as long as for an active client.
@@ -144,7 +154,7 @@ fn check_credentials(
         (Authentication::Public | Authentication::KeysOrNone(_), PresentedSecret::None) => {
             return Ok(None);
         }
-        // It has no credential: whoever names it proves nothing.
+        // It has no credential: naming it proves nothing.
         (Authentication::Federated, PresentedSecret::None) => {
             return Err(Reason::ClientFederated.into());
         }

@@ -289,7 +289,10 @@ impl VerifiedRequest<'_> {
         let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
         let at_once = Redirectable::is_at_once(self.is_trusted(), self.ctx.policy);
-        self.show_consent(grant, hints).writing(write).redirecting_if_not_written(at_once)
+        let mut decision = self.show_consent(grant, hints);
+        decision.set_write(write);
+        decision.redirect_if_not_written(at_once);
+        decision
     }
 
     /// Returns the new grant.
@@ -357,9 +360,10 @@ impl VerifiedRequest<'_> {
             grant,
             hints,
         };
-        self.ctx
-            .allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page))
-            .with_detail(self.dropped_scope())
+        let step = AuthorizationStep::NeedsConsent(page);
+        let mut decision = self.ctx.allow(EventKind::ConsentShown, step);
+        decision.add_detail(self.dropped_scope());
+        decision
     }
 
     /// Returns the event's detail about scope tokens that were left out.

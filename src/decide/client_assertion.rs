@@ -9,6 +9,7 @@ use super::context::Context;
 use super::document::{DocumentState, NamedDocument};
 use crate::client::{Client, ClientKeys, KeySource};
 use crate::decision::SingleUse;
+use crate::grant::KeyProof;
 use crate::jws::{
     AcceptedTypes, Claims, Fault, FetchedKeys, Generation, Header, Jws, KeysUrl, PublicKey,
     TimeRules, Verified, is_issuer,
@@ -22,10 +23,16 @@ use crate::request::client_assertion::{ClientAssertion, client_reason};
 use crate::value::seen_key::AssertionUse;
 use crate::value::text::log_text;
 
+/// The note of an event about an assertion for the token endpoint that is refused or does not
+/// suffice.
+pub(super) const TOKEN_ENDPOINT_AUDIENCE: &str = "The aud is the token endpoint.";
+
 /// What an assertion proved.
 pub(super) struct AssertionProof {
     /// The name of the key.
     pub(super) kid: Option<Box<str>>,
+    /// How strong the proof is, by the audience of the assertion.
+    pub(super) strength: KeyProof,
     /// The mark that every outcome waits for.
     pub(super) single_use: SingleUse,
 }
@@ -73,13 +80,11 @@ impl Presented<'_> {
         };
         let keys =
             self.client.and_then(|client| client.keys().ok_or(Reason::ClientAssertionUnexpected));
-        match keys {
-            Ok(keys) => self.prove_with(keys, rules),
-            Err(reason) => {
-                self.equalize_timing(rules);
-                Err(reason.into())
-            }
+        let proved = keys.map_err(Unproved::from).and_then(|keys| self.prove_with(keys, rules));
+        if matches!(&proved, Err(Unproved::Refused(..))) {
+            self.equalize_timing(rules);
         }
+        proved
     }
 
     fn prove_with(&self, keys: &ClientKeys, rules: &KeyRules) -> Result<AssertionProof, Unproved> {
@@ -92,10 +97,14 @@ impl Presented<'_> {
             let jti = jws.claims().as_claimed().jti()?;
             let single_use = self.single_use(jti, moment.now);
             if single_use.is_own(moment) {
-                return Ok(AssertionProof { kid, single_use });
+                // The client may have lost the right to this audience meanwhile.
+                let audience = jws.claims().as_claimed().sole_audience()?;
+                let strength = self.audience_strength(audience, jws.header(), keys, rules);
+                let strength = strength.unwrap_or(KeyProof::Weak);
+                return Ok(AssertionProof { kid, strength, single_use });
             }
         }
-        let (jti, end) = self.check_claims(&jws, Some(keys), rules)?;
+        let (jti, end, strength) = self.check_claims(&jws, keys, rules)?;
         let allowed = rules.algorithms.common(keys.algorithms()).ok_or(Fault::Algorithm)?;
         let key = match keys.source() {
             KeySource::Inline(set) => match set.select(jws.header(), allowed) {
@@ -108,23 +117,22 @@ impl Presented<'_> {
         };
         let verifier = self.ctx.policy.verifier().ok_or(Fault::Signature)?;
         let _: Verified<&Claims> = jws.verify(&key, &self.assertion.verifier(verifier))?;
-        Ok(AssertionProof { kid, single_use: self.single_use(jti, end) })
+        Ok(AssertionProof { kid, strength, single_use: self.single_use(jti, end) })
     }
 
-    /// Checks what needs no key (KEYS-44 to KEYS-53). Returns the `jti`, and the time from which
-    /// the assertion is refused as expired.
+    /// Checks what needs no key (KEYS-44 to KEYS-53). Returns the `jti`, the time from which the
+    /// assertion is refused as expired, and how strong its proof is.
     fn check_claims<'j>(
         &self,
         jws: &'j Jws<'_>,
-        keys: Option<&ClientKeys>,
+        keys: &ClientKeys,
         rules: &KeyRules,
-    ) -> Result<(&'j str, Timestamp), Unproved> {
+    ) -> Result<(&'j str, Timestamp, KeyProof), Unproved> {
         let header = jws.header();
         let accepted = AcceptedTypes::CLIENT;
         let accepted = if rules.require_typ { accepted.typed_only() } else { accepted };
         header.check_type(accepted)?;
-        let named = keys.map_or(rules.algorithms, ClientKeys::algorithms);
-        let allowed = rules.algorithms.common(named).ok_or(Fault::Algorithm)?;
+        let allowed = rules.algorithms.common(keys.algorithms()).ok_or(Fault::Algorithm)?;
         header.algorithm(allowed)?;
         let claims = jws.claims().as_claimed();
         if claims.iss()? != self.client_id {
@@ -133,48 +141,59 @@ impl Presented<'_> {
         if claims.sub()? != self.client_id {
             return Err(Fault::Subject.into());
         }
-        self.check_audience(claims, header, keys, rules)?;
+        let strength = self.check_audience(claims, header, keys, rules)?;
         let times = TimeRules::new(rules.leeway, rules.longest);
         let end = claims.check_times(times, self.ctx.moment.assertion_now())?;
-        Ok((claims.jti()?, end))
+        Ok((claims.jti()?, end, strength))
     }
 
-    /// Checks that the assertion is for this server and no other one (KEYS-48, KEYS-49).
-    ///
-    /// Audience injection: a server of an attacker's can name this token endpoint as its own, and
-    /// gets an assertion that is good here. So the endpoint is accepted only of a client that could
-    /// as well send nothing, or that the operator has vouched for, and never in an assertion of the
-    /// explicit type.
+    /// Checks that the assertion is for this server and no other one (KEYS-48, KEYS-49). Returns how
+    /// strong its proof is.
     fn check_audience(
         &self,
         claims: &Claims,
         header: &Header,
-        keys: Option<&ClientKeys>,
+        keys: &ClientKeys,
         rules: &KeyRules,
-    ) -> Result<(), Unproved> {
-        let policy = self.ctx.policy;
+    ) -> Result<KeyProof, Unproved> {
         let audience = claims.sole_audience()?;
-        if is_issuer(audience, policy.issuer()) {
-            return Ok(());
+        if let Some(strength) = self.audience_strength(audience, header, keys, rules) {
+            return Ok(strength);
         }
-        if audience != policy.token_endpoint() {
+        if audience != self.ctx.policy.token_endpoint() {
             return Err(Fault::Audience.into());
         }
-        let is_optional = self.client.is_ok_and(|client| !client.is_confidential());
-        let is_allowed = match rules.audience {
-            AssertionAudience::Strict => false,
-            AssertionAudience::TokenEndpointToo => true,
-            AssertionAudience::Balanced => {
-                is_optional || keys.is_some_and(ClientKeys::endpoint_audience)
-            }
-        };
-        if is_allowed && header.is_untyped() {
-            return Ok(());
+        Err(Unproved::Refused(Reason::ClientAssertionAudience, Some(TOKEN_ENDPOINT_AUDIENCE)))
+    }
+
+    /// Returns how strong a proof for this audience is, or `None` if the audience is not accepted.
+    ///
+    /// Audience injection: a server of an attacker's can name this token endpoint as its own, and
+    /// gets an assertion that is good here. So the endpoint is accepted only of a client that could
+    /// as well send nothing, or that the operator has vouched for, and never in an assertion of the
+    /// explicit type. The operator's word makes the proof a strong one. Without it the proof is weak:
+    /// it may be that server's.
+    fn audience_strength(
+        &self,
+        audience: &str,
+        header: &Header,
+        keys: &ClientKeys,
+        rules: &KeyRules,
+    ) -> Option<KeyProof> {
+        let policy = self.ctx.policy;
+        if is_issuer(audience, policy.issuer()) {
+            return Some(KeyProof::Strong);
         }
-        Err(Unproved::Refused(
-            Reason::ClientAssertionAudience,
-            Some("The aud is the token endpoint."),
-        ))
+        if audience != policy.token_endpoint() || !header.is_untyped() {
+            return None;
+        }
+        let is_optional = self.client.is_ok_and(|client| !client.is_confidential());
+        match rules.audience {
+            AssertionAudience::Strict => None,
+            AssertionAudience::TokenEndpointToo => Some(KeyProof::Strong),
+            AssertionAudience::Balanced if keys.endpoint_audience() => Some(KeyProof::Strong),
+            AssertionAudience::Balanced => is_optional.then_some(KeyProof::Weak),
+        }
     }
 
     /// Returns the key of this header in the set at the URL. If there is no such key, a newer set is
@@ -253,16 +272,20 @@ impl Presented<'_> {
         SingleUse::new(issuer, AssertionUse::Client, self.client_id, jti, end, replayed)
     }
 
-    /// Verifies the signature with a key of no client, so that the duration does not disclose
-    /// whether the client exists and has keys (KEYS-56). It does so for an assertion that would get
-    /// as far if the client were known.
+    /// Verifies the signature with a key of no client, unless it was verified by one of the client's.
+    /// The duration then discloses neither whether the client exists and has keys, nor which fault an
+    /// assertion has (KEYS-56).
     fn equalize_timing(&self, rules: &KeyRules) {
-        let Ok(jws) = self.assertion.jws() else { return };
-        let Ok(algorithm) = jws.header().algorithm(rules.algorithms) else { return };
-        if self.check_claims(&jws, None, rules).is_ok() {
-            if let Some(verifier) = self.ctx.policy.verifier() {
-                jws.equalize_timing(algorithm, verifier);
-            }
+        if self.assertion.was_verified() {
+            return;
+        }
+        let (Ok(jws), Some(verifier)) = (self.assertion.jws(), self.ctx.policy.verifier()) else {
+            return;
+        };
+        // The header of a stranger may name any algorithm.
+        let named = jws.header().algorithm(rules.algorithms).ok();
+        if let Some(algorithm) = named.or_else(|| rules.algorithms.iter().next()) {
+            jws.equalize_timing(algorithm, &self.assertion.verifier(verifier));
         }
     }
 }

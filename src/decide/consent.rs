@@ -155,9 +155,10 @@ impl AnsweredPage<'_> {
 
     fn deny(&self, now: Timestamp) -> Decision<Redirect> {
         let denied = self.grant().denied(self.consent, now);
-        self.redirect_error(Reason::AccessDenied)
-            .writing(Write::grant(Some(self.stored), denied))
-            .redirecting_if_not_written(true)
+        let mut decision = self.redirect_error(Reason::AccessDenied);
+        decision.set_write(Write::grant(Some(self.stored), denied));
+        decision.redirect_if_not_written(true);
+        decision
     }
 
     /// Issues the code, for a part of the scope or for all of it.
@@ -180,9 +181,10 @@ impl AnsweredPage<'_> {
                 .prepare(renewal)
                 .if_not_written(self.refusal(Reason::StorageUnavailable));
         }
-        self.redirect_code()
-            .writing(Write::grant(Some(self.stored), next))
-            .redirecting_if_not_written(true)
+        let mut decision = self.redirect_code();
+        decision.set_write(Write::grant(Some(self.stored), next));
+        decision.redirect_if_not_written(true);
+        decision
     }
 
     /// Checks the login of the user who allows. It must not be older than that of the page, which

@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation, OwnRecords, SingleUse};
 use crate::event::EventKind;
-use crate::grant::RedeemedCode;
+use crate::grant::{KeyProof, RedeemedCode};
 use crate::moment::{Moment, Timestamp};
 use crate::outside::Need;
 use crate::policy::Policy;
@@ -26,8 +26,8 @@ pub(super) struct Context<'a> {
     /// The `client_id` that the request names, for the event of a refusal.
     claimed: Option<&'a str>,
     has_foreign_client: bool,
-    /// Whether the client of the request proved itself with a key.
-    has_key_proof: bool,
+    /// The proof by a key that the client of the request gave.
+    key_proof: KeyProof,
 }
 
 impl<'a> Context<'a> {
@@ -46,7 +46,7 @@ impl<'a> Context<'a> {
             endpoint,
             claimed: None,
             has_foreign_client,
-            has_key_proof: false,
+            key_proof: KeyProof::None,
         }
     }
 
@@ -60,22 +60,25 @@ impl<'a> Context<'a> {
         Self { claimed: Some(client_id), ..self }
     }
 
-    /// Notes whether the client of the request proved itself with a key.
-    pub(super) fn with_key_proof(self, has_key_proof: bool) -> Self {
-        Self { has_key_proof, ..self }
+    /// Notes the proof by a key that the client of the request gave.
+    pub(super) fn with_key_proof(self, key_proof: KeyProof) -> Self {
+        Self { key_proof, ..self }
     }
 
-    /// Returns whether the client of the request proved itself with a key.
-    pub(super) fn has_key_proof(&self) -> bool {
-        self.has_key_proof
+    /// Returns the proof by a key that the client of the request gave.
+    pub(super) fn key_proof(&self) -> KeyProof {
+        self.key_proof
     }
 
-    /// Checks that a client that proved itself with a key for this grant does so again.
+    /// Checks that the proof of the request is as strong as each one that the client gave for this
+    /// grant before.
     ///
     /// Proof is not given up: a client that may act without proof must not advance or end a grant
-    /// that it proved itself for, because a thief of its refresh token could do so too (I38).
+    /// that it proved itself for, because a thief of its refresh token could do so too. Nor may it
+    /// after a strong proof with a weak one, which another server that the client calls could send
+    /// in its place (I38).
     pub(super) fn check_key_proof(&self, code: &RedeemedCode) -> Result<(), Reason> {
-        if code.proved && !self.has_key_proof { Err(Reason::ClientProofDropped) } else { Ok(()) }
+        if self.key_proof < code.proof { Err(Reason::ClientProofDropped) } else { Ok(()) }
     }
 
     /// Allows the request.
@@ -107,13 +110,9 @@ impl<'a> Context<'a> {
         Decision::ask(need, self.endpoint, self.loaded, self.moment)
     }
 
-    /// Returns the decision that waits for the mark of an assertion.
-    pub(super) fn once_marked<T>(
-        &self,
-        decision: Decision<T>,
-        single_use: &SingleUse,
-    ) -> Decision<T> {
-        decision.once_marked(single_use, self.endpoint, self.loaded, self.moment)
+    /// Makes the decision wait for the mark of an assertion.
+    pub(super) fn wait_for_mark<T>(&self, decision: &mut Decision<T>, single_use: &SingleUse) {
+        decision.wait_for_mark(single_use, self.endpoint, self.loaded, self.moment);
     }
 
     /// Returns the client of this id if it is on record, active and not expired, and no rule about

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::access::{AcceptedToken, accept_token};
+use super::access::{AcceptedToken, AccessContext};
 use super::authenticate::{Authenticated, authenticate};
 use super::context::Context;
 use crate::client::Client;
@@ -36,11 +36,12 @@ impl Operation for IntrospectionRequest<'_> {
             Ok(caller) => caller,
             Err(stop) => return stop.decide(&caller_ctx),
         };
-        let decision = match self.find(&caller, loaded, &caller_ctx) {
+        let mut decision = match self.find(&caller, loaded, &caller_ctx) {
             Ok(decision) => decision.with_note(Some(&self.credentials.id)),
             Err(reason) => caller_ctx.refuse(reason),
         };
-        caller.complete(decision, &caller_ctx)
+        caller.complete(&mut decision, &caller_ctx);
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -60,9 +61,10 @@ impl IntrospectionRequest<'_> {
         let rules = check_caller(caller, policy)?;
         let token = self.token.as_ref().map_err(|reason| *reason)?.as_ref();
         let ctx = Context::new(self, loaded, policy, moment);
-        Ok(match find_active(token, caller.client, rules, &ctx) {
+        let context = AccessContext { records: loaded.of_grant(), policy, clock: moment.now };
+        Ok(match find_active(token, caller.client, rules, &context) {
             Ok(accepted) => {
-                let active = Introspected::active(Arc::clone(accepted.grant), accepted.entry);
+                let active = Introspected::active(Arc::clone(accepted.grant), accepted.rights);
                 ctx.allow(EventKind::TokenIntrospected, active)
             }
             Err(reason) => ctx
@@ -73,13 +75,14 @@ impl IntrospectionRequest<'_> {
 }
 
 /// Returns the rules if the policy names this client as a resource server. A public client proves
-/// nothing, so anybody could scan for tokens in its name (RFC 7662 §2.1).
+/// nothing, and a weak proof may be another server's, so anybody could scan for tokens in its name
+/// (RFC 7662 §2.1).
 fn check_caller<'p>(
     caller: &Authenticated<'_>,
     policy: &'p Policy,
 ) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
-    if caller.proof.is_none() {
+    if !caller.is_proved() {
         return Err(Reason::IntrospectionUnauthenticated);
     }
     if rules.resources_of(caller.client.id().as_str()).next().is_none() {
@@ -94,12 +97,12 @@ fn find_active<'a>(
     token: Option<&Credential>,
     caller: &Client,
     rules: &IntrospectionRules,
-    ctx: &Context<'a>,
+    context: &AccessContext<'a>,
 ) -> Result<AcceptedToken<'a>, Reason> {
-    let token = token.ok_or(Reason::TokenUnknown)?;
+    let digest = token.ok_or(Reason::TokenUnknown)?.secret.digest();
     for identifier in rules.resources_of(caller.id().as_str()) {
-        let Some(resource) = ctx.policy.declared_resource(identifier) else { continue };
-        match accept_token(token, &resource, ctx) {
+        let Some(resource) = context.policy.declared_resource(identifier) else { continue };
+        match context.accept_token(Some(&digest), &resource) {
             Err(Reason::AudienceMismatch) => {}
             decided => return decided,
         }

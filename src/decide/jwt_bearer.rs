@@ -122,12 +122,12 @@ impl AssertionExchange<'_> {
             Err(stop) => return stop.decide(ctx),
         };
         let exchanging = Exchanging { exchange: self, credentials, presenter, ctx };
-        let decision = exchanging.decide();
+        let mut decision = exchanging.decide();
         // The client's own assertion is waited for last, so that it is marked first (SEEN-15).
-        match exchanging.presenter {
-            Presenter::Client(authenticated) => authenticated.complete(decision, ctx),
-            Presenter::Nobody | Presenter::Federated | Presenter::Held => decision,
+        if let Presenter::Client(authenticated) = exchanging.presenter {
+            authenticated.complete(&mut decision, ctx);
         }
+        decision
     }
 }
 
@@ -165,11 +165,11 @@ impl Exchanging<'_> {
         checked: &Checked<'_>,
         issued: Result<Decision<Tokens>, Stop>,
     ) -> Decision<Tokens> {
-        let decision = issued.unwrap_or_else(|stop| stop.decide(self.ctx));
-        match &checked.single_use {
-            Some(single_use) => self.ctx.once_marked(decision, single_use),
-            None => decision,
+        let mut decision = issued.unwrap_or_else(|stop| stop.decide(self.ctx));
+        if let Some(single_use) = &checked.single_use {
+            self.ctx.wait_for_mark(&mut decision, single_use);
         }
+        decision
     }
 
     /// Issues the token.
@@ -177,7 +177,9 @@ impl Exchanging<'_> {
         let lifetime = self.ctx.policy.lifetimes_of(client).access().min(checked.issuer.tokens);
         let issue = Issue { lifetime, client, kind: EventKind::AssertionAccepted };
         let detail = profile_detail(checked.issuer);
-        issue.issue(terms, self.ctx).with_detail(Some(detail)).attributed_to(client)
+        let mut decision = issue.issue(terms, self.ctx).with_detail(Some(detail));
+        decision.attribute_to(client);
+        decision
     }
 }
 

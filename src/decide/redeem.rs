@@ -109,7 +109,7 @@ impl PresentedCode<'_> {
             scope: Subset::ALL,
             resources,
             lifetimes,
-            proved: self.ctx.has_key_proof(),
+            proof: self.ctx.key_proof(),
         };
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;
@@ -120,9 +120,9 @@ impl PresentedCode<'_> {
         }
         let expires = self.now.after(lifetimes.access()).min(self.grant().expires());
         let tokens = self.tokens(Subset::ALL, expires.seconds_from(self.now));
-        self.ctx
-            .allow(EventKind::CodeRedeemed, tokens)
-            .writing(Write::grant(Some(self.stored), next))
+        let mut decision = self.ctx.allow(EventKind::CodeRedeemed, tokens);
+        decision.set_write(Write::grant(Some(self.stored), next));
+        decision
     }
 
     /// Answers a second use of a redeemed code. If an earlier attempt of this request redeemed it,

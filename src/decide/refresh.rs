@@ -143,7 +143,7 @@ impl FamilyToken<'_> {
             scope,
             resources: narrowed.resources,
             lifetimes: self.lifetimes,
-            proved: self.ctx.has_key_proof(),
+            proof: self.ctx.key_proof(),
         };
         let next =
             grant.rotated((self.active, self.code), &minted, salt, &adjustment, policy, self.now);
@@ -153,11 +153,11 @@ impl FamilyToken<'_> {
         let expires = self.now.after(self.lifetimes.access()).min(adjustment.expires);
         let expires_in = expires.seconds_from(self.now);
         let tokens = self.tokens(refresh, access, scope, expires_in);
-        self.ctx
-            .allow(EventKind::TokensRefreshed, tokens)
-            .with_detail(self.dropped_scope())
-            .with_detail(self.changed_by_host(&adjustment))
-            .writing(Write::grant(Some(self.stored), next))
+        let mut decision = self.ctx.allow(EventKind::TokensRefreshed, tokens);
+        decision.add_detail(self.dropped_scope());
+        decision.add_detail(self.changed_by_host(&adjustment));
+        decision.set_write(Write::grant(Some(self.stored), next));
+        decision
     }
 
     /// Returns what the host's decision changes in the grant, or `None` if it ends the grant: it
@@ -249,10 +249,11 @@ impl FamilyToken<'_> {
         let expires_in = expires.seconds_from(self.now).max(1);
         let tokens = self.tokens(rotation.refresh, access, scope, expires_in);
         let again = self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope());
-        if !self.ctx.has_key_proof() || self.code.proved {
+        let proof = self.ctx.key_proof();
+        if proof <= self.code.proof {
             return again;
         }
-        let proved = self.grant().proved(self.active, self.code, self.now);
+        let proved = self.grant().proved((self.active, self.code), proof, self.now);
         again.writing(Write::grant(Some(self.stored), proved))
     }
 

@@ -34,9 +34,10 @@ impl Operation for RevocationRequest<'_> {
             Ok(authenticated) => authenticated,
             Err(stop) => return stop.decide(&ctx),
         };
-        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
-        let decision = self.revoke(authenticated.client, &ctx);
-        authenticated.complete(decision, &ctx)
+        let ctx = ctx.with_key_proof(authenticated.key_proof());
+        let mut decision = self.revoke(authenticated.client, &ctx);
+        authenticated.complete(&mut decision, &ctx);
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {

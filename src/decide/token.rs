@@ -3,9 +3,11 @@
 //! the client.
 
 use super::authenticate::authenticate;
+use super::client_assertion::TOKEN_ENDPOINT_AUDIENCE;
 use super::context::Context;
 use crate::client::{Authentication, Client};
 use crate::decision::{Decision, Loaded, Operation};
+use crate::grant::KeyProof;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::policy::Policy;
@@ -42,9 +44,10 @@ impl Operation for TokenRequest<'_> {
             Ok(authenticated) => authenticated,
             Err(stop) => return stop.decide(&ctx),
         };
-        let ctx = ctx.with_key_proof(authenticated.has_key_proof());
-        let decision = self.issue(authenticated.client, &ctx);
-        authenticated.complete(decision, &ctx)
+        let ctx = ctx.with_key_proof(authenticated.key_proof());
+        let mut decision = self.issue(authenticated.client, &ctx);
+        authenticated.complete(&mut decision, &ctx);
+        decision
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -81,9 +84,14 @@ impl TokenRequest<'_> {
             // A client that may do without proof for users must give it for itself (KEYS-09).
             Exchange::Machine(_)
                 if matches!(client.authentication(), Authentication::KeysOrNone(_))
-                    && !ctx.has_key_proof() =>
+                    && ctx.key_proof() < KeyProof::Strong =>
             {
-                ctx.refuse(Reason::ClientAssertionMissing)
+                match ctx.key_proof() {
+                    KeyProof::None => ctx.refuse(Reason::ClientAssertionMissing),
+                    _ => ctx
+                        .refuse(Reason::ClientAssertionAudience)
+                        .with_detail(Some(TOKEN_ENDPOINT_AUDIENCE.to_owned())),
+                }
             }
             Exchange::Machine(exchange) => exchange.issue(client, ctx),
             // `decide` has exchanged it.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Loaded;
+use super::{Loaded, Records};
 use crate::account::RefreshDecision;
 use crate::client::Client;
 use crate::keys::{ClientKey, Keys};
@@ -18,6 +18,19 @@ use crate::record::Stored;
 pub(crate) struct OwnRecords<'l> {
     records: Cow<'l, Loaded>,
     has_foreign_client: bool,
+}
+
+/// The records of a grant without those of other issuers. A check is made on it: it comes from
+/// here and from nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own<'r>(Records<'r>);
+
+impl<'r> Deref for Own<'r> {
+    type Target = Records<'r>;
+
+    fn deref(&self) -> &Records<'r> {
+        &self.0
+    }
 }
 
 impl Deref for OwnRecords<'_> {
@@ -41,6 +54,11 @@ impl OwnRecords<'_> {
         let answers = self.answers.clone();
         let records = Loaded { client: self.caller.clone(), answers, ..Loaded::default() };
         OwnRecords { records: Cow::Owned(records), has_foreign_client: false }
+    }
+
+    /// Returns the records of the grant.
+    pub(crate) fn of_grant(&self) -> Own<'_> {
+        Own(self.records.records())
     }
 
     /// Returns whether the named client is on record and bound to another issuer.
@@ -106,6 +124,29 @@ impl Loaded {
         records.caller = own_client(records.caller, caller, policy);
         let has_foreign_client = client == Belonging::Foreign;
         OwnRecords { records: Cow::Owned(records), has_foreign_client }
+    }
+}
+
+impl Records<'_> {
+    /// Passes on the records without those of other issuers. `keys` are those that were read.
+    ///
+    /// In the usual case it compares the issuers of two records and copies nothing.
+    pub(crate) fn own<T>(
+        &self,
+        policy: &Policy,
+        keys: &Keys<'_>,
+        judge: impl FnOnce(Own<'_>) -> T,
+    ) -> T {
+        let grant = self
+            .grant
+            .is_none_or(|stored| policy.belonging(stored.record.issuer()) == Belonging::Own);
+        if grant && belonging_of(self.client, policy) == Belonging::Own {
+            return judge(Own(*self));
+        }
+        let Self { account, owner, balance, .. } = *self;
+        let (grant, client) = (self.grant.cloned(), self.client.cloned());
+        let loaded = Loaded { grant, client, account, owner, balance, ..Loaded::default() };
+        judge(loaded.own(policy, || keys.clone()).of_grant())
     }
 }
 

@@ -18,7 +18,9 @@ use crate::value::text::log_text;
 #[must_use = "commit its write, then settle it"]
 pub struct Decision<T> {
     write: Option<Write>,
-    settled: Settled<T>,
+    /// The response or the refusal, until it is taken.
+    outcome: Option<Result<T, Refusal>>,
+    event: Event,
     write_failed: WriteFailed,
     /// What a durable write leads to.
     end: End,
@@ -61,12 +63,18 @@ pub struct Settled<T> {
     pub event: Event,
 }
 
-// What is added to a decision is compiled into its caller: a call would copy the decision, of 490
-// bytes, in and out again, which takes 150 instructions.
+// A decision has about 500 bytes, and each move of it takes 80 instructions. So the driver keeps it
+// in one place, and the common steps change it where it is; `writing` and its like are for rare
+// ones.
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
-        let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-        Self { write: None, settled, write_failed: WriteFailed::Plain, end: End::Settles }
+        let event = loaded.records().event(kind, None, moment.stamp());
+        Self::settling(Ok(response), event)
+    }
+
+    fn settling(outcome: Result<T, Refusal>, event: Event) -> Self {
+        let outcome = Some(outcome);
+        Self { write: None, outcome, event, write_failed: WriteFailed::Plain, end: End::Settles }
     }
 
     pub(crate) fn refuse(
@@ -79,34 +87,27 @@ impl<T> Decision<T> {
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
-        let mut event = Event {
-            detail: refusal.detail().map(Into::into),
-            ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
-        };
-        // Only the host calls the operator's functions, so their refusals are attributed. The
-        // exception is a user who asks for a connection that does not exist, any number of times.
-        let is_operators = refusal.endpoint() == Endpoint::Operator;
-        event.attributed |= is_operators && refusal.reason() != Reason::ConnectionUnknown;
-        let refusal = refusal.correlated(event.correlation);
-        Self {
-            write: None,
-            settled: Settled { outcome: Err(refusal), event },
-            write_failed: WriteFailed::Plain,
-            end: End::Settles,
-        }
+        let (refusal, event) = loaded.records().refused(refusal, moment.stamp());
+        Self::settling(Err(refusal), event)
     }
 
-    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
-    #[inline(always)]
     pub(crate) fn writing(mut self, write: Write) -> Self {
+        self.set_write(write);
+        self
+    }
+
+    /// Sets the write.
+    pub(crate) fn set_write(&mut self, write: Write) {
         // The flow of a request that creates its record begins here. That of any other request is
         // known from what was loaded.
-        let event = &mut self.settled.event;
+        let event = &mut self.event;
         event.written = Written::of(&write);
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
-                event.subject = event.subject.take().or_else(|| change.record().subject().cloned());
+                if event.subject.is_none() {
+                    event.subject = change.record().subject().cloned();
+                }
                 event.attributed = true;
             }
             Write::Client(change) => {
@@ -114,7 +115,7 @@ impl<T> Decision<T> {
             }
             Write::Seen(_) => event.marked = Some(Durability::Unknown),
         }
-        Self { write: Some(write), ..self }
+        self.write = Some(write);
     }
 
     /// Makes a preliminary write: of the client, before a grant of that client. The request is
@@ -155,87 +156,80 @@ impl<T> Decision<T> {
         match self.end {
             End::Needs(_) => true,
             End::Prepares | End::Marks => false,
-            End::Settles => {
-                let refusal = self.settled.outcome.as_ref().err();
-                refusal.is_some_and(|refusal| refusal.reason().is_retryable())
-            }
+            End::Settles => self.refusal().is_some_and(|refusal| refusal.reason().is_retryable()),
         }
     }
 
     /// Records in the event which request used the assertion first.
     pub(crate) fn replaying(mut self, first: CorrelationId) -> Self {
-        self.settled.event.first = Some(first);
+        self.event.first = Some(first);
         self
     }
 
     /// Answers with this refusal if the write fails, instead of in the plain form of the endpoint.
-    pub(crate) fn if_not_written(self, refusal: Refusal) -> Self {
-        Self { write_failed: WriteFailed::Refusal(Box::new(refusal)), ..self }
+    pub(crate) fn if_not_written(mut self, refusal: Refusal) -> Self {
+        self.write_failed = WriteFailed::Refusal(Box::new(refusal));
+        self
     }
 
     /// Answers by redirect if the write of a grant with a consent page fails, with the redirect URI
     /// and the state of that grant. Without `at_once`, a page shows the error first.
-    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
-    #[inline(always)]
-    pub(crate) fn redirecting_if_not_written(self, at_once: bool) -> Self {
-        Self { write_failed: WriteFailed::Redirect { at_once }, ..self }
+    pub(crate) fn redirect_if_not_written(&mut self, at_once: bool) {
+        self.write_failed = WriteFailed::Redirect { at_once };
     }
 
     /// Records the claimed `client_id` in the event if there is no such client.
-    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
-    #[inline(always)]
     pub(crate) fn claimed_by(mut self, client_id: &str) -> Self {
-        self.settled.event.claim(client_id);
+        self.event.claim(client_id);
         self
     }
 
     /// Attributes the event to this client if the operator registered the client and it
     /// authenticated. Anybody can send the id of a public client, and anybody can register a client
     /// and authenticate as it.
-    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
-    #[inline(always)]
-    pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
+    pub(crate) fn attribute_to(&mut self, client: &Client) {
         let is_operators = client.registration() == Registration::Operator;
-        self.settled.event.attributed |= is_operators && client.is_confidential();
-        self
+        self.event.attributed |= is_operators && client.is_confidential();
     }
 
     /// Records in the event what the client proved itself with.
-    pub(crate) fn proved_by(mut self, proof: Option<ClientProof>) -> Self {
-        self.settled.event.proof = proof;
-        self
+    pub(crate) fn set_proof(&mut self, proof: Option<ClientProof>) {
+        self.event.proof = proof;
     }
 
     /// Marks the event as [attributed](crate::event::EventClass::Attributed), because its sender
     /// authenticated.
     pub(crate) fn attributed(mut self) -> Self {
-        self.settled.event.attributed = true;
+        self.event.attributed = true;
         self
     }
 
     /// Records in the event why nothing was done, although the request is not refused.
     pub(crate) fn with_reason(mut self, reason: Reason) -> Self {
-        self.settled.event.reason = Some(reason);
+        self.event.reason = Some(reason);
         self
     }
 
     /// Records in the event what was noticed in a request that is allowed.
-    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
-    #[inline(always)]
     pub(crate) fn with_detail(mut self, detail: Option<String>) -> Self {
+        self.add_detail(detail);
+        self
+    }
+
+    /// See [`with_detail`](Self::with_detail).
+    pub(crate) fn add_detail(&mut self, detail: Option<String>) {
         if let Some(detail) = detail {
-            let event = &mut self.settled.event;
+            let event = &mut self.event;
             event.detail = Some(match event.detail.take() {
                 None => detail.into(),
                 Some(earlier) => format!("{earlier} {detail}").into(),
             });
         }
-        self
     }
 
     /// Records in the event what was left out of a client's metadata.
     pub(crate) fn with_dropped(mut self, dropped: &Dropped) -> Self {
-        let event = &mut self.settled.event;
+        let event = &mut self.event;
         event.detail = event.detail.take().or_else(|| dropped.detail().map(Into::into));
         event.dropped = dropped.members().map(log_text).collect();
         self
@@ -243,16 +237,14 @@ impl<T> Decision<T> {
 
     /// Records in the event what is known of the sender of a registration.
     pub(crate) fn sent_by(mut self, sender: &Sender) -> Self {
-        self.settled.event.set_source(sender.source());
+        self.event.set_source(sender.source());
         self.with_note(sender.note())
     }
 
     /// Records in the event the reason that an administrator gave, or the resource server that
     /// introspected.
-    #[expect(clippy::inline_always, reason = "a call copies a decision twice")]
-    #[inline(always)]
     pub(crate) fn with_note(mut self, note: Option<&str>) -> Self {
-        self.settled.event.set_note(note);
+        self.event.set_note(note);
         self
     }
 
@@ -271,7 +263,7 @@ impl<T> Decision<T> {
             return Err(next);
         }
         self.mark_durable();
-        Ok(self.settled)
+        Ok(self.into_settled())
     }
 
     /// Returns how the request goes on if it must be decided again.
@@ -295,14 +287,9 @@ impl<T> Decision<T> {
         }
     }
 
-    /// Returns whether the write is a mark, after which the same records are decided on again.
-    pub(crate) fn marks(&self) -> bool {
-        matches!(self.end, End::Marks)
-    }
-
     /// Notes in the event that the write is durable.
     pub(crate) fn mark_durable(&mut self) {
-        let event = &mut self.settled.event;
+        let event = &mut self.event;
         match (&self.write, &mut event.written) {
             (Some(Write::Seen(_)), _) => event.marked = Some(Durability::Durable),
             (_, Some(written)) => written.durability = Durability::Durable,
@@ -319,7 +306,7 @@ impl<T> Decision<T> {
     /// Gives the decision up and returns the refusal to send instead. The event keeps its flow and
     /// its write, whose durability is unknown.
     pub(crate) fn give_up(&mut self, reason: Reason, endpoint: Endpoint) -> Refusal {
-        let event = &mut self.settled.event;
+        let event = &mut self.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
         let written = self.write.as_ref().and_then(Write::as_grant).map(Change::record);
@@ -342,29 +329,49 @@ impl<T> Decision<T> {
     /// Gives the decision up and puts the refusal in the place of its outcome.
     pub(crate) fn refuse_instead(&mut self, reason: Reason, endpoint: Endpoint) {
         let refusal = self.give_up(reason, endpoint);
-        self.settled.outcome = Err(refusal);
+        self.outcome = Some(Err(refusal));
+    }
+
+    /// Withholds the outcome, whose event could not be recorded.
+    pub(crate) fn withhold(&mut self, endpoint: Endpoint) {
+        let refusal = Refusal::plain(Reason::AuditUnavailable, endpoint);
+        self.outcome = Some(Err(refusal.correlated(self.event.correlation)));
     }
 
     /// Drops the write, which was not begun. What an earlier attempt may have written stays in the
     /// event.
     pub(crate) fn drop_write(&mut self, earlier: Option<&Event>) {
         self.write = None;
-        let event = &mut self.settled.event;
-        event.written = earlier.and_then(|earlier| earlier.written);
-        event.marked = earlier.and_then(|earlier| earlier.marked);
+        self.event.written = earlier.and_then(|earlier| earlier.written);
+        self.event.marked = earlier.and_then(|earlier| earlier.marked);
     }
 
-    pub(crate) fn settled(&self) -> &Settled<T> {
-        &self.settled
+    pub(crate) fn event(&self) -> &Event {
+        &self.event
     }
 
-    pub(crate) fn settled_mut(&mut self) -> &mut Settled<T> {
-        &mut self.settled
+    pub(crate) fn event_mut(&mut self) -> &mut Event {
+        &mut self.event
     }
 
-    /// Returns the sealed outcome with its event. Only the driver calls it, after the write.
-    #[inline]
-    pub(crate) fn into_settled(self) -> Settled<T> {
-        self.settled
+    pub(crate) fn into_event(self) -> Event {
+        self.event
+    }
+
+    /// Returns the refusal, if the request is refused.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.outcome.as_ref()?.as_ref().err()
+    }
+
+    /// Takes the sealed outcome. Only the driver calls it, once and after the write.
+    #[expect(clippy::expect_used, reason = "an outcome leaves once")]
+    pub(crate) fn take_outcome(&mut self) -> Result<T, Refusal> {
+        self.outcome.take().expect("the outcome of a decision is taken once")
+    }
+
+    /// Returns the sealed outcome with its event. Only the driver calls it, once and after the
+    /// write.
+    pub(crate) fn into_settled(mut self) -> Settled<T> {
+        Settled { outcome: self.take_outcome(), event: self.event }
     }
 }

@@ -39,38 +39,37 @@ impl SingleUse {
 }
 
 impl<T> Decision<T> {
-    /// Returns the decision that waits for the mark of an assertion. `self` is decided as if the
-    /// mark was made.
+    /// Makes the decision wait for the mark of an assertion. It was decided as if the mark was made.
     ///
-    /// - The mark is this request's: `self`.
-    /// - It is not made yet: `self` if it asks the host or refuses for now, so that the client can
-    ///   come again with the same assertion (SEEN-07). Otherwise the creation of the mark, after
-    ///   which the same is decided again. So a refusal uses the assertion up as well: nobody who
-    ///   holds one can try it twice (SEEN-06).
+    /// - The mark is this request's: the decision stays.
+    /// - It is not made yet: the decision stays if it asks the host or refuses for now, so that the
+    ///   client can come again with the same assertion (SEEN-07). Otherwise the mark is created,
+    ///   after which the same is decided again. So a refusal uses the assertion up as well: nobody
+    ///   who holds one can try it twice (SEEN-06).
     /// - It is another request's: the assertion was used before.
     ///
     /// A request with two assertions waits for the grant's mark first, and then for the client's:
     /// the last one to be waited for is the first to be made (SEEN-15).
-    pub(crate) fn once_marked(
-        self,
+    pub(crate) fn wait_for_mark(
+        &mut self,
         single_use: &SingleUse,
         endpoint: Endpoint,
         loaded: &Loaded,
         moment: &Moment,
-    ) -> Self {
+    ) {
         let refuse = |reason| Self::refuse(reason, endpoint, loaded, moment);
         match moment.mark(&single_use.key) {
-            Mark::Own => self,
-            Mark::Pending | Mark::Missing(_) if self.precedes_marks() => self,
+            Mark::Own => {}
+            Mark::Pending | Mark::Missing(_) if self.precedes_marks() => {}
             Mark::Pending | Mark::Missing(_) => {
                 let by = moment.entropy.correlation();
                 let seen = Seen::new(single_use.key, by, single_use.end);
-                Self::mark(seen, endpoint, loaded, moment)
+                *self = Self::mark(seen, endpoint, loaded, moment);
             }
-            Mark::Other { first } => refuse(single_use.replayed).replaying(first),
+            Mark::Other { first } => *self = refuse(single_use.replayed).replaying(first),
             // The store drops marks, or cannot read them: nothing is accepted that might have been
             // used before.
-            Mark::Unusable => refuse(Reason::Contended),
+            Mark::Unusable => *self = refuse(Reason::Contended),
         }
     }
 }

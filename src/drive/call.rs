@@ -38,6 +38,8 @@ pub(crate) enum Step<'a> {
     Load(Keys<'a>),
     /// Loads these grants of a user.
     List(GrantList<'a>),
+    /// Decides again on the same records.
+    Decide,
     /// Asks the host for this.
     Ask(&'a Need),
     /// Reserves room in the audit log for this event, before its write begins.
@@ -84,8 +86,8 @@ pub(crate) struct Call<'c, O: Operation, H: Host, E> {
     /// The event of the previous attempt, until the next decision replaces it: its write was
     /// preliminary, or the store may have repeated a commit of its own and called it a conflict.
     earlier: Option<Box<Event>>,
-    /// The records of a decision that makes a mark: the request is decided again on them.
-    kept: Option<Box<Loaded>>,
+    /// Whether the request is decided again on the records that were loaded, after a mark.
+    keeps_records: bool,
     /// What the host has answered.
     answers: Answers,
     /// What failed, and the refusal to send.
@@ -104,7 +106,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             is_admitted: false,
             decision: None,
             earlier: None,
-            kept: None,
+            keeps_records: false,
             answers: Answers::default(),
             failed: None,
         }
@@ -113,39 +115,43 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// Returns what is to be done next.
     pub(crate) fn step(&self) -> Step<'_> {
         let Some(decision) = &self.decision else {
+            if self.keeps_records {
+                return Step::Decide;
+            }
             return match self.operation.list() {
                 Some(list) => Step::List(list),
                 None => Step::Load(self.operation.keys(self.host.policy(), &self.moment)),
             };
         };
         match (self.phase, decision.write()) {
-            (Phase::Begun, Some(_)) => Step::Reserve(&decision.settled().event),
+            (Phase::Begun, Some(_)) => Step::Reserve(decision.event()),
             (Phase::Commit, Some(write)) => Step::Commit(write),
             (Phase::Find, Some(Write::Seen(seen))) => Step::Find(seen.key()),
-            (Phase::Record, _) => Step::Record(&decision.settled().event),
+            (Phase::Record, _) => Step::Record(decision.event()),
             (Phase::Ask, _) => decision.need().map_or(Step::Nothing, Step::Ask),
             _ => Step::Nothing,
         }
     }
 
     /// Decides on what was loaded.
-    pub(crate) fn loaded(&mut self, loaded: Result<Loaded, FailureCause<E>>) {
-        match loaded {
-            Ok(mut loaded) => {
-                loaded.answers = self.answers.clone();
-                self.decide_on(loaded);
-            }
+    pub(crate) fn loaded(&mut self, read: Result<(), FailureCause<E>>, loaded: &mut Loaded) {
+        match read {
+            Ok(()) => self.decide_on(loaded),
             Err(cause) => self.fail_load(cause),
         }
     }
 
-    fn decide_on(&mut self, loaded: Loaded) {
-        let mut decision = self.decide(&loaded);
+    /// Decides on these records.
+    pub(crate) fn decide_on(&mut self, loaded: &mut Loaded) {
+        self.keeps_records = false;
+        loaded.answers = self.answers.clone();
+        self.decide(loaded);
+        let Some(decision) = &mut self.decision else { return };
         // A question is not yet a decision that the limits have admitted.
         self.is_admitted |= decision.need().is_none();
-        decision.settled_mut().event.set_source(self.host.source());
+        decision.event_mut().set_source(self.host.source());
         if let Some(earlier) = &self.earlier {
-            carry_over_write(&mut decision.settled_mut().event, earlier);
+            carry_over_write(decision.event_mut(), earlier);
         }
         if let Some(need) = decision.need() {
             let is_asked = self.answers.admits(need);
@@ -154,11 +160,9 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
                 let in_hand = self.host.cached_keys().in_hand(request, self.host.now());
                 if let Some(answer) = in_hand.filter(|_| is_asked) {
                     self.answers.add(Answered::Keys(request.clone(), answer));
-                    let answers = self.answers.clone();
-                    return self.decide_on(Loaded { answers, ..loaded });
+                    return self.decide_on(loaded);
                 }
             }
-            self.decision = Some(decision);
             if is_asked {
                 self.phase = Phase::Ask;
             } else {
@@ -166,34 +170,28 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             }
             return;
         }
-        if decision.marks() {
-            self.kept = Some(Box::new(loaded));
-        }
-        let has_write = decision.write().is_some();
-        self.decision = Some(decision);
-        match has_write {
-            true if self.host.fail_closed() => self.phase = Phase::Begun,
-            true => self.begin_commit(),
-            false => self.settle(),
+        match decision.write() {
+            Some(_) if self.host.fail_closed() => self.phase = Phase::Begun,
+            Some(_) => self.begin_commit(),
+            None => self.settle(),
         }
     }
 
     /// Decides, unless a limit is reached: any number of requests may have been admitted before the
     /// first of them was counted. A request that was admitted once is not refused at a later
     /// attempt, nor after it made a mark.
-    fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
+    fn decide(&mut self, loaded: &Loaded) {
         let is_first = !self.is_admitted;
         if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
-            return self.refuse_by_limit(refusal, None);
+            self.decision = Some(self.refuse_by_limit(refusal, None));
+            return;
         }
-        let decision = self.operation.decide(loaded, self.host.policy(), &self.moment);
-        let refusal = decision.settled().outcome.as_ref().err();
-        match self.host.admit(refusal, decision.write()) {
-            Some(refusal) if is_first => {
-                let note = decision.settled().event.note.clone();
-                self.refuse_by_limit(refusal, note)
-            }
-            _ => decision,
+        let decided = self.operation.decide(loaded, self.host.policy(), &self.moment);
+        let decision = self.decision.insert(decided);
+        let limited = self.host.admit(decision.refusal(), decision.write());
+        if let Some(refusal) = limited.filter(|_| is_first) {
+            let note = decision.event().note.clone();
+            self.decision = Some(self.refuse_by_limit(refusal, note));
         }
     }
 
@@ -203,7 +201,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         let keys = self.operation.keys(self.host.policy(), &self.moment);
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment)
             .claimed_by(keys.client.as_named().unwrap_or_default());
-        decision.settled_mut().event.note = note;
+        decision.event_mut().note = note;
         decision
     }
 
@@ -213,7 +211,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         let keys = self.operation.keys(self.host.policy(), &self.moment);
         let refusal = Refusal::plain(reason, self.operation.endpoint());
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment);
-        let event = &mut decision.settled_mut().event;
+        let event = decision.event_mut();
         event.set_source(self.host.source());
         event.flow = keys.grant;
         event.claim(keys.client.as_named().unwrap_or_default());
@@ -263,7 +261,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             Some(next @ Next::Marked(_)) => self.go_on_marked(&next),
             Some(next) => {
                 if matches!(next, Next::Prepared) {
-                    let event = &mut decision.settled_mut().event;
+                    let event = decision.event_mut();
                     event.prepared = event.written.take();
                 }
                 if self.attempt < ATTEMPTS {
@@ -288,7 +286,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         // This request's own creation arrived late. Any other mark is not its write.
         let is_own = matches!(next, Next::Marked(marked) if marked.is_own());
         let has_mark = is_own || self.moment.has_mark();
-        decision.settled_mut().event.marked = has_mark.then_some(Durability::Durable);
+        decision.event_mut().marked = has_mark.then_some(Durability::Durable);
         self.go_on_marked(&next);
     }
 
@@ -311,11 +309,11 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// load. It takes no attempt: the request has not lost anything.
     fn go_on_marked(&mut self, next: &Next) {
         self.creations += 1;
-        let Some(loaded) = self.kept.take().filter(|_| self.creations <= CREATIONS) else {
+        if self.creations > CREATIONS {
             return self.refuse_contended();
-        };
+        }
         self.decide_again(next);
-        self.decide_on(*loaded);
+        self.keeps_records = true;
     }
 
     /// Takes the answer of the host. The request is decided again on records that are loaded anew:
@@ -335,7 +333,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// Begins the next decision, with the same entropy and a fresh reading of the clock.
     fn decide_again(&mut self, next: &Next) {
         let decided = self.decision.take();
-        self.earlier = decided.map(|decision| Box::new(decision.into_settled().event));
+        self.earlier = decided.map(|decision| Box::new(decision.into_event()));
         self.phase = Phase::Begun;
         self.moment.go_on(next, self.host.now());
     }
@@ -345,13 +343,12 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     fn settle(&mut self) {
         self.earlier = None;
         let Some(decision) = &mut self.decision else { return };
-        let settled = decision.settled_mut();
         let failure = self.failed.as_ref().map(|(_, refusal)| refusal);
-        let refusal = failure.or(settled.outcome.as_ref().err());
+        let refusal = failure.or(decision.refusal());
         let sent = refusal.map(|refusal| Box::new(refusal.sent(self.host.policy())));
         self.host.settled(refusal);
-        settled.event.sent = sent;
-        let is_kept = self.host.observe(&settled.event);
+        decision.event_mut().sent = sent;
+        let is_kept = self.host.observe(decision.event());
         self.phase = if is_kept { Phase::Record } else { Phase::Done };
     }
 
@@ -364,31 +361,47 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             return;
         }
         if let Some(decision) = &mut self.decision {
-            let Settled { outcome, event } = decision.settled_mut();
-            let endpoint = self.operation.endpoint();
-            let refusal = Refusal::plain(Reason::AuditUnavailable, endpoint);
-            *outcome = Err(refusal.correlated(event.correlation));
+            decision.withhold(self.operation.endpoint());
         }
     }
 
-    /// Returns the result of the call when nothing is needed any more.
-    pub(crate) fn finish(&mut self) -> Option<Result<Settled<O::Response>, Failure<E>>> {
-        if self.phase != Phase::Done {
-            return None;
-        }
-        let settled = self.decision.take()?.into_settled();
-        Some(match self.failed.take() {
-            None => Ok(settled),
+    /// Returns whether nothing is needed any more.
+    pub(crate) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// Returns the outcome of a call that is done.
+    #[expect(clippy::expect_used, reason = "only a decision can be done")]
+    pub(crate) fn outcome(mut self) -> Result<Result<O::Response, Refusal>, Failure<E>> {
+        let decision = self.decision.as_mut().expect("a call that is done has a decision");
+        match self.failed.take() {
+            None => Ok(decision.take_outcome()),
             Some((cause, refusal)) => {
-                Err(Failure { cause, refusal, event: Box::new(settled.event) })
+                let event = Box::new(decision.event().clone());
+                Err(Failure { cause, refusal, event })
             }
-        })
+        }
+    }
+
+    /// Returns the outcome of a call that is done, with its event.
+    #[expect(clippy::expect_used, reason = "only a decision can be done")]
+    pub(crate) fn into_settled(mut self) -> Result<Settled<O::Response>, Failure<E>> {
+        let decision = self.decision.take().expect("a call that is done has a decision");
+        match self.failed.take() {
+            None => Ok(decision.into_settled()),
+            Some((cause, refusal)) => {
+                Err(Failure { cause, refusal, event: Box::new(decision.into_event()) })
+            }
+        }
     }
 }
 
 impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
     fn drop(&mut self) {
-        let decided = self.decision.take().map(|decision| decision.into_settled().event);
+        if self.phase == Phase::Done {
+            return;
+        }
+        let decided = self.decision.take().map(Decision::into_event);
         let event = match (self.phase, decided) {
             // The durability of its write is unknown, and the event records that.
             (Phase::Commit | Phase::Find, Some(event)) => event,

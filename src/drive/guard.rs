@@ -1,5 +1,7 @@
 //! The interface from a call to its server, and the guard of a single step that is no operation.
 
+use std::sync::OnceLock;
+
 use crate::event::Event;
 use crate::moment::{Clock, Timestamp};
 use crate::outside::CachedKeys;
@@ -45,7 +47,8 @@ pub(crate) trait Host {
 pub(crate) struct Unguarded<'a, C: ?Sized> {
     pub(crate) policy: &'a Policy,
     pub(crate) clock: &'a C,
-    pub(crate) keys: CachedKeys,
+    /// Made when a request needs keys: few do.
+    pub(crate) keys: OnceLock<CachedKeys>,
 }
 
 impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
@@ -62,7 +65,7 @@ impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
     }
 
     fn cached_keys(&self) -> &CachedKeys {
-        &self.keys
+        self.keys.get_or_init(CachedKeys::default)
     }
 
     fn throttled(&self) -> Option<Refusal> {

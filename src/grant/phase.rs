@@ -98,9 +98,28 @@ pub(crate) struct RedeemedCode {
     pub(crate) code_challenge: CodeChallenge,
     /// When the code was redeemed.
     pub(crate) redeemed: Timestamp,
-    /// Whether the client has proved itself with a key for this grant. It has to from then on.
-    pub(crate) proved: bool,
+    /// The strongest proof by a key that the client has given for this grant. It has to give one as
+    /// strong from then on.
+    pub(crate) proof: KeyProof,
     pub(crate) refresh_family: RefreshFamily,
+}
+
+/// What a client has proved itself with, in ascending order of strength.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KeyProof {
+    /// No key.
+    #[default]
+    None,
+    /// An assertion whose `aud` is the token endpoint. It is accepted of a client that may act
+    /// without proof, and another server that the client calls may have sent it: such a server names
+    /// this endpoint as its own, and is handed an assertion that is good here (audience injection).
+    Weak,
+    /// An assertion whose `aud` is the issuer, or one for the token endpoint that the operator has
+    /// allowed.
+    Strong,
 }
 
 /// The refresh tokens of a grant, of which one is current.
@@ -138,6 +157,15 @@ pub(crate) struct ReplayWindow {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessTokenEntry {
     pub(crate) digest: Digest,
+    pub(crate) issued: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
+}
+
+/// What is left of an access token: [`Active::limited`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenRights {
     pub(crate) issued: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) scope: Subset,
@@ -194,13 +222,14 @@ impl Active {
         }
     }
 
-    /// Returns the part of the access token's scope and resources that is left.
-    pub(crate) fn limited(&self, entry: &AccessTokenEntry) -> AccessTokenEntry {
-        let Some(left) = self.remaining else { return *entry };
-        AccessTokenEntry {
+    /// Returns what is left of an access token of a grant that ends at `end`.
+    pub(crate) fn limited(&self, entry: &AccessTokenEntry, end: Timestamp) -> TokenRights {
+        let left = self.remaining();
+        TokenRights {
+            issued: entry.issued,
+            expires: entry.expires.min(end),
             scope: entry.scope.and(left.scope),
             resources: entry.resources.and(left.resources),
-            ..*entry
         }
     }
 
@@ -243,9 +272,8 @@ impl Remaining {
     }
 }
 
-impl AccessTokenEntry {
-    /// Returns whether the token is for this resource. Call it on what is
-    /// [left](Active::limited) of the token.
+impl TokenRights {
+    /// Returns whether the token is for this resource.
     pub(crate) fn is_for(&self, terms: &Terms, resource: &Resource, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }

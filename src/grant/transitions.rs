@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, LoginFacts, PendingConsent,
-    Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, KeyProof, LoginFacts,
+    PendingConsent, Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::{EffectiveLifetimes, Policy};
@@ -26,8 +26,8 @@ pub(crate) struct Minted {
     pub(crate) resources: Subset,
     /// Those of the client.
     pub(crate) lifetimes: EffectiveLifetimes,
-    /// Whether the client proved itself with a key.
-    pub(crate) proved: bool,
+    /// What the client proved itself with.
+    pub(crate) proof: KeyProof,
 }
 
 /// What a user allowed, and what the host adds to it.
@@ -67,15 +67,8 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        Self(Fields {
-            schema: Schema,
-            id,
-            issuer: policy.own_issuer().clone(),
-            terms: Arc::new(terms),
-            latest_seen: now,
-            expires: consent.expires,
-            phase: Phase::ConsentPending(consent),
-        })
+        let expires = consent.expires;
+        Self::created_in((id, terms), Phase::ConsentPending(consent), expires, policy, now)
     }
 
     /// Creates a grant with its code, for the operation *authorize* without a consent page. It does
@@ -95,15 +88,7 @@ impl Grant {
             code_digest,
             expires: now.after(lifetimes.code).min(expires),
         };
-        Self(Fields {
-            schema: Schema,
-            id,
-            issuer: policy.own_issuer().clone(),
-            terms: Arc::new(terms),
-            latest_seen: now,
-            expires,
-            phase: Phase::CodeIssued(issued),
-        })
+        Self::created_in((id, terms), Phase::CodeIssued(issued), expires, policy, now)
     }
 
     /// Issues an authorization code, for the operation *approve*. The absolute lifetime of the
@@ -168,7 +153,7 @@ impl Grant {
             digest: issued.code_digest,
             code_challenge: *issued.code_challenge(),
             redeemed: now,
-            proved: minted.proved,
+            proof: minted.proof,
             refresh_family: RefreshFamily {
                 family_digest,
                 current_digest: minted.refresh,
@@ -202,24 +187,19 @@ impl Grant {
             scope: Subset::ALL,
             resources: Subset::ALL,
         };
-        Self(Fields {
-            schema: Schema,
-            id,
-            issuer: policy.own_issuer().clone(),
-            terms: Arc::new(terms),
-            latest_seen: now,
-            expires,
-            phase: Phase::Active(Active {
-                issued_from: Issuance::Direct,
-                remaining: None,
-                access_tokens: vec![entry],
-            }),
-        })
+        let active =
+            Active { issued_from: Issuance::Direct, remaining: None, access_tokens: vec![entry] };
+        Self::created_in((id, terms), Phase::Active(active), expires, policy, now)
     }
 
-    /// Notes that the client has proved itself with a key, for the operation *refresh*.
-    pub(crate) fn proved(&self, active: &Active, code: &RedeemedCode, now: Timestamp) -> Self {
-        let issued_from = Issuance::Code(RedeemedCode { proved: true, ..code.clone() });
+    /// Notes that the client has proved itself with this, for the operation *refresh*.
+    pub(crate) fn proved(
+        &self,
+        (active, code): (&Active, &RedeemedCode),
+        proof: KeyProof,
+        now: Timestamp,
+    ) -> Self {
+        let issued_from = Issuance::Code(RedeemedCode { proof, ..code.clone() });
         self.next(now, Phase::Active(Active { issued_from, ..active.clone() }))
     }
 
@@ -263,7 +243,7 @@ impl Grant {
         let next = Active {
             issued_from: Issuance::Code(RedeemedCode {
                 refresh_family,
-                proved: code.proved || minted.proved,
+                proof: code.proof.max(minted.proof),
                 ..*code
             }),
             remaining: active.remaining().and(adjustment.remaining_scope, Subset::ALL),
@@ -345,12 +325,31 @@ impl Grant {
             digest,
             code_challenge,
             redeemed,
-            proved: false,
+            proof: KeyProof::None,
             refresh_family,
         });
         let phase =
             Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
         Self(Fields { expires: until, phase, ..self.0 })
+    }
+
+    /// Creates a record in its first phase.
+    fn created_in(
+        (id, terms): (GrantId, Terms),
+        phase: Phase,
+        expires: Timestamp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        Self(Fields {
+            schema: Schema,
+            id,
+            issuer: policy.own_issuer().clone(),
+            terms: Arc::new(terms),
+            latest_seen: now,
+            expires,
+            phase,
+        })
     }
 
     /// Returns this grant in another phase, with `now` as the latest time at which it was written.

@@ -15,7 +15,7 @@ use crate::value::credential::GrantId;
 pub(super) struct Grants {
     by_id: ById,
     /// By the hash of the user and the id. A hash is compared faster than a name, and two users who
-    /// share one are told apart by their records.
+    /// share one are distinguished by their records.
     by_user: BTreeSet<(u64, Key)>,
     hash: RandomState,
     due: Due<GrantId>,

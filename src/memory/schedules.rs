@@ -86,7 +86,8 @@ fn i32_every_schedule_creates_a_mark_once_and_sweeps_it_once() {
     };
     let early = |store: &MemoryStore| -i64::try_from(store.sweep(END, 10)).unwrap();
     let late = |store: &MemoryStore| -i64::try_from(store.sweep(Timestamp::NEVER, 10)).unwrap();
-    explore(new, vec![mark as fn(&MemoryStore) -> i64; 3], |_, all| all.iter().sum::<i64>() == 1).assert_none_wrong();
+    explore(new, vec![mark as fn(&MemoryStore) -> i64; 3], |_, all| all.iter().sum::<i64>() == 1)
+        .assert_none_wrong();
     let threads: Vec<fn(&MemoryStore) -> i64> = vec![mark, late];
     explore(new, threads, kept).assert_none_wrong();
     let threads: Vec<fn(&MemoryStore) -> i64> = vec![mark, mark, early];

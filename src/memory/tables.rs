@@ -7,7 +7,7 @@ use super::due::Due;
 use super::grants::Grants;
 use crate::account::{Account, Balance};
 use crate::client::Client;
-use crate::decision::Loaded;
+use crate::decision::{Loaded, Records};
 use crate::keys::Keys;
 use crate::moment::Timestamp;
 use crate::record::{Change, Commit, Stored, Write};
@@ -28,18 +28,25 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn load(&self, keys: &Keys<'_>) -> Loaded {
-        let grant = keys.grant.and_then(|id| self.grants.get(id)).cloned();
-        let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
+        let Records { grant, client, account, owner, balance } = self.records(keys);
         let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
+        let (grant, client) = (grant.cloned(), client.cloned());
+        Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
+    }
+
+    /// Returns the records that [`load`](Self::load) clones.
+    pub(super) fn records(&self, keys: &Keys<'_>) -> Records<'_> {
+        let grant = keys.grant.and_then(|id| self.grants.get(id));
+        let of_grant = grant.map(|stored| &*stored.record);
+        let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id));
         if keys.skip_accounts {
-            return Loaded { grant, client, caller, ..Loaded::default() };
+            return Records { grant, client, ..Records::default() };
         }
         let account = keys.subject_id(of_grant).map(|subject| self.account_of(subject));
-        let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let owner = client.and_then(|stored| stored.record.owner());
         let balance = keys.payer_id(of_grant, owner).map(|payer| self.balance_of(payer));
         let owner = owner.map(|owner| self.account_of(owner.as_str()));
-        Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() }
+        Records { grant, client, account, owner, balance }
     }
 
     pub(super) fn account_of(&self, subject: &str) -> Account {

@@ -28,7 +28,7 @@ use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ClientLifetimes, ConsentRules, DomainRules, ErrorDelivery,
     LifetimeOverrides, Lifetimes, Limits, Policy, PolicyError, RateRules, ResourceDescription,
-    ResourcesError, ScopeFor, Supersede, TokenRedirectUri,
+    ResourcesError, ScopeFor, ScopesError, Supersede, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::issuer::Issuer;
@@ -246,11 +246,11 @@ fn describe(
 }
 
 /// Sets for each named scope token who can be granted it. A later mark replaces an earlier one.
-fn mark_scopes(policy: &mut Policy, marks: Vec<(String, ScopeFor)>) -> Result<(), PolicyError> {
+fn mark_scopes(policy: &mut Policy, marks: Vec<(String, ScopeFor)>) -> Result<(), ScopesError> {
     for (scope, of) in marks {
         let found = policy.scopes.iter_mut().find(|own| own.name == scope);
         let Some(found) = found else {
-            return Err(PolicyError::ScopeUndeclared { setting: "scope_for", scope });
+            return Err(ScopesError::Undeclared { setting: "scope_for", scope });
         };
         found.of = of;
     }
@@ -258,11 +258,11 @@ fn mark_scopes(policy: &mut Policy, marks: Vec<(String, ScopeFor)>) -> Result<()
     Ok(())
 }
 
-fn parse_scope(setting: &'static str, scope: Option<String>) -> Result<Option<Scope>, PolicyError> {
+fn parse_scope(setting: &'static str, scope: Option<String>) -> Result<Option<Scope>, ScopesError> {
     let Some(scope) = scope else { return Ok(None) };
     match Scope::parse(&scope) {
         Ok(parsed) => Ok(Some(parsed)),
-        Err(error) => Err(PolicyError::Scope { setting, scope, error }),
+        Err(error) => Err(ScopesError::List { setting, scope, error }),
     }
 }
 

@@ -1,14 +1,17 @@
 //! Why a policy cannot be built.
 
+mod lifetimes;
 mod parts;
+mod scopes;
 mod trusted;
 
 use std::time::Duration;
 
+pub use self::lifetimes::LifetimesError;
 pub use self::parts::{IssuersError, ResourcesError};
+pub use self::scopes::ScopesError;
 pub use self::trusted::TrustedIssuerError;
 use super::members::MemberError;
-use crate::value::scope::ScopeError;
 use crate::value::text::log_text;
 
 /// Why a policy cannot be built.
@@ -137,73 +140,9 @@ pub enum PolicyError {
         /// The identifier as it was given.
         resource: String,
     },
-    /// A declared scope is not one scope token (OAuth 2.1 App. A.4).
-    #[error(
-        "scope '{}' is refused: a scope token is printable ASCII without space, quote and backslash \
-         (OAuth 2.1 App. A.4). Declare each token with a scope() of its own.",
-        log_text(scope)
-    )]
-    ScopeToken {
-        /// The token as it was given.
-        scope: String,
-    },
-    /// A scope is declared twice.
-    #[error("scope '{}' is refused: it is declared twice. Leave one scope() out.", log_text(scope))]
-    ScopeRepeated {
-        /// The token.
-        scope: String,
-    },
-    /// A setting names a list of scope tokens that is not one.
-    #[error(
-        "{setting} '{}' is refused: {error}. Name declared scope tokens, separated by spaces, or \
-         leave {setting}() out.",
-        log_text(scope)
-    )]
-    Scope {
-        /// The setter, such as `default_scope`.
-        setting: &'static str,
-        /// The list as it was given.
-        scope: String,
-        /// The rule.
-        error: ScopeError,
-    },
-    /// A setting names a scope token that the policy does not declare.
-    #[error(
-        "scope '{}' in {setting}() is refused: the policy does not declare it. Declare it with \
-         scope(), or leave it out there.",
-        log_text(scope)
-    )]
-    ScopeUndeclared {
-        /// The setter, such as `resource`.
-        setting: &'static str,
-        /// The token.
-        scope: String,
-    },
-    /// A setting names a scope token that no user can grant.
-    #[error(
-        "scope '{}' in {setting}() is refused: it is for machines only, and no user grants it. \
-         Leave it out there, or correct scope_for().",
-        log_text(scope)
-    )]
-    ScopeForMachines {
-        /// The setter.
-        setting: &'static str,
-        /// The token.
-        scope: String,
-    },
-    /// A scope token includes another that its holders cannot be granted.
-    #[error(
-        "scope '{}' in scope_implies() is refused: it includes '{}', which is not for all whom it \
-         is for. Mark both alike with scope_for().",
-        log_text(scope),
-        log_text(included)
-    )]
-    ScopeForImplied {
-        /// The wider token.
-        scope: String,
-        /// The narrower token.
-        included: String,
-    },
+    /// A scope token, or a setting that names some, is refused.
+    #[error(transparent)]
+    Scopes(#[from] ScopesError),
     /// The right of clients that register themselves has a scope token that the policy does not
     /// declare, or declares for people only.
     #[error(
@@ -225,17 +164,9 @@ pub enum PolicyError {
         /// The resource.
         resource: String,
     },
-    /// A token of a client's own would live too long.
-    #[error(
-        "lifetime machine {value:?} is refused: it is at most 3600 s, and at most the access \
-         lifetime of {access:?}. Set a shorter one with Lifetimes::with_machine()."
-    )]
-    MachineLifetime {
-        /// The lifetime as it was given.
-        value: Duration,
-        /// The lifetime of an access token.
-        access: Duration,
-    },
+    /// A lifetime is refused.
+    #[error(transparent)]
+    Lifetimes(#[from] LifetimesError),
     /// A resource lists `offline_access` (MCP, Scope Selection Strategy).
     #[error(
         "scope 'offline_access' of resource '{}' is refused: it asks the authorization server for a \
@@ -260,22 +191,6 @@ pub enum PolicyError {
          RegistrationRules::with_initial_access_tokens(), or leave registration() out."
     )]
     InitialAccessTokens,
-    /// A client that the operator did not register, and that names no scope, could ask for nothing.
-    #[error(
-        "unverified_scope '{}' is refused: it has no token of default_scope '{}', so that a client \
-         of {feature} that names no scope could not connect. Add one to unverified_scope(), or \
-         change default_scope().",
-        log_text(unverified_scope),
-        log_text(default_scope)
-    )]
-    UnverifiedScope {
-        /// The setter that lets such clients come, such as `registration`.
-        feature: &'static str,
-        /// The most that such clients can ask for.
-        unverified_scope: String,
-        /// What a request asks for that names no scope.
-        default_scope: String,
-    },
     /// A client that the operator did not register, and that names no grant types, could use no
     /// flow.
     #[error(
@@ -369,54 +284,6 @@ pub enum PolicyError {
     IntrospectionMember {
         /// The name as it was given.
         member: String,
-    },
-    /// A lifetime is not a whole number of seconds, is zero, or is too long to count.
-    #[error(
-        "lifetime {lifetime} {value:?} is refused: a lifetime is a whole number of seconds, from one \
-         second to a thousand years. Set {lifetime} to such a duration."
-    )]
-    Lifetime {
-        /// The name of the lifetime, such as `access`.
-        lifetime: &'static str,
-        /// The duration as it was given.
-        value: Duration,
-    },
-    /// A code outlives ten minutes (OAuth 2.1 §4.1.2).
-    #[error(
-        "lifetime code {value:?} is refused: a code lives at most 600 s (OAuth 2.1 §4.1.2). Set a \
-         shorter one with Lifetimes::with_code()."
-    )]
-    CodeLifetime {
-        /// The duration as it was given.
-        value: Duration,
-    },
-    /// A refresh token expires before the access token that it renews.
-    #[error(
-        "lifetime {lifetime} {value:?} is refused: refresh tokens live at least as long as access \
-         tokens, {access:?} here. Set a longer one, or shorten it with Lifetimes::with_access()."
-    )]
-    RefreshLifetime {
-        /// `refresh_idle` or `refresh_absolute`.
-        lifetime: &'static str,
-        /// The duration as it was given.
-        value: Duration,
-        /// The lifetime of an access token.
-        access: Duration,
-    },
-    /// The replay window is longer than an access token lives, or not shorter than the idle
-    /// lifetime.
-    #[error(
-        "replay_window {window:?} is refused: it is at most the lifetime of an access token, \
-         {access:?} here, and shorter than refresh_idle, {refresh_idle:?} here. Set a shorter one; \
-         30 s is usual."
-    )]
-    ReplayWindow {
-        /// The window as it was given.
-        window: Duration,
-        /// The lifetime of an access token.
-        access: Duration,
-        /// The lifetime of a refresh token that nobody uses.
-        refresh_idle: Duration,
     },
     /// A cap is zero.
     #[error(

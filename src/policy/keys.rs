@@ -42,7 +42,9 @@ pub struct KeyRules {
 pub enum AssertionAudience {
     /// The issuer. The token endpoint is accepted too in an assertion without an explicit type, if
     /// the client may also act without proof, or if its record allows it. For a client that may act
-    /// without proof this opens nothing: a request without an assertion is accepted as well.
+    /// without proof this opens nothing: a request without an assertion is accepted as well. Its
+    /// proof is a weak one: it never takes the place of one for the issuer (KEYS-11), and does not
+    /// suffice where proof is needed.
     #[default]
     Balanced,
     /// The issuer and nothing else (draft-ietf-oauth-rfc7523bis, OAuth 2.1 §2.4).
@@ -50,7 +52,9 @@ pub enum AssertionAudience {
     /// The issuer. For every client, the token endpoint is accepted too in an assertion without an
     /// explicit type.
     ///
-    /// A server that a client confuses with this one can get an assertion that is good here.
+    /// A server that a client confuses with this one can get an assertion that is good here. With
+    /// this setting the operator vouches for the clients: the proof is as strong as one for the
+    /// issuer.
     TokenEndpointToo,
 }
 

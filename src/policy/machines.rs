@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Policy, PolicyError};
+use super::{LifetimesError, Policy, PolicyError, ScopesError};
 use crate::value::grant_types::GrantType;
 use crate::value::machine_rights::MachineRights;
 use crate::value::scope::Scope;
@@ -157,7 +157,7 @@ pub(super) fn check_machines(policy: &Policy) -> Result<(), PolicyError> {
     {
         let mut tokens = scope.iter().flat_map(Scope::tokens);
         if let Some(scope) = tokens.find(|token| !policy.is_for_people(token)) {
-            return Err(PolicyError::ScopeForMachines { setting, scope: scope.to_owned() });
+            return Err(ScopesError::ForMachines { setting, scope: scope.to_owned() }.into());
         }
     }
     // Who is granted the wider token has the narrower one too.
@@ -165,14 +165,15 @@ pub(super) fn check_machines(policy: &Policy) -> Result<(), PolicyError> {
         let is_reached =
             |is_for: fn(&Policy, &str) -> bool| is_for(policy, scope) && !is_for(policy, included);
         if is_reached(Policy::is_for_people) || is_reached(Policy::is_for_machines) {
-            let (scope, included) = (scope.clone(), included.clone());
-            return Err(PolicyError::ScopeForImplied { scope, included });
+            let error =
+                ScopesError::ForImplied { scope: scope.clone(), included: included.clone() };
+            return Err(error.into());
         }
     }
     let access = policy.lifetimes.access;
     match policy.lifetimes.machine {
         Some(value) if value > access.min(LONGEST) => {
-            Err(PolicyError::MachineLifetime { value, access })
+            Err(LifetimesError::Machine { value, access }.into())
         }
         _ => Ok(()),
     }

@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// ([`PolicyBuilder::trusted_issuer`](super::PolicyBuilder::trusted_issuer)).
 ///
 /// An issuer has one profile. [`id_jag`](Self::id_jag) is for the identity provider of an
-/// organisation (MCP, Enterprise-Managed Authorization), [`workload`](Self::workload) for a platform
+/// organization (MCP, Enterprise-Managed Authorization), [`workload`](Self::workload) for a platform
 /// that runs programs (MCP, Workload Identity Federation).
 ///
 /// ```
@@ -157,7 +157,7 @@ impl TrustedIssuer {
     /// Default: an hour. The lifetime of access tokens bounds it as well.
     ///
     /// The end of the assertion does not bound it, because a client would otherwise need a new
-    /// assertion every few minutes. A user who has left the organisation keeps access until the
+    /// assertion every few minutes. A user who has left the organization keeps access until the
     /// token expires.
     pub fn with_tokens(self, lifetime: Duration) -> Self {
         Self { tokens: lifetime, ..self }

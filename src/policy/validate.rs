@@ -14,7 +14,8 @@ use super::machines::check_machines;
 use super::members::Document;
 use super::trusted::check_trusted;
 use super::{
-    IntrospectionRules, IssuersError, Lifetimes, Limits, Policy, PolicyError, is_countable,
+    IntrospectionRules, IssuersError, Lifetimes, LifetimesError, Limits, Policy, PolicyError,
+    ScopesError, is_countable,
 };
 use crate::reason::ErrorCode;
 use crate::value::acr::is_acr;
@@ -78,14 +79,14 @@ fn check_troubleshooting_url(policy: &Policy) -> Result<(), PolicyError> {
     }
 }
 
-fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
+fn check_scopes(policy: &Policy) -> Result<(), ScopesError> {
     for (position, own) in policy.scopes.iter().enumerate() {
         let scope = own.name.clone();
         if !is_token(&scope) {
-            return Err(PolicyError::ScopeToken { scope });
+            return Err(ScopesError::Token { scope });
         }
         if policy.scopes.iter().take(position).any(|earlier| earlier.name == scope) {
-            return Err(PolicyError::ScopeRepeated { scope });
+            return Err(ScopesError::Repeated { scope });
         }
     }
     for (scope, included) in &policy.implied {
@@ -104,17 +105,17 @@ fn check_declared(
     policy: &Policy,
     setting: &'static str,
     tokens: impl IntoIterator<Item = impl AsRef<str>>,
-) -> Result<(), PolicyError> {
+) -> Result<(), ScopesError> {
     for token in tokens {
         let token = token.as_ref();
         if !policy.knows_scope(token) {
-            return Err(PolicyError::ScopeUndeclared { setting, scope: token.to_owned() });
+            return Err(ScopesError::Undeclared { setting, scope: token.to_owned() });
         }
     }
     Ok(())
 }
 
-fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
+fn check_lifetimes(policy: &Policy) -> Result<(), LifetimesError> {
     let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client, machine } =
         policy.lifetimes;
     for (lifetime, value) in [
@@ -132,24 +133,24 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
         check_countable(lifetime, value)?;
     }
     if code > Duration::from_secs(600) {
-        return Err(PolicyError::CodeLifetime { value: code });
+        return Err(LifetimesError::Code { value: code });
     }
     for (lifetime, value) in
         [("refresh_idle", Some(refresh_idle)), ("refresh_absolute", refresh_absolute)]
     {
         if let Some(value) = value.filter(|value| *value < access) {
-            return Err(PolicyError::RefreshLifetime { lifetime, value, access });
+            return Err(LifetimesError::Refresh { lifetime, value, access });
         }
     }
     let window = policy.replay_window;
     if window > access || window >= refresh_idle {
-        return Err(PolicyError::ReplayWindow { window, access, refresh_idle });
+        return Err(LifetimesError::ReplayWindow { window, access, refresh_idle });
     }
     if window.is_zero() { Ok(()) } else { check_countable("replay_window", window) }
 }
 
-fn check_countable(lifetime: &'static str, value: Duration) -> Result<(), PolicyError> {
-    if is_countable(value) { Ok(()) } else { Err(PolicyError::Lifetime { lifetime, value }) }
+fn check_countable(lifetime: &'static str, value: Duration) -> Result<(), LifetimesError> {
+    if is_countable(value) { Ok(()) } else { Err(LifetimesError::Value { lifetime, value }) }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
@@ -224,7 +225,7 @@ fn check_logins(policy: &Policy) -> Result<(), PolicyError> {
             return Err(PolicyError::AcrRepeated { acr });
         }
     }
-    check_countable("remember_for", policy.consent_rules.remember_for)
+    Ok(check_countable("remember_for", policy.consent_rules.remember_for)?)
 }
 
 fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
@@ -303,11 +304,12 @@ fn check_unverified(policy: &Policy, feature: &'static str) -> Result<(), Policy
         !default.tokens().any(|token| unverified.contains(token))
     };
     if let Some((unverified, default)) = scopes.filter(is_nothing_left) {
-        return Err(PolicyError::UnverifiedScope {
+        return Err(ScopesError::Unverified {
             feature,
             unverified_scope: unverified.as_str().to_owned(),
             default_scope: default.as_str().to_owned(),
-        });
+        }
+        .into());
     }
     if !policy.default_grant_types.authorization_code {
         return Err(PolicyError::DefaultGrantTypes { feature });

@@ -78,6 +78,11 @@ impl ClientAssertion<'_> {
         Some(self.jws().ok()?.claims().as_claimed().sub().ok()?.to_owned())
     }
 
+    /// Returns whether the signature was verified, by whichever key.
+    pub(crate) fn was_verified(&self) -> bool {
+        self.verified.is_known()
+    }
+
     /// Returns a verifier that verifies once.
     pub(crate) fn verifier<'v>(&'v self, verifier: &'v dyn Verify) -> VerifyOnce<'v> {
         self.verified.once(verifier)

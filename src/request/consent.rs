@@ -85,7 +85,7 @@ impl<'a> ConsentDecision<'a> {
     /// requested, such as the tenant of a [template](crate::Policy::resource), before it decides
     /// about the properties.
     ///
-    /// The ticket is not checked yet: whoever can write a form can name any grant.
+    /// The ticket is not checked yet: anyone who can write a form can name any grant.
     pub fn grant_id(&self) -> GrantId {
         self.ticket.id
     }

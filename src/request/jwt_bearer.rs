@@ -57,6 +57,11 @@ impl<'a> AssertionExchange<'a> {
 pub(crate) struct Verification(OnceLock<(PublicKey, bool)>);
 
 impl Verification {
+    /// Returns whether the signature was verified, by whichever key.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// Returns a verifier that verifies once.
     pub(super) fn once<'v>(&'v self, verifier: &'v dyn Verify) -> VerifyOnce<'v> {
         VerifyOnce { verifier, known: self }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::grant::{AccessTokenEntry, Grant, Principal};
+use crate::grant::{Grant, Principal, TokenRights};
 use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 use crate::value::properties::Properties;
@@ -31,7 +31,7 @@ use crate::value::text::{ClientId, Subject};
 pub struct Access {
     pub(crate) grant: Arc<Grant>,
     /// What is left of the access token.
-    pub(crate) token: AccessTokenEntry,
+    pub(crate) token: TokenRights,
     pub(crate) correlation: CorrelationId,
     pub(crate) warning: Option<Warning>,
     /// The owner of the client, if the client acts on its own behalf.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::reply::Reply;
 use super::token::ScopeText;
-use crate::grant::{AccessTokenEntry, Grant};
+use crate::grant::{Grant, TokenRights};
 use crate::policy::{IntrospectionRules, MachineRules, MachineSub, Policy};
 use crate::value::properties::Properties;
 use crate::value::text::Subject;
@@ -16,7 +16,7 @@ use crate::value::text::Subject;
 /// The state of a token for one resource server. All details of an active token are disclosed, and
 /// none of an inactive one (RFC 7662 §4).
 #[derive(Clone, Debug)]
-pub struct Introspected(Option<(Arc<Grant>, AccessTokenEntry)>);
+pub struct Introspected(Option<(Arc<Grant>, TokenRights)>);
 
 #[derive(Serialize)]
 struct InactiveToken {
@@ -72,7 +72,7 @@ enum Audience<'a> {
 impl Introspected {
     pub(crate) const INACTIVE: Self = Self(None);
 
-    pub(crate) fn active(grant: Arc<Grant>, token: AccessTokenEntry) -> Self {
+    pub(crate) fn active(grant: Arc<Grant>, token: TokenRights) -> Self {
         Self(Some((grant, token)))
     }
 

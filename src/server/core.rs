@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::early::EarlyRefusal;
 use crate::audit::{AuditError, AuditPolicy};
 use crate::decision::Operation;
-use crate::event::Event;
-use crate::moment::{Clock, Entropy, EntropySource, Moment};
+use crate::event::{Event, EventKind};
+use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment};
 use crate::outside::{AskOutside, CachedKeys};
 use crate::policy::Policy;
 use crate::reason::Reason;
@@ -20,7 +20,8 @@ pub(super) struct Core {
     pub(super) clock: Box<dyn Clock + Send + Sync>,
     entropy: Box<dyn EntropySource + Send + Sync>,
     pub(super) throttle: Throttle,
-    pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
+    /// `None`: nobody observes, and an event that is not recorded is not made.
+    pub(super) observer: Option<Box<dyn Fn(&Event) + Send + Sync>>,
     pub(super) audit: AuditPolicy,
     pub(super) outside: Box<dyn AskOutside>,
     /// The key sets that were fetched.
@@ -47,7 +48,7 @@ impl Core {
             clock,
             entropy,
             throttle: Throttle::default(),
-            observer: Box::new(|_| {}),
+            observer: None,
             audit: AuditPolicy::default(),
             outside: Box::new(()),
             without_entropy: AtomicU64::default(),
@@ -68,6 +69,16 @@ impl Core {
             return Err(self.early_refusal(refusal, None));
         };
         Ok((operation, entropy))
+    }
+
+    /// Draws the id of a check, which needs no other randomness.
+    pub(super) fn draw_id(&self) -> Result<CorrelationId, EntropyError> {
+        self.entropy.draw_id()
+    }
+
+    /// Returns whether an event of this kind is observed or recorded.
+    pub(super) fn records(&self, kind: EventKind) -> bool {
+        self.observer.is_some() || self.audit.keeps(kind)
     }
 
     /// Returns the moment of a step that is no operation. If the source of randomness fails, the

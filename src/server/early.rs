@@ -3,9 +3,7 @@
 
 use super::Server;
 use super::core::Core;
-use super::watch::Limit;
 use crate::audit::AuditLog;
-use crate::drive::guard::Guard;
 use crate::event::{Event, EventKind};
 use crate::reason::Endpoint;
 use crate::refusal::Refusal;
@@ -19,6 +17,12 @@ pub(super) struct EarlyRefusal {
 }
 
 impl EarlyRefusal {
+    /// Takes a refusal with its event, which then has what is sent.
+    pub(super) fn of((refusal, mut event): (Refusal, Event), core: &Core) -> Self {
+        event.sent = Some(Box::new(refusal.sent(&core.policy)));
+        Self { refusal, event: Box::new(event) }
+    }
+
     /// Records the source of the request in the event.
     pub(super) fn from(mut self, source: &str) -> Self {
         self.event.set_source(source);
@@ -33,18 +37,16 @@ impl Core {
         refusal: Refusal,
         claimed_client: Option<&str>,
     ) -> EarlyRefusal {
-        let moment = self.moment();
+        let stamp = self.moment().stamp();
         let mut event = Event {
             detail: refusal.detail().map(Into::into),
-            ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment)
+            ..Event::new(EventKind::Refused, Some(refusal.reason()), stamp)
         };
         event.attributed = refusal.endpoint() == Endpoint::Operator;
         if let Some(client_id) = claimed_client {
             event.claim(client_id);
         }
-        let refusal = refusal.correlated(event.correlation);
-        event.sent = Some(Box::new(refusal.sent(&self.policy)));
-        EarlyRefusal { refusal, event: Box::new(event) }
+        EarlyRefusal::of((refusal.correlated(stamp.correlation), event), self)
     }
 }
 
@@ -84,13 +86,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Records a refusal before an operation ran, and returns it.
     pub(super) async fn record_early(&self, early: EarlyRefusal) -> Refusal {
-        let watch = self.watch(Limit::None, "");
-        let mut guard = Guard::armed(&watch, *early.event);
-        let recorded = match guard.observe() {
-            Some(event) => self.log.record(event, L::Reservation::default()).await,
-            None => Ok(()),
-        };
-        guard.disarm();
+        let recorded = self.record_step(*early.event).await;
         self.core.after_record(recorded, early.refusal)
     }
 }

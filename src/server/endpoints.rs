@@ -1,18 +1,16 @@
-//! The endpoints of the code flow, and the check at resources: one call each.
+//! The endpoints of the code flow: one call each.
 
 use super::supersede::superseding;
 use super::watch::Limit;
 use super::{Error, Server};
 use crate::audit::AuditLog;
 use crate::refusal::Refusal;
-use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
 use crate::request::login::{LoginFailure, LoginGivenUp};
-use crate::request::parts::{Authorization, RequestParts};
+use crate::request::parts::RequestParts;
 use crate::request::token::TokenRequest;
-use crate::response::access::Access;
 use crate::response::authorization::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
@@ -311,84 +309,6 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let refusal = Refusal::rate_limited(seconds);
         let early = self.core.early_refusal(refusal, Some(request.claimed_client()));
         self.record_early(early).await
-    }
-
-    /// Checks whether the bearer token of a call to a protected resource permits what the call
-    /// needs (OAuth 2.1 §5.2).
-    ///
-    /// ```
-    #[doc = include_str!("../doc_setup.txt")]
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = example::server();
-    /// # let header = format!("Bearer {}", example::tokens(&server).await.0);
-    /// use grantcore::Authorization;
-    ///
-    /// // Built once, at the start.
-    /// let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
-    ///
-    /// // GET /mcp, with its header Authorization: Bearer …
-    /// match server.check(&Authorization::One(header.as_bytes()), &notes).await {
-    ///     Ok(access) => {
-    ///         assert_eq!(access.subject().map(AsRef::as_ref), Some("alice"));
-    ///         assert_eq!(access.client_id().as_str(), "notes-app");
-    ///     }
-    ///     // 401 or 403 with the challenge that leads the client to the authorization server.
-    ///     Err(error) => {
-    ///         let reply = error.reply(server.policy());
-    /// #       unreachable!("{reply:?}");
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the challenge, [`Error::Failed`] if the store or the accounts
-    /// failed.
-    pub async fn check(
-        &self,
-        authorization: &Authorization<'_>,
-        needs: &Needs,
-    ) -> Result<Access, Error<S::Error>> {
-        self.decide(AccessCheck::parse(authorization, needs), Limit::None, "").await
-    }
-
-    /// Checks a whole request: where the policy [allows
-    /// it](crate::policy::CheckRules::with_bearer_in_body), the token may be in a form body.
-    ///
-    /// ```
-    #[doc = include_str!("../doc_setup.txt")]
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use grantcore::policy::CheckRules;
-    /// # let server = example::server_of(
-    /// #     example::policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
-    /// # let form = format!("access_token={}", example::tokens(&server).await.0);
-    /// # let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
-    /// use grantcore::{ContentType, RequestParts};
-    ///
-    /// // POST /mcp, with the form access_token=…
-    /// let request = RequestParts {
-    ///     method: "POST",
-    ///     content_type: ContentType::FORM,
-    ///     body: form.as_bytes(),
-    ///     ..RequestParts::default()
-    /// };
-    /// assert!(server.check_request(&request, &notes).await.is_ok());
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// Those of [`check`](Self::check).
-    pub async fn check_request(
-        &self,
-        request: &RequestParts<'_>,
-        needs: &Needs,
-    ) -> Result<Access, Error<S::Error>> {
-        let parsed = AccessCheck::of_request(request, needs, &self.core.policy);
-        self.decide(parsed, Limit::None, request.source).await
     }
 
     pub(super) async fn refuse_early(

@@ -176,7 +176,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
                 durability: Durability::Unknown,
             }),
             attributed: true,
-            ..Event::new(EventKind::AccountGrantsEnded, None, &self.core.moment())
+            ..Event::new(EventKind::AccountGrantsEnded, None, self.core.moment().stamp())
         }
     }
 

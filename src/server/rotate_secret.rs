@@ -24,7 +24,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// use grantcore::value::Overlap;
     ///
     /// let rotated = server.rotate_secret("files-server", Overlap::default()).await?;
-    /// // Shown once, to whoever installs it.
+    /// // Shown once, to the person who installs it.
     /// let secret = rotated.reveal();
     /// # assert!(!secret.is_empty());
     ///

@@ -139,7 +139,7 @@ impl<S, A, L> Server<S, A, L> {
     /// ```
     #[must_use = "the server with the observer is the one returned"]
     pub fn with_observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.core.observer = Box::new(observer);
+        self.core.observer = Some(Box::new(observer));
         self
     }
 

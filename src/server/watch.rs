@@ -20,11 +20,11 @@ pub(super) enum Limit<'a> {
     None,
     /// Failed authentications of this client.
     Authentication { credentials: &'a Credentials<'a>, endpoint: Endpoint },
-    /// New clients that are known by a document.
+    /// New clients that are known by a document, at the authorization endpoint.
     Documents,
     /// Registrations and their updates.
     Registrations(Endpoint),
-    /// Token requests and failed authentications.
+    /// Token requests, failed authentications and new clients that are known by a document.
     Token(&'a Admitted<'a>),
 }
 
@@ -77,15 +77,20 @@ impl<L: AuditLog> Host for Watch<'_, L> {
     fn admit(&self, refusal: Option<&Refusal>, write: Option<&Write>) -> Option<Refusal> {
         let Core { throttle, policy, .. } = self.core;
         match self.limit {
-            Limit::Documents => throttle.count_document(policy, write?, self.now()),
+            Limit::Documents => {
+                throttle.count_document(policy, write?, Endpoint::Authorization, self.now())
+            }
             Limit::Registrations(endpoint) => write.and_then(|_| {
                 throttle.count_registration(policy, self.source, endpoint, self.now())
             }),
             limit => {
-                if let (Limit::Token(admitted), Some(_)) = (limit, write) {
+                if let (Limit::Token(admitted), Some(write)) = (limit, write) {
                     let limited = throttle.count_assertion(policy, admitted, self.now());
-                    if limited.is_some() {
-                        return limited;
+                    // The client of an identity assertion may be read here first (ASSERT-35).
+                    let endpoint = Endpoint::Token;
+                    let document = || throttle.count_document(policy, write, endpoint, self.now());
+                    if let Some(limited) = limited.or_else(document) {
+                        return Some(limited);
                     }
                 }
                 let (credentials, endpoint) = limit.credentials()?;
@@ -112,7 +117,9 @@ impl<L: AuditLog> Host for Watch<'_, L> {
     }
 
     fn observe(&self, event: &Event) -> bool {
-        (self.core.observer)(event);
+        if let Some(observer) = &self.core.observer {
+            observer(event);
+        }
         self.core.audit.keeps(event.kind)
     }
 

@@ -10,8 +10,8 @@ use crate::value::text::Subject;
 
 /// A store that loads accounts in the same round trip as its records.
 ///
-/// An implementation promises that [`load`](Store::load) and [`load_grants`](Store::load_grants)
-/// fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
+/// An implementation promises that [`load`](Store::load), [`load_grants`](Store::load_grants) and
+/// [`inspect`](Store::inspect) fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
 /// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
 /// [`Loaded::fill_accounts`] does so where no join is possible. A server asks for
 /// [`Accounts::refresh_decision`] itself.

@@ -56,6 +56,7 @@ impl Throttle {
         &self,
         policy: &Policy,
         write: &Write,
+        endpoint: Endpoint,
         now: Timestamp,
     ) -> Option<Refusal> {
         let is_new = write.as_client().map(Change::seen) == Some(None);
@@ -65,7 +66,7 @@ impl Throttle {
         let limit = policy.limits().all_documents_per_minute;
         let mut all = self.records.all_documents.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = all.admit(limit, now).err()?;
-        Some(Refusal::with_retry_after(Reason::DocumentsBusy, Endpoint::Authorization, wait))
+        Some(Refusal::with_retry_after(Reason::DocumentsBusy, endpoint, wait))
     }
 
     /// Counts a consent page of this user. Returns its refusal if the limit is reached. Each page

@@ -14,6 +14,7 @@ mod broken;
 mod found;
 mod hooks;
 mod index;
+mod marking;
 mod marks;
 mod outside;
 mod rows;

@@ -1,175 +1,18 @@
 //! Tests of the single-use mark through the driver, with a request that stands for each one with an
 //! assertion: what is written, in which order, and how often the store is asked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::{self, Store as _, drive};
 use grantcore::conformance::AssertionRequest;
-use grantcore::event::{Durability, Event};
+use grantcore::event::Durability;
 use grantcore::grant::Grant;
-use grantcore::moment::Entropy;
-use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Failure, FailureCause, Keys, Seen, SeenKey, Stored, Write};
+use grantcore::store::{Commit, FailureCause, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{AlwaysActive, Client, MemoryStore, Reason, Timestamp};
 
-pub const T: u64 = 1_800_000_000;
-/// The end of the assertions.
-pub const END: u64 = T + 300;
-
-/// What goes wrong with the creation of a mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It is applied, and reported as a conflict.
-    AppliedThenConflict,
-    /// It is reported as a conflict, and nothing was written.
-    Conflict,
-    /// It is not known.
-    Fails,
-    /// It is applied, and the mark is lost at once.
-    Lost,
-}
-
-/// The reference store, which counts, and in which marks can go wrong.
-#[derive(Debug, Default)]
-pub struct Marking {
-    pub store: MemoryStore,
-    pub now: AtomicU64,
-    trouble: Mutex<Vec<Trouble>>,
-    unreadable: bool,
-    /// How long the creation of a mark takes, in seconds.
-    slow: u64,
-    /// Conflicts of the main write that are left.
-    conflicts: AtomicU64,
-    calls: Mutex<Vec<&'static str>>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("not known")]
-pub struct Unknown;
-
-impl Marking {
-    fn new() -> Self {
-        Self { now: AtomicU64::new(T), ..Self::default() }
-    }
-
-    fn with(trouble: impl IntoIterator<Item = Trouble>) -> Self {
-        Self { trouble: Mutex::new(trouble.into_iter().collect()), ..Self::new() }
-    }
-
-    fn called(&self, call: &'static str) {
-        self.calls.lock().unwrap().push(call);
-    }
-
-    /// Returns the calls since the last question.
-    fn calls(&self) -> String {
-        std::mem::take(&mut *self.calls.lock().unwrap()).join(" ")
-    }
-
-    fn run(&self, request: &AssertionRequest, seed: u8) -> Result<Done, Failure<Unknown>> {
-        let policy = AssertionRequest::policy().unwrap();
-        let clock = || Timestamp::from_unix_seconds(self.now.load(Ordering::SeqCst));
-        let settled = drive(request, self, AlwaysActive, &policy, &clock, entropy(seed))?;
-        Ok(Done {
-            outcome: settled.outcome.map_err(|refusal| refusal.reason()),
-            event: settled.event,
-        })
-    }
-
-    fn outcome(&self, request: &AssertionRequest, seed: u8) -> Result<GrantId, Reason> {
-        self.run(request, seed).unwrap().outcome
-    }
-
-    fn has_grant(&self, request: &AssertionRequest) -> bool {
-        self.store.grant(request.grant_id()).unwrap().is_some()
-    }
-}
-
-struct Done {
-    outcome: Result<GrantId, Reason>,
-    event: Event,
-}
-
-pub fn entropy(seed: u8) -> Entropy {
-    Entropy::from_bytes([seed; 128])
-}
-
-pub fn request(jti: &str) -> AssertionRequest {
-    AssertionRequest::new(jti, Timestamp::from_unix_seconds(END)).unwrap()
-}
-
-fn two(client: &str, grant: &str) -> AssertionRequest {
-    request(client).with_grant_assertion(grant, Timestamp::from_unix_seconds(END))
-}
-
-impl blocking::Store for Marking {
-    type Error = Unknown;
-
-    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Unknown> {
-        Ok(blocking::Store::client(&self.store, id).unwrap())
-    }
-
-    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Unknown> {
-        Ok(blocking::Store::grant(&self.store, id).unwrap())
-    }
-
-    fn commit(&self, write: &Write) -> Result<Commit, Unknown> {
-        let apply = || Ok(blocking::Store::commit(&self.store, write).unwrap());
-        match write {
-            Write::Seen(seen) => {
-                self.called("mark");
-                self.now.fetch_add(self.slow, Ordering::SeqCst);
-                let mut trouble = self.trouble.lock().unwrap();
-                let next = if trouble.is_empty() { None } else { Some(trouble.remove(0)) };
-                match next {
-                    None => apply(),
-                    Some(Trouble::AppliedThenConflict) => {
-                        assert_eq!(apply()?, Commit::Done);
-                        Ok(Commit::Conflict)
-                    }
-                    Some(Trouble::Conflict) => Ok(Commit::Conflict),
-                    Some(Trouble::Fails) => Err(Unknown),
-                    Some(Trouble::Lost) => {
-                        let commit = apply()?;
-                        self.store.sweep(seen.drop_after(), 10);
-                        Ok(commit)
-                    }
-                }
-            }
-            Write::Client(_) => {
-                self.called("client");
-                apply()
-            }
-            Write::Grant(_) => {
-                self.called("grant");
-                let left = self.conflicts.load(Ordering::SeqCst);
-                if left > 0 {
-                    self.conflicts.store(left - 1, Ordering::SeqCst);
-                    return Ok(Commit::Conflict);
-                }
-                apply()
-            }
-        }
-    }
-
-    fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Unknown> {
-        self.called("seen");
-        if self.unreadable {
-            return Err(Unknown);
-        }
-        Ok(blocking::Store::seen(&self.store, key).unwrap())
-    }
-
-    fn grants_of(&self, _: &str, _: Option<GrantId>, _: usize) -> Result<Vec<GrantId>, Unknown> {
-        Ok(Vec::new())
-    }
-
-    fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Unknown> {
-        self.called("load");
-        Ok(blocking::Store::load(&self.store, keys).unwrap())
-    }
-}
+use crate::marking::{END, Marking, T, Trouble, Unknown, entropy, request, two};
 
 #[test]
 fn seen_01_an_assertion_is_accepted_once() {

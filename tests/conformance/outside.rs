@@ -12,7 +12,7 @@ use grantcore::outside::{
 use grantcore::value::{GrantId, Subject};
 use grantcore::{AlwaysActive, Error, Event, MemoryStore, Reason, Timestamp};
 
-use crate::marks::{END, T, entropy, request};
+use crate::marking::{END, T, entropy, request};
 
 /// The clock, and what was asked at which time.
 #[derive(Default)]

@@ -29,6 +29,8 @@ enum Store {
     Overwrites,
     /// A mark is dropped as soon as it is there, and a creation succeeds again.
     Forgets,
+    /// Reads the account's epoch once more when the grant is created, after its user was judged.
+    ReadsLate,
 }
 
 /// The fault of one commit.
@@ -108,7 +110,7 @@ impl Shared {
     fn apply(&mut self, write: &Write) -> Commit {
         match write {
             Write::Seen(seen) => {
-                if self.mark.is_some() && self.store == Store::Good {
+                if self.mark.is_some() && matches!(self.store, Store::Good | Store::ReadsLate) {
                     return Commit::Conflict;
                 }
                 self.mark = (self.store != Store::Forgets).then(|| (**seen).clone());
@@ -184,6 +186,10 @@ impl Node<'_> {
             shared.load(&self.request.keys(policy, &moment))
         });
         loaded.answers = self.answers.clone();
+        if shared.store == Store::ReadsLate {
+            loaded.account =
+                loaded.account.map(|account| Account { epoch: shared.epoch, ..account });
+        }
         let decision = self.request.decide(&loaded, policy, &moment);
         self.moment = Some(moment);
         if let Some(Need::Account(link)) = decision.need() {
@@ -244,7 +250,7 @@ fn explore(store: Store) -> Found {
     loop {
         run(store, &request, &policy, &mut chooser, &mut found);
         found.runs += 1;
-        let is_caught = store != Store::Good && found.twice > 0;
+        let is_caught = store != Store::Good && (found.twice > 0 || found.revived > 0);
         if is_caught || !chooser.next() {
             return found;
         }
@@ -334,4 +340,11 @@ fn i32_a_store_that_overwrites_or_forgets_marks_is_noticed() {
         let found = explore(store);
         assert!(found.twice > 0, "{store:?}: {found:?}");
     }
+}
+
+/// A grant whose epoch is younger than its user's judgment could outlive the end of the account.
+#[test]
+fn i20_an_epoch_that_is_read_after_the_user_was_judged_is_noticed() {
+    let found = explore(Store::ReadsLate);
+    assert!(found.revived > 0, "{found:?}");
 }

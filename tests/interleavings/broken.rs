@@ -3,6 +3,7 @@
 //!
 //! A rule is left out in the model around the decisions, and not in the library.
 
+use crate::keyed::KEYED;
 use crate::request::{Ask, Flaw};
 use crate::scenario::SCENARIOS;
 use crate::search::{Report, explore_without};
@@ -22,6 +23,18 @@ pub enum Rule {
     ReplayRevokes,
     /// The epochs of client and account are read (I20).
     Epochs,
+    /// A grant that its client has proved itself for asks for the proof again (I38).
+    ProofKept,
+    /// A redemption records the proof that it gave (I38).
+    ProofAtRedemption,
+    /// Tokens that are answered again record a stronger proof (I38).
+    ProofRaised,
+    /// An assertion for the token endpoint is a weaker proof than one for the issuer (I38).
+    TwoStrengths,
+    /// After the mark of an assertion, the grant is decided at the time of its load (I34).
+    LoadTime,
+    /// The mark of an assertion is no earlier attempt (I34).
+    FirstAttempt,
     /// The client of a request is compared with the client of its credential (I9).
     Client,
     /// The family of a refresh token is compared with the family of its grant (I9).
@@ -57,7 +70,8 @@ impl Rule {
 
 /// Explores a scenario without this rule.
 fn without(rule: Rule, name: &str, window: u64) -> Report {
-    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
+    let mut all = SCENARIOS.iter().chain(KEYED);
+    let scenario = all.find(|scenario| scenario.name == name).expect("a scenario");
     explore_without(Some(rule), scenario, window, 1)
 }
 
@@ -115,6 +129,32 @@ fn i8_i12_without_the_revocation_a_replay_is_only_refused() {
 fn i20_without_the_epochs_tokens_outlive_the_end_of_their_client_or_user() {
     assert_found(Rule::Epochs, "I20", "redeem || client ended || check", 0);
     assert_found(Rule::Epochs, "I20", "refresh || account ended || check", 0);
+}
+
+#[test]
+fn i38_without_its_rules_a_thief_without_the_key_advances_or_ends_a_grant() {
+    assert_found(Rule::ProofKept, "I38", "proved refresh || without proof || check", 30);
+    assert_found(Rule::ProofKept, "I38", "proved refresh || old token without proof", 30);
+    assert_found(Rule::ProofKept, "I38", "proved refresh || revoke without proof", 0);
+    assert_found(Rule::ProofKept, "I38", "redeem with proof || without", 0);
+    assert_found(Rule::ProofAtRedemption, "I38", "redeem with proof, then without", 0);
+    assert_found(Rule::ProofRaised, "I38", "two tabs, one with proof, then without", 30);
+}
+
+#[test]
+fn i38_without_two_strengths_a_passed_on_assertion_advances_a_proved_grant() {
+    assert_found(Rule::TwoStrengths, "I38", "proved refresh || weak proof || check", 0);
+    assert_found(Rule::TwoStrengths, "I38", "proved refresh || revoke with weak proof", 30);
+}
+
+#[test]
+fn i14_without_the_time_of_the_load_a_slow_mark_is_a_replay() {
+    assert_found(Rule::LoadTime, "I14", "two tabs of a client with keys", 30);
+}
+
+#[test]
+fn i12_without_the_first_attempt_a_mark_hides_a_replay() {
+    assert_found(Rule::FirstAttempt, "I12", "old token of a client with keys || check", 30);
 }
 
 #[test]

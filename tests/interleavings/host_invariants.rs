@@ -3,7 +3,8 @@
 use grantcore::Reason;
 use grantcore::grant::GrantState;
 
-use crate::invariants::{Judge, Seen, Verdict, must};
+use crate::invariants::Judge;
+use crate::judge::{Seen, Verdict, must};
 use crate::request::{Ask, Flaw, Judgment, Kind};
 use crate::state::{Answer, Basis, Record};
 use crate::world::Question;
@@ -49,6 +50,8 @@ fn i53(seen: &Seen<'_>) -> Verdict {
         by: decided.by,
         attempt: decided.attempt,
         basis: Basis { judgment, ..decided.basis.clone() },
+        proof: decided.proof,
+        marked: seen.before.actors[decided.by.actor].marked,
     };
     let judgment = decided.basis.judgment;
     let kept = seen.world.decide(question(Judgment::Keep));

@@ -7,37 +7,18 @@
 use grantcore::Reason;
 use grantcore::grant::{GrantState, RevocationCause};
 
+use crate::judge::{Place, Seen, Verdict, must, redeemers, was_revoked};
 use crate::memory::{i54, i55};
+use crate::moves::Move;
+use crate::proof::{i38, is_dropped, strongest};
 use crate::request::{Ask, Flaw, Kind};
-use crate::state::{Actor, Answer, Entry, Record, State};
-use crate::step::{Decided, Move};
-use crate::world::World;
-
-/// One move to judge.
-pub struct Seen<'a> {
-    pub world: &'a World,
-    pub before: &'a State,
-    pub taken: &'a Move,
-    pub after: &'a State,
-}
-
-pub enum Verdict {
-    /// The invariant does not apply to this move.
-    Silent,
-    Holds,
-    Broken(String),
-}
+use crate::state::{Actor, Answer};
 
 use Verdict::Silent;
 
-/// Returns the verdict of an invariant that applies to the move.
-pub fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
-    if holds { Verdict::Holds } else { Verdict::Broken(what()) }
-}
-
 pub type Judge = fn(&Seen<'_>) -> Verdict;
 
-pub const INVARIANTS: [(&str, Judge); 15] = [
+pub const INVARIANTS: [(&str, Judge); 16] = [
     ("I3", i3),
     ("I6", i6),
     ("I8", i8),
@@ -51,6 +32,7 @@ pub const INVARIANTS: [(&str, Judge); 15] = [
     ("I18", i18),
     ("I19", i19),
     ("I20", i20),
+    ("I38", i38),
     ("I54", i54),
     ("I55", i55),
 ];
@@ -97,7 +79,11 @@ fn i8(seen: &Seen<'_>) -> Verdict {
         let history = seen.history(decided);
         let redeemed = history.iter().find(|entry| entry.wrote == GrantState::Active);
         return match redeemed {
-            Some(first) if first.by != decided.by && !was_revoked(history) => {
+            Some(first)
+                if first.by != decided.by
+                    && !was_revoked(history)
+                    && decided.proof >= strongest(history) =>
+            {
                 must(decided.replays(), || {
                     format!("a redeemed code was presented, and {:?} was written", decided.wrote)
                 })
@@ -114,7 +100,9 @@ fn i8(seen: &Seen<'_>) -> Verdict {
     // A code that had expired or ended when it was judged was not valid in all else.
     let refused = answered(|answer| match answer {
         Answer::No(reason) => {
-            !answer.is_retryable() && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded)
+            !answer.is_retryable()
+                && !is_dropped(answer)
+                && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded)
         }
         Answer::Yes(_) => false,
     });
@@ -193,8 +181,12 @@ fn i12(seen: &Seen<'_>) -> Verdict {
     };
     match place {
         Place::InWindow => {
-            let is_answered =
-                decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_)));
+            // An answer that records a stronger proof waits for its write.
+            let is_answered = match &decided.answer {
+                Some(Answer::Yes(_)) => decided.wrote.is_none() || decided.raises,
+                Some(refused) => decided.raises && refused.is_retryable(),
+                None => decided.raises,
+            };
             must(is_answered || decided.is_ended_by_host(), fault)
         }
         Place::Crowded => {
@@ -229,7 +221,10 @@ fn i14(seen: &Seen<'_>) -> Verdict {
         redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
     let ends = |ask| matches!(ask, Ask::Judge(judgment) if judgment.ends());
     let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke || ends(actor.ask));
-    let honest = !thief && !revokes && !seen.after.actors.iter().any(|actor| actor.began_outside);
+    // Whoever cannot prove the client ends nothing, and is no thief that counts.
+    let needed = strongest(&seen.before.history);
+    let is_outside = |actor: &Actor| actor.began_outside && actor.proof >= needed;
+    let honest = !thief && !revokes && !seen.after.actors.iter().any(is_outside);
     let wrote = seen.before.record != seen.after.record;
     if seen.world.window == 0 || !tokens || !honest || !wrote {
         return Silent;
@@ -324,110 +319,4 @@ fn i20(seen: &Seen<'_>) -> Verdict {
         return Silent;
     }
     must(seen.world.is_dead(seen.after), || "a token of a revoked grant is good".to_owned())
-}
-
-/// The lifetimes of a consent page and of a code, in seconds.
-const LIFETIME: i64 = 600;
-
-/// The place of a refresh token in the record that a decision was made on, by the history of that
-/// record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Not rotated.
-    Current,
-    /// Rotated last, by this request itself.
-    Own,
-    /// Rotated last, less than W ago.
-    InWindow,
-    /// Rotated earlier, and the last but one rotation was less than W ago.
-    Crowded,
-    /// Any other place: a replay.
-    Past,
-}
-
-impl Seen<'_> {
-    /// Returns the response that just left, and its actor.
-    fn leaving(&self) -> Option<(&Actor, &Answer)> {
-        match self.taken {
-            Move::Leave { by, answer, .. } => Some((&self.before.actors[by.actor], answer)),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the move changed nothing that credentials are judged by, and no response
-    /// left.
-    pub fn changes_nothing(&self) -> bool {
-        match self.taken {
-            Move::ReadGrant { .. } | Move::ReadStanding { .. } | Move::ReadMemory { .. } => true,
-            Move::Decide(_) => self.before.record == self.after.record,
-            Move::Leave { .. } | Move::Land { .. } | Move::Tick(_) | Move::Raise(_) => false,
-        }
-    }
-
-    pub fn decided(&self) -> Option<&Decided> {
-        match self.taken {
-            Move::Decide(decided) => Some(decided),
-            _ => None,
-        }
-    }
-
-    /// Returns the decision of a refresh without a flaw, on a grant that was alive.
-    fn refresh(&self) -> Option<&Decided> {
-        let decided = self.decided().filter(|decided| {
-            matches!(decided.ask, Ask::Refresh(..)) && !decided.ask.is_flawed()
-        })?;
-        (!self.has_ended(decided) && !was_revoked(self.history(decided))).then_some(decided)
-    }
-
-    /// Returns the writes that led to the record that a decision was made on.
-    pub fn history(&self, decided: &Decided) -> &[Entry] {
-        self.before.history_of(decided.basis.grant.as_ref().map(Record::version))
-    }
-
-    /// Returns whether the decision was made on a grant with other epochs than its consent page
-    /// had.
-    fn has_ended(&self, decided: &Decided) -> bool {
-        self.history(decided).first().is_some_and(|page| page.epochs != decided.basis.epochs)
-    }
-
-    /// Returns the later of the clock and the latest time that the record had seen.
-    fn record_time(&self, decided: &Decided) -> i64 {
-        self.history(decided)
-            .last()
-            .map_or(decided.basis.now, |last| last.at.max(decided.basis.now))
-    }
-
-    /// Returns whether the record was a consent page or a code that had expired unused.
-    fn has_expired(&self, decided: &Decided) -> bool {
-        let waits = |entry: &&Entry| {
-            matches!(entry.wrote, GrantState::ConsentPending | GrantState::CodeIssued)
-        };
-        let last = self.history(decided).last().filter(waits);
-        last.is_some_and(|last| self.record_time(decided) >= last.at + LIFETIME)
-    }
-
-    fn place(&self, decided: &Decided) -> Place {
-        let history = self.history(decided);
-        let now = self.record_time(decided);
-        let within = |entry: &Entry| now < entry.at + self.world.window;
-        let mut rotations = history.iter().rev().filter(|entry| entry.issues);
-        let last = rotations.next();
-        let before = rotations.next();
-        let is_ours = |entry: &&Entry| entry.rotated == decided.presented;
-        match (last.filter(is_ours), before) {
-            _ if !history.iter().any(|entry| entry.rotated == decided.presented) => Place::Current,
-            (Some(last), _) if last.by == decided.by => Place::Own,
-            (Some(last), _) if within(last) => Place::InWindow,
-            (_, Some(before)) if within(before) => Place::Crowded,
-            _ => Place::Past,
-        }
-    }
-}
-
-fn redeemers(state: &State) -> impl Iterator<Item = &Actor> {
-    state.actors.iter().filter(|actor| actor.redeems())
-}
-
-fn was_revoked(history: &[Entry]) -> bool {
-    history.iter().any(|entry| matches!(entry.wrote, GrantState::Revoked(_)))
 }

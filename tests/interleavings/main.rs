@@ -6,13 +6,17 @@
 //! states are visited once, and every move is judged by every invariant.
 //!
 //! - [`scenario`]: the table of racing requests
+//! - [`keyed`]: the same of clients that have keys
+//! - [`proof`]: how such a client proves itself, and that it does not stop to (I38)
 //! - [`request`]: the requests as bytes, the responses as credentials
+//! - `disclosing`: the credentials of a response
 //! - [`memory`]: the earlier grants of a request that needs no consent page
 //! - [`state`], [`world`]: the state, and its constant surroundings
-//! - [`step`]: one request as a step machine, and all possible next moves
+//! - [`step`], [`moves`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`], [`host_invariants`]: the predicates, one for each invariant
 //! - [`assertion`]: a model of its own, of one assertion at two nodes
+//! - [`judge`]: what they judge by
 //! - [`broken`]: what the search finds when a protecting rule is left out
 //! - `marks`: a model of its own, of requests with one assertion at several nodes
 //! - [`supersession`]: a model of its own, of several grants of one user
@@ -30,14 +34,19 @@
 
 mod assertion;
 mod broken;
+mod disclosing;
 mod host_invariants;
 mod invariants;
+mod judge;
+mod keyed;
 mod machine;
 #[cfg(feature = "conformance")]
 mod marks;
 #[cfg(feature = "conformance")]
 mod marks_hold;
 mod memory;
+mod moves;
+mod proof;
 mod request;
 mod scenario;
 mod search;
@@ -52,6 +61,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use keyed::KEYED;
 use scenario::SCENARIOS;
 use search::{Report, explore};
 
@@ -62,6 +72,7 @@ fn reports() -> &'static [Report] {
     REPORTS.get_or_init(|| {
         let rows = SCENARIOS
             .iter()
+            .chain(KEYED)
             .flat_map(|scenario| scenario.floors.iter().map(move |floor| (scenario, *floor)));
         let rows: Vec<_> = rows.collect();
         let next = AtomicUsize::new(0);
@@ -130,6 +141,7 @@ hold! {
     fn i18_nothing_leaves_revoked_denied_expired: "I18";
     fn i19_a_check_after_a_revocation_says_inactive: "I19";
     fn i20_tokens_that_leave_after_a_revocation_are_dead: "I20";
+    fn i38_proof_once_given_is_not_given_up: "I38";
     fn i52_what_is_left_never_grows: "I52";
     fn i53_the_host_decides_only_what_would_be_answered: "I53";
     fn i54_a_code_without_a_page_needs_a_living_consent: "I54";
@@ -165,7 +177,8 @@ fn every_outcome_is_met() {
                    refresh_reused refresh_superseded grant_revoked grant_ended token_revoked \
                    contended storage_unavailable pkce_mismatch code_client_mismatch \
                    token_redirect_uri_mismatch refresh_client_mismatch refresh_forged \
-                   grant_ended_by_host connection_unknown scope_insufficient";
+                   grant_ended_by_host connection_unknown scope_insufficient \
+                   client_proof_dropped client_assertion_missing";
     let missing: Vec<_> = commits
         .split(' ')
         .chain(answers.split_whitespace())

@@ -50,6 +50,8 @@ pub enum Without {
     OwnMark,
     /// The assertion is judged again after its mark.
     SecondLook,
+    /// An assertion is judged no more once its main write was tried.
+    Settled,
     /// The grant is decided at the time of its load.
     LoadTime,
     /// A mark is no earlier attempt.
@@ -342,6 +344,11 @@ impl Model {
     }
 
     fn decide_anew(&self, run: usize, own: &Run) -> Decided {
+        let is_lost = own.turns.iter().any(|turn| matches!(turn, Turn::Lost(_)));
+        let (_, loaded_at) = own.loaded.expect("it has loaded");
+        if self.without == Without::Settled && is_lost && loaded_at >= END {
+            return Decided::Answers(Answer::Refused(AssertionRequest::EXPIRED));
+        }
         let decision = self.decide(&self.requests[run].0, run, own, &self.moment(run, own));
         if let Some(Write::Seen(seen)) = decision.write() {
             return Decided::Sends(Kind::Mark((**seen).clone()));

@@ -92,6 +92,10 @@ impl Model {
             if is_expired && run.turns.is_empty() && run.has_marked {
                 broken.insert("I33");
             }
+            // Its own commit would be lost to it.
+            if is_expired && run.has_created {
+                broken.insert("I34");
+            }
         }
     }
 
@@ -207,6 +211,7 @@ fn i32_i33_i34_i35_break_without_each_of_their_rules() {
         (Without::Creation, one_assertion(), "I32"),
         (Without::OwnMark, one_assertion(), "I34"),
         (Without::SecondLook, one_assertion(), "I32"),
+        (Without::Settled, one_assertion(), "I34"),
         (Without::LoadTime, one_assertion(), "I34"),
         (Without::FirstAttempt, one_grant(), "I34"),
     ] {

@@ -15,10 +15,10 @@ use grantcore::store::Stored;
 use grantcore::value::GrantId;
 use grantcore::{RequestParts, User};
 
-use crate::invariants::{Seen, Verdict, must};
+use crate::judge::{Seen, Verdict, must};
+use crate::moves::Decided;
 use crate::request::Ask;
 use crate::state::{Answer, Epochs};
-use crate::step::Decided;
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, Outcome, World as Host, param};
 

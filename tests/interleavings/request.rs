@@ -16,17 +16,16 @@ use grantcore::request::{
     AccessCheck, AuthorizationRequest, ConsentDecision, GrantNarrowing, Narrowing,
     RevocationRequest, TokenRequest,
 };
-use grantcore::response::{Redirect, Revoked, Tokens};
-use grantcore::store::{Change, Commit, Keys};
+use grantcore::store::{Change, Commit, Keys, Seen, Write};
 use grantcore::value::GrantId;
 use grantcore::{
-    Access, Authorization, AuthorizationStep, Choice, ContentType, Needs, Policy, Refusal,
-    RequestParts, Timestamp,
+    Authorization, Choice, ContentType, Needs, Policy, Refusal, RequestParts, Timestamp,
 };
 
+use crate::disclosing::Disclosing;
 use crate::memory::{Hint, typed};
 use crate::support::params::Params;
-use crate::support::{ALICE, Granted, T, needs, param, policy};
+use crate::support::{ALICE, T, needs, policy};
 use crate::world::World;
 
 /// The kind of a request. The last four are the host's own, and change in one step what requests
@@ -332,15 +331,26 @@ impl<O: Operation<Response: Disclosing + 'static>> Request for O {
 /// [`Decision`] without its response's type.
 pub trait Sealed {
     fn to_write(&self) -> Option<&Change<Grant>>;
+    /// Returns the mark to make, if the decision waits for one.
+    fn to_mark(&self) -> Option<&Seen>;
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>>;
     fn give_up(self: Box<Self>, endpoint: Endpoint) -> Refusal;
 }
 
 impl<T: Disclosing> Sealed for Decision<T> {
     fn to_write(&self) -> Option<&Change<Grant>> {
-        self.write().map(|write| {
-            write.as_grant().expect("the clients are the operator's, so only grants are written")
-        })
+        match self.write()? {
+            Write::Grant(change) => Some(change),
+            Write::Seen(_) => None,
+            Write::Client(_) => panic!("the clients are the operator's"),
+        }
+    }
+
+    fn to_mark(&self) -> Option<&Seen> {
+        match self.write()? {
+            Write::Seen(seen) => Some(seen),
+            Write::Grant(_) | Write::Client(_) => None,
+        }
     }
 
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>> {
@@ -349,51 +359,5 @@ impl<T: Disclosing> Sealed for Decision<T> {
 
     fn give_up(self: Box<Self>, endpoint: Endpoint) -> Refusal {
         self.abandon(endpoint)
-    }
-}
-
-/// The credentials that a response discloses.
-pub trait Disclosing {
-    fn credentials(self) -> Vec<(Kind, String)>;
-}
-
-impl Disclosing for AuthorizationStep {
-    fn credentials(self) -> Vec<(Kind, String)> {
-        match self {
-            Self::NeedsLogin(_) | Self::NeedsDocument(_) => Vec::new(),
-            Self::NeedsConsent(page) => vec![(Kind::Ticket, page.ticket())],
-            Self::Done(redirect) => redirect.credentials(),
-        }
-    }
-}
-
-impl Disclosing for Redirect {
-    fn credentials(self) -> Vec<(Kind, String)> {
-        vec![(Kind::Code, param(&self.into_location(), "code").expect("a code"))]
-    }
-}
-
-impl Disclosing for Tokens {
-    fn credentials(self) -> Vec<(Kind, String)> {
-        let Granted { access, refresh, .. } = Granted::of(&self.reply());
-        vec![(Kind::Refresh, refresh.expect("a refresh token")), (Kind::Access, access)]
-    }
-}
-
-impl Disclosing for Revoked {
-    fn credentials(self) -> Vec<(Kind, String)> {
-        Vec::new()
-    }
-}
-
-impl Disclosing for () {
-    fn credentials(self) -> Vec<(Kind, String)> {
-        Vec::new()
-    }
-}
-
-impl Disclosing for Access {
-    fn credentials(self) -> Vec<(Kind, String)> {
-        Vec::new()
     }
 }

@@ -1,6 +1,7 @@
 //! The table of explorations: which requests race.
 
 use crate::memory::Hint;
+use crate::proof::{Proof, Proofs, Registered};
 use crate::request::Ask::{
     self, Approve, Authorize, Check, CheckWrite, Deny, EndMemory, Judge, Narrow, RaiseAccount,
     RaiseClient, Revoke,
@@ -14,6 +15,8 @@ pub struct Scenario {
     pub before: &'static [Ask],
     /// The racing requests. Each begins at any time once the clients hold its credential.
     pub racers: &'static [Ask],
+    /// The client, and the proofs of all requests in their order.
+    pub proofs: Proofs,
     /// The possible moves of the clock in seconds, and their largest number.
     pub clock: (&'static [i64], u8),
     /// The largest number of faults in one run.
@@ -22,43 +25,48 @@ pub struct Scenario {
     pub floors: &'static [(u64, usize)],
 }
 
-const REDEEM: Ask = Ask::Redeem(Flaw::None);
+pub const REDEEM: Ask = Ask::Redeem(Flaw::None);
 const AGAIN: Ask = Ask::AuthorizeAgain(Hint::Asked);
 const CHAINED: Ask = Ask::AuthorizeAgain(Hint::Silent);
-const FIRST: Ask = Ask::Refresh(Which::First, Flaw::None);
-const NEWEST: Ask = Ask::Refresh(Which::Newest, Flaw::None);
+pub const FIRST: Ask = Ask::Refresh(Which::First, Flaw::None);
+pub const NEWEST: Ask = Ask::Refresh(Which::Newest, Flaw::None);
 
 /// A refresh with the first token that asks for the scope token `write` alone.
 const WRITE: Ask = Ask::Refresh(Which::First, Flaw::AsksToWrite);
 
 const PAGE: &[Ask] = &[Authorize];
-const CODE: &[Ask] = &[Authorize, Approve];
-const TOKENS: &[Ask] = &[Authorize, Approve, REDEEM];
-const ROTATED: &[Ask] = &[Authorize, Approve, REDEEM, FIRST];
+pub const CODE: &[Ask] = &[Authorize, Approve];
+pub const TOKENS: &[Ask] = &[Authorize, Approve, REDEEM];
+pub const ROTATED: &[Ask] = &[Authorize, Approve, REDEEM, FIRST];
 
 /// Moves to the expiry of a consent page or code, a bit back, and both.
 const EXPIRY: &[i64] = &[600, -5];
 /// Moves to the end of a remembered consent, a bit back, and both.
 const FORGOTTEN: &[i64] = &[300, -5];
 /// Moves to the end of a window, a bit back, and both.
-const WINDOW: &[i64] = &[30, -5];
+pub const WINDOW: &[i64] = &[30, -5];
 
-const fn race(
+pub const fn race(
     name: &'static str,
     before: &'static [Ask],
     racers: &'static [Ask],
     floors: &'static [(u64, usize)],
 ) -> Scenario {
-    Scenario { name, before, racers, clock: (&[], 0), faults: 2, floors }
+    Scenario { name, before, racers, proofs: Proofs::NONE, clock: (&[], 0), faults: 2, floors }
 }
 
 impl Scenario {
-    const fn clock(self, moves: &'static [i64], times: u8) -> Self {
+    pub const fn clock(self, moves: &'static [i64], times: u8) -> Self {
         Self { clock: (moves, times), ..self }
     }
 
-    const fn faults(self, faults: u8) -> Self {
+    pub const fn faults(self, faults: u8) -> Self {
         Self { faults, ..self }
+    }
+
+    /// Has this client, and these proofs of its requests.
+    pub const fn proved(self, client: Registered, of: &'static [Proof]) -> Self {
+        Self { proofs: Proofs { client, of }, ..self }
     }
 }
 

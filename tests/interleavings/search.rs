@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use crate::broken::Rule;
 use crate::host_invariants::OF_HOST;
-use crate::invariants::{INVARIANTS, Seen, Verdict};
+use crate::invariants::INVARIANTS;
+use crate::judge::{Seen, Verdict};
+use crate::moves::Move;
 use crate::request::Ask;
 use crate::scenario::Scenario;
 use crate::state::{Answer, State, Step};
-use crate::step::{Move, steps_of, successors};
+use crate::step::{steps_of, successors};
 use crate::world::World;
 
 pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
@@ -61,7 +63,7 @@ pub fn explore_without(
     let is_host_active = scenario.racers.iter().any(|ask| ask.is_of_host());
     let mut asks = scenario.before.iter().chain(scenario.racers);
     let remembers = asks.any(|ask| matches!(ask, Ask::AuthorizeAgain(_)));
-    let mut world = World::new(window, scenario.clock.0, is_host_active, remembers);
+    let mut world = World::new(window, scenario, is_host_active, remembers);
     world.without = rule;
     let start = Arc::new(prepare(&world, scenario));
     let mut report = Report {
@@ -107,7 +109,7 @@ pub fn explore_without(
 /// Returns the state in which the race begins, after the preparation.
 fn prepare(world: &World, scenario: &Scenario) -> State {
     let asks: Vec<_> = scenario.before.iter().chain(scenario.racers).copied().collect();
-    let mut state = State::new(&asks, 0, 0);
+    let mut state = State::new(&asks, &scenario.proofs, 0, 0);
     for index in 0..scenario.before.len() {
         while state.actors[index].step != Step::Over {
             state = steps_of(world, &state, index).remove(0).1;

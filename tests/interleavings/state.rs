@@ -13,6 +13,7 @@ use grantcore::reason::{Endpoint, ErrorCode};
 use grantcore::store::{Change, Stored, Version};
 
 use crate::memory::Memory;
+use crate::proof::{Proof, Proofs};
 use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -67,6 +68,8 @@ pub struct Entry {
     pub narrows: bool,
     /// Whether the write issued tokens.
     pub issues: bool,
+    /// The proof of its request.
+    pub proof: Proof,
     /// The epochs that its request had read.
     pub epochs: Epochs,
 }
@@ -85,6 +88,10 @@ pub struct Actor {
     pub ask: Ask,
     pub presented: Option<Credential>,
     pub retried: bool,
+    /// The proof that the request gives.
+    pub proof: Proof,
+    /// When the mark of its assertion was made.
+    pub marked: Option<i64>,
     /// The number of earlier decisions of the request.
     pub attempt: u8,
     pub step: Step,
@@ -172,9 +179,11 @@ impl Answer {
 }
 
 impl Actor {
-    pub fn new(ask: Ask) -> Self {
+    pub fn new(ask: Ask, proof: Proof) -> Self {
         Self {
             ask,
+            proof,
+            marked: None,
             presented: None,
             retried: false,
             attempt: 0,
@@ -200,14 +209,16 @@ impl Actor {
 }
 
 impl State {
-    pub fn new(actors: &[Ask], faults: u8, ticks: u8) -> Self {
+    pub fn new(actors: &[Ask], proofs: &Proofs, faults: u8, ticks: u8) -> Self {
+        let actors = actors.iter().enumerate();
+        let actors = actors.map(|(at, ask)| Actor::new(*ask, proofs.get(at))).collect();
         Self {
             record: None,
             epochs: Epochs::default(),
             is_memory_ended: false,
             judgment: Judgment::Keep,
             clock: 0,
-            actors: actors.iter().copied().map(Actor::new).collect(),
+            actors,
             pending: Vec::new(),
             history: Vec::new(),
             hand: Vec::new(),

@@ -4,84 +4,18 @@
 //! response leaves. Between any two of these steps, other requests, a delayed commit or the clock
 //! can move. This module does not judge.
 
-use std::fmt;
-
 use grantcore::Reason;
-use grantcore::grant::{Grant, GrantState, RevocationCause};
-use grantcore::store::{Change, Version};
+use grantcore::grant::{Grant, GrantState};
+use grantcore::store::Change;
 
 use crate::broken::Rule;
+use crate::moves::{CommitOutcome, Decided, Move};
 use crate::request::{Ask, Credential, Judgment};
-use crate::state::{Actor, Answer, Basis, Entry, Late, Name, Record, State, Step};
-use crate::world::{Question, World};
+use crate::state::{Actor, Answer, Basis, Entry, Late, Record, State, Step};
+use crate::world::{Decision, Question, World};
 
 /// The attempts of the library's driver for one request.
 const ATTEMPTS: u8 = 4;
-
-/// The outcome of a commit, and its report to the request. All but the first three are faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CommitOutcome {
-    /// No write.
-    Unwritten,
-    Done,
-    /// Not applied, because the version had changed.
-    Conflict,
-    /// Applied, and reported as a conflict, as if a client library repeated its own write.
-    AppliedConflict,
-    /// Applied, and reported as an error: the acknowledgement was lost, or the server crashed
-    /// before its response.
-    AppliedError,
-    /// Not applied, and reported as an error: the write was lost, or the server crashed before it.
-    Dropped,
-    /// Delayed, and reported as an error.
-    LateError,
-    /// Delayed, and reported as a conflict.
-    LateConflict,
-}
-
-/// One event of a run.
-#[derive(Clone)]
-pub enum Move {
-    ReadGrant {
-        by: Name,
-        ask: Ask,
-        presented: Option<Credential>,
-        now: i64,
-        version: Option<Version>,
-    },
-    ReadStanding {
-        by: Name,
-    },
-    ReadMemory {
-        by: Name,
-    },
-    Decide(Box<Decided>),
-    Leave {
-        by: Name,
-        answer: Answer,
-        arrives: bool,
-    },
-    Land {
-        by: Name,
-    },
-    Tick(i64),
-    Raise(Ask),
-}
-
-/// A decision and its commit.
-#[derive(Clone)]
-pub struct Decided {
-    pub by: Name,
-    pub ask: Ask,
-    pub presented: Option<Credential>,
-    pub basis: Basis,
-    pub attempt: u8,
-    pub is_retry: bool,
-    pub wrote: Option<GrantState>,
-    pub outcome: CommitOutcome,
-    /// The response, or `None` if the request is decided again.
-    pub answer: Option<Answer>,
-}
 
 /// Returns every possible move of this state, with its next state.
 pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
@@ -146,8 +80,8 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
     }
     let judgment = state.judgment;
     let nothing = Basis { grant: None, now, epochs: state.epochs, judgment, memory: None };
-    let question =
-        Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
+    let Actor { presented, attempt, proof, marked, .. } = *actor;
+    let question = Question { ask, presented, by, attempt, basis: nothing, proof, marked };
     let grant = world.load_grant(&question, state.record.as_ref());
     let read = Move::ReadGrant {
         by,
@@ -194,11 +128,11 @@ fn read_epochs(world: &World, state: &State, index: usize) -> (Move, State) {
 fn read_memory(world: &World, state: &State, index: usize) -> (Move, State) {
     let mut after = state.clone();
     let by = state.name(index);
-    let Actor { ask, presented, attempt, ref step, .. } = state.actors[index];
+    let Actor { ask, presented, attempt, ref step, proof, marked, .. } = state.actors[index];
     if let Step::HasStanding { grant, now, epochs } = step.clone() {
         let judgment = state.judgment;
         let basis = Basis { grant, now, epochs, judgment, memory: None };
-        let question = Question { ask, presented, by, attempt, basis };
+        let question = Question { ask, presented, by, attempt, basis, proof, marked };
         let memory = world.load_memory(&question, state);
         after.actors[index].step = Step::Loaded(Basis { memory, ..question.basis });
     }
@@ -209,10 +143,15 @@ fn read_memory(world: &World, state: &State, index: usize) -> (Move, State) {
 fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Move, State)> {
     let actor = &state.actors[index];
     let by = state.name(index);
-    let ask = actor.ask;
-    let presented = actor.presented;
-    let attempt = actor.attempt;
-    let decision = world.decide(Question { ask, presented, by, attempt, basis: basis.clone() });
+    let Actor { ask, presented, attempt, proof, marked, .. } = *actor;
+    let basis_of = basis.clone();
+    let question = Question { ask, presented, by, attempt, basis: basis_of, proof, marked };
+    let decision = world.decide(question);
+    if decision.marks {
+        let mut after = state.clone();
+        after.actors[index].marked = Some(state.clock);
+        return vec![(Move::Mark { by }, after)];
+    }
     let wrote = decision.write.as_ref().map(|write| write.record().state());
     let is_checked = world.without != Some(Rule::VersionCheck);
     let outcomes = match &decision.write {
@@ -222,7 +161,7 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     let each = outcomes.into_iter().map(|outcome| {
         let mut after = state.clone();
         if let Some(write) = &decision.write {
-            let entry = entry(state, index, basis, write);
+            let entry = entry(state, index, basis, &decision, write);
             if is_checked {
                 settle_write(&mut after, outcome, write, entry);
             } else {
@@ -251,6 +190,8 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
             basis: basis.clone(),
             attempt,
             is_retry: attempt > 0,
+            proof,
+            raises: decision.raises,
             wrote,
             outcome,
             answer,
@@ -301,12 +242,19 @@ fn settle_write(after: &mut State, outcome: CommitOutcome, write: &Change<Grant>
 }
 
 /// Returns the entry of the history for this write.
-fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> Entry {
+fn entry(
+    state: &State,
+    index: usize,
+    basis: &Basis,
+    decision: &Decision,
+    write: &Change<Grant>,
+) -> Entry {
     let actor = &state.actors[index];
     let reached = write.record().state();
     let rotated = actor
         .presented
-        .filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
+        .filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active)
+        .filter(|_| !decision.raises);
     let is_active = reached == GrantState::Active;
     let refreshes = matches!(actor.ask, Ask::Refresh(..));
     let narrows = actor.ask == Ask::Narrow || refreshes && basis.judgment == Judgment::Read;
@@ -318,7 +266,8 @@ fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> E
         wrote: reached,
         rotated,
         narrows: is_active && narrows,
-        issues: is_active && (refreshes || actor.redeems()),
+        issues: is_active && !decision.raises && (refreshes || actor.redeems()),
+        proof: actor.proof,
         epochs: basis.epochs,
     }
 }
@@ -338,6 +287,8 @@ fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
         if !by.retried && (!arrives || answer.is_retryable()) {
             actor.step = Step::Ready;
             actor.retried = true;
+            // With an assertion of its own.
+            actor.marked = None;
         }
         if arrives {
             let new =
@@ -349,49 +300,4 @@ fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
         next.push((Move::Leave { by, answer: answer.clone(), arrives }, after));
     }
     next
-}
-
-impl Decided {
-    /// Returns whether the decision ends the grant by the host.
-    pub fn is_ended_by_host(&self) -> bool {
-        self.wrote == Some(GrantState::Revoked(RevocationCause::Host))
-    }
-
-    /// Returns whether the decision is a replay that revokes.
-    pub fn replays(&self) -> bool {
-        self.wrote == Some(GrantState::Revoked(RevocationCause::Replay))
-    }
-}
-
-impl fmt::Display for Move {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ReadGrant { by, ask, presented, now, version } => {
-                let found = version
-                    .map_or("no record".to_owned(), |version| format!("version {}", version.0));
-                write!(
-                    f,
-                    "{by:?}: {ask} with {:?}; reads the clock ({now} s) and {found}",
-                    presented.as_slice()
-                )
-            }
-            Self::ReadMemory { by } => write!(f, "{by:?}: reads the earlier grant"),
-            Self::ReadStanding { by } => write!(f, "{by:?}: reads client and account"),
-            Self::Decide(decided) => {
-                let again = if decided.is_retry { " again" } else { "" };
-                write!(f, "{:?}: decides{again}", decided.by)?;
-                match decided.wrote {
-                    Some(wrote) => write!(f, ", commits {wrote:?}: {:?}", decided.outcome)?,
-                    None => write!(f, ", nothing to write")?,
-                }
-                decided.answer.as_ref().map_or(Ok(()), |answer| write!(f, " -> {answer:?}"))
-            }
-            Self::Leave { by, answer, arrives } => {
-                write!(f, "{by:?}: {answer:?} leaves{}", if *arrives { "" } else { " and is lost" })
-            }
-            Self::Land { by } => write!(f, "the late commit of {by:?} lands"),
-            Self::Tick(seconds) => write!(f, "the clock moves by {seconds} s"),
-            Self::Raise(ask) => write!(f, "{ask}: done, acknowledged"),
-        }
-    }
 }

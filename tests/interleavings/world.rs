@@ -9,18 +9,22 @@ use std::time::Duration;
 use grantcore::account::RefreshDecision;
 use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::moment::Moment;
-use grantcore::operation::Loaded;
+use grantcore::operation::{Loaded, Next};
 use grantcore::policy::RevocationRules;
 use grantcore::store::{Change, Commit, Keys, Stored, Version};
 use grantcore::value::GrantId;
-use grantcore::{Account, Client, Policy, Timestamp, User};
+use grantcore::{Account, Client, Policy, Reason, Timestamp, User};
 
 use crate::broken::Rule;
 use crate::memory::{Hint, Memories, Memory, remembering};
-use crate::request::{Ask, Credential, Flaw, Judgment, Kind, Which, entropy, entropy_of_page};
+use crate::proof::{self, Proof, Registered};
+use crate::request::{
+    Ask, Credential, Flaw, Judgment, Kind, Request, Which, entropy, entropy_of_page,
+};
+use crate::scenario::Scenario;
 use crate::search::Map;
 use crate::state::{Answer, Basis, Epochs, Name, Record, State};
-use crate::support::{T, app, policy};
+use crate::support::{T, policy};
 
 pub struct World {
     pub window: i64,
@@ -34,6 +38,8 @@ pub struct World {
     /// `None` if no request of the scenario names an earlier grant.
     memories: Option<Memories>,
     other: Arc<Client>,
+    registered: Registered,
+    client: Arc<Client>,
     texts: RefCell<Vec<(Credential, String)>>,
     keys: RefCell<Map<Question, Option<GrantId>>>,
     remembered: RefCell<Map<Question, Option<GrantId>>>,
@@ -51,11 +57,18 @@ pub struct Question {
     pub by: Name,
     pub attempt: u8,
     pub basis: Basis,
+    pub proof: Proof,
+    /// When the mark of its assertion was made.
+    pub marked: Option<i64>,
 }
 
 /// A decision: its write, and its responses if the write is done or its outcome is unknown.
 pub struct Decision {
     pub write: Option<Change<Grant>>,
+    /// Whether the request waits for the mark of its assertion, and nothing else holds.
+    pub marks: bool,
+    /// Whether the write changes nothing but the proof that the grant has.
+    pub raises: bool,
     pub done: Answer,
     pub unknown: Answer,
 }
@@ -71,7 +84,8 @@ impl Question {
             memory: None,
             judgment: Judgment::Keep,
         };
-        Self { ask, presented: Some(presented), by, attempt: 0, basis }
+        let (proof, marked) = (Proof::Strong, Some(state.clock));
+        Self { ask, presented: Some(presented), by, attempt: 0, basis, proof, marked }
     }
 
     /// Returns the moment of an attempt: the same entropy at each attempt, and the clock as read.
@@ -93,14 +107,18 @@ impl Question {
 }
 
 impl World {
-    pub fn new(window: u64, ticks: &'static [i64], is_host_active: bool, remembers: bool) -> Self {
+    pub fn new(window: u64, scenario: &Scenario, is_host_active: bool, remembers: bool) -> Self {
+        let registered = scenario.proofs.client;
         Self {
             window: window.try_into().expect("a short window"),
-            ticks,
+            ticks: scenario.clock.0,
+            registered,
+            client: proof::registered(registered),
             is_host_active,
             without: None,
             memories: remembers.then(|| Memories::new(policy())),
-            policy: remembering(policy())
+            policy: registered
+                .policy(remembering(policy()))
                 .replay_window(Duration::from_secs(window))
                 .revocation(RevocationRules::default())
                 .build()
@@ -172,9 +190,16 @@ impl World {
         let request = question.ask.parse(&bytes, &self.policy, self);
         let moment = question.moment(self.without);
         let loaded = self.load(&request.names(&self.policy, &moment), &question.basis);
+        let moment = self.marked(&question, &*request, &loaded);
         let [done, conflict, unknown] =
             [(); 3].map(|()| request.decision(&loaded, &self.policy, &moment));
         let mut write = done.to_write().cloned();
+        if done.to_mark().is_some() {
+            let done = Answer::Yes(Vec::new());
+            let unknown = Answer::No(Reason::StorageUnavailable);
+            let decision = Decision { write, marks: true, raises: false, done, unknown };
+            return self.known(question, decision);
+        }
         assert!(
             conflict.to_write() == write.as_ref() && unknown.to_write() == write.as_ref(),
             "equal decisions"
@@ -195,11 +220,62 @@ impl World {
         if self.without == Some(Rule::ReplayRevokes) {
             write = write.filter(|write| write.record().state() != replay);
         }
+        let before = question.basis.grant.as_ref();
+        let raises = write.as_ref().is_some_and(|write| proof::raises_proof(before, write));
+        if self.without == Some(Rule::ProofRaised) && raises {
+            write = None;
+        }
         // The outcome leaves although its write may be lost.
         let unknown = if self.without == Some(Rule::Sealed) { done.clone() } else { unknown };
-        let decision = Rc::new(Decision { write, done, unknown });
+        self.known(question, Decision { write, marks: false, raises, done, unknown })
+    }
+
+    fn known(&self, question: Question, decision: Decision) -> Rc<Decision> {
+        let decision = Rc::new(decision);
         self.decisions.borrow_mut().insert(question, Rc::clone(&decision));
         decision
+    }
+
+    /// Returns the moment of a decision. If the mark of the assertion was made, it is as the
+    /// library's own turn after the mark leaves it.
+    fn marked(&self, question: &Question, request: &dyn Request, loaded: &Loaded) -> Moment {
+        let moment = question.moment(self.without);
+        let Some(at) = question.marked.filter(|_| self.registered.has_keys()) else {
+            return moment;
+        };
+        let first = Question { attempt: 0, ..question.clone() }.moment(self.without);
+        let waiting = request.decision(loaded, &self.policy, &first);
+        let Some(seen) = waiting.to_mark() else { return moment };
+        let at = Timestamp::from_unix_seconds(T.saturating_add_signed(at));
+        let own = Next::Met(Box::new(seen.clone())).found(Some(seen));
+        let mut after = moment.after(&own, at);
+        if self.without == Some(Rule::LoadTime) {
+            after.now = at;
+        }
+        after.is_retry |= self.without == Some(Rule::FirstAttempt);
+        after
+    }
+
+    /// Returns the bytes of a request, as a server without the rule sees them.
+    fn bytes(&self, question: &Question) -> String {
+        let ask = self.without.map_or(question.ask, |rule| rule.hides_flaw_of(question.ask));
+        let bytes = ask.bytes(&self.text(self.presented(question)));
+        let proof = proof::sent(question.proof, question.ask, self.without);
+        let is_keyed = self.registered.has_keys() && question.ask.presents_to_client();
+        let proof = if is_keyed { proof } else { Proof::None };
+        self.registered.send(bytes, question.by, proof)
+    }
+
+    /// Returns the credential of a request. Without [`Rule::Judged`], a decision of the host is
+    /// applied as if the current refresh token was presented.
+    fn presented(&self, question: &Question) -> Option<Credential> {
+        let is_judged = question.basis.judgment != Judgment::Keep;
+        let refreshes = matches!(question.ask, Ask::Refresh(..));
+        if self.without == Some(Rule::Judged) && is_judged && refreshes {
+            let texts = self.texts.borrow();
+            return texts.iter().map(|(own, _)| *own).rfind(|own| own.kind == Kind::Refresh);
+        }
+        question.presented
     }
 
     fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
@@ -212,9 +288,13 @@ impl World {
         let of_grant = of_grant.map(|grant| grant.client_id().as_str());
         let falls_back = self.without == Some(Rule::Named);
         let client = match of_grant.filter(|_| falls_back).or(named) {
-            Some("app") => Some(Arc::new(
-                (0..epochs.client).fold(app(), |client, _| client.with_grants_ended()),
-            )),
+            Some(id) if id == self.registered.id() => {
+                let ended = |client: Client, _| client.with_grants_ended();
+                Some(match epochs.client {
+                    0 => Arc::clone(&self.client),
+                    raised => Arc::new((0..raised).fold((*self.client).clone(), ended)),
+                })
+            }
             Some("other") => Some(Arc::clone(&self.other)),
             _ => None,
         };
@@ -243,7 +323,8 @@ impl World {
     pub fn advances(&self, state: &State, token: Credential) -> bool {
         let probe =
             self.decide(Question::probe(Ask::Refresh(Which::First, Flaw::None), token, state));
-        probe.write.as_ref().is_some_and(|write| write.record().state() == GrantState::Active)
+        let is_active = |write: &Change<Grant>| write.record().state() == GrantState::Active;
+        !probe.raises && probe.write.as_ref().is_some_and(is_active)
     }
 
     /// Returns whether no access token that left validates, and no refresh token advances the
@@ -251,20 +332,6 @@ impl World {
     pub fn is_dead(&self, state: &State) -> bool {
         !state.disclosed(Kind::Access).any(|token| self.validates(state, token))
             && !state.disclosed(Kind::Refresh).any(|token| self.advances(state, token))
-    }
-
-    /// Returns the bytes of a request, as a server sees them that lacks a rule.
-    fn bytes(&self, question: &Question) -> String {
-        let judged = question.basis.judgment != Judgment::Keep;
-        let refreshes = matches!(question.ask, Ask::Refresh(..));
-        let presented = if self.without == Some(Rule::Judged) && judged && refreshes {
-            let texts = self.texts.borrow();
-            texts.iter().map(|(own, _)| *own).rfind(|own| own.kind == Kind::Refresh)
-        } else {
-            question.presented
-        };
-        let ask = self.without.map_or(question.ask, |rule| rule.hides_flaw_of(question.ask));
-        ask.bytes(&self.text(presented))
     }
 
     fn text(&self, presented: Option<Credential>) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantcore::account::{GrantChanges, RefreshDecision};
-use grantcore::client::ConsentMode;
+use grantcore::client::{Authentication, ClientKeys, ConsentMode, Registration};
 use grantcore::grant::{Grant, GrantState};
 use grantcore::policy::{
     ConsentRules, Lifetimes, MachineRules, PolicyBuilder, Remember, RevocationRules, Supersede,
@@ -11,13 +11,20 @@ use grantcore::policy::{
 use grantcore::request::{ConsentDecision, Login, Narrowing};
 use grantcore::value::GrantTypes;
 use grantcore::{AuthorizationStep, Choice, Client, Reason, RevokedBy};
+use serde_json::json;
 
 use crate::clients::machine;
+use crate::support::assertions::signer;
 use crate::support::host::{at, properties};
+use crate::support::keyed::{Keyed, keyed_client, set_of};
 use crate::support::params::Params;
 use crate::support::steps::{basic, form};
-use crate::support::{ALICE, Answered, CALLBACK, Granted, MCP, SECRET, World, param, policy, web};
+use crate::support::{
+    ALICE, Answered, CALLBACK, Granted, ISSUER, MCP, SECRET, World, param, policy, web,
+};
 
+/// A client that may prove itself, and need not.
+const EITHER: &str = "https://client.example/oauth/meta.json";
 /// A second resource.
 const NOTES: &str = "https://notes.example/";
 
@@ -156,6 +163,18 @@ fn strong() -> Grant {
     only(&world)
 }
 
+/// Redeems a code of a client that need not prove itself, with an assertion for this audience.
+fn proved(audience: &str) -> Grant {
+    let keyed = Keyed::new();
+    let keys = || ClientKeys::inline(set_of("ed"));
+    let client = keyed_client(EITHER, "ed").registration(Registration::MetadataDocument);
+    let client = client.build().unwrap().edit().without_restrictions();
+    keyed.world.put(client.authentication(Authentication::KeysOrNone(keys())).build().unwrap());
+    let assertion = keyed.signed(EITHER, &signer("ed"), json!({}), json!({"aud": audience}));
+    keyed.tokens(EITHER, Some(&assertion));
+    only(&keyed.world)
+}
+
 fn in_use() -> Vec<(&'static str, Grant)> {
     vec![
         ("grant-active", active(policy(), |_, _| ())),
@@ -176,6 +195,8 @@ fn in_use() -> Vec<(&'static str, Grant)> {
                 Granted::of(&world.token(&Params::redeem(code).by_web()));
             }),
         ),
+        ("grant-active-weakly-proved", proved("https://auth.example/oauth/token")),
+        ("grant-active-proved", proved(ISSUER)),
         ("grant-active-without-refresh", without_refresh()),
         ("grant-active-several-tokens", several_tokens()),
         (

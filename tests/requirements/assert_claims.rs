@@ -1,4 +1,4 @@
-//! ASSERT-01 to -20: the checks of every assertion, and what is never told of an issuer.
+//! ASSERT-01 to -20: the checks of every assertion, and what no response says of an issuer.
 
 use grantcore::policy::{ActorClaim, AssertionReuse, IdJag, TrustedIssuer, Workload, WorkloadRule};
 use grantcore::{Policy, Reason};

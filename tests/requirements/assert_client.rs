@@ -1,11 +1,13 @@
 //! ASSERT-30 to -35: type, audience, and the client of an identity provider's assertion.
 
 use grantcore::client::{ClientKeys, Registration};
-use grantcore::policy::{DocumentRules, IdJag, KeyRules, RegistrationRules};
+use grantcore::policy::{DocumentRules, IdJag, KeyRules, Limits, RegistrationRules};
 use grantcore::{Client, Reason};
 use serde_json::{Value, json};
 
-use crate::support::clients::{confidential, document, with as with_member};
+use crate::support::clients::{
+    confidential, document, fetched as fetched_body, with as with_member,
+};
 use crate::support::params::Params;
 use crate::support::toy_issuers::{
     FORGER, Federation, KEY, Signer, exchange, id_jag, id_jag_header, person, program,
@@ -191,6 +193,43 @@ fn assert_35_a_document_that_cannot_be_read_uses_nothing_up() {
     // The right is the operator's: a document gives none.
     let federation = documents(rules().with_client(DOCUMENT));
     federation.refused(&params, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+}
+
+/// The limit of new documents is one for all endpoints.
+#[test]
+fn assert_35_client_18_documents_that_a_token_request_reads_have_the_same_limit() {
+    const SECOND: &str = "https://second.example/client.json";
+    let rules = rules().with_public_client(DOCUMENT).with_public_client(SECOND);
+    let limits = Limits::default().with_all_documents_per_minute(1);
+    let policy = trusting_people(rules).client_documents(DocumentRules::default());
+    let federation = Federation::with(policy.limits(limits));
+    let serve = |url: &str| {
+        let own = with_member(document(), "client_id", url);
+        *federation.directory.document.lock().unwrap() = Some(own);
+    };
+    serve(DOCUMENT);
+    Granted::of(&federation.world.token(&by(DOCUMENT, &person("1"))));
+    serve(SECOND);
+    let params = by(SECOND, &person("2"));
+    let marks = federation.marks();
+    federation.refused(&params, 503, "temporarily_unavailable", Reason::DocumentsBusy);
+    assert!(federation.world.client(SECOND).is_none());
+    assert_eq!(federation.marks(), marks, "the same assertion may come again (SEEN-07)");
+    // A client on record is not counted.
+    Granted::of(&federation.world.token(&by(DOCUMENT, &person("3"))));
+    federation.world.at(60);
+    Granted::of(&federation.world.token(&params));
+    // An authorization request meets the same limit.
+    let third = "https://third.example/client.json";
+    let body = with_member(document(), "client_id", third).to_string();
+    let ask = Params::authorize().set("client_id", third);
+    let read = |at| {
+        federation.world.at(at);
+        federation.world.authorize_with_document(&ask, Some(fetched_body(body.as_bytes())))
+    };
+    let refusal = read(119).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::DocumentsBusy);
+    assert!(read(120).is_ok());
 }
 
 /// A client that proves itself by an assertion, and presents another one.

@@ -1,7 +1,7 @@
 //! Tests of CLIENT-09: what a client that registered itself may ask for.
 
 use grantcore::client::Registration;
-use grantcore::policy::{PolicyError, RegistrationRules};
+use grantcore::policy::{PolicyError, RegistrationRules, ScopesError};
 use grantcore::reason::ErrorCode;
 use grantcore::value::ScopeError;
 use grantcore::{Policy, Reason};
@@ -133,13 +133,17 @@ fn client_09_a_ceiling_has_known_scopes_and_a_part_of_the_default() {
     let built = |ceiling: &str| open().unverified_scope(ceiling).build().err();
     assert_eq!([built("read"), built("read admin")], [None, None]);
     let setting = "unverified_scope";
-    let undeclared = PolicyError::ScopeUndeclared { setting, scope: "x".into() };
-    let empty = PolicyError::Scope { setting, scope: String::new(), error: ScopeError::Empty };
-    let useless = PolicyError::UnverifiedScope {
+    let undeclared = PolicyError::Scopes(ScopesError::Undeclared { setting, scope: "x".into() });
+    let empty = PolicyError::Scopes(ScopesError::List {
+        setting,
+        scope: String::new(),
+        error: ScopeError::Empty,
+    });
+    let useless = PolicyError::Scopes(ScopesError::Unverified {
         feature: "registration",
         unverified_scope: "write".into(),
         default_scope: "read".into(),
-    };
+    });
     assert_eq!(
         [built("x"), built(""), built("write")],
         [Some(undeclared), Some(empty), Some(useless)]

@@ -43,7 +43,7 @@ fn client_13_a_delayed_write_from_before_the_deletion_is_not_applied() {
     assert!(!world.works(&old.access) && world.works(&new.access));
 }
 
-/// The example server adds its clients at each start. If the deleted record was dropped, its grants
+/// The reference server adds its clients at each start. If the deleted record was dropped, its grants
 /// would become valid again.
 #[test]
 fn client_13_a_deleted_client_of_the_operator_is_kept() {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use grantcore::client::{ClientBuilder, ClientError, Registration};
-use grantcore::policy::{ClientLifetimes, LifetimeOverrides, Lifetimes, PolicyError};
+use grantcore::policy::{
+    ClientLifetimes, LifetimeOverrides, Lifetimes, LifetimesError, PolicyError,
+};
 use grantcore::{Client, Reason};
 use proptest::prelude::*;
 
@@ -114,7 +116,10 @@ fn clientpolicy_02_longer_than_the_policy_is_refused() {
     ] {
         assert_eq!(with(own).build(), Err(ClientError::Lifetime { lifetime, value }));
         let refused = policy().unverified_lifetimes(own).build().err();
-        assert_eq!(refused, Some(PolicyError::Lifetime { lifetime, value }));
+        assert_eq!(
+            refused,
+            Some(PolicyError::Lifetimes(LifetimesError::Value { lifetime, value }))
+        );
     }
 }
 

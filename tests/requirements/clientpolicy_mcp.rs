@@ -5,7 +5,7 @@ use std::time::Duration;
 use grantcore::Policy;
 use grantcore::policy::{
     DocumentRules, PolicyBuilder, PolicyError, RateKey, RateRules, RegistrationRules,
-    RevocationRules,
+    RevocationRules, ScopesError,
 };
 use grantcore::reason::Endpoint;
 use grantcore::value::{GrantTypes, PrivateUseSchemes, RedirectRules};
@@ -71,7 +71,10 @@ fn clientpolicy_18_each_setting_can_be_changed_after() {
 fn clientpolicy_18_without_a_scope_there_is_no_policy() {
     let none: [(&str, &str); 0] = [];
     let error = Policy::mcp(ISSUER, RESOURCE, none).build().unwrap_err();
-    assert!(matches!(error, PolicyError::Scope { setting: "default_scope", .. }), "{error}");
+    assert!(
+        matches!(error, PolicyError::Scopes(ScopesError::List { setting: "default_scope", .. })),
+        "{error}"
+    );
 }
 
 #[test]

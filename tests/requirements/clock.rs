@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use grantcore::blocking::drive;
-use grantcore::policy::{Lifetimes, PolicyBuilder, PolicyError};
+use grantcore::policy::{Lifetimes, LifetimesError, PolicyBuilder, PolicyError};
 use grantcore::request::TokenRequest;
 use grantcore::{Choice, Event, FromStore, Reason, Timestamp};
 
@@ -272,7 +272,7 @@ fn clock_05_a_lifetime_has_no_fraction_that_one_side_could_drop() {
         (policy().lifetimes(Lifetimes::default().with_access(access)), "access", access),
         (policy().replay_window(window), "replay_window", window),
     ] {
-        let error = PolicyError::Lifetime { lifetime, value };
+        let error = PolicyError::Lifetimes(LifetimesError::Value { lifetime, value });
         assert_eq!(policy.build().map(|_| ()), Err(error));
     }
     let world =
@@ -302,7 +302,7 @@ fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
     for (lifetime, set) in lifetimes {
         for value in bad {
             let policy = policy().lifetimes(set(Lifetimes::default(), value));
-            let error = PolicyError::Lifetime { lifetime, value };
+            let error = PolicyError::Lifetimes(LifetimesError::Value { lifetime, value });
             assert_eq!(policy.build().map(|_| ()), Err(error));
         }
     }
@@ -312,8 +312,11 @@ fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
         ("refresh_absolute", Lifetimes::default().with_refresh_absolute(Some(seconds(3599)))),
     ];
     for (lifetime, lifetimes) in shorter {
-        let error =
-            PolicyError::RefreshLifetime { lifetime, value: seconds(3599), access: seconds(3600) };
+        let error = PolicyError::Lifetimes(LifetimesError::Refresh {
+            lifetime,
+            value: seconds(3599),
+            access: seconds(3600),
+        });
         assert_eq!(policy().lifetimes(lifetimes).build().map(|_| ()), Err(error));
     }
     assert!(
@@ -328,10 +331,10 @@ fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
     );
     assert_eq!(
         policy().replay_window(seconds(u64::MAX)).build().map(|_| ()),
-        Err(PolicyError::ReplayWindow {
+        Err(PolicyError::Lifetimes(LifetimesError::ReplayWindow {
             window: seconds(u64::MAX),
             access: seconds(3600),
             refresh_idle: seconds(30 * 24 * 60 * 60),
-        })
+        }))
     );
 }

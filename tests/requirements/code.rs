@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Store;
 use grantcore::grant::GrantState;
 use grantcore::moment::Entropy;
-use grantcore::policy::{Lifetimes, PolicyError, TokenRedirectUri};
+use grantcore::policy::{Lifetimes, LifetimesError, PolicyError, TokenRedirectUri};
 use grantcore::request::{ConsentDecision, TokenRequest};
 use grantcore::store::Commit;
 use grantcore::value::Subject;
@@ -107,7 +107,10 @@ fn code_03_a_longer_lifetime_does_not_build() {
             .map(|_| ())
     };
     let value = Duration::from_secs(601);
-    assert_eq!((build(600), build(601)), (Ok(()), Err(PolicyError::CodeLifetime { value })));
+    assert_eq!(
+        (build(600), build(601)),
+        (Ok(()), Err(PolicyError::Lifetimes(LifetimesError::Code { value })))
+    );
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn host_40_a_public_client_is_remembered_if_no_other_site_sent_the_browser() {
             Site::NotSaid | Site::SameSite | Site::CrossSite => assert_asked(step),
         }
     }
-    // After a login the browser comes from the login page, whoever began.
+    // After a login the browser comes from the login page, whichever site began the flow.
     let params = Params::authorize().set("prompt", "login");
     let step = ask_from(&earlier.world, &params, user, Site::CrossSite);
     let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };

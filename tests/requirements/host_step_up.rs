@@ -108,30 +108,30 @@ fn host_32_what_is_needed_is_told_for_a_token_that_is_good_in_all_else() {
     let strong = |scope: &str| {
         needs(world.server.policy(), 0, scope).acr(&["b"]).unwrap().max_age(1).billed()
     };
-    let told = |token: &str, needs: &Needs| {
+    let refused_with = |token: &str, needs: &Needs| {
         let refusal = call(&world, token, needs).unwrap_err();
         let reply = refusal.reply(world.server.policy());
         let challenge = reply.header("www-authenticate").unwrap_or_default().to_owned();
         (refusal.reason(), challenge.contains("acr_values") || challenge.contains("max_age"))
     };
     // Login before scope and balance.
-    assert_eq!(told(&granted.access, &strong("admin")), (Reason::LoginInsufficient, true));
+    assert_eq!(refused_with(&granted.access, &strong("admin")), (Reason::LoginInsufficient, true));
     let weak = needs(world.server.policy(), 0, "admin").acr(&["a"]).unwrap();
-    assert_eq!(told(&granted.access, &weak), (Reason::ScopeInsufficient, false));
+    assert_eq!(refused_with(&granted.access, &weak), (Reason::ScopeInsufficient, false));
     // Audience, accounts, client and token before login.
     let elsewhere = needs(world.server.policy(), 1, "read").acr(&["b"]).unwrap();
-    assert_eq!(told(&granted.access, &elsewhere), (Reason::AudienceMismatch, false));
-    assert_eq!(told("gat_nothing", &strong("read")), (Reason::TokenUnknown, false));
+    assert_eq!(refused_with(&granted.access, &elsewhere), (Reason::AudienceMismatch, false));
+    assert_eq!(refused_with("gat_nothing", &strong("read")), (Reason::TokenUnknown, false));
     let call_without = world.server.check(&Authorization::None, &strong("read"));
     let refusal = call_without.outcome().unwrap_err();
     let challenge = refusal.reply(world.server.policy());
     let challenge = challenge.header("www-authenticate").unwrap();
     assert!(!challenge.contains("acr_values") && !challenge.contains("max_age"), "{challenge}");
     world.store.suspend("alice", true);
-    assert_eq!(told(&granted.access, &strong("read")), (Reason::AccountSuspended, false));
+    assert_eq!(refused_with(&granted.access, &strong("read")), (Reason::AccountSuspended, false));
     world.store.suspend("alice", false);
     world.at(3600);
-    assert_eq!(told(&granted.access, &strong("read")), (Reason::TokenExpired, false));
+    assert_eq!(refused_with(&granted.access, &strong("read")), (Reason::TokenExpired, false));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use grantcore::{Client, Reason, Reply};
 use serde_json::{Value, json};
 
 use crate::support::assertions::{key_set, merged, signer};
-use crate::support::keyed::{JWKS, Keyed, keyed_policy};
+use crate::support::keyed::{JWKS, Keyed, keyed_policy, prove};
+use crate::support::params::Params;
 use crate::support::{CALLBACK, assert_refused, policy};
 
 /// Returns a set with the Ed25519 key under each of these names.
@@ -113,6 +114,34 @@ fn keys_34_a_flood_of_unknown_kids_is_one_fetch_in_a_minute() {
     assert_eq!(ask_with(&keyed, "random").status, 401);
     assert_eq!(keyed.web.fetches(), 3);
     assert_proved(&keyed, &ask_with(&keyed, "1"));
+}
+
+/// Revocation and introspection fetch under the same limits as the token endpoint.
+#[test]
+fn keys_34_35_each_endpoint_has_the_same_limits_of_fetches() {
+    let keyed = serving();
+    let send = |kid: &str, claims: Value| {
+        let sign = || {
+            let header = json!({"kid": kid});
+            let assertion = keyed.signed("remote", &signer("ed"), header, claims.clone());
+            let form = Params(vec![("token".into(), "x".into())]);
+            prove(form, &assertion)
+        };
+        let replies = [keyed.revoke(&sign()), keyed.introspect(&sign())];
+        replies.map(|reply| reply.status)
+    };
+    assert_eq!(send("1", json!({"exp": 1})), [401, 401]);
+    assert_eq!(send("1", json!({"aud": "https://other.example"})), [401, 401]);
+    assert_eq!(keyed.web.fetches(), 0, "the cheap checks come first");
+    assert_eq!(send("1", json!({})), [200, 200]);
+    assert_eq!(keyed.web.fetches(), 1);
+    keyed.at(60);
+    for n in 0..200 {
+        assert_eq!(send(&format!("random-{n}"), json!({})), [401, 401]);
+        assert_eq!(ask_with(&keyed, &format!("random-{n}")).status, 401);
+    }
+    assert_eq!(keyed.web.fetches(), 2, "one for all endpoints");
+    assert_eq!(send("1", json!({})), [200, 200], "nobody else is locked out");
 }
 
 #[test]

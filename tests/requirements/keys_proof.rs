@@ -21,12 +21,12 @@ pub(crate) fn either() -> Keyed {
     with_either(Keyed::new())
 }
 
-fn with_either(keyed: Keyed) -> Keyed {
+pub(crate) fn with_either(keyed: Keyed) -> Keyed {
     keyed.world.put(either_client());
     keyed
 }
 
-fn either_client() -> Client {
+pub(crate) fn either_client() -> Client {
     Client::with_keys(EITHER, ClientKeys::inline(set_of("ed")))
         .registration(Registration::MetadataDocument)
         .redirect_uri(CALLBACK)

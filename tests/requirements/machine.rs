@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use grantcore::client::{ClientError, StoredSecret};
 use grantcore::policy::{
-    DocumentRules, Lifetimes, MachineRules, PolicyError, RegistrationRules, ScopeFor,
+    DocumentRules, Lifetimes, LifetimesError, MachineRules, PolicyError, RegistrationRules,
+    ScopeFor, ScopesError,
 };
 use grantcore::value::{Digest, MachineRights, Scope};
 use grantcore::{Client, Reason, Refusal};
@@ -169,15 +170,23 @@ fn machine_04_a_policy_with_contradicting_marks_is_refused() {
     let error = |builder: grantcore::policy::PolicyBuilder| builder.build().unwrap_err();
     let scope = |name: &str| name.to_owned();
     let of_machines = machines().scope_for("read", ScopeFor::Machines);
-    let expected = PolicyError::ScopeForMachines { setting: "default_scope", scope: scope("read") };
+    let expected = PolicyError::Scopes(ScopesError::ForMachines {
+        setting: "default_scope",
+        scope: scope("read"),
+    });
     assert_eq!(error(of_machines), expected);
     let undeclared = machines().scope_for("nothing", ScopeFor::People);
-    let expected = PolicyError::ScopeUndeclared { setting: "scope_for", scope: scope("nothing") };
+    let expected = PolicyError::Scopes(ScopesError::Undeclared {
+        setting: "scope_for",
+        scope: scope("nothing"),
+    });
     assert_eq!(error(undeclared), expected);
     for (of, wide) in [(ScopeFor::People, "admin"), (ScopeFor::Machines, "admin")] {
         let implied = machines().scope_implies(wide, "write").scope_for("write", of);
-        let expected =
-            PolicyError::ScopeForImplied { scope: scope(wide), included: scope("write") };
+        let expected = PolicyError::Scopes(ScopesError::ForImplied {
+            scope: scope(wide),
+            included: scope("write"),
+        });
         assert_eq!(error(implied), expected);
     }
     let alike = machines().scope_implies("admin", "write");
@@ -328,10 +337,13 @@ fn machine_08_i42_the_token_lives_as_long_as_the_policy_says_and_an_hour_at_most
         let lifetimes = Lifetimes::default().with_access(Duration::from_secs(access));
         let lifetimes = lifetimes.with_machine(Duration::from_secs(machine));
         let error = with(lifetimes).build().unwrap_err();
-        assert!(matches!(error, PolicyError::MachineLifetime { .. }), "{error}");
+        assert!(matches!(error, PolicyError::Lifetimes(LifetimesError::Machine { .. })), "{error}");
     }
     let zero = with(Lifetimes::default().with_machine(Duration::ZERO)).build().unwrap_err();
-    assert!(matches!(zero, PolicyError::Lifetime { lifetime: "machine", .. }), "{zero}");
+    assert!(
+        matches!(zero, PolicyError::Lifetimes(LifetimesError::Value { lifetime: "machine", .. })),
+        "{zero}"
+    );
     // A client's own lifetimes shorten it too.
     let world = World::of_machines(machines());
     let own = grantcore::policy::LifetimeOverrides::default();

@@ -3,6 +3,7 @@
 
 use grantcore::policy::{
     AuthMethods, DocumentRules, PolicyBuilder, PolicyError, RegistrationRules, RevocationRules,
+    ScopesError,
 };
 use grantcore::{Policy, Reply};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ pub(crate) fn not_built(policy: PolicyBuilder, error: PolicyError) {
 }
 
 pub(crate) fn undeclared(setting: &'static str, scope: &str) -> PolicyError {
-    PolicyError::ScopeUndeclared { setting, scope: scope.into() }
+    PolicyError::Scopes(ScopesError::Undeclared { setting, scope: scope.into() })
 }
 
 pub(crate) fn one_scope(issuer: &str) -> PolicyBuilder {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use grantcore::Policy;
 use grantcore::policy::{
-    AuthMethods, DocumentRules, IntrospectionRules, Lifetimes, Limits, PolicyBuilder, RateRules,
-    RegistrationRules,
+    AuthMethods, DocumentRules, IntrospectionRules, Lifetimes, Limits, PolicyBuilder, PolicyError,
+    RateRules, RegistrationRules, ScopesError,
 };
 use grantcore::value::{GrantTypes, LoopbackPorts, RedirectRules};
 
@@ -96,7 +96,7 @@ fn meta_13_a_refused_resource_is_named_with_its_rule_and_fix() {
 fn meta_13_a_refused_scope_is_named_with_its_rule_and_fix() {
     for token in ["read write", "a\\b", "lesen und schreiben", "é", ""] {
         let error = policy().scope(token, "").build().unwrap_err();
-        assert_eq!(error, grantcore::policy::PolicyError::ScopeToken { scope: token.into() });
+        assert_eq!(error, PolicyError::Scopes(ScopesError::Token { scope: token.into() }));
     }
     assert_message(
         policy().scope("read write", ""),
@@ -244,7 +244,7 @@ fn meta_13_a_refused_limit_is_named_with_its_rule_and_fix() {
     ];
     for (limit, set) in zeroes {
         let error = policy().limits(set(Limits::default())).build().unwrap_err();
-        assert_eq!(error, grantcore::policy::PolicyError::Limit { limit });
+        assert_eq!(error, PolicyError::Limit { limit });
     }
     let rates = |rules: RateRules| policy().rate_rules(rules);
     assert_message(

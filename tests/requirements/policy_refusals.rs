@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use grantcore::Policy;
 use grantcore::policy::{
-    AuthMethods, DocumentRules, IntrospectionRules, PolicyBuilder, PolicyError, RegistrationRules,
-    RevocationRules,
+    AuthMethods, DocumentRules, IntrospectionRules, LifetimesError, PolicyBuilder, PolicyError,
+    RegistrationRules, RevocationRules, ScopesError,
 };
 use grantcore::value::{Digest, GrantTypes, LoopbackPorts, RedirectRules};
 
@@ -80,11 +80,17 @@ fn meta_07_a_promise_that_could_not_be_kept_does_not_build() {
     for (lifetime, value) in
         [("fresh_at_least", Duration::ZERO), ("fresh_at_least", Duration::from_millis(1500))]
     {
-        not_built(rules(value, minute), PolicyError::Lifetime { lifetime, value });
+        not_built(
+            rules(value, minute),
+            PolicyError::Lifetimes(LifetimesError::Value { lifetime, value }),
+        );
     }
     let lifetime = "fresh_at_most";
     let value = Duration::MAX;
-    not_built(rules(second, value), PolicyError::Lifetime { lifetime, value });
+    not_built(
+        rules(second, value),
+        PolicyError::Lifetimes(LifetimesError::Value { lifetime, value }),
+    );
     not_built(
         policy().registration(RegistrationRules::default().with_initial_access_tokens([])),
         PolicyError::InitialAccessTokens,
@@ -109,11 +115,11 @@ fn meta_07_clients_that_come_by_themselves_can_do_something() {
     for (open, feature) in
         [(registration as fn() -> PolicyBuilder, "registration"), (documents, "client_documents")]
     {
-        let error = PolicyError::UnverifiedScope {
+        let error = PolicyError::Scopes(ScopesError::Unverified {
             feature,
             unverified_scope: "write".into(),
             default_scope: "read".into(),
-        };
+        });
         not_built(open().unverified_scope("write"), error);
         let error = PolicyError::DefaultGrantTypes { feature };
         not_built(open().default_grant_types(nothing), error);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::policy::{Lifetimes, Limits, PolicyError};
+use grantcore::policy::{Lifetimes, LifetimesError, Limits, PolicyError};
 use grantcore::reason::ErrorCode;
 use grantcore::value::{GrantTypes, Subject};
 use grantcore::{Account, Choice, Client, Reason};
@@ -195,7 +195,10 @@ fn refresh_11_no_absolute_lifetime_is_said_explicitly() {
     let none = policy()
         .lifetimes(Lifetimes::default().with_refresh_absolute(Some(Duration::ZERO)))
         .build();
-    let error = PolicyError::Lifetime { lifetime: "refresh_absolute", value: Duration::ZERO };
+    let error = PolicyError::Lifetimes(LifetimesError::Value {
+        lifetime: "refresh_absolute",
+        value: Duration::ZERO,
+    });
     assert_eq!(none.map(|_| ()), Err(error));
 }
 

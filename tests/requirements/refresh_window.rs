@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::Reason;
 use grantcore::blocking::Store;
 use grantcore::event::EventKind;
-use grantcore::policy::{Lifetimes, PolicyError};
+use grantcore::policy::{Lifetimes, LifetimesError, PolicyError};
 use grantcore::request::TokenRequest;
 use grantcore::store::Commit;
 
@@ -126,20 +126,20 @@ fn refresh_05_a_redemption_opens_a_window_too() {
 fn refresh_05_a_window_that_is_too_long_does_not_build() {
     let build = |seconds| policy().replay_window(Duration::from_secs(seconds)).build().map(|_| ());
     let seconds = Duration::from_secs;
-    let longer = PolicyError::ReplayWindow {
+    let longer = PolicyError::Lifetimes(LifetimesError::ReplayWindow {
         window: seconds(3601),
         access: seconds(3600),
         refresh_idle: seconds(30 * 24 * 60 * 60),
-    };
+    });
     assert_eq!((build(3600), build(3601)), (Ok(()), Err(longer)));
     let idle = policy()
         .lifetimes(Lifetimes::default().with_refresh_idle(Duration::from_secs(3600)))
         .replay_window(Duration::from_secs(3600));
-    let as_long = PolicyError::ReplayWindow {
+    let as_long = PolicyError::Lifetimes(LifetimesError::ReplayWindow {
         window: seconds(3600),
         access: seconds(3600),
         refresh_idle: seconds(3600),
-    };
+    });
     assert_eq!(idle.build().map(|_| ()), Err(as_long));
 }
 

@@ -1,6 +1,6 @@
 //! Tests of RS-05, -09, -11 and the options of RS-02, -06 and -07: the settings of the check.
 
-use grantcore::policy::{CheckRules, PolicyError};
+use grantcore::policy::{CheckRules, PolicyError, ScopesError};
 use grantcore::value::Subject;
 use grantcore::{Authorization, ContentType, FromStore, MemoryStore, Reason, RequestParts};
 
@@ -280,8 +280,10 @@ fn rs_11_a_declared_inclusion_of_scopes_counts() {
             && !round.implies("read", "admin")
     );
     for bad in [policy().scope_implies("x", "read"), policy().scope_implies("read", "x")] {
-        let error =
-            PolicyError::ScopeUndeclared { setting: "scope_implies", scope: "x".to_owned() };
+        let error = PolicyError::Scopes(ScopesError::Undeclared {
+            setting: "scope_implies",
+            scope: "x".to_owned(),
+        });
         assert_eq!(bad.build().unwrap_err(), error);
     }
 }

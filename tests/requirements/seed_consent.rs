@@ -266,7 +266,8 @@ fn seed_s11_re_register_the_client_or_fix_the_uri() {
 const UNKNOWN: Operator = Operator {
     reason: Reason::ClientUnknown,
     cause: "No active client with this client_id exists.",
-    fix: "Register the client again, or correct its client_id.",
+    fix: "Correct the client_id, or register the client again. A client of the operator is added by \
+          the operator.",
 };
 const DEACTIVATED: Operator = Operator {
     reason: Reason::ClientDeactivated,
@@ -278,8 +279,8 @@ const DEACTIVATED: Operator = Operator {
 fn assert_no_client(world: &World, params: &Params, operator: &Operator) -> Problem {
     let refusal = refused(world, params);
     operator.reads(world);
-    let description =
-        "The client is unknown or its authentication failed. Register the client again.";
+    let description = "The client is unknown or its authentication failed. Register it again, or ask \
+                       the operator who registered it.";
     let problem = assert_banner(world, &refusal, "invalid_client", description);
     assert_eq!(problem.continue_url, None);
     problem

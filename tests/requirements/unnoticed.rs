@@ -73,7 +73,8 @@ fn assert_41_only_an_actor_that_is_there_is_said_to_be_ignored() {
     let ignoring = trusting_people(rules().with_client("web").with_actors(ActorClaim::Ignore));
     let federation = Federation::with(ignoring);
     federation.person(&person("1"));
-    let is_noted = || detail(&federation.world).unwrap_or_default().contains("An actor was ignored.");
+    let is_noted =
+        || detail(&federation.world).unwrap_or_default().contains("An actor was ignored.");
     assert!(!is_noted());
     federation.person(&with(person("2"), "act", json!({ "sub": "agent" })));
     assert!(is_noted());
@@ -188,9 +189,8 @@ fn revoke_06_a_short_page_is_the_last_one() {
 #[test]
 fn machine_05_a_restricted_client_gets_what_is_left() {
     let registered = grantcore::policy::MachineRules::default().with_registered(rights());
-    let open = policy()
-        .machines(registered)
-        .registration(grantcore::policy::RegistrationRules::default());
+    let open =
+        policy().machines(registered).registration(grantcore::policy::RegistrationRules::default());
     let world = World::with(open);
     let own = world.own(&confidential());
     let restricted = world.client(&own.id).unwrap().edit().scope("read".parse().unwrap());
@@ -282,7 +282,8 @@ fn keys_37_a_set_that_was_fetched_again_is_the_last_that_was_used() {
     for name in ["a", "b", "a", "c"] {
         cache.put(&url(name), br#"{"keys": []}"#, None, now).unwrap();
     }
-    let has = |cache: &mut KeyCache, name| matches!(cache.look(&url(name), None, now), Look::Have { .. });
+    let has =
+        |cache: &mut KeyCache, name| matches!(cache.look(&url(name), None, now), Look::Have { .. });
     assert!(has(&mut cache, "a") && has(&mut cache, "c") && !has(&mut cache, "b"));
 }
 

@@ -77,7 +77,7 @@ pub trait Pages: Send + Sync + 'static {
     }
 
     /// Returns the decision of a user who allows a request, with what the host binds to the grant:
-    /// [properties](ConsentDecision::with_properties), such as the organisation that the user
+    /// [properties](ConsentDecision::with_properties), such as the organization that the user
     /// chose, or an [end](ConsentDecision::until). Default: the decision as it is.
     ///
     /// `form` has the names and values of all fields, the host's own included. A user can send any

@@ -334,10 +334,10 @@ async fn host_40_a_remembered_consent_is_a_redirect_unless_another_site_began() 
     assert!(!asked(&world, &forged, "none").await.1);
 }
 
-/// A site whose form asks for the organisation, and which lets alice be for acme alone.
-struct Organisations;
+/// A site whose form asks for the organization, and which lets alice be for acme alone.
+struct Organizations;
 
-impl Pages for Organisations {
+impl Pages for Organizations {
     async fn user(&self, _: &Parts) -> Result<Option<SignedIn>, BoxError> {
         Ok(Some(SignedIn::new("alice", "session")))
     }
@@ -352,34 +352,34 @@ impl Pages for Organisations {
         form: &[(Cow<'_, str>, Cow<'_, str>)],
         decision: ConsentDecision<'a>,
     ) -> Result<ConsentDecision<'a>, Response> {
-        if !form.iter().any(|(name, value)| name == "organisation" && value == "acme") {
+        if !form.iter().any(|(name, value)| name == "organization" && value == "acme") {
             return Err(Site::page(StatusCode::FORBIDDEN, "not a member"));
         }
-        let properties = Properties::of(&serde_json::json!({ "organisation": "acme" })).unwrap();
+        let properties = Properties::of(&serde_json::json!({ "organization": "acme" })).unwrap();
         Ok(decision.with_properties(properties))
     }
 }
 
 #[tokio::test]
 async fn host_01_the_host_binds_what_the_form_says_if_it_accepts_it() {
-    let world = World::with_pages(policy(), Organisations, login());
+    let world = World::with_pages(policy(), Organizations, login());
     let mut browser = Browser::new(&world.app);
     let page = browser.get(&Asking::app().url()).await;
     let ticket = field(&page.body, "ticket");
-    let mut answer = async |decision: &str, organisation: &str| {
-        let form = [("ticket", &*ticket), ("decision", decision), ("organisation", organisation)];
+    let mut answer = async |decision: &str, organization: &str| {
+        let form = [("ticket", &*ticket), ("decision", decision), ("organization", organization)];
         browser.post(&attribute(&page.body, "action"), &form).await
     };
     let refused = answer("allow", "globex").await;
     assert_eq!((refused.status, &*refused.body), (403, "not a member"));
-    // The page can be answered again, and the organisation is in the check.
+    // The page can be answered again, and the organization is in the check.
     let code = param(answer("allow", "acme").await.location(), "code").unwrap();
     let tokens = redeem(&world.app, "app", &code).await;
     let token = tokens.json()["access_token"].as_str().unwrap().to_owned();
     let header = format!("Bearer {token}");
     let needs = world.server.policy().needs(MCP, "read").unwrap();
     let access = world.server.check(&Authorization::One(header.as_bytes()), &needs).await.unwrap();
-    assert_eq!(access.properties().unwrap().as_str(), r#"{"organisation":"acme"}"#);
+    assert_eq!(access.properties().unwrap().as_str(), r#"{"organization":"acme"}"#);
     // A denial asks the host nothing.
     let page = browser.get(&Asking::app().url()).await;
     let form = [("ticket", &*field(&page.body, "ticket")), ("decision", "deny")];

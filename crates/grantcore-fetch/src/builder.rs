@@ -114,7 +114,7 @@ impl DocumentFetcherBuilder {
     }
 
     /// Trusts the certificate authorities in this PEM file beside those that browsers trust, for
-    /// clients of an organisation with its own authority. The file is read by
+    /// clients of an organization with its own authority. The file is read by
     /// [`build`](Self::build).
     pub fn additional_roots(mut self, path: impl Into<PathBuf>) -> Self {
         self.additional_roots = Some(path.into());

@@ -20,9 +20,9 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::kept::Kept;
-use crate::organisations::Organisations;
+use crate::organizations::Organizations;
 use crate::pages::answer::shown;
-use crate::pages::{Nav, Onward, Page, PlainWords, Problem, Refused, place};
+use crate::pages::{Nav, Onward, Page, PlainWords, Problem, Refused, fix, place};
 use crate::provider::Provider;
 use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::setup::ResourceNames;
@@ -50,7 +50,9 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
     pub(crate) resource_names: ResourceNames,
-    pub(crate) organisations: Organisations,
+    pub(crate) organizations: Arc<Organizations>,
+    /// Whether the consent of some client's users is remembered.
+    pub(crate) remembers: bool,
     /// The ids of the clients that the file of settings declares.
     pub(crate) declared_clients: BTreeSet<String>,
     /// The id of the demonstration's public client. `None` under a file of settings.
@@ -105,13 +107,15 @@ impl App {
         let problem = refusal.problem(policy);
         // The anchor is the reason that may be disclosed.
         let disclosed = Reason::ALL.iter().find(|reason| reason.name() == problem.anchor);
+        let disclosed = *disclosed.unwrap_or(&refusal.reason());
+        let client_id = asked.client_id.as_deref();
         let page = Problem {
             status: problem.status,
-            plain: PlainWords::of(*disclosed.unwrap_or(&refusal.reason())),
+            plain: PlainWords::of(disclosed, client_id),
             code: problem.code.map(|code| code.to_string()).unwrap_or_default(),
             description: problem.description.into_owned(),
             cause: problem.cause.into(),
-            fix: problem.fix.into(),
+            fix: fix(disclosed, client_id).unwrap_or(problem.fix).into(),
             anchor: problem.anchor,
             client_id: asked.client_id.map(|id| shown(id.as_bytes())),
             onward: problem.continue_url.map(|url| {

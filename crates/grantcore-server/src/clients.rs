@@ -43,6 +43,12 @@ pub(crate) enum Unchanged {
     Unknown(String),
     #[error("the client `{0}` is public and has no secret")]
     Public(String),
+    #[error(
+        "the client `{0}` could do nothing: it needs --redirect-uri URI for access that users give \
+         it, or --machine SCOPES to act without a user. A client that only introspects is declared \
+         in the file of settings, with `introspects`"
+    )]
+    Useless(String),
     #[error(transparent)]
     Invalid(#[from] ClientError),
     #[error("no randomness: {0}")]
@@ -63,6 +69,9 @@ pub(crate) async fn add(
     rules: &RedirectRules,
 ) -> Result<Option<String>, Unchanged> {
     let Wanted { id, name, redirect_uris, scope, auth_method, machine, owner } = wanted;
+    if redirect_uris.is_empty() && machine.is_none() {
+        return Err(Unchanged::Useless(id));
+    }
     let secret = draw()?;
     let stored = StoredSecret::Digest(Digest::of(secret.as_bytes()));
     let mut builder = match auth_method {
@@ -77,7 +86,7 @@ pub(crate) async fn add(
         builder = builder.scope(scope);
     }
     if redirect_uris.is_empty() && auth_method != Method::None {
-        // Such a client can only ask for introspection.
+        // Such a client only acts on its own behalf.
         builder =
             builder.grant_types(GrantTypes { authorization_code: false, refresh_token: false });
     }

@@ -14,6 +14,9 @@ use crate::StartError;
 use crate::config::{At, Command, Config, Database, LoadError, StoreAt};
 use crate::store::Backend;
 
+/// The shortest password, in characters (NIST SP 800-63B).
+const SHORTEST_PASSWORD: usize = 8;
+
 /// The longest password that is hashed, in bytes.
 const LONGEST_PASSWORD: u64 = 4096;
 
@@ -105,7 +108,7 @@ pub(crate) async fn declare(backend: &Backend, client: Client) -> Result<(), Sta
     Err(format!("client `{id}`: a client of this id has registered itself; choose another").into())
 }
 
-/// Reads one password from standard input.
+/// Reads one password from standard input. Refuses one that can be guessed because of its length.
 fn password() -> Result<String, StartError> {
     if std::io::stdin().is_terminal() {
         note("Type the password (it is shown as you type):")?;
@@ -115,6 +118,15 @@ fn password() -> Result<String, StartError> {
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err("no password: write it to standard input, as one line".into());
+    }
+    let length = password.chars().count();
+    if length < SHORTEST_PASSWORD {
+        return Err(format!(
+            "the password is too short: it has {length} characters, and at least \
+             {SHORTEST_PASSWORD} are needed (NIST SP 800-63B). Several words in a row are long and \
+             easy to remember"
+        )
+        .into());
     }
     Ok(password.to_owned())
 }

@@ -6,11 +6,10 @@
 //! checks, and the opening of files, databases or sockets.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser};
 
 mod accounts;
 mod authorization;
@@ -21,6 +20,7 @@ mod file;
 #[cfg(test)]
 mod file_tests;
 mod issuer;
+mod limits;
 mod load;
 mod network;
 mod operations;
@@ -38,13 +38,15 @@ pub(crate) use self::authorization::Authorization;
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::declared::{
-    AuthMethod, Builtin, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts, Resource,
+    AuthMethod, Builtin, ConsentName, Declared, DeclaredClient, Entry, GrantTypeName,
+    LoopbackPorts, Resource,
 };
 pub(crate) use self::issuer::{Issuer, IssuerError};
+pub(crate) use self::limits::Limits;
 pub(crate) use self::load::LoadError;
 pub(crate) use self::network::{AllowedHost, Network};
 pub(crate) use self::operations::{DatabaseTls, Operation};
-pub(crate) use self::problems::{Invalid, Place, Problem};
+pub(crate) use self::problems::{Invalid, Place, Problem, similar};
 pub(crate) use self::protect::{Protect, UpstreamUrl, Upstreams};
 pub(crate) use self::provider::{
     NameClaim, ProviderIssuer, ProviderSettings, RequiredClaim, is_safe,
@@ -53,13 +55,16 @@ pub(crate) use self::records::{Balances, Records};
 pub(crate) use self::trusted::{Claim, Profile, TrustedIssuer as TrustedIssuerTable};
 use crate::telemetry::LogFormat;
 
+/// The longest name of a server, in characters.
+const LONGEST_NAME: usize = 60;
+
 const EXAMPLES: &str = "\
 Durations are whole numbers with units, which are added up: 90s, 10m, 1h 30m, 30d.
 A flag takes precedence over its environment variable, and both over the file of --config.
 
 Examples:
   Try the server on this machine, as user alice (password alice) or bob (password bob), or as
-  carol (password carol), who belongs to two organisations:
+  carol (password carol), who belongs to two organizations:
     grantcore-server
 
   The same on another port, with a database in memory that is lost at exit:
@@ -125,6 +130,14 @@ pub(crate) struct Config {
     #[arg(long, env = "GRANTCORE_ISSUER", value_name = "URL")]
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
+
+    /// The name of this server for people, as its pages have it: "sign in to *Example*" [default: the
+    /// host of the --issuer].
+    ///
+    /// Take the name by which your users know you.
+    #[arg(long, env = "GRANTCORE_NAME", value_name = "NAME", help_heading = "Place")]
+    #[arg(value_parser = name)]
+    pub(crate) name: Option<String>,
 
     /// The database of clients, grants, accounts and the audit log.
     ///
@@ -275,76 +288,6 @@ pub(crate) struct Lifetimes {
     pub(crate) session_lifetime: Duration,
 }
 
-/// Limits of requests.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Limits")]
-pub(crate) struct Limits {
-    /// Token requests per minute for each client id and network address, or for each key of
-    /// --rate-key. Further requests are answered 429 with `Retry-After`.
-    ///
-    /// The users of one product may share a client id and an address: allow for all of them, or
-    /// choose another key.
-    #[arg(long, env = "GRANTCORE_RATE_LIMIT", value_name = "COUNT")]
-    #[arg(default_value = "60")]
-    pub(crate) rate_limit: NonZeroU32,
-
-    /// Which token requests share one limit of --rate-limit.
-    ///
-    /// `client-and-source`: those of one client id from one network address. Behind a reverse proxy
-    /// that --trusted-proxies does not name, the address is the proxy's.
-    ///
-    /// `client`: those of one client id. Anybody can use up the limit of a client without a secret.
-    ///
-    /// `client-and-grant`: those of one connection. Use it if all users of a product share a client
-    /// id, as they do with a client document. Requests with invented tokens are not limited.
-    #[arg(long, env = "GRANTCORE_RATE_KEY", value_name = "KEY")]
-    #[arg(default_value = "client-and-source")]
-    pub(crate) rate_key: RateKey,
-
-    /// Failed client authentications per minute and client id. Beyond them, even the right secret
-    /// is answered 429.
-    ///
-    /// A lower limit stops guessing sooner, but anybody can lock a client out with fewer requests.
-    #[arg(long, env = "GRANTCORE_AUTH_FAILURES", value_name = "COUNT")]
-    #[arg(default_value = "10")]
-    pub(crate) auth_failures: NonZeroU32,
-
-    /// Registrations and their updates per minute and network address. Further ones are answered
-    /// 429 with `Retry-After`.
-    ///
-    /// Many users may share an address. Behind a reverse proxy that --trusted-proxies does not
-    /// name, all users do.
-    #[arg(long, env = "GRANTCORE_REGISTRATION_RATE", value_name = "COUNT")]
-    #[arg(default_value = "300")]
-    pub(crate) registration_rate: NonZeroU32,
-
-    /// Consent pages per minute and user. Further ones are answered with an error page and 429.
-    ///
-    /// Any web site can make a signed-in browser open them, and each is stored for an hour. Above
-    /// 450, a flood of them can hide the user's connected apps.
-    #[arg(long, env = "GRANTCORE_CONSENT_RATE", value_name = "COUNT")]
-    #[arg(default_value = "450")]
-    pub(crate) consent_rate: NonZeroU32,
-}
-
-/// Which token requests share a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RateKey {
-    Client,
-    ClientAndGrant,
-    ClientAndSource,
-}
-
-impl From<RateKey> for grantcore::policy::RateKey {
-    fn from(key: RateKey) -> Self {
-        match key {
-            RateKey::Client => Self::Client,
-            RateKey::ClientAndGrant => Self::ClientAndGrant,
-            RateKey::ClientAndSource => Self::ClientAndSource,
-        }
-    }
-}
-
 impl Config {
     /// Returns the protected upstreams of the flag, and those of the file with their places.
     pub(crate) fn protected(&self) -> impl Iterator<Item = (Option<Place>, &Protect)> {
@@ -358,12 +301,26 @@ impl Config {
     /// Fails if no issuer is configured and other machines can reach `bound`: plain HTTP would
     /// expose every token.
     pub(crate) fn issuer_at(&self, bound: SocketAddr) -> Result<Issuer, IssuerError> {
-        match &self.issuer {
-            Some(issuer) => Ok(issuer.clone()),
-            None if bound.ip().is_loopback() => Issuer::of(&format!("http://{bound}")),
-            None => Err(IssuerError::Missing(bound)),
-        }
+        let issuer = match &self.issuer {
+            Some(issuer) => issuer.clone(),
+            None if bound.ip().is_loopback() => Issuer::of(&format!("http://{bound}"))?,
+            None => return Err(IssuerError::Missing(bound)),
+        };
+        Ok(match &self.name {
+            Some(name) => issuer.with_name(name),
+            None => issuer,
+        })
     }
+}
+
+/// Parses the name of the server: one line that fits a heading.
+fn name(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let is_name = !text.is_empty() && text.chars().count() <= LONGEST_NAME;
+    if is_name && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err("must be 1 to 60 characters in one line")
 }
 
 fn listen(text: &str) -> Result<SocketAddr, &'static str> {

@@ -1,5 +1,5 @@
-//! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
-//! an MCP endpoint, in one process.
+//! The reference server: an OAuth 2.1 authorization server, and two protected resources to try it
+//! on, one of them an MCP endpoint, in one process.
 //!
 //! Read it in this order: `setup.rs` (the policy and the clients), `config/file.rs` (the file of
 //! settings), `plan.rs` (what would run with the settings), `commands.rs` (what the program does
@@ -18,7 +18,7 @@ mod kept;
 mod mcp;
 mod metrics;
 mod network;
-mod organisations;
+mod organizations;
 mod outside;
 mod pages;
 mod payment;
@@ -58,7 +58,7 @@ use crate::config::{Config, LoadError};
 use crate::kept::Kept;
 use crate::metrics::{Meter, Metrics};
 use crate::network::connections::Connections;
-use crate::organisations::Organisations;
+use crate::organizations::Organizations;
 use crate::outside::Surroundings;
 use crate::plan::Plan;
 use crate::provider::ATTEMPT_LIFETIME;
@@ -140,7 +140,11 @@ impl Running {
         let is_demo = config.declared.is_none();
         let forwards = protected.iter().map(ToString::to_string).collect();
         let meter = metrics.as_ref().map(Metrics::meter).unwrap_or_default();
+        let organizations =
+            Arc::new(Organizations::of(config.declared.as_ref(), accounts.are_demo()));
+        let remembers = setup::remembers(&policy, &clients);
         let backend = open_backend(&config, meter, clients, &accounts).await?;
+        let backend = backend.with_organizations(Arc::clone(&organizations));
         let records = &config.records;
         let trail = Trail::open(&backend, records.trail_fail_closed);
         let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
@@ -171,7 +175,8 @@ impl Running {
             ),
             trail: trail.clone(),
             tasks: tasks.clone(),
-            organisations: Organisations::of(config.declared.as_ref(), accounts.are_demo()),
+            organizations,
+            remembers,
             accounts,
             provider,
             opening_balance: config.balances.opening_balance,
@@ -339,7 +344,7 @@ pub async fn main() -> Result<(), StartError> {
     if let Some(command) = config.command {
         return commands::run(command).await;
     }
-    telemetry::init(config.log_format, &config.log)?;
+    let _log = telemetry::init(config.log_format, &config.log)?;
     // First of all: once the addresses are printed, a signal may come.
     let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;
@@ -393,7 +398,7 @@ fn welcome(running: &Running) {
     let forwards = forwards.collect::<String>();
     let _ = writeln!(
         std::io::stdout(),
-        "grantcore example server at {issuer}
+        "grantcore-server at {issuer}
 
 {places}{forwards}
 

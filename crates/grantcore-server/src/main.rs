@@ -1,4 +1,4 @@
-//! Starts the example server. The code is in the library, so that tests can start the server too.
+//! Starts the reference server. The code is in the library, so that tests can start the server too.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -56,9 +56,9 @@ pub(crate) struct Identity {
     pub(crate) client_id: String,
     /// What the application may do.
     pub(crate) scopes: Vec<String>,
-    /// The organisation that the application acts for.
+    /// The organization that the application acts for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) organisation: Option<String>,
+    pub(crate) organization: Option<String>,
     /// The warning that the balance is low.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
@@ -209,7 +209,7 @@ mod tests {
             subject: Some(subject.to_owned()),
             client_id: "c1".to_owned(),
             scopes: vec!["notes".to_owned()],
-            organisation: None,
+            organization: None,
             warning: None,
         }
     }

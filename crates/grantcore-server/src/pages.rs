@@ -24,14 +24,14 @@ use axum::{
 
 pub(crate) use self::admin::accounts::{Account, AccountRow, Accounts, AdminApp};
 pub(crate) use self::admin::clients::{
-    ClientPage, ClientRow, Clients, NewClient, NewSecret, Standing,
+    ClientPage, ClientProof, ClientRow, Clients, NewClient, NewSecret, Standing,
 };
 pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
-pub(crate) use self::admin::{AskReason, Confirm, Refused};
+pub(crate) use self::admin::{AskReason, Confirm, Done, Refused};
 pub(crate) use self::connected::{App, Connected, Entry};
-pub(crate) use self::consent::{Consent, Destination, Organisation, Scope};
+pub(crate) use self::consent::{Consent, Destination, Organization, Scope};
 pub(crate) use self::help::Troubleshooting;
-pub(crate) use self::problem::{PlainWords, Problem, place};
+pub(crate) use self::problem::{PlainWords, Problem, fix, place};
 pub(crate) use self::sign_in::{Login, ProviderButton, SignInProblem, Way};
 pub(crate) use self::words::{AppName, utc};
 use crate::site::{Unrendered, filters};

@@ -41,6 +41,11 @@ impl Plan {
             config.issuer_at(address).map_err(|error| Invalid(vec![Problem::new(error)]))?;
         let mut problems = Problems::default();
         let accounts = problems.take(accounts(config, &issuer));
+        let is_demo = accounts.as_ref().is_some_and(Accounts::are_demo);
+        let issuer = match is_demo && config.declared.is_none() && issuer.is_loopback() {
+            true => issuer.demo(),
+            false => issuer,
+        };
         let provider = Provider::of(&config.provider, &issuer).unwrap_or_else(|found| {
             problems.0.extend(found.iter().map(Problem::new));
             None
@@ -158,7 +163,7 @@ fn clients(config: &Config, issuer: &Issuer, problems: &mut Problems) -> Vec<Cli
 ///
 /// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
 /// A loopback issuer does not ensure that, because the server may listen on every address.
-fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
+pub(crate) fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
         None if config.provider.provider_issuer.is_some() => Ok(Accounts::none()),

@@ -2,6 +2,7 @@
 //! for the resource of a path is forwarded to the upstream, as a stream in both directions.
 //!
 //! - `headers.rs` says which headers pass, and which this server sets.
+//! - `session.rs` ties the MCP sessions of an upstream to the connections that they were made for.
 //! - `path.rs` maps paths and redirects.
 //! - `body.rs` has the limits and time-outs of bodies.
 //! - `client.rs` is the client of upstreams, with TLS.
@@ -16,6 +17,7 @@ mod body;
 mod client;
 mod headers;
 mod path;
+mod session;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -36,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use self::body::{Download, Fault, Progress, Upload};
 use self::client::{Client, ClientError};
 use self::path::Mapping;
+use self::session::Seal;
 use crate::app::App;
 use crate::config::{AllowedHost, Issuer, Protect, UpstreamUrl};
 use crate::network::activity::Activity;
@@ -53,6 +56,8 @@ pub(crate) struct Upstream {
     required_scope: String,
     /// Whether calls without a user are forwarded.
     machines: bool,
+    /// How old the user's sign-in may be, in seconds.
+    max_age: Option<u32>,
     max_body: u64,
     max_calls: usize,
     response_timeout: Duration,
@@ -71,6 +76,7 @@ impl Upstream {
             resource,
             required_scope: protect.required_scope(),
             machines: protect.machines,
+            max_age: protect.max_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
             max_body: protect.max_body,
             max_calls: protect.max_calls.get(),
             response_timeout: protect.response_timeout,
@@ -81,6 +87,11 @@ impl Upstream {
     /// Returns the scope that every call needs.
     pub(crate) fn required_scope(&self) -> &str {
         &self.required_scope
+    }
+
+    /// Returns whether calls of clients without a user are forwarded.
+    pub(crate) fn admits_machines(&self) -> bool {
+        self.machines
     }
 
     /// Returns the path whose calls are forwarded, with those below it.
@@ -119,11 +130,16 @@ pub(crate) fn router(
             .needs(&upstream.resource, &upstream.required_scope)
             .expect("a known resource");
         let needs = if upstream.machines { needs.machines() } else { needs };
+        let needs = match upstream.max_age {
+            Some(seconds) => needs.max_age(seconds),
+            None => needs,
+        };
         let check = RequireToken::new(Arc::clone(&app.oauth), needs);
         let path = upstream.mapping.path().to_owned();
         let own_places = Semaphore::new(upstream.max_calls.min(Semaphore::MAX_PERMITS));
         let places = [Arc::clone(&all_places), Arc::new(own_places)];
-        let state = Arc::new(Forwarding { upstream, places, stop: stop.clone() });
+        let app = Arc::clone(app);
+        let state = Arc::new(Forwarding { app, upstream, places, stop: stop.clone() });
         let route = any(forward).with_state(state).layer(check);
         for below in ["", "/", "/{*rest}"] {
             router = router.route(&format!("{path}{below}"), route.clone());
@@ -135,6 +151,7 @@ pub(crate) fn router(
 
 /// What the calls of one path share.
 struct Forwarding {
+    app: Arc<App>,
     upstream: Upstream,
     /// The calls that may be under way at all upstreams, and at this one.
     places: [Arc<Semaphore>; 2],
@@ -181,13 +198,35 @@ impl Forwarding {
             Request::new(Body::new(Upload::new(body, upstream.max_body, Arc::clone(&progress))));
         *sent.method_mut() = parts.method.clone();
         *sent.uri_mut() = target.clone();
-        *sent.headers_mut() = headers::to_upstream(&parts.headers, caller, parts.version);
+        let scope = self.scope_of(caller);
+        *sent.headers_mut() = headers::to_upstream(&parts.headers, caller, &scope, parts.version);
+        // This server checks its tokens itself, so that it knows each connection.
+        let seal = caller.access().map(|access| Seal::of(access, upstream.url.url().as_str()));
+        if let Some(seal) = &seal {
+            let tied = seal.to_upstream(&parts.headers, sent.headers_mut());
+            tied.map_err(|_| Failure::ForeignSession)?;
+        }
         if is_empty && parts.headers.contains_key(header::CONTENT_LENGTH) {
             // The client sends no length of an empty body, and some servers ask for one.
             sent.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let response = self.head(sent, &progress).await?;
-        self.respond(&parts.method, &target, response, permits)
+        let mut response = self.respond(&parts.method, &target, response, permits)?;
+        if let Some(seal) = &seal {
+            seal.to_caller(response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    /// Returns the scopes of the resource that the access token allows, with those that its scopes
+    /// include. The others of the token are none of the upstream's business.
+    fn scope_of(&self, caller: &Caller) -> String {
+        let policy = self.app.oauth.policy();
+        let resource = policy.resource(&self.upstream.resource);
+        let own = resource.iter().flat_map(|own| own.scopes());
+        let covers = |token: &str, own: &str| token == own || policy.implies(token, own);
+        let own = own.filter(|own| caller.scope().any(|token| covers(token, own)));
+        own.collect::<Vec<_>>().join(" ")
     }
 
     /// Returns the places of one call, or the failure if all are taken.
@@ -272,6 +311,7 @@ enum Failure {
     WebSocket,
     Content,
     Path,
+    ForeignSession,
     TooLarge,
     Incomplete,
     SlowCaller,
@@ -304,6 +344,11 @@ impl Failure {
                 (StatusCode::BAD_REQUEST, "invalid_request"),
                 "The path must have no dot segment, no empty segment, and no encoded slash, \
                  backslash, percent sign or control character.",
+            ),
+            // MCP: the client then begins a new session.
+            Self::ForeignSession => (
+                (StatusCode::NOT_FOUND, "session_not_found"),
+                "There is no such session of this connection. Begin a new one.",
             ),
             Self::TooLarge => (
                 (StatusCode::PAYLOAD_TOO_LARGE, "content_too_large"),

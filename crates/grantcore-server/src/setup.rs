@@ -9,11 +9,11 @@ pub(crate) mod trusted;
 
 use std::collections::BTreeMap;
 
-use grantcore::client::{ClientError, StoredSecret};
+use grantcore::client::{ClientError, ConsentMode, StoredSecret};
 use grantcore::jws::RingVerifier;
 use grantcore::policy::{
     DocumentRules, DomainRules, IntrospectionRules, KeyRules, Lifetimes, MachineRules,
-    PolicyBuilder, PolicyError, RateRules, RegistrationRules, RevocationRules,
+    PolicyBuilder, PolicyError, RateRules, RegistrationRules, Remember, RevocationRules,
 };
 use grantcore::value::{Digest, GrantTypes, MachineRights, SecretMethod, Subject};
 use grantcore::{Client, Policy};
@@ -110,6 +110,12 @@ fn demonstration(policy: PolicyBuilder, issuer: &Issuer) -> PolicyBuilder {
     // A resource server in another process introspects the tokens of the API as this client.
     let rules = IntrospectionRules::default();
     policy.introspection(rules.with_resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+}
+
+/// Returns whether the consent of some client's users is remembered.
+pub(crate) fn remembers(policy: &Policy, clients: &[Client]) -> bool {
+    policy.consent_rules().remember() != Remember::Never
+        || clients.iter().any(|client| client.consent() == Some(ConsentMode::Remember))
 }
 
 /// Returns the resources that this server serves itself: the kind of each, with its identifier and

@@ -1,5 +1,5 @@
-//! The path that this server is mounted at: the path of the issuer, with which all public paths
-//! begin.
+//! What all pages have in common: the name of the server, and the path of the issuer, with which all
+//! public paths begin.
 //!
 //! Handlers, sessions and templates use paths of the router, such as `/login`. This module adds the
 //! prefix in one place: with the filter `path` in the links and forms of a page, and in the
@@ -20,30 +20,55 @@ use axum::response::Response;
 /// The name of the value in which the filter of the templates finds the site.
 const SITE: &str = "site";
 
-/// The path that the server is mounted at: empty, or for example `/auth`.
+/// The name of the server, and the path that it is mounted at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Site(Arc<str>);
+pub(crate) struct Site {
+    /// Empty, or for example `/auth`.
+    prefix: Arc<str>,
+    name: Arc<str>,
+    is_demo: bool,
+}
 
 impl Site {
-    /// Returns the site of this prefix. The prefix is empty, or begins with a slash and does not
-    /// end with one.
-    pub(crate) fn new(prefix: &str) -> Self {
-        Self(prefix.into())
+    /// Returns the site of this prefix with this name. The prefix is empty, or begins with a slash
+    /// and does not end with one.
+    pub(crate) fn new(prefix: &str, name: &str) -> Self {
+        Self { prefix: prefix.into(), name: name.into(), is_demo: false }
+    }
+
+    /// Sets the name.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Marks the server as the demonstration.
+    pub(crate) fn demo(self) -> Self {
+        Self { is_demo: true, ..self }
+    }
+
+    /// Returns the name of the server for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns whether it is the demonstration.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.is_demo
     }
 
     /// Returns the prefix: empty, or for example `/auth`.
     pub(crate) fn prefix(&self) -> &str {
-        &self.0
+        &self.prefix
     }
 
     /// Returns the `Path` of cookies, which covers the prefix and all paths below it.
     pub(crate) fn cookie_path(&self) -> &str {
-        if self.0.is_empty() { "/" } else { &self.0 }
+        if self.prefix.is_empty() { "/" } else { &self.prefix }
     }
 
     /// Returns the public path of a path of the router.
     pub(crate) fn path(&self, own: &str) -> String {
-        format!("{}{own}", self.0)
+        format!("{}{own}", self.prefix)
     }
 }
 
@@ -72,6 +97,23 @@ pub(crate) mod filters {
     pub(crate) fn path(own: impl Display, values: &dyn askama::Values) -> askama::Result<String> {
         let site = askama::get_value::<Site>(values, SITE).ok();
         Ok(format!("{}{own}", site.map_or("", Site::prefix)))
+    }
+
+    /// Writes the name of the server, as the operator chose it.
+    #[askama::filter_fn]
+    pub(crate) fn server(_: impl Display, values: &dyn askama::Values) -> askama::Result<String> {
+        let site = askama::get_value::<Site>(values, SITE).ok();
+        Ok(grantcore::value::display_text(site.map_or("", Site::name)))
+    }
+
+    /// Writes these words if the server is the demonstration, and nothing otherwise.
+    #[askama::filter_fn]
+    pub(crate) fn in_demo(
+        words: impl Display,
+        values: &dyn askama::Values,
+    ) -> askama::Result<String> {
+        let is_demo = askama::get_value::<Site>(values, SITE).is_ok_and(Site::is_demo);
+        Ok(if is_demo { words.to_string() } else { String::new() })
     }
 
     /// Writes a name for people, without characters that are invisible or that reorder others. Form

@@ -17,7 +17,7 @@ mod transport;
 
 use std::sync::Arc;
 
-use grantcore::account::Balance;
+use grantcore::account::{Balance, RefreshDecision};
 use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
@@ -32,6 +32,7 @@ pub(crate) use self::ledger::{AnyLedger, Ledger, Room, SessionRow, WaitingRow};
 pub(crate) use self::transport::{Transport, check as check_transport};
 use crate::config::{Database, DatabaseTls};
 use crate::metrics::{Call, Meter};
+use crate::organizations::Organizations;
 
 type Result<T> = std::result::Result<T, BackendError>;
 
@@ -46,6 +47,8 @@ pub(crate) struct Backend {
     /// A balance below this is low.
     low_balance: u64,
     meter: Meter,
+    /// Whom connections of organizations stay valid for.
+    organizations: Arc<Organizations>,
 }
 
 /// An account: its name, whether it is suspended, and what its applications have to spend.
@@ -74,12 +77,19 @@ impl Backend {
             Database::Postgres(address) => postgres::open(address, tls).await?,
             Database::Redis(address) => redis::open(address, tls).await?,
         };
-        Ok(Self { grants, ledger, low_balance, meter: Meter::default() })
+        let organizations = Arc::default();
+        Ok(Self { grants, ledger, low_balance, meter: Meter::default(), organizations })
     }
 
     /// Returns the same database, with its calls measured.
     pub(crate) fn measured(self, meter: Meter) -> Self {
         Self { ledger: self.ledger.measured(meter.clone()), meter, ..self }
+    }
+
+    /// Returns the same database, where a refresh ends the connections of an organization's former
+    /// members.
+    pub(crate) fn with_organizations(self, organizations: Arc<Organizations>) -> Self {
+        Self { organizations, ..self }
     }
 
     /// Returns the host's own data.
@@ -281,6 +291,10 @@ impl Accounts for Backend {
             Some(_) => self.meter.timed(Call::Account, self.grants.account(subject)).await,
             None => Ok(None),
         }
+    }
+
+    async fn refresh_decision(&self, grant: &Grant) -> Result<RefreshDecision> {
+        Ok(self.organizations.decide(grant))
     }
 
     async fn balance(&self, subject: &str) -> Result<Balance> {

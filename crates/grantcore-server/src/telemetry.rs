@@ -6,6 +6,8 @@
 //! layer therefore reads the method, the path, the source and the status, and nothing else. The
 //! events of the audit log come from the library; they have no secret.
 
+mod writer;
+
 use std::error::Error;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use tracing::{Dispatch, Span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
+
+pub(crate) use self::writer::LogEnd;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,15 +46,20 @@ pub(crate) type HttpLog = TraceLayer<
     (),
 >;
 
-/// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`.
+/// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`. The rest
+/// of the log is written when the returned value is dropped.
 ///
 /// Fails if the filter is malformed, or logging has been started before.
-pub(crate) fn init(format: LogFormat, filter: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) fn init(
+    format: LogFormat,
+    filter: &str,
+) -> Result<LogEnd, Box<dyn Error + Send + Sync>> {
     let colors = std::io::stderr().is_terminal();
-    let log = subscriber(format, filter, colors, std::io::stderr)
+    let (writer, end) = writer::start(std::io::stderr())?;
+    let log = subscriber(format, filter, colors, writer)
         .map_err(|error| format!("log filter `{filter}`: {error}"))?;
     tracing::dispatcher::set_global_default(log)?;
-    Ok(())
+    Ok(end)
 }
 
 /// Logs every request once it is answered: method, path, status, and the time from the head of the
@@ -214,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn the_filter_is_applied() {
         assert_eq!(logged(LogFormat::Text, "off", StatusCode::OK).await, "");
-        let error = init(LogFormat::Text, "tower=loudly").unwrap_err();
+        let error = init(LogFormat::Text, "tower=loudly").err().unwrap();
         assert!(error.to_string().starts_with("log filter `tower=loudly`: "), "{error}");
     }
 }

@@ -211,9 +211,26 @@ impl Entry {
     }
 }
 
+/// What stands before the proof in the detail of an entry.
+const PROOF: &str = "Proof: ";
+
+impl Entry {
+    /// Takes what the client proved itself with out of the detail.
+    pub(crate) fn take_proof(&mut self) -> Option<String> {
+        let detail = self.detail.take()?;
+        // The name of a key is the client's, so the first mark counts.
+        let Some((before, proof)) = detail.split_once(PROOF) else {
+            self.detail = Some(detail);
+            return None;
+        };
+        self.detail = Some(before.trim_end().to_owned()).filter(|own| !own.is_empty());
+        Some(proof.strip_suffix('.').unwrap_or(proof).to_owned())
+    }
+}
+
 /// Returns the detail of an event, with what the client proved itself with.
 fn detail(event: &Event) -> Option<String> {
-    let proof = event.proof.as_ref().map(|proof| format!("Proof: {proof}."));
+    let proof = event.proof.as_ref().map(|proof| format!("{PROOF}{proof}."));
     match (event.detail.as_deref(), proof) {
         (Some(detail), Some(proof)) => Some(format!("{detail} {proof}")),
         (detail, proof) => detail.map(str::to_owned).or(proof),

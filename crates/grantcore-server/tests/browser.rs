@@ -86,7 +86,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     app.works(&tokens).await;
     admin.open("/admin/accounts/alice").await.shot("account").await;
     admin.decide("Disconnect all clients", "lost laptop", "Disconnect all").await;
-    admin.shows("All connections of the account are disconnected").await;
+    admin.shows("is disconnected from all clients").await;
     admin.shows("No client is connected").await;
     app.is_dead(&tokens).await;
     assert!(
@@ -104,7 +104,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     admin.open("/admin/clients").await.shot("clients").await;
     admin.press("Demo application").await;
     admin.decide("Suspend", "leaks its tokens", "Suspend").await;
-    admin.shows("The client is suspended").await;
+    admin.shows("is suspended. It is refused").await;
     app.is_dead(&tokens).await;
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_client");
     alice.open(&app.request("/api", "profile")).await.shot("unknown-client").await;
@@ -117,14 +117,14 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     );
     admin.open("/admin/client?id=demo-public").await;
     admin.decide("Lift suspension", "", "Lift suspension").await;
-    admin.shows("The suspension is lifted").await;
+    admin.shows("is not suspended any more").await;
     app.works(&tokens).await;
 
     // An account is suspended. After the suspension is lifted, the same token works again.
     admin.open("/admin/accounts").await.shot("accounts").await;
     admin.press("alice").await;
     admin.decide("Suspend", "asked for it", "Suspend").await;
-    admin.shows("The account is suspended").await;
+    admin.shows("is suspended. Its connections").await;
     app.is_dead(&tokens).await;
     assert!(
         admin
@@ -134,7 +134,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     );
     admin.open("/admin/accounts/alice").await;
     admin.decide("Lift suspension", "", "Lift suspension").await;
-    admin.shows("The suspension is lifted").await;
+    admin.shows("is not suspended any more").await;
     app.works(&tokens).await;
 
     // A token for the other resource.
@@ -229,7 +229,7 @@ async fn after_a_top_up_the_same_token_works_again() {
     );
     admin.open("/admin/accounts/alice").await.fill("by", "5").await;
     admin.press("Top up").await;
-    admin.shows("The balance is topped up").await;
+    admin.shows("the balance is topped up").await;
     admin.shot("topped-up").await;
     app.works(&tokens).await;
     for browser in [alice, admin] {

@@ -26,8 +26,8 @@ mod connected;
 mod consent;
 #[path = "screens/every_page.rs"]
 mod every_page;
-#[path = "screens/organisations.rs"]
-mod organisations;
+#[path = "screens/organizations.rs"]
+mod organizations;
 #[path = "screens/problems.rs"]
 mod problems;
 #[path = "screens/provider.rs"]

@@ -6,32 +6,37 @@ use grantcore::store::{Counts, Seen, SeenKey, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Timestamp};
 use rusqlite::params;
+use rusqlite::types::Value;
 
-use super::store::{account, count, id_bytes, seconds, stored, versioned};
+use super::reads::{account_of, count, decoded, id_bytes, versioned};
+use super::writes::seconds;
 use super::{Result, SqliteStore};
+
+/// How many records a sweep drops in one transaction: other writes wait for no more than these.
+const BITE: usize = 64;
 
 impl StoreAdministration for SqliteStore {
     fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
-        let connection = self.reader();
+        let connection = self.operator();
         // No `client_id` is empty.
         let mut query = connection.prepare_cached(
             "SELECT version, body FROM grantcore_clients WHERE id > ? ORDER BY id LIMIT ?",
         )?;
         let rows = query.query_map(params![after.unwrap_or_default(), count(limit)], versioned)?;
-        rows.map(|row| stored(row?)).collect()
+        rows.map(|row| decoded(row?)).collect()
     }
 
     fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
-        let connection = self.reader();
+        let connection = self.operator();
         let mut query = connection.prepare_cached(
             "SELECT version, body FROM grantcore_grants WHERE id > ? ORDER BY id LIMIT ?",
         )?;
         let rows = query.query_map(params![id_bytes(after.as_ref()), count(limit)], versioned)?;
-        rows.map(|row| stored(row?)).collect()
+        rows.map(|row| decoded(row?)).collect()
     }
 
     fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
-        let connection = self.reader();
+        let connection = self.operator();
         let mut query = connection
             .prepare_cached("SELECT body FROM grantcore_seen WHERE key > ? ORDER BY key LIMIT ?")?;
         let after: &[u8] = after.as_ref().map_or(&[], |key| key.as_bytes());
@@ -41,7 +46,7 @@ impl StoreAdministration for SqliteStore {
 
     /// Counts the records exactly. It reads an index of each table.
     fn counts(&self) -> Result<Counts> {
-        let connection = self.reader();
+        let connection = self.operator();
         let mut query = connection.prepare_cached(
             "SELECT (SELECT count(*) FROM grantcore_clients), \
              (SELECT count(*) FROM grantcore_grants), \
@@ -53,27 +58,53 @@ impl StoreAdministration for SqliteStore {
         })?)
     }
 
+    /// Searches on a connection of its own, and drops what it found in small transactions.
     fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        let connection = self.writer();
-        let delete = |sql, limit| {
-            connection.prepare_cached(sql)?.execute(params![seconds(now), count(limit)])
-        };
-        let grants = delete(
-            "DELETE FROM grantcore_grants WHERE id IN \
-             (SELECT id FROM grantcore_grants WHERE drop_after <= ? LIMIT ?)",
-            limit,
-        )?;
-        let clients = delete(
-            "DELETE FROM grantcore_clients WHERE id IN \
-             (SELECT id FROM grantcore_clients WHERE drop_after <= ? LIMIT ?)",
-            limit - grants,
-        )?;
-        let marks = delete(
-            "DELETE FROM grantcore_seen WHERE key IN \
-             (SELECT key FROM grantcore_seen WHERE drop_after <= ? LIMIT ?)",
-            limit - grants - clients,
-        )?;
-        Ok(grants + clients + marks)
+        let now = seconds(now);
+        let mut dropped = 0;
+        for [search, drop] in SWEEPS {
+            let due = self.due(search, now, limit - dropped)?;
+            for bite in due.chunks(BITE) {
+                dropped += self.drop_due(drop, now, bite.to_vec())?;
+            }
+        }
+        Ok(dropped)
+    }
+}
+
+/// For each table, the search for records that are due, and the deletion of one that still is.
+const SWEEPS: [[&str; 2]; 3] = [
+    [
+        "SELECT id FROM grantcore_grants WHERE drop_day <= ?1 / 86400 AND drop_after <= ?1 LIMIT ?2",
+        "DELETE FROM grantcore_grants WHERE id = ? AND drop_after <= ?",
+    ],
+    [
+        "SELECT id FROM grantcore_clients WHERE drop_after <= ? LIMIT ?",
+        "DELETE FROM grantcore_clients WHERE id = ? AND drop_after <= ?",
+    ],
+    [
+        "SELECT key FROM grantcore_seen WHERE drop_after <= ? LIMIT ?",
+        "DELETE FROM grantcore_seen WHERE key = ? AND drop_after <= ?",
+    ],
+];
+
+impl SqliteStore {
+    fn due(&self, search: &str, now: i64, limit: usize) -> Result<Vec<Value>> {
+        let connection = self.operator();
+        let mut query = connection.prepare_cached(search)?;
+        let keys = query.query_map(params![now, count(limit)], |row| row.get(0))?;
+        Ok(keys.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn drop_due(&self, delete: &'static str, now: i64, keys: Vec<Value>) -> Result<usize> {
+        self.transact(move |connection| {
+            let mut delete = connection.prepare_cached(delete)?;
+            let mut dropped = 0;
+            for key in keys {
+                dropped += delete.execute(params![key, now])?;
+            }
+            Ok(dropped)
+        })
     }
 }
 
@@ -85,8 +116,11 @@ impl SqliteStore {
     pub fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
         let sql = "INSERT INTO grantcore_accounts VALUES (?, ?, 0) \
                    ON CONFLICT DO UPDATE SET suspended = excluded.suspended";
-        self.writer().prepare_cached(sql)?.execute(params![subject, suspended])?;
-        Ok(())
+        let subject = subject.to_owned();
+        self.write(true, move |connection| {
+            connection.prepare_cached(sql)?.execute(params![subject, suspended])?;
+            Ok(())
+        })
     }
 
     /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised,
@@ -95,12 +129,12 @@ impl SqliteStore {
     /// # Errors
     /// [`SqliteError`](crate::SqliteError) if the database fails.
     pub fn accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<(Subject, Account)>> {
-        let connection = self.reader();
+        let connection = self.operator();
         let sql = "SELECT suspended, epoch, subject FROM grantcore_accounts \
                    WHERE subject > ?1 OR ?1 IS NULL ORDER BY subject LIMIT ?2";
         let mut query = connection.prepare_cached(sql)?;
         let rows = query.query_map(params![after, count(limit)], |row| {
-            Ok((Subject::from(row.get::<_, String>(2)?), account(row)?))
+            Ok((Subject::from(row.get::<_, String>(2)?), account_of(row)?))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -111,8 +145,11 @@ impl SqliteStore {
     /// [`SqliteError`](crate::SqliteError) if the database fails.
     pub fn put_account(&self, subject: &str, account: Account) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO grantcore_accounts VALUES (?, ?, ?)";
-        let values = params![subject, account.suspended, account.epoch.cast_signed()];
-        self.writer().prepare_cached(sql)?.execute(values)?;
-        Ok(())
+        let subject = subject.to_owned();
+        self.write(true, move |connection| {
+            let values = params![subject, account.suspended, account.epoch.cast_signed()];
+            connection.prepare_cached(sql)?.execute(values)?;
+            Ok(())
+        })
     }
 }

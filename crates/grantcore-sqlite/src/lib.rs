@@ -33,7 +33,9 @@
 //!
 //! - The file is in WAL mode with `synchronous=FULL`. An acknowledged write survives a crash of the
 //!   program or of the system, and a power loss as far as the disk keeps its guarantees.
-//! - Each change is one statement, and so one transaction.
+//! - Each change is one conditional statement. Changes that wait at the same time are committed in
+//!   one transaction, with one wait for the disk. Each learns of its own conflict; if the commit
+//!   fails, all of them are errors.
 //! - Several processes of one machine may open the same file.
 //!
 //! The tables have the prefix `grantcore_`, so that they can share a file with others: see
@@ -43,24 +45,38 @@
 //!
 //! # In an async server
 //!
-//! The store blocks its caller. [`OnThreads`](grantcore::blocking::OnThreads) is its async form,
-//! each call on a thread pool of the host's. With the feature `tokio`, `SqliteStore::on_tokio`
-//! returns it for tokio.
+//! The store blocks its caller. With the feature `tokio`, `SqliteStore::on_tokio` returns its async
+//! form. With another runtime, use [`OnThreads`](grantcore::blocking::OnThreads): each call runs on
+//! a thread pool of the host's.
+//!
+//! # Tables of the host
+//!
+//! [`SqliteStore::transact`] writes to tables of the host's own in the same file. A host that has a
+//! connection of its own for them must have a `busy_timeout`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod administration;
+mod body;
+mod reads;
 mod store;
 mod tables;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod writer;
+mod writes;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+pub use rusqlite;
 use rusqlite::Connection;
+
+#[cfg(feature = "tokio")]
+pub use self::tokio::TokioSqliteStore;
+use self::writer::Writer;
 
 /// Clients, grants and accounts in one SQLite file. A clone is another handle of the same
 /// connections.
@@ -68,10 +84,14 @@ use rusqlite::Connection;
 pub struct SqliteStore(Arc<Connections>);
 
 /// Writes have a connection of their own, so that a write that waits for the file delays no read.
+/// So have the reads of an operator, which may be long.
 #[derive(Debug)]
 struct Connections {
     reader: Mutex<Connection>,
-    writer: Mutex<Connection>,
+    operator: Mutex<Connection>,
+    writer: Writer,
+    #[cfg(feature = "tokio")]
+    reads: tokio::Reads,
 }
 
 /// A failure of the database, or a record that cannot be read.
@@ -81,9 +101,19 @@ pub enum SqliteError {
     /// SQLite reported an error.
     #[error("SQLite failed: {0}")]
     Database(#[from] rusqlite::Error),
+    /// The transaction failed in which this write was committed with others. It is not known
+    /// whether the write was done.
+    #[error("SQLite failed to commit: {0}")]
+    Transaction(Arc<rusqlite::Error>),
+    /// A write of the host's own panicked. It was not done.
+    #[error("a write panicked")]
+    Panicked,
     /// A record cannot be decoded: it is damaged, or a newer version of the library wrote it.
     #[error("a record cannot be decoded: {0}")]
     Record(#[from] serde_json::Error),
+    /// A record is damaged: it cannot be decompressed.
+    #[error("a record cannot be decompressed")]
+    Compression,
     /// The tables were created by a newer version of this crate.
     #[error("the tables have version {0}, which this version of grantcore-sqlite does not know")]
     Newer(i64),
@@ -115,21 +145,57 @@ impl SqliteStore {
             tables::enable_wal(&connection)?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             tables::migrate(&mut connection)?;
-            Ok(Mutex::new(connection))
+            Ok(connection)
         };
-        Ok(Self(Arc::new(Connections { reader: open()?, writer: open()? })))
+        Ok(Self(Arc::new(Connections {
+            reader: Mutex::new(open()?),
+            operator: Mutex::new(open()?),
+            writer: Writer::new(open()?),
+            #[cfg(feature = "tokio")]
+            reads: tokio::Reads::default(),
+        })))
+    }
+
+    /// Writes to the host's own tables in the same file: all statements of `work` or none.
+    ///
+    /// The writes of a process that wait at the same time, the store's own and these, are committed
+    /// in one transaction, with one wait for the disk. `work` therefore begins and commits no
+    /// transaction itself. A write of the host's own on another connection would wait for the file
+    /// by polling.
+    ///
+    /// # Errors
+    /// [`SqliteError`] if it is not known whether `work` was done. If `work` returns an error,
+    /// nothing of it was.
+    pub fn transact<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R> {
+        self.write(false, move |connection| Ok(work(connection)?))
+    }
+
+    /// Adds a write to those that wait, commits them, and returns its result.
+    fn write<R: Send + 'static>(
+        &self,
+        is_single: bool,
+        work: impl FnOnce(&Connection) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.0.writer.add(is_single, work, move |result| drop(sender.send(result)));
+        self.0.writer.commit_waiting();
+        // Another caller may have committed it, and is about to deliver its result.
+        receiver.recv().map_err(|_| SqliteError::Panicked)?
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
         lock(&self.0.reader)
     }
 
-    fn writer(&self) -> MutexGuard<'_, Connection> {
-        lock(&self.0.writer)
+    fn operator(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.0.operator)
     }
 }
 
-/// Locks a connection. A thread that panicked left no transaction open in it.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks a connection, or what waits for one. A thread that panicked left it usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

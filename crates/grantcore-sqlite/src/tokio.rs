@@ -1,14 +1,31 @@
-//! The async form of the store.
+//! The async form of the store. A request takes one hop to another thread: for what it writes.
+//! Requests of the same moment share it.
 
-use grantcore::blocking::OnThreads;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Duration;
 
-use super::SqliteStore;
+use ::tokio::sync::oneshot::{self, Receiver};
+use ::tokio::task::spawn_blocking;
+use ::tokio::time::timeout;
+use grantcore::blocking::{self, OnThreads, ThreadError};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Commit, Counts, Keys, Seen, SeenKey, StoreAdministration, Stored, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
+use rusqlite::Connection;
+
+use super::writes::Encoded;
+use super::{Connections, SqliteError, SqliteStore, lock, reads, writes};
+
+type Result<T> = std::result::Result<T, ThreadError<SqliteError>>;
 
 impl SqliteStore {
-    /// Returns the store for an async server: it implements the async
+    /// Returns the store for an async server on tokio: it implements the async
     /// [`Store`](grantcore::Store), [`Accounts`](grantcore::Accounts) and
-    /// [`StoreAdministration`](grantcore::store::StoreAdministration), and makes each call on a
-    /// thread of tokio's for blocking calls. A call whose future is dropped still runs to its end.
+    /// [`StoreAdministration`](grantcore::store::StoreAdministration).
     ///
     /// ```
     /// use grantcore::store::StoreAdministration;
@@ -29,10 +46,298 @@ impl SqliteStore {
     /// # Ok(())
     /// # }
     /// ```
+    pub fn on_tokio(self) -> TokioSqliteStore {
+        let threads = OnThreads::new(self, |work| drop(spawn_blocking(work)));
+        TokioSqliteStore(threads)
+    }
+}
+
+/// A [`SqliteStore`] for an async server on tokio. A clone is another handle of the same
+/// connections.
+///
+/// Writes run on tokio's threads for blocking calls, and those that wait at the same time are
+/// committed in one transaction. A write whose future is dropped still runs to its end.
+///
+/// A request's reads are a few look-ups by key. They run on the thread that polls them if the
+/// connection is free, because they take less time than a hop to another thread: about 20 µs if the
+/// pages are in memory. If the connection is in use, they wait for it on another thread.
+///
+/// Its calls panic outside of a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct TokioSqliteStore(OnThreads<SqliteStore>);
+
+/// Reads that wait for the connection to read with.
+#[derive(Default)]
+pub(crate) struct Reads(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    reads: Vec<Box<dyn FnOnce(&Connection) + Send>>,
+    /// Whether a call that runs what waits is on its way.
+    is_scheduled: bool,
+}
+
+/// A call on a thread that may block. It is made when this is dropped, so that it is also made if
+/// the runtime shuts down and never runs it: other runtimes may wait for it.
+struct Due(SqliteStore, fn(&Connections));
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        (self.1)(&self.0.0);
+    }
+}
+
+impl Connections {
+    /// Runs the reads that wait, in one transaction.
+    fn run_waiting_reads(&self) {
+        let connection = lock(&self.reader);
+        let mut waiting = lock(&self.reads.0);
+        waiting.is_scheduled = false;
+        let reads = std::mem::take(&mut waiting.reads);
+        drop(waiting);
+        let mut reads = Some(reads);
+        let mut run = || {
+            for read in reads.take().into_iter().flatten() {
+                // A panic is the caller's alone, who loses the sender of its result by it.
+                let _ = catch_unwind(AssertUnwindSafe(|| read(&connection)));
+            }
+            Ok(())
+        };
+        if reads::in_transaction(&connection, &mut run).is_err() {
+            // There is no transaction. Each read reports its own error.
+            let _ = run();
+        }
+    }
+
+    fn commit_waiting_writes(&self) {
+        self.writer.commit_waiting();
+    }
+}
+
+impl TokioSqliteStore {
+    /// Returns the blocking store. Its calls block their caller.
+    pub fn inner(&self) -> &SqliteStore {
+        self.0.inner()
+    }
+
+    /// Makes a call of the blocking store on a thread that may block.
     ///
-    /// # Panics
-    /// The calls of the returned store panic outside of a tokio runtime.
-    pub fn on_tokio(self) -> OnThreads<Self> {
-        OnThreads::new(self, |work| drop(::tokio::task::spawn_blocking(work)))
+    /// # Errors
+    /// [`ThreadError`] if the call fails, panics or is dropped.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        call: impl FnOnce(&SqliteStore) -> std::result::Result<R, SqliteError> + Send + 'static,
+    ) -> Result<R> {
+        self.0.call(call).await
+    }
+
+    /// Reads from the host's own tables, on the connection that the store reads with, and as the
+    /// store does: `work` may run on the thread that polls this, so that it must be as short as a
+    /// look-up by key. It must not write: use [`transact`](Self::transact).
+    ///
+    /// # Errors
+    /// [`ThreadError`] if `work` fails or panics.
+    pub async fn query<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R> {
+        self.read(move |connection| Ok(work(connection)?)).await
+    }
+
+    /// Writes to the host's own tables: see [`SqliteStore::transact`].
+    ///
+    /// # Errors
+    /// [`ThreadError`] if it is not known whether `work` was done.
+    pub async fn transact<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R> {
+        self.write(false, move |connection| Ok(work(connection)?)).await
+    }
+
+    /// Writes like [`transact`](Self::transact), but waits up to `patience` for another write, to
+    /// be committed with it. For writes that nobody waits for, such as a log: they then cost no
+    /// wait for the disk of their own.
+    ///
+    /// # Errors
+    /// [`ThreadError`] if it is not known whether `work` was done.
+    pub async fn transact_with_others<R: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let mut result = self.add(false, move |connection| Ok(work(connection)?));
+        if let Ok(received) = timeout(patience, &mut result).await {
+            return received_from(received);
+        }
+        self.schedule();
+        received_from(result.await)
+    }
+
+    async fn write<R: Send + 'static>(
+        &self,
+        is_single: bool,
+        work: impl FnOnce(&Connection) -> std::result::Result<R, SqliteError> + Send + 'static,
+    ) -> Result<R> {
+        let result = self.add(is_single, work);
+        self.schedule();
+        received_from(result.await)
+    }
+
+    fn add<R: Send + 'static>(
+        &self,
+        is_single: bool,
+        work: impl FnOnce(&Connection) -> std::result::Result<R, SqliteError> + Send + 'static,
+    ) -> Receiver<std::result::Result<R, SqliteError>> {
+        let (sender, receiver) = oneshot::channel();
+        self.inner().0.writer.add(is_single, work, move |result| drop(sender.send(result)));
+        receiver
+    }
+
+    /// Sends a call that commits what waits, unless one is on its way.
+    fn schedule(&self) {
+        if self.inner().0.writer.must_schedule() {
+            let due = Due(self.inner().clone(), Connections::commit_waiting_writes);
+            drop(spawn_blocking(move || drop(due)));
+        }
+    }
+
+    /// Reads on this thread if the connection is free, and otherwise on another thread, with the
+    /// reads that wait already. A look-up by key takes less time than a hop to another thread.
+    async fn read<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> std::result::Result<R, SqliteError> + Send + 'static,
+    ) -> Result<R> {
+        if let Ok(connection) = self.inner().0.reader.try_lock() {
+            return Ok(work(&connection)?);
+        }
+        received_from(self.add_read(work).await)
+    }
+
+    fn add_read<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> std::result::Result<R, SqliteError> + Send + 'static,
+    ) -> Receiver<std::result::Result<R, SqliteError>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = lock(&self.inner().0.reads.0);
+        waiting.reads.push(Box::new(move |connection| {
+            if !sender.is_closed() {
+                drop(sender.send(work(connection)));
+            }
+        }));
+        let must_schedule = !std::mem::replace(&mut waiting.is_scheduled, true);
+        drop(waiting);
+        if must_schedule {
+            let due = Due(self.inner().clone(), Connections::run_waiting_reads);
+            drop(spawn_blocking(move || drop(due)));
+        }
+        receiver
+    }
+}
+
+/// The sender of a result is dropped only by a panic.
+fn received_from<R>(
+    received: std::result::Result<std::result::Result<R, SqliteError>, oneshot::error::RecvError>,
+) -> Result<R> {
+    received.map_err(|_| ThreadError::Panicked)?.map_err(ThreadError::Failed)
+}
+
+impl Store for TokioSqliteStore {
+    type Error = ThreadError<SqliteError>;
+
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
+        let id = id.to_owned();
+        let row = self.read(move |connection| reads::client(connection, &id)).await?;
+        Ok(reads::stored(row)?)
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
+        let row = self.read(move |connection| reads::grant(connection, id)).await?;
+        Ok(reads::stored(row)?)
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit> {
+        let write = Encoded::new(write)?;
+        self.write(true, move |connection| write.run(connection)).await
+    }
+
+    async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
+        let key = *key;
+        self.read(move |connection| reads::seen(connection, &key)).await
+    }
+
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<GrantId>> {
+        let subject = subject.to_owned();
+        self.read(move |connection| reads::grants_of(connection, &subject, after, limit)).await
+    }
+
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
+        let owned = keys.clone().into_owned();
+        let mut loaded = self.read(move |connection| reads::load(connection, &owned)).await?;
+        let grant = loaded.grant.as_ref().map(|stored| &*stored.record);
+        let owner = loaded.client.as_ref().and_then(|stored| stored.record.owner());
+        if let Some(payer) = keys.payer_id(grant, owner).filter(|_| !keys.skip_accounts) {
+            loaded.balance = Some(self.balance(payer).await?);
+        }
+        Ok(loaded)
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
+        let ids = ids.to_vec();
+        self.read(move |connection| {
+            let load = |id: GrantId| reads::load(connection, &Keys::of_grant(id));
+            reads::in_transaction(connection, || ids.into_iter().map(load).collect())
+        })
+        .await
+    }
+}
+
+impl Accounts for TokioSqliteStore {
+    type Error = ThreadError<SqliteError>;
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>> {
+        let subject = subject.to_owned();
+        self.read(move |connection| reads::account(connection, &subject)).await.map(Some)
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        let subject = subject.to_owned();
+        self.write(true, move |connection| writes::raise_epoch(connection, &subject)).await?;
+        Ok(true)
+    }
+}
+
+impl LoadsAccounts for TokioSqliteStore {}
+
+impl StoreAdministration for TokioSqliteStore {
+    async fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
+        StoreAdministration::clients(&self.0, after, limit).await
+    }
+
+    async fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
+        StoreAdministration::grants(&self.0, after, limit).await
+    }
+
+    async fn marks(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<Seen>> {
+        StoreAdministration::marks(&self.0, after, limit).await
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        StoreAdministration::counts(&self.0).await
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.call(move |store| blocking::StoreAdministration::sweep(store, now, limit)).await
+    }
+}
+
+impl fmt::Debug for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reads").field(&lock(&self.0).reads.len()).finish()
     }
 }

@@ -10,7 +10,8 @@ use crate::value::document_url::claims_document;
 pub(super) enum Presenter<'a> {
     /// The request names no client.
     Nobody,
-    /// This client, authenticated as it registered. A public client has proved nothing.
+    /// This client, authenticated as it registered. A public client has proved nothing, and a client
+    /// that need not prove itself may have given a weak proof.
     Client(Authenticated<'a>),
     /// The request names a client without a credential of its own, and sends none. The assertion
     /// must be one of its workloads'.
@@ -58,6 +59,6 @@ impl<'a> Presenter<'a> {
 
     /// Returns whether the client proved itself.
     pub(super) fn is_proved(&self) -> bool {
-        matches!(self, Self::Client(authenticated) if authenticated.proof.is_some())
+        matches!(self, Self::Client(authenticated) if authenticated.is_proved())
     }
 }

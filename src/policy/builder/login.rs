@@ -20,7 +20,7 @@ use crate::policy::ConsentRules;
 /// # Ok::<(), grantcore::policy::PolicyError>(())
 /// ```
 impl PolicyBuilder {
-    /// Declares the classes of logins (`acr`) that the host tells apart, separated by spaces.
+    /// Declares the classes of logins (`acr`) that the host distinguishes, separated by spaces.
     /// Default: none, and `acr_values` of a request is only handed over.
     ///
     /// Once they are declared, a class that a request asks for is necessary: the request gets a

@@ -100,10 +100,11 @@ macro_rules! any_rows {
         ClientUnknown "client_unknown" {
             code: InvalidClient,
             section: "OAuth 2.1 §4.1.2.1, §3.2.4",
-            description: "The client is unknown or its authentication failed. Register the client \
-                again.",
+            description: "The client is unknown or its authentication failed. Register it again, or \
+                ask the operator who registered it.",
             cause: "No active client with this client_id exists.",
-            fix: "Register the client again, or correct its client_id.",
+            fix: "Correct the client_id, or register the client again. A client of the operator is \
+                added by the operator.",
         }
     }
 
@@ -111,16 +112,16 @@ macro_rules! any_rows {
         ClientDeactivated "client_deactivated" {
             code: InvalidClient,
             section: "OAuth 2.1 §4.1.2.1, §3.2.4",
-            description: "The client is unknown or its authentication failed. Register the client \
-                again.",
+            description: "The client is unknown or its authentication failed. Register it again, or \
+                ask the operator who registered it.",
             cause: "The client exists but was deactivated by an administrator.",
             fix: "Reactivate the client, or register it again.",
         }
         CimdDenied "cimd_denied" {
             code: InvalidClient,
             section: "OAuth 2.1 §4.1.2.1, §3.2.4",
-            description: "The client is unknown or its authentication failed. Register the client \
-                again.",
+            description: "The client is unknown or its authentication failed. Register it again, or \
+                ask the operator who registered it.",
             cause: "The client_id is the URL of a document at a domain that the policy denies or \
                 does not allow. Nothing was fetched.",
             fix: "Allow the domain in DomainRules, or use a client of another domain.",

@@ -14,8 +14,8 @@ macro_rules! introspection_rows {
         IntrospectionUnauthenticated "introspection_unauthenticated" {
             code: InvalidClient,
             section: "RFC 7662 §2.1",
-            description: "The client is unknown or its authentication failed. Register the client \
-                again.",
+            description: "The client is unknown or its authentication failed. Register it again, or \
+                ask the operator who registered it.",
             cause: "The request came from a public client, which cannot authenticate.",
             fix: "Give the resource server a client with a secret.",
         }

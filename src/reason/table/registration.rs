@@ -67,7 +67,7 @@ macro_rules! registration_rows {
             description: "redirect_uris: there are too many.",
             cause: "The list is longer than the policy's redirect rules allow.",
             fix: "Register fewer, or raise the limit: RedirectRules::limit in the policy, \
-                --redirect-uri-limit in the example server.",
+                --redirect-uri-limit in the reference server.",
         }
         RegisteredUriLong "registered_uri_long" {
             code: InvalidRedirectUri,
@@ -126,7 +126,7 @@ macro_rules! registration_rows {
                 claim, and the policy does not name the scheme.",
             fix: "Use a reversed domain name, or have the operator admit the scheme: \
                 RedirectRules::private_use_schemes in the policy, --private-use-schemes in the \
-                example server.",
+                reference server.",
         }
         RegisteredUriInsecure "registered_uri_insecure" {
             code: InvalidRedirectUri,

@@ -6,7 +6,6 @@ mod support;
 
 use std::error::Error;
 
-use grantcore::blocking::OnThreads;
 use grantcore::response::Connection;
 use grantcore::store::{Commit, Seen, SeenKey, StoreAdministration, Write};
 use grantcore::value::Subject;
@@ -15,7 +14,7 @@ use grantcore::{
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
-use grantcore_sqlite::SqliteStore;
+use grantcore_sqlite::{SqliteStore, TokioSqliteStore};
 use grantcore_testing_servers::{Postgres, RedisCluster};
 use support::{Tokens, flow, posted, redemption, redemption_of, refreshment, ticket, tokens, user};
 use tempfile::TempDir;
@@ -29,7 +28,7 @@ trait Movable: LoadsAccounts + StoreAdministration {
     async fn put(&self, subject: &str, account: Account) -> Result<()>;
 }
 
-impl Movable for OnThreads<SqliteStore> {
+impl Movable for TokioSqliteStore {
     async fn listed(&self, after: Option<&str>, limit: usize) -> Result<Vec<(Subject, Account)>> {
         Ok(self.inner().accounts(after, limit)?)
     }
@@ -235,7 +234,7 @@ async fn moves(from: &impl Movable, to: &impl Movable) {
 }
 
 /// Fills a store in SQLite. The directory is its place.
-fn filled() -> (TempDir, OnThreads<SqliteStore>, Hands) {
+fn filled() -> (TempDir, TokioSqliteStore, Hands) {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path().join("grants.sqlite")).unwrap();
     let hands = before(store.clone());

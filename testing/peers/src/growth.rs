@@ -83,8 +83,8 @@ fn grants(size: usize) {
     let check = Measured::new(
         "check",
         "ours",
-        move || (bench.check(&next().1), bench.entropy()),
-        |(request, entropy)| assert!(black_box(bench.run_check(&request, entropy))),
+        move || bench.check(&next().1),
+        |request| assert!(black_box(bench.run_check(&request))),
         || {},
     );
     // Each grant is refreshed once: the smallest size has as many as are measured.
@@ -159,7 +159,7 @@ fn cores() {
         let start = thread_time();
         for _ in 0..20 {
             for (_, header) in own {
-                assert!(bench.run_check(&bench.check(header), bench.entropy()));
+                assert!(bench.run_check(&bench.check(header)));
             }
         }
         (thread_time() - start) / (20 * own.len()) as f64

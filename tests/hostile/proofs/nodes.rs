@@ -78,9 +78,7 @@ pub fn text(assertion: &Assertion, now: u64) -> String {
     let issuer = ISSUERS[assertion.audience];
     let jti = assertion.number.to_string();
     let (typ, mut claims): (&str, Value) = match assertion.kind {
-        Kind::Proof(who) => {
-            ("JWT", json!({ "iss": name(who), "sub": name(who), "aud": issuer }))
-        }
+        Kind::Proof(who) => ("JWT", json!({ "iss": name(who), "sub": name(who), "aud": issuer })),
         Kind::Person(user) => (
             "oauth-id-jag+jwt",
             json!({ "iss": IDP, "sub": format!("u-{user}"), "aud": issuer, "client_id": "web" }),
@@ -182,11 +180,12 @@ pub struct Nodes {
 
 fn policy(issuer: &str) -> Policy {
     let seconds = Duration::from_secs;
-    let rules = IdJag::new("read write".parse().expect("a scope"))
-        .with_client("web")
-        .with_client("evil");
-    let programs = Workload::default().with_rule(WorkloadRule::new("bot").equals("sub", "prod:bot"));
-    let trusted = |issuer: TrustedIssuer| issuer.with_leeway(seconds(LEEWAY)).with_tokens(seconds(ACCESS));
+    let rules =
+        IdJag::new("read write".parse().expect("a scope")).with_client("web").with_client("evil");
+    let programs =
+        Workload::default().with_rule(WorkloadRule::new("bot").equals("sub", "prod:bot"));
+    let trusted =
+        |issuer: TrustedIssuer| issuer.with_leeway(seconds(LEEWAY)).with_tokens(seconds(ACCESS));
     let limits = Limits::default()
         .with_token_requests_per_minute(u32::MAX)
         .with_failed_authentications_per_minute(u32::MAX);

@@ -248,7 +248,11 @@ impl Play {
                     Answer::Token(..) => false,
                 };
                 let reason = refusal.reason();
-                if is_right { Ok(()) } else { Err(format!("{code} by {reason:?}, not {expected:?}")) }
+                if is_right {
+                    Ok(())
+                } else {
+                    Err(format!("{code} by {reason:?}, not {expected:?}"))
+                }
             }
             (Ok(reply), expected) => Err(format!("{}, and not {expected:?}", reply.body)),
         }

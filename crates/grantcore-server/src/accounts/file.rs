@@ -42,6 +42,12 @@ pub(crate) enum AccountsError {
          name the accounts file with --accounts FILE, or --listen on 127.0.0.1"
     )]
     Reachable(SocketAddr),
+    /// There is no file at this path.
+    #[error(
+        "--accounts {0}: there is no such file; make it with the first account: \
+         `grantcore-server add-account --accounts {0} NAME`"
+    )]
+    Missing(PathBuf),
     /// The file cannot be read.
     #[error("--accounts {0}: {1}")]
     Unreadable(PathBuf, #[source] io::Error),
@@ -78,8 +84,10 @@ pub(crate) enum LineError {
 
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Vec<Listed>, AccountsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| AccountsError::Unreadable(path.to_owned(), error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => AccountsError::Missing(path.to_owned()),
+        _ => AccountsError::Unreadable(path.to_owned(), error),
+    })?;
     parse_all(path, &text)
 }
 
@@ -185,6 +193,11 @@ mod tests {
             assert!(file(text).unwrap_err().to_string().contains("no account in it"));
         }
         let missing = read(Path::new("/no/such/file")).unwrap_err().to_string();
-        assert!(missing.starts_with("--accounts /no/such/file: "), "{missing}");
+        let way = "add-account --accounts /no/such/file NAME";
+        assert!(
+            missing.starts_with("--accounts /no/such/file: there is no such file"),
+            "{missing}"
+        );
+        assert!(missing.contains(way), "{missing}");
     }
 }

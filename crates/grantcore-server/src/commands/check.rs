@@ -2,21 +2,20 @@
 
 use std::fmt::Write as _;
 
+use grantcore::Client;
 use grantcore::client::Authentication;
 use grantcore::value::RegisteredRedirectUri;
 
 use crate::StartError;
-use crate::config::{Config, secrets};
+use crate::config::{Config, Declared, secrets, similar};
 use crate::plan::Plan;
-use crate::provider::Known;
+use crate::provider::{Known, is_of_provider};
 use crate::store::Transport;
 
 /// Prints what would run with the settings. Fails with every problem that was found.
 pub(super) async fn run(config: &Config, online: bool) -> Result<(), StartError> {
     let plan = Plan::of(config, config.listen)?;
-    for warning in warnings(config, &plan) {
-        super::note(&format!("warning: {warning}"))?;
-    }
+    let mut warnings = warnings(config, &plan);
     let known = match plan.provider.as_ref().filter(|_| online) {
         Some(provider) => {
             let known = provider.discover().await;
@@ -25,15 +24,24 @@ pub(super) async fn run(config: &Config, online: bool) -> Result<(), StartError>
         None => None,
     };
     if known.as_ref().is_some_and(|known| !known.names_pkce()) {
-        super::note("warning: the identity provider does not name PKCE (S256) as supported")?;
+        warnings.push("the identity provider does not name PKCE (S256) as supported".into());
     }
-    super::print(report(config, &plan, known.as_ref())?.trim_end())
+    for warning in &warnings {
+        super::note(&format!("warning: {warning}"))?;
+    }
+    let result = match warnings.len() {
+        0 => "no errors".to_owned(),
+        1 => "no errors, 1 warning".to_owned(),
+        count => format!("no errors, {count} warnings"),
+    };
+    super::print(&format!("{}\n\n{result}", report(config, &plan, known.as_ref())?.trim_end()))
 }
 
 fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let policy = &plan.policy;
     writeln!(text, "issuer     {}", plan.issuer.as_str())?;
+    writeln!(text, "name       {}", plan.issuer.site().name())?;
     writeln!(text, "listen     {}", config.listen)?;
     let protection = match plan.transport {
         Transport::Local => "",
@@ -83,29 +91,76 @@ fn report(config: &Config, plan: &Plan, known: Option<&Known>) -> Result<String,
         writeln!(text, "\nprotected upstreams")?;
     }
     for upstream in &plan.protected {
-        writeln!(text, "  {upstream}  {}", upstream.required_scope())?;
+        let machines = if upstream.admits_machines() { "  also without a user" } else { "" };
+        writeln!(text, "  {upstream}  {}{machines}", upstream.required_scope())?;
     }
     writeln!(text, "\nclients")?;
     for client in &plan.clients {
-        let method = match client.authentication() {
-            Authentication::Confidential { method, .. } => method.as_str(),
-            Authentication::Keys(_) | Authentication::KeysOrNone(_) => "private_key_jwt",
-            _ => "public",
-        };
-        let uris: Vec<_> =
-            client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect();
-        let scope = client.scope().map_or("all scopes", |scope| scope.as_str());
-        let machine =
-            client.machine_rights().map(|rights| format!("  without a user: {}", rights.scope()));
-        let machine = machine.unwrap_or_default();
-        writeln!(text, "  {}  {method}  {scope}  {}{machine}", client.id(), uris.join(" "))?;
+        writeln!(text, "  {}", line(client, config.declared.as_ref()))?;
     }
     Ok(text)
 }
 
+/// Describes a client: how it proves itself, and what it may do.
+fn line(client: &Client, declared: Option<&Declared>) -> String {
+    let method = match client.authentication() {
+        Authentication::Confidential { method, .. } => method.as_str(),
+        Authentication::Keys(_) => "private_key_jwt",
+        Authentication::KeysOrNone(_) => "private_key_jwt or none",
+        Authentication::Federated => "federated",
+        _ => "public",
+    };
+    let id = client.id().as_str();
+    let mut parts = vec![id.to_owned(), method.to_owned()];
+    if client.grant_types().authorization_code {
+        let uris: Vec<_> =
+            client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect();
+        parts.push(client.scope().map_or("all scopes", |scope| scope.as_str()).to_owned());
+        parts.push(uris.join(" "));
+    }
+    if let Some(rights) = client.machine_rights() {
+        let places = rights.resources().map(|own| own.collect::<Vec<_>>().join(" "));
+        let places = places.unwrap_or_else(|| "every resource".to_owned());
+        parts.push(format!("without a user: {} at {places}", rights.scope()));
+    }
+    let own = declared.iter().flat_map(|own| &own.clients).map(|own| &own.value);
+    let introspects = own.filter(|own| own.id == id).flat_map(|own| &own.introspects);
+    let introspects: Vec<_> = introspects.map(|url| url.get_ref().as_str()).collect();
+    if !introspects.is_empty() {
+        parts.push(format!("introspects tokens for {}", introspects.join(" ")));
+    }
+    let trusted = declared.iter().flat_map(|own| &own.trusted).map(|own| &own.value);
+    let speaks = trusted.filter(|own| {
+        own.rules.iter().any(|rule| rule.client == id) || own.clients.iter().any(|own| own == id)
+    });
+    parts.extend(speaks.map(|own| format!("with assertions of {}", own.issuer)));
+    parts.join("  ")
+}
+
+/// Returns a warning for each account that a table names and that does not exist. Accounts of an
+/// identity provider exist from the first sign-in of their user, so they are not known here.
+fn unknown_accounts(plan: &Plan, declared: &Declared) -> Vec<String> {
+    let known: Vec<&str> = plan.accounts.names().collect();
+    let is_unknown = |name: &str| !known.contains(&name) && !is_of_provider(name);
+    let hint = |name: &str| similar(name, known.iter().copied());
+    let clients = declared.clients.iter().map(|own| &own.value);
+    let owners = clients.filter_map(|own| Some((&own.id, own.owner.as_deref()?)));
+    let owners = owners.filter(|(_, owner)| is_unknown(owner)).map(|(id, owner)| {
+        let hint = hint(owner);
+        format!("client `{id}`: its owner `{owner}` has no account, so it is refused{hint}")
+    });
+    let organizations = declared.organizations.iter().map(|own| &own.value);
+    let members = organizations.flat_map(|own| own.members.iter().map(|name| (&own.id, name)));
+    let members = members.filter(|(_, name)| is_unknown(name)).map(|(id, name)| {
+        format!("organization `{id}`: its member `{name}` has no account{}", hint(name))
+    });
+    owners.chain(members).collect()
+}
+
 /// Returns what is allowed and dangerous all the same.
 fn warnings(config: &Config, plan: &Plan) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> =
+        config.declared.iter().flat_map(|declared| unknown_accounts(plan, declared)).collect();
     if let Some(path) = &config.accounts.accounts
         && std::fs::metadata(path).is_ok_and(|metadata| secrets::is_open(&metadata))
     {

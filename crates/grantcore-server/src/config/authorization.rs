@@ -1,7 +1,9 @@
 //! The settings of authorization requests, where the specifications leave a choice.
 
+use std::time::Duration;
+
 use clap::{ArgAction, Args, ValueEnum};
-use grantcore::policy::PolicyBuilder;
+use grantcore::policy::{ConsentRules, PolicyBuilder, Remember};
 
 /// How authorization requests are read and answered, where the specifications leave a choice.
 #[derive(Debug, Clone, Copy, Args)]
@@ -40,6 +42,35 @@ pub(crate) struct Authorization {
     #[arg(default_value = "false", default_missing_value = "true")]
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) openid_alias: bool,
+
+    /// Whose users are not asked again for what they allowed before.
+    ///
+    /// `never`: the consent page is shown at each request.
+    ///
+    /// `confidential`: it is not shown for an application with a secret or a key, if an earlier
+    /// connection of the user is alive and covers the request. A page of another site can then start
+    /// such a connection without a word to the user.
+    ///
+    /// `https-redirect`: the same for public applications that the answer reaches over https, if the
+    /// browser states that its user did not come from another site.
+    ///
+    /// `consent` in [[clients]] goes before it.
+    #[arg(long, env = "GRANTCORE_REMEMBER_CONSENT", value_name = "WHOSE")]
+    #[arg(default_value = "never")]
+    pub(crate) remember_consent: RememberConsent,
+
+    /// How long after a consent page its answer is remembered.
+    #[arg(long, env = "GRANTCORE_REMEMBER_CONSENT_FOR", value_name = "DURATION")]
+    #[arg(default_value = "30d", value_parser = super::some_seconds)]
+    pub(crate) remember_consent_for: Duration,
+}
+
+/// Whose consent is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RememberConsent {
+    Never,
+    Confidential,
+    HttpsRedirect,
 }
 
 /// How the errors of authorization requests are delivered.
@@ -53,7 +84,16 @@ pub(crate) enum ErrorDelivery {
 impl Authorization {
     /// Adds these settings to the policy.
     pub(crate) fn apply(self, policy: PolicyBuilder) -> PolicyBuilder {
+        let remember = match self.remember_consent {
+            RememberConsent::Never => Remember::Never,
+            RememberConsent::Confidential => Remember::Confidential,
+            RememberConsent::HttpsRedirect => Remember::HttpsRedirect,
+        };
+        let consent = ConsentRules::default()
+            .with_remember(remember)
+            .with_remember_for(self.remember_consent_for);
         policy
+            .consent_rules(consent)
             .error_delivery(match self.error_delivery {
                 ErrorDelivery::Auto => grantcore::policy::ErrorDelivery::Auto,
                 ErrorDelivery::Redirect => grantcore::policy::ErrorDelivery::AlwaysRedirect,

@@ -23,7 +23,7 @@ pub(crate) struct Declared {
     pub(crate) resources: Vec<Entry<Resource>>,
     pub(crate) clients: Vec<Entry<DeclaredClient>>,
     pub(crate) protect: Vec<Entry<Protect>>,
-    pub(crate) organisations: Vec<Entry<DeclaredOrganisation>>,
+    pub(crate) organizations: Vec<Entry<DeclaredOrganization>>,
     pub(crate) trusted: Vec<Entry<TrustedIssuer>>,
 }
 
@@ -49,10 +49,10 @@ pub(crate) struct Scope {
     pub(crate) default: bool,
 }
 
-/// `[[organisations]]`: what accounts are members of.
+/// `[[organizations]]`: what accounts are members of.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DeclaredOrganisation {
+pub(crate) struct DeclaredOrganization {
     /// What grants and resources name it by.
     pub(crate) id: String,
     /// The name for people. Default: the id.
@@ -138,6 +138,8 @@ pub(crate) struct DeclaredClient {
     pub(crate) machine_resources: Vec<Spanned<String>>,
     /// Whether errors are sent to the client by redirect without an action of the user.
     pub(crate) trusted: Option<bool>,
+    /// Whether its users are asked at each request. Default: as `remember_consent` says.
+    pub(crate) consent: Option<ConsentName>,
     pub(crate) loopback_ports: Option<LoopbackPorts>,
     /// The account that is responsible for the client.
     pub(crate) owner: Option<String>,
@@ -185,6 +187,15 @@ pub(crate) enum AuthMethod {
 pub(crate) enum GrantTypeName {
     AuthorizationCode,
     RefreshToken,
+}
+
+/// Whether the users of a client are asked at each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ConsentName {
+    Ask,
+    Remember,
+    Skip,
 }
 
 /// For which loopback redirect URIs the port may differ.
@@ -279,14 +290,22 @@ impl Declared {
                 problems.at(place, format!("the client `{id}` is declared twice"));
             }
         }
-        let mut organisations = BTreeSet::new();
-        for (place, id) in self.organisations.iter().map(|own| (own.place, &own.value.id)) {
+        let mut organizations = BTreeSet::new();
+        for (place, id) in self.organizations.iter().map(|own| (own.place, &own.value.id)) {
             if !is_label(id) {
                 let form = "1 to 63 letters, digits and inner hyphens in lower case";
-                problems.at(place, format!("the id of an organisation is {form}: `{id}`"));
-            } else if !organisations.insert(id.as_str()) {
-                problems.at(place, format!("the organisation `{id}` is declared twice"));
+                problems.at(place, format!("the id of an organization is {form}: `{id}`"));
+            } else if !organizations.insert(id.as_str()) {
+                problems.at(place, format!("the organization `{id}` is declared twice"));
             }
+        }
+        let skips = |own: &&Entry<DeclaredClient>| own.value.consent == Some(ConsentName::Skip);
+        if !self.organizations.is_empty()
+            && let Some(entry) = self.clients.iter().find(skips)
+        {
+            let text = "consent = \"skip\" and [[organizations]] do not go together: without a page, \
+                        nobody says for which organization the access is";
+            problems.at(entry.place, format!("client `{}`: {text}", entry.value.id));
         }
         let defaults = self.resources.iter().map(|own| (own.place, own.value.default));
         let defaults =

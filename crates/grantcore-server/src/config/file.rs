@@ -25,7 +25,7 @@ use super::problems::{Invalid, Problem, Problems, similar};
 use super::{Config, secrets};
 
 /// The tables of the file that are no flags.
-const TABLES: [&str; 5] = ["scopes", "resources", "clients", "organisations", "trusted_issuers"];
+const TABLES: [&str; 5] = ["scopes", "resources", "clients", "organizations", "trusted_issuers"];
 /// The settings that may have a secret in them.
 const SECRETS: [&str; 3] = ["database", "registration_token", "provider_client_secret"];
 /// The flag that names the file. It has no key.
@@ -149,7 +149,7 @@ impl File {
             "scopes" => self.declared.scopes = entries(name, value, problems),
             "resources" => self.declared.resources = entries(name, value, problems),
             "clients" => self.declared.clients = entries(name, value, problems),
-            "organisations" => self.declared.organisations = entries(name, value, problems),
+            "organizations" => self.declared.organizations = entries(name, value, problems),
             "trusted_issuers" => self.declared.trusted = entries(name, value, problems),
             // A list of strings is the flag's value.
             "protect" if has_tables(value.get_ref()) => {
@@ -320,7 +320,7 @@ fn entries<T: DeserializeOwned>(
 }
 
 /// Returns the names of the fields of a struct that serde reads.
-fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(super) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Asked<'n>(&'n mut &'static [&'static str]);
 
     impl<'de> Deserializer<'de> for Asked<'_> {

@@ -7,15 +7,18 @@ use std::io::Write as _;
 use clap::CommandFactory as _;
 use tempfile::NamedTempFile;
 
-use super::file::keys;
+use super::declared::{DeclaredOrganization, Scope};
+use super::file::{fields_of, keys};
+use super::trusted::Rule;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 70] = [
+const VALUES: [(&str, &str, &str); 73] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
+    ("name", " Acme ID", r#""Acme ID""#),
     ("database", "memory:", r#""memory:""#),
     ("database-file", "FILE", r#""FILE""#),
     ("database-authority", "/etc/db.pem", r#""/etc/db.pem""#),
@@ -62,6 +65,8 @@ const VALUES: [(&str, &str, &str); 70] = [
     ("error-delivery", "page", r#""page""#),
     ("drop-unknown-scopes", "true", "true"),
     ("openid-alias", "true", "true"),
+    ("remember-consent", "confidential", r#""confidential""#),
+    ("remember-consent-for", "7d", r#""7d""#),
     ("access-lifetime", "1h 30m", r#""1h 30m""#),
     ("code-lifetime", "2m", r#""2m""#),
     ("consent-lifetime", "3m", r#""3m""#),
@@ -201,6 +206,45 @@ fn the_example_has_every_key_with_its_default() {
         .filter(|key| !key.contains(' '))
         .collect();
     assert_eq!(named, keys(&Config::command()).collect());
+}
+
+/// The page for operators names every key of the file, each under its table, and the defaults of all
+/// lifetimes.
+#[test]
+fn the_page_for_operators_names_every_key() {
+    let page = include_str!("../../../../docs/deploy.md");
+    let (_, section) = page.split_once("\n### Every key\n").unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    let rows = |header: &str| {
+        let own = section.split("\n**").find(|own| own.starts_with(header));
+        let own = own.unwrap_or_else(|| panic!("{header} is missing"));
+        let rows = own.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.map(|row| row.split('`').next().unwrap()).collect::<Vec<_>>()
+    };
+    let tables: [(&str, &[&str]); 7] = [
+        ("`[[scopes]]`", fields_of::<Scope>()),
+        ("`[[resources]]`", fields_of::<Resource>()),
+        ("`[[clients]]`", fields_of::<DeclaredClient>()),
+        ("`[[protect]]`", fields_of::<Protect>()),
+        ("`[[organizations]]`", fields_of::<DeclaredOrganization>()),
+        ("`[[trusted_issuers]]`", fields_of::<TrustedIssuerTable>()),
+        ("`rules`", fields_of::<Rule>()),
+    ];
+    for (header, fields) in tables {
+        assert_eq!(rows(header), fields, "{header}");
+    }
+    let lifetimes = rows("Lifetimes");
+    let command = Config::command();
+    let is_lifetime = |arg: &&clap::Arg| arg.get_help_heading() == Some("Lifetimes");
+    let flags = command.get_arguments().filter(is_lifetime).filter_map(clap::Arg::get_long);
+    assert_eq!(lifetimes, flags.map(|flag| flag.replace('-', "_")).collect::<Vec<_>>());
+    for arg in command.get_arguments().filter(is_lifetime) {
+        let key = arg.get_long().unwrap().replace('-', "_");
+        let default = arg.get_default_values()[0].to_str().unwrap();
+        assert!(section.contains(&format!("| `{key}` | {default} |")), "{key}: {default}");
+    }
+    let named = keys(&command).filter(|key| !page.contains(key.as_str()));
+    assert_eq!(named.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

@@ -42,6 +42,16 @@ impl Issuer {
         &self.site
     }
 
+    /// Sets the name of the server that pages have, which otherwise is the host.
+    pub(crate) fn with_name(self, name: &str) -> Self {
+        Self { site: self.site.named(name), ..self }
+    }
+
+    /// Marks the server as the demonstration on its pages.
+    pub(crate) fn demo(self) -> Self {
+        Self { site: self.site.demo(), ..self }
+    }
+
     /// Returns whether the host is this machine's loopback.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.url.host() {
@@ -70,7 +80,8 @@ impl Issuer {
             return Err(IssuerError::Path);
         }
         let text = format!("{}{prefix}", url.origin().ascii_serialization());
-        Ok(Self { text, site: Site::new(prefix), url })
+        let authority = url.authority().to_owned();
+        Ok(Self { text, site: Site::new(prefix, &authority), url })
     }
 }
 

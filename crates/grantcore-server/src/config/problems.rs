@@ -117,7 +117,7 @@ impl<'a> Problems<'a> {
 
 /// Returns a hint like ``; did you mean `issuer`?`` if one of the names is similar, and nothing
 /// otherwise.
-pub(super) fn similar<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+pub(crate) fn similar<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     let rated = names.into_iter().map(|other| (strsim::jaro_winkler(name, other), other));
     let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));
     match best {

@@ -66,6 +66,10 @@ pub(crate) struct Protect {
     /// Whether calls of clients without a user are forwarded too, without the header of a user.
     #[serde(default)]
     pub(crate) machines: bool,
+    /// How long ago the user may have signed in when the access was allowed. An older sign-in is
+    /// challenged, so that the client has the user sign in again (RFC 9470). Default: any time.
+    #[serde(default, deserialize_with = "some_duration")]
+    pub(crate) max_age: Option<Duration>,
     /// The certificate authorities (PEM) of an https upstream, in place of the system's.
     pub(crate) ca_file: Option<PathBuf>,
     /// The largest body of a request, in bytes.
@@ -106,6 +110,10 @@ fn idle_timeout() -> Duration {
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     super::some_seconds(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(own: D) -> Result<Option<Duration>, D::Error> {
+    duration(own).map(Some)
 }
 
 impl Protect {
@@ -151,6 +159,7 @@ impl FromStr for Protect {
             scopes: Vec::new(),
             optional_scopes: Vec::new(),
             machines: false,
+            max_age: None,
             resource: None,
             default: false,
             ca_file: None,

@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 
+use super::limits::RateKey;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);

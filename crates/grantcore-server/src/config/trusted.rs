@@ -69,7 +69,7 @@ pub(crate) struct TrustedIssuer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Profile {
-    /// For its users: an organisation's identity provider.
+    /// For its users: an organization's identity provider.
     IdJag,
     /// For the programs that it runs.
     Workload,

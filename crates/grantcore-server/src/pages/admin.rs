@@ -8,7 +8,16 @@ pub(super) mod log;
 use askama::Template;
 use axum::http::StatusCode;
 
-use super::{Nav, Screen, filters};
+use super::{AppName, Nav, Screen, filters};
+
+/// What an administrator just did, as a sentence.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    /// What it was done to, with which the sentence begins.
+    pub(crate) to: AppName,
+    /// The rest of the sentence.
+    pub(crate) text: &'static str,
+}
 
 /// The page that asks for confirmation before an action that cannot be undone.
 #[derive(Debug, Template)]
@@ -92,6 +101,10 @@ impl Screen for Refused {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    pub(crate) fn done(text: &str) -> Done {
+        Done { to: AppName { text: text.into(), is_claim: true }, text: "is suspended." }
+    }
 
     pub(crate) fn ask(text: &str) -> AskReason {
         AskReason {

@@ -39,8 +39,8 @@ pub(crate) struct Entry {
     /// Each scope token with its description.
     pub(crate) scopes: Vec<(String, String)>,
     pub(crate) resources: Vec<String>,
-    /// The name of the organisation that it is for.
-    pub(crate) organisation: Option<String>,
+    /// The name of the organization that it is for.
+    pub(crate) organization: Option<String>,
     /// Where the application runs: `at app.example`. It tells two connections of one application
     /// apart.
     pub(crate) place: String,
@@ -72,7 +72,7 @@ pub(super) mod tests {
             grant: text.into(),
             scopes: vec![(text.into(), text.into())],
             resources: vec![text.into()],
-            organisation: Some(text.into()),
+            organization: Some(text.into()),
             place: text.into(),
             software: Some(text.into()),
             since: text.into(),

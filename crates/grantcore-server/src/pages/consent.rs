@@ -6,7 +6,7 @@ use super::words::AppName;
 use super::{Screen, filters};
 
 /// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`),
-/// `scopes_shown`, one `scope` for each scope that is ticked, and `organisation` if the user has a
+/// `scopes_shown`, one `scope` for each scope that is ticked, and `organization` if the user has a
 /// choice.
 #[derive(Debug, Template)]
 #[template(path = "consent.html", whitespace = "minimize")]
@@ -30,7 +30,7 @@ pub(crate) struct Consent {
     pub(crate) connected: Option<String>,
     /// The requested scopes.
     pub(crate) scopes: Vec<Scope>,
-    pub(crate) organisation: Organisation,
+    pub(crate) organization: Organization,
     pub(crate) destination: Destination,
     /// How long the access lasts, a sentence without its full stop.
     pub(crate) lasts: String,
@@ -53,13 +53,13 @@ pub(crate) struct Consent {
 impl Screen for Consent {}
 
 impl Consent {
-    /// Asks for the organisation again. The other fields are as the user left them: `ticked` are
+    /// Asks for the organization again. The other fields are as the user left them: `ticked` are
     /// the scopes.
     pub(crate) fn ask_again(&mut self, ticked: &str) {
         for scope in &mut self.scopes {
             scope.is_ticked = ticked.split(' ').any(|own| own == scope.name);
         }
-        if let Organisation::Choice { is_missing, .. } = &mut self.organisation {
+        if let Organization::Choice { is_missing, .. } = &mut self.organization {
             *is_missing = true;
         }
     }
@@ -102,9 +102,9 @@ pub(crate) struct Scope {
     pub(crate) is_ticked: bool,
 }
 
-/// The organisation that the access would be for. Names are for people.
+/// The organization that the access would be for. Names are for people.
 #[derive(Debug)]
-pub(crate) enum Organisation {
+pub(crate) enum Organization {
     /// The user belongs to none.
     None,
     /// This one.

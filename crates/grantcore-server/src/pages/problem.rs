@@ -67,9 +67,34 @@ pub(crate) const OF_THE_SERVER: PlainWords = PlainWords {
              send the text below to the operator of this server.",
 };
 
+/// What the user of an application can do that did not register itself.
+const BY_AN_OPERATOR: &str = "Nothing was shared, and you did nothing wrong. Whoever set up the \
+    application for this server must do so again: send the text below to the operator of this server, \
+    or to the application's developer.";
+
+/// What the operator or the developer of such an application can do.
+const FIX_BY_AN_OPERATOR: &str = "Correct the client_id, or ask the operator of this server. The \
+    operator adds the client in [[clients]] of the file of settings or with `grantcore-server \
+    add-client`, or lifts its suspension on the administration pages.";
+
+/// Returns the fix of a problem for developers, if the one of the library is for clients that
+/// register themselves.
+pub(crate) fn fix(reason: Reason, client_id: Option<&str>) -> Option<&'static str> {
+    let is_of_client = matches!(reason, Reason::ClientUnknown | Reason::ClientDeactivated);
+    let is_operators = client_id.is_some_and(|id| !registers_itself(id));
+    (is_of_client && is_operators).then_some(FIX_BY_AN_OPERATOR)
+}
+
+/// Returns whether a client ID has the form of a client that makes itself known: by a registration,
+/// or by a document. The form alone decides, so that nobody learns which clients exist.
+fn registers_itself(client_id: &str) -> bool {
+    client_id.starts_with("gcl_") || client_id.starts_with("https://")
+}
+
 impl PlainWords {
-    /// Returns the words for a reason of the authorization endpoint.
-    pub(crate) fn of(reason: Reason) -> Self {
+    /// Returns the words for a reason of the authorization endpoint. `client_id` is the one that was
+    /// received.
+    pub(crate) fn of(reason: Reason, client_id: Option<&str>) -> Self {
         let (heading, advice) = match reason {
             Reason::ConsentExpired => (
                 "This page was open for too long",
@@ -99,9 +124,14 @@ impl PlainWords {
             ),
             Reason::ClientUnknown | Reason::ClientDeactivated | Reason::OwnerSuspended => (
                 "This server does not know the application",
-                "Nothing was shared, and you did nothing wrong. Remove this server from the \
-                 application and add it again. If that does not help, send the text below to the \
-                 application's developer.",
+                match client_id {
+                    Some(id) if !registers_itself(id) => BY_AN_OPERATOR,
+                    _ => {
+                        "Nothing was shared, and you did nothing wrong. Remove this server from the \
+                         application and add it again. If that does not help, send the text below \
+                         to the application's developer."
+                    }
+                },
             ),
             Reason::StorageUnavailable
             | Reason::EntropyUnavailable
@@ -146,10 +176,10 @@ mod tests {
     #[test]
     fn each_class_of_reason_has_fitting_words() {
         for reason in [Reason::PkceMissing, Reason::RedirectUriMismatch, Reason::ScopeUnknown] {
-            assert_eq!(PlainWords::of(reason), OF_THE_APPLICATION);
+            assert_eq!(PlainWords::of(reason, None), OF_THE_APPLICATION);
         }
         for reason in [Reason::StorageUnavailable, Reason::Contended, Reason::AuditUnavailable] {
-            assert_eq!(PlainWords::of(reason), OF_THE_SERVER);
+            assert_eq!(PlainWords::of(reason, None), OF_THE_SERVER);
         }
         for (reason, words) in [
             (Reason::ConsentExpired, "too long"),
@@ -158,10 +188,21 @@ mod tests {
             (Reason::AccountSuspended, "suspended"),
             (Reason::ClientUnknown, "does not know"),
         ] {
-            assert!(PlainWords::of(reason).heading.contains(words), "{reason:?}");
+            assert!(PlainWords::of(reason, None).heading.contains(words), "{reason:?}");
+        }
+        for (client_id, advice) in [
+            (None, "add it again"),
+            (Some("gcl_AAAA"), "add it again"),
+            (Some("https://a.example/client"), "add it again"),
+            (Some("portal"), "to the operator of this server"),
+        ] {
+            let words = PlainWords::of(Reason::ClientUnknown, client_id);
+            assert!(words.advice.contains(advice), "{client_id:?}: {}", words.advice);
+            let is_operators = fix(Reason::ClientUnknown, client_id).is_some();
+            assert_eq!(is_operators, client_id == Some("portal"), "{client_id:?}");
         }
         for reason in Reason::ALL {
-            let words = PlainWords::of(*reason);
+            let words = PlainWords::of(*reason, Some("portal"));
             let is_decided = *reason == Reason::ConsentUsed;
             assert_eq!(words.advice.contains("Nothing was shared"), !is_decided, "{reason:?}");
         }

@@ -4,6 +4,7 @@ use askama::Result;
 
 use super::admin::{accounts, clients, log};
 use super::*;
+use crate::site::Site;
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'& {{ 7 }} --><img src=x>"#;
 
@@ -56,7 +57,7 @@ fn consent(text: &str, verified: bool) -> Consent {
         unverified: (!verified).then(|| text.into()),
         connected: Some(text.into()),
         scopes: vec![scope(), scope()],
-        organisation: Organisation::Choice { options: pairs(text), is_missing: true },
+        organization: Organization::Choice { options: pairs(text), is_missing: true },
         destination: Destination::OwnDevice(text.into()),
         lasts: text.into(),
         registration: text.into(),
@@ -72,7 +73,7 @@ fn consent(text: &str, verified: bool) -> Consent {
 fn problem(text: &str) -> Problem {
     Problem {
         status: 400,
-        plain: PlainWords::of(grantcore::Reason::PkceMissing),
+        plain: PlainWords::of(grantcore::Reason::PkceMissing, None),
         code: text.into(),
         description: text.into(),
         cause: text.into(),
@@ -190,8 +191,8 @@ fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
         "scopes_shown\"",
         "scope\"",
         "scope\"",
-        "organisation\"",
-        "organisation\"",
+        "organization\"",
+        "organization\"",
         "decision\" value=\"deny\"",
         "decision\" value=\"allow\"",
     ];
@@ -305,11 +306,17 @@ fn consent_14_names_on_the_administrators_pages_are_clean() -> Result<()> {
 
 #[test]
 fn the_front_page_of_a_file_of_settings_is_no_demonstration() {
-    let page = home("alice").render().unwrap();
-    assert!(page.contains("demonstration only") && page.contains("demo-public"), "{page}");
+    let named = Site::new("", "Acme <ID>\u{202e}");
+    let page = home("alice").render_with_values(&named.clone().demo()).unwrap();
+    for part in
+        ["is the demonstration", "demo-public", "<bdi>Acme &#60;ID&#62;</bdi></strong> (demo"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
     let own = Home { public_client: None, can_register: false, users: Vec::new(), ..home("alice") };
-    let page = own.render().unwrap();
-    for word in ["demo", "registers itself"] {
+    let page = own.render_with_values(&named).unwrap();
+    for word in ["demo", "registers itself", "grantcore"] {
         assert!(!page.contains(word), "{word}: {page}");
     }
+    assert!(page.contains("<title>Home – Acme &#60;ID&#62;</title>"), "{page}");
 }

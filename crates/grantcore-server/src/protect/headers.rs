@@ -31,7 +31,7 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// Headers of a caller that do not pass.
-const NOT_TO_UPSTREAM: [&str; 9] = [
+const NOT_TO_UPSTREAM: [&str; 10] = [
     // The access token, and the session of this server.
     "authorization",
     "cookie",
@@ -42,6 +42,8 @@ const NOT_TO_UPSTREAM: [&str; 9] = [
     "expect",
     "host",
     "origin",
+    // The caller's ID of a session, for which `session.rs` sets that of the upstream.
+    "mcp-session-id",
     // What only a proxy may set.
     "forwarded",
     "x-real-ip",
@@ -84,15 +86,19 @@ const NOT_TO_CALLER_PREFIXES: [&str; 5] =
 /// the comma, by which upstreams join headers of one name.
 const ENCODED: AsciiSet = CONTROLS.add(b' ').add(b'%').add(b',');
 
-/// Returns the headers of a call for the upstream.
-pub(super) fn to_upstream(received: &HeaderMap, caller: &Caller, version: Version) -> HeaderMap {
+/// Returns the headers of a call for the upstream. `scope` is what the access token allows at it.
+pub(super) fn to_upstream(
+    received: &HeaderMap,
+    caller: &Caller,
+    scope: &str,
+    version: Version,
+) -> HeaderMap {
     let mut headers = without(received, &NOT_TO_UPSTREAM, &NOT_TO_UPSTREAM_PREFIXES);
     // A call without a user has no such header: the upstream must not take the client for one.
     if let Some(subject) = caller.subject() {
         headers.insert(SUBJECT, encoded(subject));
     }
     headers.insert(CLIENT, encoded(caller.client_id()));
-    let scope = caller.scope().collect::<Vec<_>>().join(" ");
     #[expect(clippy::expect_used, reason = "scope tokens are visible ASCII (OAuth 2.1 §1.4.1)")]
     headers.insert(SCOPE, HeaderValue::try_from(scope).expect("visible ASCII"));
     let properties = caller.access().and_then(Access::properties);

@@ -114,7 +114,7 @@ impl Known {
     }
 
     fn of(metadata: Metadata) -> Result<Self, &'static str> {
-        // Neither `none` nor HMAC: whoever has the client's secret could sign.
+        // Neither `none` nor HMAC: with HMAC, everyone who has the client's secret could sign.
         let signs = metadata.id_token_signing_alg_values_supported().iter();
         let signs = signs.filter(|algorithm| is_asymmetric(algorithm));
         let algorithms: Vec<_> = signs.cloned().collect();

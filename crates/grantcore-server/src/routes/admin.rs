@@ -8,13 +8,14 @@ mod clients;
 mod flow;
 mod log;
 mod new_client;
+mod proof;
 mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -112,6 +113,17 @@ fn no_account(nav: Nav, subject: &str) -> Response {
         "No such account",
         "There is no account of this name. A name is upper and lower case as it was registered.",
         Some(subject),
+    )
+}
+
+/// Answers an unknown address below `/admin`, and a page that is only the answer of a form.
+pub(crate) async fn nowhere(Admin(nav): Admin, OriginalUri(uri): OriginalUri) -> Response {
+    unknown(
+        nav,
+        StatusCode::NOT_FOUND,
+        "There is no such page",
+        "The address may be mistyped, or from an older link.",
+        Some(uri.path()),
     )
 }
 

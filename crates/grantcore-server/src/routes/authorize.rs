@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use grantcore::request::ConnectionList;
 use grantcore::response::PAGE_HEADERS;
 use grantcore::{AuthorizationStep, Error, Reason, RequestParts, User};
 use http_body_util::LengthLimitError;
@@ -14,11 +15,12 @@ use url::form_urlencoded;
 
 use super::BODY_LIMIT;
 use super::clients::{source, with_document};
-use super::consent::{connected_since, consent_page};
+use super::consent::{GRANTS_READ, connected_since, consent_page};
 use super::login::with_form_cookie;
 use super::resume::log_in_for;
-use crate::app::{App, Asked, to_client};
+use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::{Request as Kept, SignIn, Wanted};
+use crate::organizations;
 use crate::pages::Page;
 use crate::sessions::Session;
 use crate::store::BackendError;
@@ -28,7 +30,7 @@ use crate::store::BackendError;
 pub(super) struct Earlier<'a> {
     /// The sign-in.
     pub(super) answered: Option<&'a SignIn>,
-    /// A consent page that was answered without a choice of the organisation: the scopes that were
+    /// A consent page that was answered without a choice of the organization: the scopes that were
     /// ticked on it.
     pub(super) unchosen: Option<&'a str>,
 }
@@ -59,14 +61,17 @@ pub(super) async fn decide(
     let Ok(session) = app.session(&parts.headers).await else {
         return app.refuse(Reason::StorageUnavailable).await;
     };
-    let user = session.as_ref().map(Session::user);
+    let user = match &session {
+        Some(session) => Some(user_of(app, session, query).await),
+        None => None,
+    };
     let mut answer = authorize_with_document(app, parts, incoming, user).await;
     if let Some(Ok(AuthorizationStep::NeedsLogin(page))) = &answer
         && let (Some(session), Some(sign_in)) = (&session, earlier.answered)
         && sign_in.session == session.binding
         && (sign_in.is_fresh || !page.fresh())
     {
-        let user = session.user().signed_in_for(page.request());
+        let user = user_of(app, session, query).await.signed_in_for(page.request());
         answer = authorize_with_document(app, parts, incoming, Some(user)).await;
     }
     let log_in = async |wanted| log_in_for(app, Kept::new(query, wanted), &source(parts)).await;
@@ -93,6 +98,24 @@ pub(super) async fn decide(
             app.refuse(Reason::DocumentUnreachable).await
         }
         Some(Err(error)) => app.failed(&error, Asked { client_id: client_id(query), reload: None }),
+    }
+}
+
+/// Returns the user, with the connection to this client whose consent may be remembered. The library
+/// decides whether it covers the request.
+async fn user_of<'s>(app: &App, session: &'s Session, query: &str) -> User<'s> {
+    let user = session.user();
+    let Some(client_id) = client_id(query).filter(|_| app.remembers) else { return user };
+    let list = ConnectionList::new(&session.subject, None, GRANTS_READ);
+    // Without the list, the user is asked.
+    let Ok(found) = app.oauth.run(list).await.inspect_err(log_failure) else { return user };
+    let Some(id) = found.asked(&client_id) else { return user };
+    let own = found.entries.iter().find(|own| own.grant_id() == id);
+    // A remembered consent is for the same organization, which the user may have left.
+    let bound = own.and_then(|own| organizations::bound(own.properties()));
+    match bound {
+        Some(bound) if !app.organizations.has_member(&bound, &session.subject) => user,
+        _ => user.remembering(id),
     }
 }
 

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::authorize::log_in_first;
 use super::login::{CsrfForm, with_form_cookie};
 use crate::app::{App, not_now};
-use crate::organisations;
+use crate::organizations;
 use crate::pages::words::{ago, brief};
 use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
@@ -238,8 +238,8 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
         grant: own.grant_id().to_string(),
         scopes: own.scope().map(meaning).collect(),
         resources: own.resources().map(Into::into).collect(),
-        organisation: organisations::bound(own.properties())
-            .map(|id| app.organisations.name(&id).to_owned()),
+        organization: organizations::bound(own.properties())
+            .map(|id| app.organizations.name(&id).to_owned()),
         place: place(own, viewer),
         software: software.as_deref().map(brief),
         since: ago(own.created(), now),

@@ -17,7 +17,7 @@ use super::clients::source;
 use super::resume::{link, log_in_for};
 use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::Request as Kept;
-use crate::organisations::{self, Candidates, Unbound};
+use crate::organizations::{self, Candidates, Unbound};
 use crate::pages::words::{ago, day, listed, spoken, utc};
 use crate::pages::{self, AppName, Destination, Notice, Page};
 use crate::sessions::Session;
@@ -25,7 +25,7 @@ use crate::store::BackendError;
 
 /// How many grants of the user are read to find a live connection. A page must not cost as much as
 /// its user has grants.
-const GRANTS_READ: usize = 256;
+pub(super) const GRANTS_READ: usize = 256;
 
 /// Handles the consent form: the ticket, the scopes that are ticked, and the decision. The request
 /// itself is in the record of the grant.
@@ -60,7 +60,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
         Some("deny") => Choice::Deny,
         _ => return app.refuse(Reason::TicketMissing).await,
     };
-    let answer = field("organisation");
+    let answer = field("organization");
     let properties =
         match properties(&app, &ticket, session.user(), choice, answer.as_deref()).await {
             Ok(properties) => properties,
@@ -68,7 +68,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
                 tracing::error!(%error, "the grant of a consent page could not be read");
                 return app.refuse(Reason::StorageUnavailable).await;
             }
-            Err(NotBound::Organisation(why)) => {
+            Err(NotBound::Organization(why)) => {
                 return match (why, request) {
                     (Unbound::NotChosen, Some(request)) => {
                         ask_again(&app, &parts, &request, &scopes).await
@@ -99,15 +99,15 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
 
 /// Why no properties can be bound to a grant.
 enum NotBound {
-    Organisation(Unbound),
+    Organization(Unbound),
     Unavailable(BackendError),
 }
 
-/// Returns what is bound to the grant of this ticket: the organisation that it is for.
+/// Returns what is bound to the grant of this ticket: the organization that it is for.
 ///
-/// Which organisation a resource is of is read from the record, and not from the form: with the
+/// Which organization a resource is of is read from the record, and not from the form: with the
 /// address of another request in the form, a user could otherwise connect a client to the resource
-/// of an organisation that the user does not belong to. A ticket without a record gets nothing, and
+/// of an organization that the user does not belong to. A ticket without a record gets nothing, and
 /// the library refuses it.
 async fn properties(
     app: &App,
@@ -124,12 +124,12 @@ async fn properties(
     let Some(stored) = found.map_err(NotBound::Unavailable)? else { return Ok(None) };
     let policy = app.oauth.policy();
     let resources = stored.record.resources();
-    let candidates = app.organisations.candidates(user.subject(), policy, resources);
-    let chosen = candidates.choose(answer).map_err(NotBound::Organisation)?;
-    Ok(chosen.and_then(|id| organisations::properties(id).ok()))
+    let candidates = app.organizations.candidates(user.subject(), policy, resources);
+    let chosen = candidates.choose(answer).map_err(NotBound::Organization)?;
+    Ok(chosen.and_then(|id| organizations::properties(id).ok()))
 }
 
-/// Shows the consent page of this request again, which asks for the organisation in words.
+/// Shows the consent page of this request again, which asks for the organization in words.
 async fn ask_again(app: &App, parts: &Parts, request: &Kept, ticked: &str) -> Response {
     let again = RequestParts {
         method: "GET",
@@ -145,11 +145,11 @@ fn not_bound(why: &Unbound) -> Response {
     let (status, message) = match why {
         Unbound::NotChosen => (
             StatusCode::BAD_REQUEST,
-            "No organisation was chosen. Go back, choose one and try again.",
+            "No organization was chosen. Go back, choose one and try again.",
         ),
         Unbound::NotMember => (
             StatusCode::FORBIDDEN,
-            "Your account does not belong to this organisation. Start again from the application.",
+            "Your account does not belong to this organization. Start again from the application.",
         ),
     };
     (status, Page(Notice::new("Nothing was allowed", message))).into_response()
@@ -215,7 +215,7 @@ pub(super) fn consent_page(
         client_host: page.client_id_host().map(Into::into),
         client_pages: client_pages(page),
         scopes: scopes.collect(),
-        organisation: organisation(page, app),
+        organization: organization(page, app),
         resources: resources.collect(),
         access_lifetime: spoken(policy.lifetimes().access().as_secs()),
         expires_in: spoken(page.expires().seconds_from(now)),
@@ -225,20 +225,20 @@ pub(super) fn consent_page(
     }
 }
 
-/// Returns the organisation that the access would be for, as the page shows it.
-fn organisation(page: &ConsentPage, app: &App) -> pages::Organisation {
-    let all = &app.organisations;
+/// Returns the organization that the access would be for, as the page shows it.
+fn organization(page: &ConsentPage, app: &App) -> pages::Organization {
+    let all = &app.organizations;
     let name = |id: &str| all.name(id).to_owned();
     match all.candidates(page.subject(), app.oauth.policy(), page.resources()) {
-        Candidates::None => pages::Organisation::None,
-        Candidates::One(id) => pages::Organisation::One(name(id)),
-        Candidates::Several(ids) => pages::Organisation::Choice {
+        Candidates::None => pages::Organization::None,
+        Candidates::One(id) => pages::Organization::One(name(id)),
+        Candidates::Several(ids) => pages::Organization::Choice {
             options: ids.into_iter().map(|id| (id.to_owned(), name(id))).collect(),
             is_missing: false,
         },
         // The id is that of the client's request. A name would say whether there is such an
-        // organisation.
-        Candidates::Stranger(id) => pages::Organisation::Stranger(id),
+        // organization.
+        Candidates::Stranger(id) => pages::Organization::Stranger(id),
     }
 }
 

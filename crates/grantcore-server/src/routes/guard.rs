@@ -20,7 +20,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use super::authorize::{BodyError, read};
 use crate::app::{App, respond};
 use crate::mcp::Identity;
-use crate::organisations;
+use crate::organizations;
 use crate::pages::answer::is_browser;
 use crate::pages::{ForApplications, Page};
 use crate::payment::{Drawn, Payment};
@@ -114,7 +114,7 @@ fn identity(access: &Access) -> Identity {
         subject: access.subject().map(ToString::to_string),
         client_id: access.client_id().to_string(),
         scopes: access.scope().map(Into::into).collect(),
-        organisation: organisations::bound(access.properties()),
+        organization: organizations::bound(access.properties()),
         warning: None,
     }
 }

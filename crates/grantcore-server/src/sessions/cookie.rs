@@ -150,7 +150,7 @@ mod tests {
         let cleared = TokenCookie::session(false, &Site::default(), LIFETIME).clear();
         let attributes = ["Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=0"];
         assert_line(&cleared, "grantcore-session=", &attributes);
-        let below = TokenCookie::session(true, &Site::new("/a/b"), LIFETIME).clear();
+        let below = TokenCookie::session(true, &Site::new("/a/b", ""), LIFETIME).clear();
         assert_line(
             &below,
             "__Secure-grantcore-session-a-b=",

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use grantcore::Client;
-use grantcore::client::{ClientBuilder, ClientKeys, StoredSecret};
+use grantcore::client::{ClientBuilder, ClientKeys, ConsentMode, StoredSecret};
 use grantcore::jws::{Algorithms, KeysUrl};
 use grantcore::policy::{
     IntrospectionRules, LifetimeOverrides, PolicyBuilder, RateRules, ResourceDescription,
@@ -18,8 +18,8 @@ use toml::Spanned;
 
 use super::trusted;
 use crate::config::{
-    AuthMethod, Builtin, Clients, Declared, DeclaredClient, Entry, GrantTypeName, LoopbackPorts,
-    Resource, secrets,
+    AuthMethod, Builtin, Clients, ConsentName, Declared, DeclaredClient, Entry, GrantTypeName,
+    LoopbackPorts, Resource, secrets,
 };
 
 /// The shortest secret of a client, in bytes. Only its digest is stored, and a digest of a secret
@@ -234,6 +234,13 @@ fn registered(
     }
     if let Some(trusted) = declared.trusted {
         builder = builder.trusted(trusted);
+    }
+    if let Some(consent) = declared.consent {
+        builder = builder.consent(match consent {
+            ConsentName::Ask => ConsentMode::Ask,
+            ConsentName::Remember => ConsentMode::Remember,
+            ConsentName::Skip => ConsentMode::Skip,
+        });
     }
     if let Some(ports) = declared.loopback_ports {
         builder = builder.loopback_ports(match ports {

@@ -98,6 +98,9 @@ pub(crate) fn problems(
         if protect.resource.is_some() && (url::Url::parse(&resource).is_err() || !is_plain) {
             refuse("the resource must be a URL without query and fragment");
         }
+        if protect.machines && protect.max_age.is_some() {
+            refuse("max_age is for calls of users, and machines = true admits calls without one");
+        }
         if protect.ca_file.is_some() && !protect.upstream.is_https() {
             refuse("ca_file is for an https upstream");
         }

@@ -3,46 +3,31 @@
 
 use std::sync::Arc;
 
-use grantcore::blocking::{OnThreads, StoreAdministration as _};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
 use grantcore::store::{Commit, Keys, Seen, SeenKey, StoreAdministration, Stored, Write};
 use grantcore::value::{GrantId, Subject};
-use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp, blocking};
+use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
-use grantcore_sqlite::SqliteStore;
+use grantcore_sqlite::TokioSqliteStore;
 
-use super::sqlite::Turn;
 use super::{BackendError, Result};
 
 /// An open store.
 #[derive(Clone)]
 pub(crate) enum Grants {
     Memory(Arc<MemoryStore>),
-    /// The store, with the turn that writers to the file take.
-    Sqlite(OnThreads<SqliteStore>, Turn),
+    Sqlite(TokioSqliteStore),
     Postgres(PostgresStore),
     Redis(RedisStore),
 }
 
-/// Makes the same call of whichever store it is. In SQLite a write takes a turn and blocks, so that
-/// it has a form of its own.
+/// Makes the same call of whichever store it is.
 macro_rules! each {
     ($grants:expr, $store:ident => $call:expr) => {
         match $grants {
-            Grants::Sqlite($store, _) => Ok($call.await?),
-            Grants::Memory($store) => Ok($call.await?),
-            Grants::Postgres($store) => Ok($call.await?),
-            Grants::Redis($store) => Ok($call.await?),
-        }
-    };
-    ($grants:expr, $store:ident => $call:expr, in SQLite: $write:expr) => {
-        match $grants {
-            Grants::Sqlite($store, turn) => {
-                let $store = $store.clone();
-                turn.write(move || $write).await
-            }
+            Grants::Sqlite($store) => Ok($call.await?),
             Grants::Memory($store) => Ok($call.await?),
             Grants::Postgres($store) => Ok($call.await?),
             Grants::Redis($store) => Ok($call.await?),
@@ -55,10 +40,9 @@ impl Grants {
     pub(super) async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
         match self {
             Self::Memory(store) => store.set_suspended(subject, suspended),
-            Self::Sqlite(store, turn) => {
-                let store = store.clone();
+            Self::Sqlite(store) => {
                 let subject = subject.to_owned();
-                turn.write(move || store.inner().set_suspended(&subject, suspended)).await?;
+                store.call(move |store| store.set_suspended(&subject, suspended)).await?;
             }
             Self::Postgres(store) => store.set_suspended(subject, suspended).await?,
             Self::Redis(store) => store.set_suspended(subject, suspended).await?,
@@ -68,11 +52,7 @@ impl Grants {
 
     /// Adds a client, and returns whether it was added. One that exists already stays as it is.
     pub(super) async fn add_client(&self, client: Client) -> Result<bool> {
-        each!(
-            self,
-            store => StoreAdministration::add_client(store, client),
-            in SQLite: store.inner().add_client(client)
-        )
+        each!(self, store => StoreAdministration::add_client(store, client))
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
@@ -107,10 +87,9 @@ impl Grants {
     ) -> Result<Vec<(Subject, Account)>> {
         match self {
             Self::Memory(_) => Ok(Vec::new()),
-            Self::Sqlite(store, turn) => {
-                let store = store.clone();
+            Self::Sqlite(store) => {
                 let after = after.map(str::to_owned);
-                turn.write(move || store.inner().accounts(after.as_deref(), limit)).await
+                Ok(store.call(move |store| store.accounts(after.as_deref(), limit)).await?)
             }
             Self::Postgres(store) => Ok(store.accounts(after, limit).await?),
             Self::Redis(store) => Ok(store.accounts(after, limit).await?),
@@ -121,10 +100,9 @@ impl Grants {
     pub(crate) async fn put_standing(&self, subject: &Subject, account: Account) -> Result<()> {
         match self {
             Self::Memory(store) => store.put_account(subject.clone(), account),
-            Self::Sqlite(store, turn) => {
-                let store = store.clone();
+            Self::Sqlite(store) => {
                 let subject = subject.clone();
-                turn.write(move || store.inner().put_account(subject.as_str(), account)).await?;
+                store.call(move |store| store.put_account(subject.as_str(), account)).await?;
             }
             Self::Postgres(store) => store.put_account(subject.as_str(), account).await?,
             Self::Redis(store) => store.put_account(subject.as_str(), account).await?,
@@ -134,11 +112,7 @@ impl Grants {
 
     /// Drops up to `limit` grants, clients and marks that may be dropped, and returns how many.
     pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        each!(
-            self,
-            store => StoreAdministration::sweep(store, now, limit),
-            in SQLite: store.inner().sweep(now, limit)
-        )
+        each!(self, store => StoreAdministration::sweep(store, now, limit))
     }
 }
 
@@ -154,12 +128,7 @@ impl Store for Grants {
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
-        let owned = write.clone();
-        each!(
-            self,
-            store => Store::commit(store, write),
-            in SQLite: blocking::Store::commit(store.inner(), &owned)
-        )
+        each!(self, store => Store::commit(store, write))
     }
 
     async fn seen(&self, key: &SeenKey) -> Result<Option<Seen>> {
@@ -192,11 +161,6 @@ impl Accounts for Grants {
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        let owned = subject.to_owned();
-        each!(
-            self,
-            store => Accounts::raise_epoch(store, subject),
-            in SQLite: blocking::Accounts::raise_epoch(store.inner(), &owned)
-        )
+        each!(self, store => Accounts::raise_epoch(store, subject))
     }
 }

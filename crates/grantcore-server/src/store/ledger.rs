@@ -121,8 +121,9 @@ pub(crate) trait Ledger {
     async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Stores these events durably, all of them or none. Of events with one correlation and kind
-    /// the first is kept, because a step may arrive twice.
-    async fn append(&self, entries: Vec<Entry>) -> Result<()>;
+    /// the first is kept, because a step may arrive twice. If nobody waits for it, a database may
+    /// take some milliseconds more, to write them with something else.
+    async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()>;
 
     /// Returns the latest `limit` events that match, before this place: the newest first, by their
     /// time, in Redis by their arrival.
@@ -261,8 +262,8 @@ impl Ledger for AnyLedger {
         each!(self, Sweep, ledger => ledger.drop_waiting(now, limit))
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
-        each!(self, AppendEvents, ledger => ledger.append(entries))
+    async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()> {
+        each!(self, AppendEvents, ledger => ledger.append(entries, is_awaited))
     }
 
     async fn find(

@@ -128,7 +128,7 @@ impl Ledger for MemoryLedger {
         Ok(lock(&self.waiting).drop_expired(now))
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {
         let mut trail = lock(&self.trail);
         for entry in entries {
             if trail.names.insert(name(&entry)) {

@@ -168,7 +168,7 @@ impl Ledger for PostgresLedger {
         self.drop_expired_rows(now, limit).await
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {
         self.append_all(&entries).await
     }
 

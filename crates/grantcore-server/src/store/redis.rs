@@ -156,7 +156,7 @@ impl Ledger for RedisLedger {
         Ok(0)
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+    async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {
         self.append_all(&entries).await
     }
 

@@ -14,11 +14,11 @@ mod waiting;
 #[cfg(unix)]
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grantcore::Timestamp;
-use grantcore_sqlite::{SqliteError, SqliteStore};
+use grantcore_sqlite::{SqliteError, SqliteStore, TokioSqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
@@ -26,44 +26,21 @@ use super::ledger::Kind;
 use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
 use crate::trail::{Entry, Position, Search};
 
-/// The turn to write to the file. SQLite lets one writer wait for another by polling, and unfairly.
-/// The writers of one process queue up here first.
-#[derive(Clone, Default)]
-pub(crate) struct Turn(Arc<tokio::sync::Mutex<()>>);
+/// How long events wait for a write of a grant, to be committed with it.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How many rows of the audit log are dropped in one transaction: other writes wait for no more
+/// than these.
+const BITE: usize = 64;
+/// The same where all rows are counted in each of these transactions.
+const BITE_COUNTED: usize = 256;
 
-impl Turn {
-    /// Waits for the turn, and runs a blocking write in it. The turn ends with the write, which
-    /// outlives this future if the caller is dropped.
-    pub(super) async fn write<T, E>(
-        &self,
-        call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
-    ) -> Result<T>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-        BackendError: From<E>,
-    {
-        let turn = Arc::clone(&self.0).lock_owned().await;
-        blocking(move || {
-            let _turn = turn;
-            call()
-        })
-        .await
-    }
-}
-
-/// Balances, sessions and the audit log. Writes use a separate connection, so that reads never wait
-/// for a blocked write. Searches of the audit log use a third, because they may be slow.
+/// Balances, sessions and the audit log. They are written through the store of the grants, which
+/// commits all writes that wait in one transaction, and read on its connection. Searches of the
+/// audit log use a connection of their own, because they may be slow.
 #[derive(Clone)]
 pub(crate) struct SqliteLedger {
-    connections: Arc<Connections>,
-    turn: Turn,
-}
-
-struct Connections {
-    reader: Mutex<Connection>,
-    writer: Mutex<Connection>,
-    searcher: Mutex<Connection>,
+    store: TokioSqliteStore,
+    searcher: Arc<Mutex<Connection>>,
 }
 
 /// The migrations of the file. The migration at index `n` leads from version `n` to `n + 1`.
@@ -75,12 +52,10 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     blocking(move || {
         create_private(&path)?;
         let store = SqliteStore::open(&path)?;
-        let turn = Turn::default();
-        let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
-        let connections =
-            Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
-        let ledger = SqliteLedger { connections, turn: turn.clone() };
-        Ok::<_, BackendError>((Grants::Sqlite(store.on_tokio(), turn), Kind::Sqlite(ledger).into()))
+        let searcher = Arc::new(Mutex::new(connection(&path)?));
+        let store = store.on_tokio();
+        let ledger = SqliteLedger { store: store.clone(), searcher };
+        Ok::<_, BackendError>((Grants::Sqlite(store), Kind::Sqlite(ledger).into()))
     })
     .await
 }
@@ -142,35 +117,47 @@ where
 }
 
 impl SqliteLedger {
-    async fn on<T: Send + 'static>(
-        &self,
-        which: fn(&Connections) -> &Mutex<Connection>,
-        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let connections = Arc::clone(&self.connections);
-        blocking(move || call(&mut lock(which(&connections)))).await
-    }
-
     async fn read<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.on(|all| &all.reader, call).await
+        Ok(self.store.query(call).await?)
     }
 
+    /// Writes all of a call or nothing. If the caller is dropped, the call still runs to its end.
     async fn write<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let connections = Arc::clone(&self.connections);
-        self.turn.write(move || call(&mut lock(&connections.writer))).await
+        Ok(self.store.transact(call).await?)
     }
 
     async fn search<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.on(|all| &all.searcher, call).await
+        let searcher = Arc::clone(&self.searcher);
+        blocking(move || call(&searcher.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// Drops up to `limit` rows, a few in each transaction.
+    async fn drop_in_bites(
+        &self,
+        limit: usize,
+        most: usize,
+        bite: impl Fn(&Connection, usize) -> rusqlite::Result<usize> + Clone + Send + 'static,
+    ) -> Result<usize> {
+        let mut dropped = 0;
+        while dropped < limit {
+            let size = most.min(limit - dropped);
+            let bite = bite.clone();
+            let here = self.write(move |connection| bite(connection, size)).await?;
+            dropped += here;
+            if here < size {
+                break;
+            }
+        }
+        Ok(dropped)
     }
 }
 
@@ -186,11 +173,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
-        self.read(|connection| balances::names(connection)).await
+        self.read(balances::names).await
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
-        self.read(|connection| balances::all(connection)).await
+        self.read(balances::all).await
     }
 
     async fn balance(&self, subject: &str) -> Result<Option<u64>> {
@@ -257,8 +244,12 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| waiting::drop_expired(connection, now, limit)).await
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
-        self.write(move |connection| trail::append(connection, &entries)).await
+    async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()> {
+        let append = move |connection: &Connection| trail::append(connection, &entries);
+        if is_awaited {
+            return self.write(append).await;
+        }
+        Ok(self.store.transact_with_others(PATIENCE, append).await?)
     }
 
     async fn find(
@@ -277,31 +268,25 @@ impl Ledger for SqliteLedger {
     }
 
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        self.write(move |connection| trail::drop_before(connection, before, limit)).await
-    }
-
-    async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
-        let surplus = move |count: u64| {
-            usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit)
-        };
-        if surplus(self.search(|connection| trail::count(connection)).await?) == 0 {
-            return Ok(0);
-        }
-        // Counted again inside the transaction: another server may have dropped the same surplus.
-        self.write(move |connection| {
-            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let dropped = trail::drop_oldest(&change, surplus(trail::count(&change)?))?;
-            change.commit()?;
-            Ok(dropped)
+        self.drop_in_bites(limit, BITE, move |connection, bite| {
+            trail::drop_before(connection, before, bite)
         })
         .await
     }
-}
 
-/// Locks a connection. A thread that panicked with it left it usable: a transaction is rolled back
-/// when it is dropped.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts again inside each transaction: another server may have dropped the same surplus.
+    async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
+        let surplus = move |count: u64, limit: usize| {
+            usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit)
+        };
+        if surplus(self.search(trail::count).await?, limit) == 0 {
+            return Ok(0);
+        }
+        self.drop_in_bites(limit, BITE_COUNTED, move |connection, bite| {
+            trail::drop_oldest(connection, surplus(trail::count(connection)?, bite))
+        })
+        .await
+    }
 }
 
 /// Converts to SQLite's signed 64-bit integer. Larger numbers become `i64::MAX`.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use grantcore::Event;
 use grantcore::audit::AuditError;
 use grantcore::event::EventClass;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Entry;
 use super::unattributed::Unattributed;
@@ -27,6 +27,9 @@ const UNATTRIBUTED_ROOM: usize = 1024;
 /// How many events are written at once. The bound lets other writes to the database take their
 /// turn.
 const AT_ONCE: usize = 512;
+/// How long events gather before they are written, if nobody waits for them. Each write wakes a
+/// task; so the task is woken for many events, and not for each.
+const GATHER: Duration = Duration::from_millis(10);
 /// How often lost events are logged.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -38,6 +41,8 @@ pub(crate) struct Queue {
     unattributed: Mutex<Unattributed>,
     /// Whether recording waits for the database.
     waits: bool,
+    /// Is notified by those who wait for what is in the queue.
+    hurry: Arc<Notify>,
     lost: Arc<Lost>,
     /// Whether the last write succeeded.
     works: Arc<AtomicBool>,
@@ -64,7 +69,15 @@ impl Queue {
         let (sender, receiver) = mpsc::unbounded_channel();
         let lost = Arc::new(Lost::default());
         let works = Arc::new(AtomicBool::new(true));
-        tokio::spawn(write(ledger.clone(), receiver, Arc::clone(&lost), Arc::clone(&works)));
+        let hurry = Arc::new(Notify::new());
+        let writer = Writer {
+            ledger: ledger.clone(),
+            waits,
+            hurry: Arc::clone(&hurry),
+            lost: Arc::clone(&lost),
+            works: Arc::clone(&works),
+        };
+        tokio::spawn(writer.run(receiver));
         Self {
             ledger,
             sender,
@@ -72,6 +85,7 @@ impl Queue {
             unattributed_room: Arc::new(Semaphore::new(UNATTRIBUTED_ROOM)),
             unattributed: Mutex::default(),
             waits,
+            hurry,
             lost,
             works,
         }
@@ -181,6 +195,7 @@ impl Queue {
         self.send_counts(counts);
         let (done, written) = oneshot::channel();
         self.send(Queued { done: Some(done), ..Queued::default() });
+        self.hurry.notify_one();
         let _ = written.await;
     }
 
@@ -201,20 +216,49 @@ impl Queue {
     }
 }
 
-/// Writes the items of the queue in batches until the queue is dropped.
-async fn write(
+/// The task that writes.
+struct Writer {
     ledger: AnyLedger,
-    mut queue: mpsc::UnboundedReceiver<Queued>,
+    waits: bool,
+    hurry: Arc<Notify>,
     lost: Arc<Lost>,
     works: Arc<AtomicBool>,
-) {
-    let mut batch = Vec::with_capacity(AT_ONCE);
-    while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
+}
+
+impl Writer {
+    /// Writes the items of the queue in batches until the queue is dropped.
+    async fn run(self, mut queue: mpsc::UnboundedReceiver<Queued>) {
+        let mut batch = Vec::with_capacity(AT_ONCE);
+        while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
+            if !self.waits && batch.len() < AT_ONCE {
+                self.gather(&mut queue, &mut batch).await;
+            }
+            self.write(&mut batch).await;
+        }
+    }
+
+    /// Waits for more items, until somebody waits for one of them.
+    async fn gather(&self, queue: &mut mpsc::UnboundedReceiver<Queued>, batch: &mut Vec<Queued>) {
+        if batch.iter().all(|queued| queued.done.is_none()) {
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
+                () = self.hurry.notified() => {}
+            }
+        }
+        while batch.len() < AT_ONCE {
+            let Ok(queued) = queue.try_recv() else { break };
+            batch.push(queued);
+        }
+    }
+
+    async fn write(&self, batch: &mut Vec<Queued>) {
         let entries: Vec<_> = batch.iter_mut().filter_map(|queued| queued.entry.take()).collect();
         let count = entries.len();
-        let written = if count == 0 { Ok(()) } else { ledger.append(entries).await };
+        let is_awaited = batch.iter().any(|queued| queued.done.is_some());
+        let written =
+            if count == 0 { Ok(()) } else { self.ledger.append(entries, is_awaited).await };
         if count > 0 {
-            works.store(written.is_ok(), Ordering::SeqCst);
+            self.works.store(written.is_ok(), Ordering::SeqCst);
         }
         for Queued { done, place, .. } in batch.drain(..) {
             drop(place);
@@ -225,7 +269,7 @@ async fn write(
             }
         }
         if let Err(error) = written {
-            lost.add(count, &error);
+            self.lost.add(count, &error);
         }
     }
 }

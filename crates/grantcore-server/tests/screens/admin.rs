@@ -171,11 +171,11 @@ async fn an_administrator_needs_no_mouse() {
     admin.shows("Suspend the client Wiki?").await;
     typed("leaks").await;
     go("button.danger").await;
-    admin.shows("The client is suspended.").await;
+    admin.shows("is suspended. It is refused").await;
     go("[href*=lift-client]").await;
     admin.shows("Lift the suspension").await;
     go("button.primary").await;
-    admin.shows("The suspension is lifted.").await;
+    admin.shows("is not suspended any more.").await;
     let page = admin.text().await;
     for verb in ["Deactivate", "Revoke", "End all"] {
         assert!(!page.contains(verb), "one verb: {verb} in {page}");

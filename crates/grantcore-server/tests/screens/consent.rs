@@ -29,10 +29,11 @@ async fn consent_12_the_page_is_in_the_order_in_which_people_read() {
     let alice = driver.browser(issuer, "alice", false).await;
     alice.open(&request(issuer, &client, LOOPBACK, "notes profile")).await;
     let folded = alice.text().await;
+    let host = issuer.strip_prefix("http://").unwrap();
     in_order(
         &folded,
         &[
-            "“Note Taker” wants access to your notes at this server",
+            &format!("“Note Taker” wants access to your notes at {host}"),
             "Not alice? Use another account.",
             "Unverified: registered itself just now, nobody has checked its name.",
             "Runs on this device: any program on it could use this name.",

@@ -40,11 +40,12 @@ async fn add_account_replaces_the_file_at_once_and_keeps_its_permissions() {
     assert!(text.ends_with(":admin\n") && !text.contains("correct horse"), "{text}");
     // What is refused changes nothing, and leaves no file behind.
     for (arguments, password, why) in [
-        (&["alice"][..], "other", "exists already"),
-        (&["al ice"], "other", "without spaces, "),
-        (&["a:b"], "other", "colons"),
-        (&["#c"], "other", "not begin with #"),
+        (&["alice"][..], "another one", "exists already"),
+        (&["al ice"], "another one", "without spaces, "),
+        (&["a:b"], "another one", "colons"),
+        (&["#c"], "another one", "not begin with #"),
         (&["bob"], "\n", "no password"),
+        (&["bob"], "ünïcöd\n", "it has 6 characters, and at least 8 are needed"),
     ] {
         let refused = add(arguments, password);
         assert_eq!(refused.code, Some(1), "{arguments:?}");
@@ -58,9 +59,9 @@ async fn add_account_replaces_the_file_at_once_and_keeps_its_permissions() {
 
     // A missing file is for its owner only.
     let new = ["add-account", "--accounts", "new", "alice"];
-    assert!(run_with(path, &new, &[], "alice").is_success);
+    assert!(run_with(path, &new, &[], "8 letters").is_success);
     assert_eq!(fs::metadata(path.join("new")).unwrap().mode() & 0o777, 0o600);
-    assert!(!run_with(path, &["add-account", "alice"], &[], "alice").is_success);
+    assert!(!run_with(path, &["add-account", "alice"], &[], "8 letters").is_success);
 
     // Accounts that are added at once are all there.
     let names: Vec<_> = (0..6).map(|number| format!("user{number}")).collect();
@@ -117,18 +118,41 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
     let public = run(path, &[&public[..], &["http://127.0.0.1/cb"], &config].concat());
     assert!(public.is_success && public.output.is_empty(), "{}", public.errors);
     let server =
-        run(path, &[&["add-client", "server", "--scope", "reports"][..], &config].concat());
+        run(path, &[&["add-client", "server", "--machine", "reports"][..], &config].concat());
     assert!(server.is_success && server.output.trim().len() == 43, "{}", server.errors);
     for (arguments, why) in [
         (&["add-client", "wiki", "--redirect-uri", uri][..], "exists already"),
-        (&["add-client", "x", "--auth-method", "none"], "redirect_uris is empty"),
+        (&["add-client", "x", "--auth-method", "none"], "needs --redirect-uri URI"),
         (&["add-client", "x", "--redirect-uri", "http://a.example"], "is refused"),
         (&["add-client", "x", "--scope", "a\"b"], "--scope: "),
         (&["add-client", "app", "--redirect-uri", uri], "declared in the file"),
         (&["rotate-secret", "app"], "declared in the file"),
         (&["rotate-secret", "nobody"], "there is no client `nobody`"),
         (&["rotate-secret", "tool"], "is public"),
-        (&["rotate-secret", "wiki", "--overlap", "31d"], "at most 30 days"),
+        (
+            &["rotate-secret", "wiki", "--overlap", "31d"],
+            "at most 30 days, in whole seconds. Write",
+        ),
+        (
+            &["add-client", "x"],
+            "needs --redirect-uri URI for access that users give it, or --machine",
+        ),
+        (
+            &["add-client", "x", "--redirect-uri", uri, "--scope", "reports report"],
+            "--scope: `report` is no scope of c.toml; did you mean `reports`?",
+        ),
+        (
+            &["add-client", "x", "--machine", "admin"],
+            "--machine: `admin` is no scope of c.toml; declared: reports",
+        ),
+        (
+            &["add-client", "x", "--machine", "reports", "--machine-resource", "https://x.example"],
+            "--machine-resource: `https://x.example` is no resource of c.toml; d",
+        ),
+        (
+            &["add-client", "x", "--machine", "reports", "--owner", "alicia"],
+            "--owner: `alicia` is no account of c.toml; did you mean `alice`?",
+        ),
         (&["rotate-secret", "wiki", "--database", "sqlite:none.sqlite"], "no such file"),
         (&["add-client", "x", "--database", "memory:"], "lost at exit"),
     ] {

@@ -143,6 +143,53 @@ fn check_config_prints_what_would_run_and_writes_nothing() {
     assert!(checked.output.contains("  demo-public  public"), "{}", checked.output);
     assert!(checked.output.contains("8080/x -> http://192.0.2.1:3000/  x\n"), "{}", checked.output);
     assert!(checked.errors.contains("its calls are not encrypted"), "{}", checked.errors);
+    assert!(checked.output.ends_with("\n\nno errors, 1 warning\n"), "{}", checked.output);
+}
+
+/// An account that a table names and that does not exist is reported, with the one that was meant.
+#[test]
+fn check_config_reports_owners_and_members_without_an_account() {
+    let directory = with_file(&settings(
+        8080,
+        "owner = 'alicia'
+[[clients]]
+id = 'job'
+auth_method = 'federated'
+machine_scopes = ['reports']
+owner = 'oidc:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+[[organizations]]
+id = 'acme'
+members = ['bob', 'nobody']
+[[trusted_issuers]]
+issuer = 'https://ci.example'
+profile = 'workload'
+keys_uri = 'https://ci.example/jwks'
+rules = [{ client = 'job', claims = { sub = 'x' } }]
+[[protect]]
+path = '/x'
+upstream = 'http://127.0.0.1:9/'
+machines = true",
+    ));
+    let checked = run(directory.path(), &["check-config", "--config", "c.toml"]);
+    assert!(checked.is_success, "{}", checked.errors);
+    let warnings: Vec<_> = checked.errors.lines().collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: client `app`: its owner `alicia` has no account, so it is refused; \
+             did you mean `alice`?",
+            "warning: organization `acme`: its member `nobody` has no account",
+        ]
+    );
+    for part in [
+        "8080/x -> http://127.0.0.1:9/  x  also without a user\n",
+        "  job  federated  without a user: reports at every resource  with assertions of \
+         https://ci.example\n",
+        "  app  public  all scopes  http://127.0.0.1/callback\n",
+    ] {
+        assert!(checked.output.contains(part), "{part}: {}", checked.output);
+    }
+    assert!(checked.output.ends_with("\n\nno errors, 2 warnings\n"), "{}", checked.output);
 }
 
 #[test]
@@ -172,7 +219,8 @@ fn check_config_reports_every_error_at_once() {
     let checked = run(directory.path(), &["check-config", "--config", "c.toml"]);
     for part in [
         "the settings have 10 problems\n",
-        "--accounts none: No such file",
+        "--accounts none: there is no such file; make it with the first account: \
+         `grantcore-server add-account --accounts none NAME`",
         "replay_window 7200s is refused",
         "c.toml:7:1: client `a`: redirect_uris is empty",
         "c.toml:9:1: client `b`: secret_file: none: No such file",
@@ -309,7 +357,11 @@ fn the_documented_file_and_commands_work() {
         "  https://auth.example.com/calendar -> http://127.0.0.1:3000/mcp  calendar\n",
         "  files-server  client_secret_basic",
         "  reports  private_key_jwt",
-        "  nightly  client_secret_basic  all scopes    without a user: notes:read\n",
+        "  nightly  client_secret_basic  without a user: notes:read at https://mcp.example.com/mcp\n",
+        "  deployer  federated  without a user: notes:read at every resource  with assertions of ",
+        "  https://portal.example.com/callback  with assertions of https://idp.example.org\n",
+        "  files-server  client_secret_basic  introspects tokens for https://files.example.com\n",
+        "\n\nno errors\n",
     ] {
         assert!(checked.output.contains(part), "{part}: {}", checked.output);
     }

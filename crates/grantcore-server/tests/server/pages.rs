@@ -2,7 +2,9 @@
 //! of secrets from pages, log and database.
 
 mod admin;
-mod organisations;
+mod named;
+mod organizations;
+mod remembered;
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -221,7 +223,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
         &mut first,
     )
     .unwrap();
-    let issuer = first.trim().strip_prefix("grantcore example server at ").unwrap().to_owned();
+    let issuer = first.trim().strip_prefix("grantcore-server at ").unwrap().to_owned();
 
     // The cookies of alice's browser are looked for as well.
     let jar = Arc::new(Jar::default());

@@ -27,7 +27,7 @@ impl Program {
         let mut program = Self { child, issuer: String::new() };
         let mut first = String::new();
         BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        first.trim().strip_prefix("grantcore example server at ")?.clone_into(&mut program.issuer);
+        first.trim().strip_prefix("grantcore-server at ")?.clone_into(&mut program.issuer);
         Some(program)
     }
 

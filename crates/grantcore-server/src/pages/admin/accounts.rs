@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::pages::{App, Nav, Screen, filters};
+use crate::pages::{App, Done, Nav, Screen, filters};
 
 /// One page of the list of accounts.
 #[derive(Debug, Template)]
@@ -43,7 +43,7 @@ pub(crate) struct Account {
     pub(crate) nav: Nav,
     pub(crate) csrf: String,
     /// What was just done.
-    pub(crate) done: Option<&'static str>,
+    pub(crate) done: Option<Done>,
     pub(crate) subject: String,
     /// The name for people, if it is not the subject.
     pub(crate) name: Option<String>,
@@ -103,7 +103,7 @@ pub(crate) mod tests {
         Account {
             nav: Nav { is_admin: true, ..Nav::of(Some(text)) },
             csrf: text.into(),
-            done: Some("done"),
+            done: Some(crate::pages::admin::tests::done(text)),
             subject: text.into(),
             name: Some(text.into()),
             suspended: false,

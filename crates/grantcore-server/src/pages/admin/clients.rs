@@ -5,7 +5,7 @@ use std::fmt;
 use askama::Template;
 use axum::http::StatusCode;
 
-use crate::pages::{AppName, Nav, Screen, filters};
+use crate::pages::{AppName, Done, Nav, Screen, filters};
 
 /// Whether a client is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) struct ClientRow {
 pub(crate) struct ClientPage {
     pub(crate) nav: Nav,
     /// What was just done.
-    pub(crate) done: Option<&'static str>,
+    pub(crate) done: Option<Done>,
     pub(crate) id: String,
     pub(crate) name: AppName,
     /// The name as it was registered.
@@ -74,12 +74,14 @@ pub(crate) struct ClientPage {
     pub(crate) machine: Option<(Vec<String>, Option<Vec<String>>)>,
     /// What the operator set on a client that registered itself.
     pub(crate) restrictions: Vec<String>,
-    /// The method of authentication.
-    pub(crate) authentication: &'static str,
+    /// How it proves itself.
+    pub(crate) proof: ClientProof,
     /// The client's own pages: what they are, and their addresses.
     pub(crate) pages: Vec<(&'static str, String)>,
     /// The version that the application claims to be.
     pub(crate) software: Option<String>,
+    /// Whether its users are asked at each request.
+    pub(crate) consent: &'static str,
     pub(crate) is_trusted: bool,
     pub(crate) is_declared: bool,
     pub(crate) change: Option<String>,
@@ -92,6 +94,14 @@ pub(crate) struct ClientPage {
 }
 
 impl Screen for ClientPage {}
+
+/// How a client proves itself.
+#[derive(Debug)]
+pub(crate) struct ClientProof {
+    pub(crate) method: &'static str,
+    /// What the method rests on: each fact, with its value if it has one.
+    pub(crate) facts: Vec<(&'static str, Option<String>)>,
+}
 
 /// The form that adds a client.
 #[derive(Debug, Template)]
@@ -181,7 +191,7 @@ pub(crate) mod tests {
     pub(crate) fn client(text: &str) -> ClientPage {
         ClientPage {
             nav: admin(text),
-            done: Some("done"),
+            done: Some(crate::pages::admin::tests::done(text)),
             id: text.into(),
             name: name(text),
             whole_name: Some(text.into()),
@@ -195,9 +205,13 @@ pub(crate) mod tests {
             scopes: Some(vec![text.into()]),
             machine: Some((vec![text.into()], Some(vec![text.into()]))),
             restrictions: vec![text.into()],
-            authentication: "client_secret_basic",
+            proof: ClientProof {
+                method: "client_secret_basic",
+                facts: vec![("One secret", None), ("until", Some(text.into()))],
+            },
             pages: vec![("Website", text.into())],
             software: Some(text.into()),
+            consent: "asked",
             is_trusted: true,
             is_declared: true,
             change: Some(text.into()),

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::pages::{AppName, Nav, Screen, filters};
+use crate::pages::{AppName, Done, Nav, Screen, filters};
 use crate::trail::Entry;
 
 /// The administrator's front page, with the search.
@@ -75,6 +75,8 @@ pub(crate) struct Step {
     /// The name of the client, if it exists.
     pub(crate) client: Option<AppName>,
     pub(crate) entry: Entry,
+    /// What the client proved itself with.
+    pub(crate) proof: Option<String>,
     /// The cause and the fix of the entry's reason.
     pub(crate) meaning: Option<(String, String)>,
 }
@@ -85,7 +87,7 @@ pub(crate) struct Step {
 pub(crate) struct Flow {
     pub(crate) nav: Nav,
     /// What was just done.
-    pub(crate) done: Option<&'static str>,
+    pub(crate) done: Option<Done>,
     /// The id of the flow.
     pub(crate) id: String,
     /// `None` if nothing is known of the flow.
@@ -106,12 +108,14 @@ pub(crate) struct FlowHead {
     pub(crate) subject: Option<String>,
     pub(crate) scopes: Vec<String>,
     pub(crate) resources: Vec<String>,
-    /// The name of the organisation that it is for.
-    pub(crate) organisation: Option<String>,
+    /// The name of the organization that it is for.
+    pub(crate) organization: Option<String>,
     /// When the consent page was made.
     pub(crate) created: Option<String>,
     /// Where the application runs, of a live connection.
     pub(crate) place: Option<String>,
+    /// What the client proved itself with last.
+    pub(crate) proof: Option<String>,
     pub(crate) refreshed: Option<String>,
     pub(crate) expires: Option<String>,
     /// The address that asks to disconnect it, unless it is over.
@@ -163,6 +167,7 @@ pub(crate) mod tests {
             at: text.into(),
             after: some(),
             happened: Some("It happened"),
+            proof: Some(text.into()),
             client: Some(AppName { text: text.into(), is_claim: true }),
             entry,
             meaning: Some((text.into(), text.into())),
@@ -194,16 +199,17 @@ pub(crate) mod tests {
             subject: some(),
             scopes: vec![text.into()],
             resources: vec![text.into()],
-            organisation: some(),
+            organization: some(),
             created: some(),
             place: some(),
+            proof: some(),
             refreshed: some(),
             expires: some(),
             disconnect: some(),
         };
         Flow {
             nav: admin(text),
-            done: Some("done"),
+            done: Some(crate::pages::admin::tests::done(text)),
             id: text.into(),
             head: Some(head),
             steps: vec![step(text), step(text)],

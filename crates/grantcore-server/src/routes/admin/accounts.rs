@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::act::{Done, Shown};
+use super::act::{Shown, done};
 use super::{Admin, account_path, address, contains, failed, names, no_account};
 use crate::app::App;
 use crate::pages::{Account, AccountRow, Accounts, AdminApp, Page};
@@ -108,6 +108,11 @@ pub(crate) async fn account(
         Ok(mut names) => names.remove(&subject),
         Err(error) => return failed(nav, &error),
     };
+    let shown_name = name.as_deref().unwrap_or(&subject);
+    let done = match done::to_account(&app, &shown, &subject, shown_name).await {
+        Ok(done) => done,
+        Err(error) => return failed(nav, &error),
+    };
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&subject, after, CONNECTIONS_AT_ONCE).await {
         Ok(found) => found,
@@ -130,7 +135,7 @@ pub(crate) async fn account(
         Page(Account {
             csrf,
             name,
-            done: Done::of(&shown.done),
+            done,
             change: change(&row, nav.account.as_deref()),
             is_self: nav.account.as_ref() == Some(&subject),
             disconnect,

@@ -2,6 +2,7 @@
 //! it is done to and takes the reason. That page's form is protected by the cookie of the browser.
 
 mod ask;
+pub(super) mod done;
 pub(super) mod steps;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use self::ask::{Ask, Asked};
+pub(super) use self::done::Shown;
 use super::{Admin, account_path, address, client_path, failed, refused, unknown};
 use crate::app::App;
 use crate::pages::{Nav, NewSecret, Page};
@@ -28,14 +30,6 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The longest reason, in characters.
 pub(crate) const LONGEST_REASON: usize = 200;
-
-/// What a page shows beside its subject: where its list goes on, and what was just done.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Shown {
-    pub(super) after: Option<String>,
-    pub(super) done: String,
-}
 
 /// An action, with what it is done to.
 #[derive(Debug, Deserialize)]
@@ -51,29 +45,6 @@ enum Act {
     DisconnectAccount { subject: String },
     DisconnectApp { subject: String, client_id: String },
     DisconnectGrant { grant: String, subject: Option<String> },
-}
-
-/// What was done, as the next page says it.
-pub(crate) struct Done;
-
-impl Done {
-    /// Returns the sentence for the name of an action in an address.
-    pub(super) fn of(act: &str) -> Option<&'static str> {
-        Some(match act {
-            "suspend-client" => "The client is suspended. It is refused from now on.",
-            "lift-client" => "The suspension is lifted. The client works again.",
-            "disconnect-client" => "The client is disconnected from all accounts.",
-            "suspend-account" => {
-                "The account is suspended. Its connections do not work from now on."
-            }
-            "lift-account" => "The suspension is lifted. The account's connections work again.",
-            "top-up" => "The balance is topped up.",
-            "disconnect-account" => "All connections of the account are disconnected.",
-            "disconnect-app" => "The client is disconnected from the account.",
-            "disconnect-grant" => "The connection is ended. Its tokens no longer work.",
-            _ => return None,
-        })
-    }
 }
 
 /// The outcome of an action.
@@ -327,10 +298,13 @@ impl Act {
             Self::SuspendAccount { subject }
             | Self::LiftAccount { subject }
             | Self::TopUp { subject, .. }
-            | Self::DisconnectAccount { subject }
-            | Self::DisconnectApp { subject, .. }
-            | Self::DisconnectGrant { subject: Some(subject), .. } => {
+            | Self::DisconnectAccount { subject } => {
                 address(&account_path(subject), &[("done", done)])
+            }
+            Self::DisconnectApp { subject, client_id: to }
+            | Self::DisconnectGrant { subject: Some(subject), grant: to } => {
+                let to = if is_done { to } else { "" };
+                address(&account_path(subject), &[("done", done), ("to", to)])
             }
             Self::DisconnectGrant { grant, subject: None } => {
                 let grant: String = form_urlencoded::byte_serialize(grant.as_bytes()).collect();

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use grantcore::client::{Authentication, Registration};
+use grantcore::client::{Authentication, ConsentMode, Registration};
+use grantcore::policy::Remember;
 use grantcore::store::Stored;
 use grantcore::value::GrantTypes;
-use grantcore::{Accounts as _, Client, Store as _};
+use grantcore::{Accounts as _, Client, Policy, Store as _};
 use serde::Deserialize;
 
-use super::act::Done;
-use super::{Admin, address, contains, failed, no_client, words};
+use super::act::done;
+use super::{Admin, address, contains, failed, no_client, proof, words};
 use crate::app::App;
 use crate::pages::{AppName, ClientPage, ClientRow, Clients, Page, Standing, utc};
 use crate::store::BackendError;
@@ -163,9 +164,10 @@ pub(crate) async fn client(
         ("Terms", &description.tos_uri),
     ];
     let pages = pages.into_iter().filter_map(|(what, url)| Some((what, url.clone()?)));
+    let name = AppName::of_client(&client);
     Page(ClientPage {
-        done: Done::of(&chosen.done),
-        name: AppName::of_client(&client),
+        done: done::to_client(&chosen.done, &name),
+        name,
         whole_name: description.name.clone(),
         standing,
         owner,
@@ -180,9 +182,10 @@ pub(crate) async fn client(
             (rights.scope().tokens().map(str::to_owned).collect(), resources)
         }),
         restrictions: restrictions(&client),
-        authentication: authentication(&client.authentication()),
+        proof: proof::of(&client, app.oauth.now()),
         pages: pages.collect(),
         software: description.software_version.clone(),
+        consent: consent(&client, app.oauth.policy()),
         is_trusted: client.is_trusted(),
         is_declared,
         change: change(&client, &app),
@@ -195,6 +198,24 @@ pub(crate) async fn client(
     })
     .into_response()
 }
+
+/// Says whether the users of a client are asked at each request.
+fn consent(client: &Client, policy: &Policy) -> &'static str {
+    let is_remembered = match policy.consent_rules().remember() {
+        Remember::Never => false,
+        Remember::Confidential => !matches!(client.authentication(), Authentication::Public),
+        _ => true,
+    };
+    match client.consent() {
+        Some(ConsentMode::Skip) => "Its users are never asked.",
+        Some(ConsentMode::Remember) => REMEMBERED,
+        None if is_remembered => REMEMBERED,
+        _ => "Its users are asked at each request.",
+    }
+}
+
+const REMEMBERED: &str = "Its users are asked once: an earlier answer counts while it is \
+                          remembered.";
 
 fn grant_types(types: GrantTypes) -> Vec<&'static str> {
     let named =
@@ -212,13 +233,4 @@ fn restrictions(client: &Client) -> Vec<String> {
     });
     let method = limits.auth_method().map(|method| format!("authentication by {method}"));
     [scope, types, method].into_iter().flatten().collect()
-}
-
-fn authentication(own: &Authentication) -> &'static str {
-    match own {
-        Authentication::Confidential { method, .. } => method.as_str(),
-        Authentication::Keys(_) => "private_key_jwt",
-        Authentication::KeysOrNone(_) => "private_key_jwt or none",
-        _ => "none",
-    }
 }

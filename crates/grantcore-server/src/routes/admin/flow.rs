@@ -8,11 +8,11 @@ use grantcore::Store as _;
 use grantcore::grant::Grant;
 use grantcore::value::Subject;
 
-use super::act::{Done, Shown};
+use super::act::{Shown, done};
 use super::log::step;
 use super::{Admin, address, client_path, failed, words};
 use crate::app::App;
-use crate::organisations;
+use crate::organizations;
 use crate::pages::{AppName, Flow, FlowHead, Page, Step, utc};
 use crate::routes::connected::{Viewer, connection, find};
 
@@ -45,13 +45,17 @@ pub(crate) async fn flow(
             step(entry, before.replace(at), None)
         })
         .collect();
+    let proof = steps.iter().rev().find_map(|step| step.proof.clone());
     let head = match head(&app, &flow, known).await {
-        Ok(head) => head,
+        Ok(head) => head.map(|head| FlowHead { proof, ..head }),
         Err(error) => return failed(nav, &error),
     };
     Page(Flow {
         nav,
-        done: Done::of(&shown.done),
+        done: {
+            let name = head.as_ref().and_then(|head| head.client.as_ref()?.0.as_ref());
+            done::to_flow(&shown.done, name)
+        },
         earlier: (left_out > 0).then(|| address("/admin/trail", &[("reference", &flow)])),
         id: flow,
         head,
@@ -110,10 +114,11 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
             Some(own) => own.resources().map(Into::into).collect(),
             None => grant.resources().map(Into::into).collect(),
         },
-        organisation: organisations::bound(grant.properties())
-            .map(|id| app.organisations.name(&id).to_owned()),
+        organization: organizations::bound(grant.properties())
+            .map(|id| app.organizations.name(&id).to_owned()),
         created: Some(utc(grant.created())),
         place: entry.as_ref().map(|entry| entry.place.clone()),
+        proof: None,
         refreshed: entry.as_ref().map(|entry| entry.refreshed.clone()),
         expires: match (entry, subject) {
             (Some(entry), _) => Some(entry.expires),

@@ -120,12 +120,14 @@ pub(super) fn step(mut entry: Entry, before: Option<u64>, client: Option<AppName
         let seconds = entry.at.saturating_sub(before);
         humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
     });
+    let proof = entry.take_proof();
     entry.note = entry.note.as_deref().map(super::words::unescaped);
     Step {
         at: utc(Timestamp::from_unix_seconds(entry.at)),
         after,
         happened: super::words::happened(&entry.kind),
         client,
+        proof,
         meaning: known.map(|reason| (reason.cause().to_owned(), reason.fix().to_owned())),
         entry,
     }

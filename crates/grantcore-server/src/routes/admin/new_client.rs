@@ -167,8 +167,8 @@ fn wrong(error: &Unchanged) -> Wrong {
         Unchanged::Invalid(ClientError::Id { error, .. }) => {
             ("id", format!("This ID cannot be used: {error}."))
         }
-        Unchanged::Invalid(ClientError::RedirectUrisMissing) => {
-            ("redirect_uris", "A client without a secret needs at least one redirect URI.".into())
+        Unchanged::Useless(_) | Unchanged::Invalid(ClientError::RedirectUrisMissing) => {
+            ("redirect_uris", "A client needs at least one redirect URI.".into())
         }
         Unchanged::Invalid(ClientError::RedirectUrisTooMany { count, limit }) => {
             ("redirect_uris", format!("These are {count} redirect URIs; {limit} are allowed."))

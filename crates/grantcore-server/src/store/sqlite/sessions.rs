@@ -1,22 +1,21 @@
 //! Sessions in SQLite.
 
 use grantcore::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::number;
 use crate::store::SessionRow;
 
 /// Adds a session. What it takes the place of goes in the same transaction.
 pub(super) fn open(
-    connection: &mut Connection,
+    connection: &Connection,
     digest: &str,
     row: &SessionRow,
     previous: Option<&str>,
     limit: usize,
 ) -> Result<()> {
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(previous) = previous {
-        close(&change, previous)?;
+        close(connection, previous)?;
     }
     let insert = "INSERT INTO sessions \
         (digest, subject, credential, name, is_admin, expires, signed_in) \
@@ -24,11 +23,11 @@ pub(super) fn open(
     let SessionRow { subject, credential, name, is_admin, signed_in, expires } = row;
     let signed_in = signed_in.map(number);
     let values = params![digest, subject, credential, name, is_admin, number(*expires), signed_in];
-    change.prepare_cached(insert)?.execute(values)?;
+    connection.prepare_cached(insert)?.execute(values)?;
     let oldest = "DELETE FROM sessions WHERE id IN \
         (SELECT id FROM sessions WHERE subject = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
-    change.prepare_cached(oldest)?.execute(params![subject, number(limit)])?;
-    change.commit()
+    connection.prepare_cached(oldest)?.execute(params![subject, number(limit)])?;
+    Ok(())
 }
 
 pub(super) fn find(connection: &Connection, digest: &str) -> Result<Option<SessionRow>> {

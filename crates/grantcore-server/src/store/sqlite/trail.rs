@@ -3,7 +3,7 @@
 
 use grantcore::Timestamp;
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, Result, Row, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::number;
 use crate::trail::{Entry, Position, Search, Value};
@@ -14,11 +14,11 @@ const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, de
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
     note, written, durability, attributed, count, id FROM trail";
 
-/// Appends events in one transaction, and so with one wait for the disk.
-pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// Appends events.
+pub(super) fn append(connection: &Connection, entries: &[Entry]) -> Result<()> {
+    let mut insert = connection.prepare_cached(INSERT)?;
     for entry in entries {
-        change.prepare_cached(INSERT)?.execute(params![
+        insert.execute(params![
             number(entry.at),
             entry.correlation,
             entry.flow,
@@ -38,7 +38,7 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
             number(entry.count),
         ])?;
     }
-    change.commit()
+    Ok(())
 }
 
 pub(super) fn find(

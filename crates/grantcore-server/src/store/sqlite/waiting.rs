@@ -2,19 +2,18 @@
 //! surplus of a new row is found by an index, and nothing is summed up.
 
 use grantcore::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::number;
 use crate::store::{Room, WaitingRow};
 
-/// Adds a row. The rows that make room for it go in the same transaction.
+/// Adds a row. The rows that make room for it go with it.
 pub(super) fn add(
-    connection: &mut Connection,
+    connection: &Connection,
     digest: &str,
     row: &WaitingRow,
     room: Room,
 ) -> Result<()> {
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let insert = "INSERT INTO waiting \
         (digest, browser, source, value, expires, total, total_of_source) \
         SELECT ?1, ?2, ?3, ?4, ?5, \
@@ -24,14 +23,14 @@ pub(super) fn add(
     let WaitingRow { browser, source, value, expires } = row;
     let values = params![digest, browser, source, value, number(*expires), number(row.bytes())];
     let totals = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let (total, of_source) = change.prepare_cached(insert)?.query_row(values, totals)?;
-    change
+    let (total, of_source) = connection.prepare_cached(insert)?.query_row(values, totals)?;
+    connection
         .prepare_cached("DELETE FROM waiting WHERE total <= ?")?
         .execute([total - number(room.in_all)])?;
-    change
+    connection
         .prepare_cached("DELETE FROM waiting WHERE source = ? AND total_of_source <= ?")?
         .execute(params![source, of_source - number(room.of_source)])?;
-    change.commit()
+    Ok(())
 }
 
 pub(super) fn claim(

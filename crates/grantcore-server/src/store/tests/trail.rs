@@ -23,7 +23,7 @@ fn entry(number: usize) -> Entry {
 }
 
 async fn fill(ledger: &AnyLedger) {
-    ledger.append((0..ROWS + SURPLUS).map(entry).collect()).await.unwrap();
+    ledger.append((0..ROWS + SURPLUS).map(entry).collect(), true).await.unwrap();
 }
 
 async fn left(ledger: &AnyLedger) -> usize {

@@ -4,6 +4,7 @@
 mod bodies;
 mod failures;
 mod headers;
+mod sessions;
 
 use std::io::Write as _;
 
@@ -199,7 +200,7 @@ async fn protect_a_call_without_a_token_for_the_path_is_challenged() {
     let mut caller = setting.call("GET /notes", "").await;
     let mut upstream = setting.accept().await;
     let (_, lines) = upstream.head().await;
-    assert!(lines.contains(&"grantcore-scope: read write".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"grantcore-scope: write read".to_owned()), "{lines:?}");
     upstream.send(OK).await;
     assert_eq!(caller.head().await.0, "HTTP/1.1 200 OK");
     setting.server.stop().await.unwrap();

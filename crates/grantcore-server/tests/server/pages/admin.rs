@@ -6,14 +6,14 @@ use grantcore_server::Running;
 use super::*;
 
 /// An administrator who is signed in, with the token of a form.
-struct Admin {
-    server: Running,
-    browser: Browser,
+pub(super) struct Admin {
+    pub(super) server: Running,
+    pub(super) browser: Browser,
     csrf: String,
 }
 
 impl Admin {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let server = start().await;
         let browser = Browser::new("admin");
         tokens(server.issuer(), &browser).await;
@@ -23,12 +23,12 @@ impl Admin {
         Self { server, browser, csrf }
     }
 
-    async fn page(&self, path: &str) -> (u16, String) {
+    pub(super) async fn page(&self, path: &str) -> (u16, String) {
         page(&self.browser, &format!("{}{path}", self.server.issuer())).await
     }
 
     /// Sends a form, and returns the status, the address that it leads to, and the page.
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
+    pub(super) async fn send(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
         let form = [fields, &[("csrf", &*self.csrf)]].concat();
         let url = format!("{}{path}", self.server.issuer());
         let answer = self.browser.http.post(url).form(&form).send().await.unwrap();
@@ -128,7 +128,7 @@ async fn what_is_wrong_with_a_new_client_is_said_beside_its_field() {
         (vec![uri], "Write an ID."),
         (vec![("id", "ä"), uri], "This ID cannot be used"),
         (vec![("id", "demo-public"), uri], "A client of this ID exists already."),
-        (vec![("id", "a")], "A client without a secret needs at least one redirect URI."),
+        (vec![("id", "a")], "A client needs at least one redirect URI."),
         (vec![("id", "a"), ("redirect_uris", "http://a.example/cb")], "is refused"),
         (vec![("id", "a"), ("redirect_uris", "https://a.example/#x")], "is refused"),
         (vec![("id", "a"), ("name", &*"x".repeat(101)), uri], "at most 100 characters"),
@@ -142,11 +142,9 @@ async fn what_is_wrong_with_a_new_client_is_said_beside_its_field() {
         assert!(!page.contains("()"), "no word of the library: {page}");
     }
     assert_eq!(admin.page("/admin/client?id=a").await.0, 404);
-    // A client with a secret and without a redirect URI introspects.
-    let introspects = [("id", "api"), ("method", "client_secret_post")];
-    assert_eq!(admin.send("/admin/clients/new", &introspects).await.0, 201);
-    let (_, client) = admin.page("/admin/client?id=api").await;
-    assert!(client.contains("it can only introspect tokens"), "{client}");
+    // A secret alone gives no right.
+    let secret_alone = [("id", "api"), ("method", "client_secret_post")];
+    assert_eq!(admin.send("/admin/clients/new", &secret_alone).await.0, 400);
     admin.server.stop().await.unwrap();
 }
 
@@ -293,7 +291,10 @@ async fn nobody_suspends_themselves_and_what_is_done_is_not_offered_again() {
     let (_, location, _) = admin.send("/admin/act", &suspend).await;
     assert_eq!(location, "/admin/accounts/bob?done=suspend-account");
     let (_, bob) = admin.page(&location).await;
-    assert!(bob.contains("The account is suspended.") && bob.contains("Lift suspension"), "{bob}");
+    assert!(
+        bob.contains("is suspended. Its connections") && bob.contains("Lift suspension"),
+        "{bob}"
+    );
     assert!(!bob.contains(">Suspend<"), "{bob}");
     for over in ["suspend-account&subject=bob", "lift-account&subject=alice"] {
         assert_eq!(ask(over).await.0, 404, "{over}");

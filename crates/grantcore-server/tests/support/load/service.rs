@@ -129,7 +129,8 @@ impl Service {
     /// Stops one process as a service manager does. Its sessions are lost as well.
     pub fn stop(&self, node: usize) {
         self.nodes[node].kills.fetch_add(1, SeqCst);
-        let program = self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let program =
+            self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).take();
         assert!(program.unwrap().stop(), "it stops without an error");
     }
 

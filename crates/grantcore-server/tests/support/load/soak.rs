@@ -86,7 +86,8 @@ impl Load {
 
 /// Returns the resident memory of a process in kilobytes.
 fn memory(service: &Service, node: usize) -> Option<usize> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.process(node)?)).ok()?;
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", service.process(node)?)).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()
 }

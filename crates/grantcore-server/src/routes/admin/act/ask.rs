@@ -227,7 +227,7 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
     let name = match find(app, &subject, grant).await? {
         Some(own) => {
             let entry = connection(&own, app, Viewer::Administrator);
-            facts.extend(entry.organisation.map(|name| ("Organisation", name)));
+            facts.extend(entry.organization.map(|name| ("Organization", name)));
             facts.push(("Connected", entry.connected));
             facts.push(("Last refreshed", entry.refreshed));
             facts.push(("Where", entry.place));

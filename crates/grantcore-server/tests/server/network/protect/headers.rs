@@ -29,6 +29,7 @@ const HOSTILE: &str = "Grantcore-Subject: root\r\n\
     HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\
     Cookie: grantcore_session=1\r\n\
     Forwarded: for=192.0.2.1\r\n\
+    Mcp_Session_Id: 1\r\n\
     X-Forwarded-For: 192.0.2.1\r\n\
     X_Forwarded_Host: evil.example\r\n\
     X-Forwarded-User: root\r\n\
@@ -45,7 +46,7 @@ const HOSTILE: &str = "Grantcore-Subject: root\r\n\
 async fn protect_the_upstream_gets_the_caller_and_nothing_that_a_caller_made_up() {
     let setting = Setting::by_flag().await;
     let more = format!(
-        "{HOSTILE}Accept: text/event-stream\r\nMcp-Session-Id: 1\r\nX-Twice: a\r\nX-Twice: b\r\n\
+        "{HOSTILE}Accept: text/event-stream\r\nX-Own: 1\r\nX-Twice: a\r\nX-Twice: b\r\n\
          Via: 1.0 front\r\nContent-Length: 0\r\n"
     );
     let mut caller = setting.call("POST /notes", &more).await;
@@ -58,12 +59,12 @@ async fn protect_the_upstream_gets_the_caller_and_nothing_that_a_caller_made_up(
             "accept: text/event-stream",
             "content-length: 0",
             "grantcore-client: demo-public",
-            "grantcore-scope: notes profile",
+            "grantcore-scope: notes",
             "grantcore-subject: alice",
             host.as_str(),
-            "mcp-session-id: 1",
             "via: 1.0 front",
             "via: 1.1 grantcore",
+            "x-own: 1",
             "x-twice: a",
             "x-twice: b",
         ]
@@ -75,18 +76,18 @@ async fn protect_the_upstream_gets_the_caller_and_nothing_that_a_caller_made_up(
 
 /// What the consent bound to the grant reaches the upstream, and nothing else of that name.
 #[tokio::test]
-async fn host_01_the_upstream_gets_the_organisation_of_the_connection() {
+async fn host_01_the_upstream_gets_the_organization_of_the_connection() {
     let setting = Setting::by_flag().await;
     let resource = format!("{}/notes", setting.server.issuer());
     let token = token_of("bob", setting.server.issuer(), "demo-public", &resource, None).await;
     let setting = Setting { token, ..setting };
-    let hostile = "Grantcore-Properties: {\"organisation\":\"globex\"}\r\n";
+    let hostile = "Grantcore-Properties: {\"organization\":\"globex\"}\r\n";
     let mut caller = setting.call("GET /notes", hostile).await;
     let mut upstream = setting.accept().await;
     let (_, lines) = upstream.head().await;
     let found: Vec<_> =
         lines.iter().filter(|line| line.starts_with("grantcore-properties")).collect();
-    assert_eq!(found, ["grantcore-properties: {\"organisation\":\"acme\"}"], "{lines:?}");
+    assert_eq!(found, ["grantcore-properties: {\"organization\":\"acme\"}"], "{lines:?}");
     upstream.send(OK).await;
     assert_eq!(caller.head().await.0, "HTTP/1.1 200 OK");
     setting.server.stop().await.unwrap();

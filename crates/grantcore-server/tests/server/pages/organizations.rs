@@ -1,4 +1,4 @@
-//! The organisation that a connection is for: who is asked, and which answers count.
+//! The organization that a connection is for: who is asked, and which answers count.
 
 use std::io::Write as _;
 
@@ -50,7 +50,7 @@ async fn whoami(issuer: &str, token: &str) -> Value {
 
 /// Two pages at once keep their own answers, and both are shown to the user and to the operator.
 #[tokio::test]
-async fn host_02_each_page_binds_the_organisation_that_was_chosen_on_it() {
+async fn host_02_each_page_binds_the_organization_that_was_chosen_on_it() {
     let server = start().await;
     let issuer = server.issuer();
     let carol = Browser::new("carol");
@@ -58,15 +58,15 @@ async fn host_02_each_page_binds_the_organisation_that_was_chosen_on_it() {
     let one = carol.consent_page(&url).await;
     let two = carol.consent_page(&url).await;
     for page in [&one, &two] {
-        for part in ["For which organisation?", "Acme", "Globex", "Allow access"] {
+        for part in ["For which organization?", "Acme", "Globex", "Allow access"] {
             assert!(page.contains(part), "{part}: {page}");
         }
     }
-    let (_, second, _) = answer(&carol, issuer, &two, &[("organisation", "globex")]).await;
-    let (_, first, _) = answer(&carol, issuer, &one, &[("organisation", "acme")]).await;
+    let (_, second, _) = answer(&carol, issuer, &two, &[("organization", "globex")]).await;
+    let (_, first, _) = answer(&carol, issuer, &one, &[("organization", "acme")]).await;
     for (location, id) in [(first, "acme"), (second, "globex")] {
         let token = redeem(issuer, &location).await;
-        assert_eq!(whoami(issuer, &token).await["organisation"], id);
+        assert_eq!(whoami(issuer, &token).await["organization"], id);
     }
     let (_, list) = page(&carol, &format!("{issuer}/settings/connected-apps")).await;
     assert!(list.contains("Acme") && list.contains("Globex"), "{list}");
@@ -76,7 +76,7 @@ async fn host_02_each_page_binds_the_organisation_that_was_chosen_on_it() {
     let (_, log) = page(&admin, &format!("{issuer}/admin/trail?subject=carol")).await;
     let flow = log.split("href=\"/admin/flow/").nth(1).unwrap().split('"').next().unwrap();
     let (_, flow) = page(&admin, &format!("{issuer}/admin/flow/{flow}")).await;
-    assert!(flow.contains("Organisation</dt><dd><bdi>"), "{flow}");
+    assert!(flow.contains("Organization</dt><dd><bdi>"), "{flow}");
     server.stop().await.unwrap();
 }
 
@@ -88,16 +88,16 @@ async fn host_01_who_has_not_chosen_is_asked_again_in_words() {
     let url =
         format!("{}&scope=notes+profile", authorization_url(issuer, &format!("{issuer}/api")));
     let asked = carol.consent_page(&url).await;
-    assert!(!asked.contains("Choose the organisation"), "{asked}");
+    assert!(!asked.contains("Choose the organization"), "{asked}");
     let (status, _, again) =
-        answer(&carol, issuer, &asked, &[("scope", "profile"), ("organisation", "")]).await;
+        answer(&carol, issuer, &asked, &[("scope", "profile"), ("organization", "")]).await;
     assert_eq!(status, 200);
-    assert!(again.contains("Choose the organisation that the access is for."), "{again}");
+    assert!(again.contains("Choose the organization that the access is for."), "{again}");
     let ticked = form(&again).fields.into_iter().filter(|(name, _)| name == "scope");
     let ticked: Vec<_> = ticked.map(|(_, value)| value).collect();
     assert_eq!(ticked, ["profile"], "what was not ticked stays so");
-    let (_, location, _) = answer(&carol, issuer, &again, &[("organisation", "acme")]).await;
-    assert_eq!(whoami(issuer, &redeem(issuer, &location).await).await["organisation"], "acme");
+    let (_, location, _) = answer(&carol, issuer, &again, &[("organization", "acme")]).await;
+    assert_eq!(whoami(issuer, &redeem(issuer, &location).await).await["organization"], "acme");
     // Without a choice, nobody needs one to deny.
     let asked = carol.consent_page(&url).await;
     let denied = carol.press(&url, &asked, "deny").await;
@@ -106,7 +106,7 @@ async fn host_01_who_has_not_chosen_is_asked_again_in_words() {
 }
 
 #[tokio::test]
-async fn host_03_a_form_written_by_hand_names_no_organisation_of_others() {
+async fn host_03_a_form_written_by_hand_names_no_organization_of_others() {
     let server = start().await;
     let issuer = server.issuer();
     let url = authorization_url(issuer, &format!("{issuer}/api"));
@@ -115,26 +115,26 @@ async fn host_03_a_form_written_by_hand_names_no_organisation_of_others() {
     {
         let browser = Browser::new(user);
         let page = browser.consent_page(&url).await;
-        assert!(!page.contains("For which organisation?"), "there is no choice: {page}");
+        assert!(!page.contains("For which organization?"), "there is no choice: {page}");
         assert_eq!(shown.is_some(), page.contains("The access is for"), "{page}");
         assert!(shown.is_none_or(|name| page.contains(name)), "{page}");
         for foreign in [foreign, "nothing", "ACME"] {
             let (status, _, refused) =
-                answer(&browser, issuer, &page, &[("organisation", foreign)]).await;
+                answer(&browser, issuer, &page, &[("organization", foreign)]).await;
             assert_eq!(status, 403, "{refused}");
-            assert!(refused.contains("does not belong to this organisation"), "{refused}");
+            assert!(refused.contains("does not belong to this organization"), "{refused}");
         }
         let (_, location, _) = answer(&browser, issuer, &page, &[]).await;
         let token = redeem(issuer, &location).await;
-        assert_eq!(whoami(issuer, &token).await["organisation"], own, "{user}");
+        assert_eq!(whoami(issuer, &token).await["organization"], own, "{user}");
     }
     server.stop().await.unwrap();
 }
 
-/// A template of the file of settings: each organisation has a document, and only its members can
+/// A template of the file of settings: each organization has a document, and only its members can
 /// connect a client to its resource, whatever a form says.
 #[tokio::test]
-async fn tenant_08_the_resource_of_an_organisation_is_for_its_members() {
+async fn tenant_08_the_resource_of_an_organization_is_for_its_members() {
     let issuer = format!("http://127.0.0.1:{}", crate::support::ports::lasting_port());
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(
@@ -143,8 +143,8 @@ async fn tenant_08_the_resource_of_an_organisation_is_for_its_members() {
          [[scopes]]\nname = 'read'\ndescription = 'Read'\ndefault = true\n\
          [[resources]]\nurl = '{issuer}/{{org}}/mcp'\nname = 'the notes'\nscopes = ['read']\n\
          [[resources]]\nurl = '{issuer}/api'\nscopes = ['read']\nbuiltin = 'api'\n\
-         [[organisations]]\nid = 'acme'\nname = 'Acme'\nmembers = ['bob']\n\
-         [[organisations]]\nid = 'globex'\nname = 'Globex'\nmembers = ['alice']\n\
+         [[organizations]]\nid = 'acme'\nname = 'Acme'\nmembers = ['bob']\n\
+         [[organizations]]\nid = 'globex'\nname = 'Globex'\nmembers = ['alice']\n\
          [[clients]]\nid = 'demo-public'\nredirect_uris = ['{CALLBACK}']\n",
         issuer.trim_start_matches("http://")
     )
@@ -174,11 +174,11 @@ async fn tenant_08_the_resource_of_an_organisation_is_for_its_members() {
     let reload = own.trim_start_matches(&issuer);
     for more in [
         &[][..],
-        &[("organisation", "acme")],
-        &[("organisation", "globex")],
+        &[("organization", "acme")],
+        &[("organization", "globex")],
         // The address of a request that would be allowed.
         &[("reload", reload)],
-        &[("reload", reload), ("organisation", "acme")],
+        &[("reload", reload), ("organization", "acme")],
     ] {
         let (status, location, _) = answer(&bob, &issuer, &stranger, more).await;
         assert_eq!((status, &*location), (403, ""), "{more:?}");

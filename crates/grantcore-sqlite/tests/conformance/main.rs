@@ -8,6 +8,9 @@
     reason = "a test may fail loudly"
 )]
 
+#[cfg(feature = "tokio")]
+mod together;
+
 use std::path::PathBuf;
 
 use grantcore::blocking::Accounts;
@@ -53,13 +56,13 @@ mod blocking {
 
 #[cfg(feature = "tokio")]
 mod with_tokio {
-    use grantcore::blocking::OnThreads;
     use grantcore::conformance::{Async, Harness};
     use grantcore::store::StoreAdministration as _;
+    use grantcore_sqlite::TokioSqliteStore;
 
-    use super::{File, SqliteStore};
+    use super::File;
 
-    fn harness() -> impl Harness<Store = OnThreads<SqliteStore>> {
+    fn harness() -> impl Harness<Store = TokioSqliteStore> {
         let file = File::new();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         Async::new(move |future| runtime.block_on(future), async move || file.open().on_tokio())
@@ -82,7 +85,7 @@ fn a_damaged_record_is_an_error() {
                 [id.as_bytes()],
             ),
             Damaged::Client(id) => {
-                connection.execute("UPDATE grantcore_clients SET body = '{}' WHERE id = ?", [id])
+                connection.execute("UPDATE grantcore_clients SET body = x'7b7d' WHERE id = ?", [id])
             }
             Damaged::Seen(key) => connection.execute(
                 "UPDATE grantcore_seen SET body = substr(body, 2) WHERE key = ?",

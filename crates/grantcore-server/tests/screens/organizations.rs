@@ -1,4 +1,4 @@
-//! The choice of an organisation, by a user who belongs to two.
+//! The choice of an organization, by a user who belongs to two.
 
 use fantoccini::key::Key;
 use grantcore_testing_clients::axe_core;
@@ -17,7 +17,7 @@ const UNCHECKED: &str =
     "document.querySelectorAll('[required]').forEach(own => own.required = false)";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn host_01_the_organisation_is_chosen_by_keyboard_and_shown_under_connected_apps() {
+async fn host_01_the_organization_is_chosen_by_keyboard_and_shown_under_connected_apps() {
     let Some(driver) = Driver::start() else { return };
     let server = start().await;
     let issuer = server.issuer();
@@ -25,24 +25,24 @@ async fn host_01_the_organisation_is_chosen_by_keyboard_and_shown_under_connecte
     let carol = driver.browser(issuer, "carol", false).await;
     let request = request(issuer, &client, LOOPBACK, "notes profile");
     carol.open(&request).await;
-    let chosen = "document.querySelector('[name=organisation]:checked')?.value ?? null";
+    let chosen = "document.querySelector('[name=organization]:checked')?.value ?? null";
     assert_eq!(carol.value(chosen).await, Value::Null, "nothing is preselected");
 
     // The browser says by itself that a choice is missing, and stays.
     carol.press("Allow access").await;
-    let missing = "document.querySelector('[name=organisation]').validity.valueMissing";
+    let missing = "document.querySelector('[name=organization]').validity.valueMissing";
     assert_eq!(carol.value(missing).await, true);
-    assert!(!carol.text().await.contains("Choose the organisation"));
+    assert!(!carol.text().await.contains("Choose the organization"));
     // A browser that does not gets it from the server, in words. What was unticked stays so.
     carol.value("document.querySelector('[value=profile]').click()").await;
     carol.value(UNCHECKED).await;
     carol.press("Allow access").await;
-    carol.shows("Choose the organisation that the access is for.").await;
+    carol.shows("Choose the organization that the access is for.").await;
     assert_eq!(carol.value("document.activeElement.value").await, "acme", "the focus is there");
     if let Some(axe) = axe_core() {
         carol.is_accessible(&axe).await;
     }
-    carol.shot("organisation-missing").await;
+    carol.shot("organization-missing").await;
     carol.key(Key::Down).await;
     assert_eq!(carol.value(chosen).await, "globex");
     carol.tab_to("[value=allow]").await;
@@ -67,7 +67,7 @@ async fn host_01_the_organisation_is_chosen_by_keyboard_and_shown_under_connecte
 
 /// With three scopes, both warnings and a live connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn consent_12_both_buttons_are_in_sight_below_a_choice_of_organisation() {
+async fn consent_12_both_buttons_are_in_sight_below_a_choice_of_organization() {
     let Some(driver) = Driver::start() else { return };
     let axe = axe_core();
     let server = start().await;
@@ -85,11 +85,11 @@ async fn consent_12_both_buttons_are_in_sight_below_a_choice_of_organisation() {
             carol.media(dark, false).await;
             carol.open(&request).await;
             carol.value(THIRD).await;
-            carol.shows("For which organisation?").await;
+            carol.shows("For which organization?").await;
             carol.shows("where this application is listed since").await;
             carol.fits().await;
             carol
-                .shot(&format!("organisation-{}-{}", screen.0, if dark { "d" } else { "l" }))
+                .shot(&format!("organization-{}-{}", screen.0, if dark { "d" } else { "l" }))
                 .await;
             let bottom = carol.bottom(".actions button").await;
             if screen != SMALLEST {

@@ -1,33 +1,35 @@
-//! The organisations of the accounts, and which of them a connection is for.
+//! The organizations of the accounts, and which of them a connection is for.
 //!
 //! Here: who is a member of what, and the rule that decides about the answer on a consent page.
 //! Never here: the page itself, and the file of settings (`config/declared.rs`).
 //!
-//! A connection of a member is for one organisation, which is bound to its grant as a property. The
+//! A connection of a member is for one organization, which is bound to its grant as a property. The
 //! user chooses it, or the client names it: a resource of a template with the variable `org` is of
-//! that organisation.
+//! that organization.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use grantcore::Policy;
+use grantcore::account::RefreshDecision;
+use grantcore::grant::Grant;
 use grantcore::value::{Properties, PropertiesError};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Declared;
 
-/// The variable of a template of resources that has the id of an organisation.
+/// The variable of a template of resources that has the id of an organization.
 const VARIABLE: &str = "org";
 
-/// The organisations of the demonstration: id, name and members.
+/// The organizations of the demonstration: id, name and members.
 const DEMO: [(&str, &str, &[&str]); 2] =
     [("acme", "Acme", &["bob", "carol"]), ("globex", "Globex", &["carol"])];
 
-/// All organisations, by their ids.
+/// All organizations, by their ids.
 #[derive(Debug, Default)]
-pub(crate) struct Organisations(BTreeMap<String, Organisation>);
+pub(crate) struct Organizations(BTreeMap<String, Organization>);
 
 #[derive(Debug)]
-struct Organisation {
+struct Organization {
     name: String,
     members: BTreeSet<String>,
 }
@@ -35,10 +37,10 @@ struct Organisation {
 /// The properties of a grant.
 #[derive(Serialize, Deserialize)]
 struct Bound {
-    organisation: String,
+    organization: String,
 }
 
-/// Which organisation a connection of a user can be for.
+/// Which organization a connection of a user can be for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Candidates<'o> {
     /// The user belongs to none.
@@ -47,7 +49,7 @@ pub(crate) enum Candidates<'o> {
     One(&'o str),
     /// One of these, which the user chooses. Their ids.
     Several(Vec<&'o str>),
-    /// The resource is of this organisation, which the user does not belong to.
+    /// The resource is of this organization, which the user does not belong to.
     Stranger(String),
 }
 
@@ -56,20 +58,20 @@ pub(crate) enum Candidates<'o> {
 pub(crate) enum Unbound {
     /// The user has not chosen.
     NotChosen,
-    /// The form names an organisation that the connection cannot be for.
+    /// The form names an organization that the connection cannot be for.
     NotMember,
 }
 
-impl Organisations {
+impl Organizations {
     /// Returns those of the file of settings, or those of the demonstration accounts.
     pub(crate) fn of(declared: Option<&Declared>, has_demo_accounts: bool) -> Self {
         let entry = |id: &str, name: &str, members: BTreeSet<String>| {
-            (id.to_owned(), Organisation { name: name.to_owned(), members })
+            (id.to_owned(), Organization { name: name.to_owned(), members })
         };
         match declared {
             Some(declared) => Self(
                 declared
-                    .organisations
+                    .organizations
                     .iter()
                     .map(|own| &own.value)
                     .map(|own| {
@@ -86,12 +88,30 @@ impl Organisations {
         }
     }
 
-    /// Returns the name of an organisation for people: its id, if it is not declared any more.
+    /// Returns the name of an organization for people: its id, if it is not declared any more.
     pub(crate) fn name<'a>(&'a self, id: &'a str) -> &'a str {
         self.0.get(id).map_or(id, |own| own.name.as_str())
     }
 
-    /// Returns the organisations that a connection of this user to these resources can be for.
+    /// Returns whether an account belongs to an organization. One that is not declared any more has
+    /// no members.
+    pub(crate) fn has_member(&self, id: &str, subject: &str) -> bool {
+        self.0.get(id).is_some_and(|own| own.members.contains(subject))
+    }
+
+    /// Decides about a connection that is being refreshed: it ends if it is for an organization that
+    /// its user does not belong to any more.
+    pub(crate) fn decide(&self, grant: &Grant) -> RefreshDecision {
+        let bound = bound(grant.properties()).zip(grant.subject());
+        match bound {
+            Some((id, subject)) if !self.has_member(&id, subject.as_str()) => {
+                RefreshDecision::End(format!("the user does not belong to {id} any more").into())
+            }
+            _ => RefreshDecision::Keep,
+        }
+    }
+
+    /// Returns the organizations that a connection of this user to these resources can be for.
     pub(crate) fn candidates<'r>(
         &self,
         subject: &str,
@@ -101,7 +121,7 @@ impl Organisations {
         let own: Vec<&str> = self
             .0
             .iter()
-            .filter(|(_, organisation)| organisation.members.contains(subject))
+            .filter(|(_, organization)| organization.members.contains(subject))
             .map(|(id, _)| id.as_str())
             .collect();
         let named: BTreeSet<String> = resources
@@ -114,7 +134,7 @@ impl Organisations {
                 Some(own) => Candidates::One(own),
                 None => Candidates::Stranger(id),
             },
-            // Resources of two organisations: no connection is for both.
+            // Resources of two organizations: no connection is for both.
             (Some(_), Some(id)) => Candidates::Stranger(id),
             (None, _) => match own.as_slice() {
                 [] => Candidates::None,
@@ -126,7 +146,7 @@ impl Organisations {
 }
 
 impl<'o> Candidates<'o> {
-    /// Returns the organisation that a form with this answer is for, or `None` if the user belongs
+    /// Returns the organization that a form with this answer is for, or `None` if the user belongs
     /// to none. A form is written by hand easily, so it names only what the page could offer.
     pub(crate) fn choose(&self, answer: Option<&str>) -> Result<Option<&'o str>, Unbound> {
         let answer = answer.filter(|answer| !answer.is_empty());
@@ -147,14 +167,14 @@ impl<'o> Candidates<'o> {
     }
 }
 
-/// Returns the properties of a connection for this organisation.
+/// Returns the properties of a connection for this organization.
 pub(crate) fn properties(id: &str) -> Result<Properties, PropertiesError> {
-    Properties::of(&Bound { organisation: id.to_owned() })
+    Properties::of(&Bound { organization: id.to_owned() })
 }
 
-/// Returns the id of the organisation that a connection is for, if it is for one.
+/// Returns the id of the organization that a connection is for, if it is for one.
 pub(crate) fn bound(properties: Option<&Properties>) -> Option<String> {
-    properties?.read().ok().map(|Bound { organisation }| organisation)
+    properties?.read().ok().map(|Bound { organization }| organization)
 }
 
 #[cfg(test)]
@@ -162,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tenant_08_a_form_is_for_an_organisation_that_the_page_offers() {
+    fn tenant_08_a_form_is_for_an_organization_that_the_page_offers() {
         let template = "https://{org}.example.com/mcp";
         let policy = Policy::builder("https://auth.example")
             .resource(template, "")
@@ -170,7 +190,7 @@ mod tests {
             .resource("https://api.example", "")
             .build()
             .unwrap();
-        let all = Organisations::of(None, true);
+        let all = Organizations::of(None, true);
         let choose = |subject: &str, resources: &[&str], answer: Option<&str>| {
             let found = all.candidates(subject, &policy, resources.iter().copied());
             found.choose(answer).map(|own| own.map(str::to_owned))
@@ -207,7 +227,7 @@ mod tests {
     #[test]
     fn properties_are_read_back_and_others_are_not() {
         let own = properties("acme").unwrap();
-        assert_eq!(own.as_str(), r#"{"organisation":"acme"}"#);
+        assert_eq!(own.as_str(), r#"{"organization":"acme"}"#);
         assert_eq!(bound(Some(&own)).as_deref(), Some("acme"));
         assert_eq!(bound(Some(&Properties::parse(r#"{"plan":1}"#).unwrap())), None);
         assert_eq!(bound(None), None);
