@@ -164,5 +164,6 @@ mod token_clients;
 mod token_responses;
 mod token_throttle;
 mod unnoticed;
+mod unnoticed_values;
 mod user;
 mod values;
