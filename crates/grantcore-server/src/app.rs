@@ -2,19 +2,20 @@
 //! failures become pages here.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::OptionalFromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::policy::Resource;
 use grantcore::reason::Endpoint;
 use grantcore::request::Login;
 use grantcore::{Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
-use grantcore_axum::Tasks;
+use grantcore_axum::{Source, Tasks};
 use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, Attempts};
@@ -136,14 +137,19 @@ impl App {
     }
 
     /// Refuses a request at the authorization endpoint for a reason that the host found.
-    pub(crate) async fn refuse(&self, reason: Reason) -> Response {
-        self.refuse_asked(reason, Asked::default()).await
+    pub(crate) async fn refuse(&self, reason: Reason, source: &str) -> Response {
+        self.refuse_asked(reason, source, Asked::default()).await
     }
 
     /// Refuses this request for a reason that the host found.
-    pub(crate) async fn refuse_asked(&self, reason: Reason, asked: Asked) -> Response {
-        let refusal =
-            self.oauth.refuse(Refusal::plain(reason, Endpoint::Authorization), None).await;
+    pub(crate) async fn refuse_asked(
+        &self,
+        reason: Reason,
+        source: &str,
+        asked: Asked,
+    ) -> Response {
+        let refusal = Refusal::plain(reason, Endpoint::Authorization);
+        let refusal = self.oauth.refuse(refusal, None, source).await;
         self.refused(&refusal, asked)
     }
 
@@ -169,6 +175,11 @@ pub(crate) struct Asked {
     pub(crate) client_id: Option<String>,
     /// The address that repeats the request.
     pub(crate) reload: Option<String>,
+}
+
+/// Returns where a request comes from, as far as a limit goes by it.
+pub(crate) fn source_of(extensions: &Extensions) -> String {
+    extensions.get::<Source>().map(|source| source.network().to_string()).unwrap_or_default()
 }
 
 /// The database failed while a session was looked up. The cause is in the log.
@@ -200,7 +211,8 @@ impl OptionalFromRequestParts<Arc<App>> for Session {
         // A request of an application waits for this page.
         let again = parts.uri.path_and_query().filter(|_| parts.method == Method::GET);
         let asked = Asked { reload: again.map(ToString::to_string), ..Asked::default() };
-        let page = app.refuse_asked(Reason::StorageUnavailable, asked).await;
+        let source = source_of(&parts.extensions);
+        let page = app.refuse_asked(Reason::StorageUnavailable, &source, asked).await;
         Err(SessionUnavailable { page: Some(Box::new(page)) })
     }
 }
@@ -250,23 +262,29 @@ pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
+/// The link to the entry of a reason in the page of troubleshooting.
+struct HelpLink(Reason);
+
+impl fmt::Display for HelpLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/troubleshooting#{}", self.0.name())
+    }
+}
+
 /// Logs one line for each call of an endpoint. For a refusal, the line links to its cause and fix.
 /// An event has no secret.
 pub(crate) fn log_event(event: &Event) {
-    let reason = event.reason.map(Reason::name);
-    let see = reason.map(|reason| format!("/troubleshooting#{reason}"));
-    let flow = event.flow.map(|flow| flow.to_string());
     tracing::info!(
         kind = event.kind.name(),
-        reason,
+        reason = event.reason.map(Reason::name),
         detail = event.detail.as_deref(),
         error = event.error(),
         client = event.client_id(),
         subject = event.subject.as_ref().map(grantcore::value::Subject::as_str),
         proof = event.proof.as_ref().map(tracing::field::display),
-        flow,
+        flow = event.flow.map(tracing::field::display),
         correlation = %event.correlation,
-        see,
+        see = event.reason.map(|reason| tracing::field::display(HelpLink(reason))),
         "oauth"
     );
 }

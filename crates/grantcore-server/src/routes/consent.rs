@@ -33,12 +33,12 @@ pub(super) const GRANTS_READ: usize = 256;
 pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Bytes) -> Response {
     let form = match ConsentForm::parse(&body) {
         Ok(form) => form,
-        Err(reason) => return app.refuse(reason).await,
+        Err(reason) => return app.refuse(reason, &source(&parts)).await,
     };
     // A copy of the authorization request, used only to start it again.
     let request = form.field("reload").and_then(Kept::of_field);
     let Ok(session) = app.session(&parts.headers).await else {
-        return app.refuse(Reason::StorageUnavailable).await;
+        return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
     };
     let Some(session) = session else {
         if let Some(request) = request {
@@ -49,7 +49,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Byt
     };
     let choice = match form.choice() {
         Ok(choice) => choice,
-        Err(reason) => return app.refuse(reason).await,
+        Err(reason) => return app.refuse(reason, &source(&parts)).await,
     };
     let ticket = form.ticket();
     let answer = form.field("organization");
@@ -57,7 +57,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Byt
         Ok(properties) => properties,
         Err(NotBound::Unavailable(error)) => {
             tracing::error!(%error, "the grant of a consent page could not be read");
-            return app.refuse(Reason::StorageUnavailable).await;
+            return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
         }
         Err(NotBound::Organization(why)) => {
             return match (why, request) {

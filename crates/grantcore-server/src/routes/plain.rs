@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grantcore::Reason;
 
-use crate::app::App;
+use crate::app::{App, source_of};
 use crate::pages::{Notice, Page};
 use crate::site::{Site, Unrendered};
 
@@ -39,6 +39,7 @@ pub(super) async fn as_pages(
     request: Request,
     next: Next,
 ) -> Response {
+    let source = source_of(request.extensions());
     let response = next.run(request).await;
     let status = response.status();
     let is_page = response.extensions().get::<Unrendered>().is_some();
@@ -55,7 +56,7 @@ pub(super) async fn as_pages(
         }
         _ => Reason::RequestUndecodable,
     };
-    let mut page = app.refuse(reason).await;
+    let mut page = app.refuse(reason, &source).await;
     // The framework knows the methods of this address.
     if let Some(methods) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, methods.clone());

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use axum::extract::{Form, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use grantcore::response::PAGE_HEADERS;
 use grantcore::{Reason, RequestParts};
@@ -47,7 +47,7 @@ pub(crate) struct Keeping {
 pub(super) async fn log_in_for(app: &App, request: Kept, source: &str) -> Response {
     match try_log_in_for(app, &request, source).await {
         Ok(response) => response,
-        Err(error) => not_kept(app, &request, &error).await,
+        Err(error) => not_kept(app, &request, source, &error).await,
     }
 }
 
@@ -86,35 +86,46 @@ pub(super) async fn continue_with(
     let request = Kept { answered, ..request };
     match app.kept.keep(&request, source, SystemTime::now()).await {
         Ok(key) => redirect(&format!("/oauth/continue?request={key}")),
-        Err(error) => not_kept(app, &request, &error).await,
+        Err(error) => not_kept(app, &request, source, &error).await,
     }
 }
 
 /// Returns the page for a request that cannot be kept, with a link that repeats the request.
-pub(super) async fn not_kept(app: &App, request: &Kept, error: &KeepError) -> Response {
+pub(super) async fn not_kept(
+    app: &App,
+    request: &Kept,
+    source: &str,
+    error: &KeepError,
+) -> Response {
     tracing::error!(%error, "a request could not be kept");
     let reload = Some(Kept::address(&request.query)).filter(|link| link.len() <= LONGEST_LINK);
     let asked = Asked { client_id: client_id(&request.query), reload };
-    app.refuse_asked(error.reason(), asked).await
+    app.refuse_asked(error.reason(), source, asked).await
 }
 
 /// Returns the page for a sign-in whose session cannot be kept. Its link leads to `next`, which asks
 /// for the sign-in again.
-pub(super) async fn no_session(app: &App, next: &str) -> Response {
+pub(super) async fn no_session(app: &App, next: &str, source: &str) -> Response {
     let request = Kept::of_field(next);
     let client_id = request.as_ref().and_then(|request| client_id(&request.query));
     let link =
         request.map_or_else(|| sessions::next(next).to_owned(), |own| Kept::address(&own.query));
     let reload = Some(link).filter(|link| link.len() <= LONGEST_LINK);
-    app.refuse_asked(Reason::StorageUnavailable, Asked { client_id, reload }).await
+    let asked = Asked { client_id, reload };
+    app.refuse_asked(Reason::StorageUnavailable, source, asked).await
 }
 
 /// Returns the page for a database that fails while a request is looked up. `again` is the address
 /// that looks it up again.
-pub(super) async fn unavailable(app: &App, error: &BackendError, again: String) -> Response {
+pub(super) async fn unavailable(
+    app: &App,
+    error: &BackendError,
+    source: &str,
+    again: String,
+) -> Response {
     tracing::error!(%error, "what waits for a browser could not be looked up");
     let asked = Asked { reload: Some(again), ..Asked::default() };
-    app.refuse_asked(Reason::StorageUnavailable, asked).await
+    app.refuse_asked(Reason::StorageUnavailable, source, asked).await
 }
 
 /// Returns the login page of a kept request, or a redirect past it if the browser is signed in and
@@ -122,25 +133,31 @@ pub(super) async fn unavailable(app: &App, error: &BackendError, again: String) 
 pub(super) async fn login_for(
     app: &App,
     session: Option<Session>,
-    headers: &HeaderMap,
+    parts: &Parts,
     target: &Target,
 ) -> Response {
-    let token = match app.form_cookie.read_or_create(headers) {
+    let token = match app.form_cookie.read_or_create(&parts.headers) {
         Ok(token) => token,
         Err(error) => return no_randomness(error),
     };
-    let page = waiting(app, session, target, token.reveal()).await;
+    let page = waiting(app, session, target, token.reveal(), &source(parts)).await;
     set_form_cookie(app, &token, page)
 }
 
-async fn waiting(app: &App, session: Option<Session>, target: &Target, csrf: String) -> Response {
+async fn waiting(
+    app: &App,
+    session: Option<Session>,
+    target: &Target,
+    csrf: String,
+    source: &str,
+) -> Response {
     let key = &target.request;
     let request = match app.kept.open(key, &csrf, SystemTime::now()).await {
         Ok(Some(request)) => request,
         Ok(None) => return gone(),
         Err(error) => {
             let again = format!("/login?request={}", escaped(key));
-            return unavailable(app, &error, again).await;
+            return unavailable(app, &error, source, again).await;
         }
     };
     let Wanted { fresh, choice } = request.wanted;
@@ -168,7 +185,7 @@ pub(crate) async fn resume(
         Ok(None) => return gone(),
         Err(error) => {
             let again = format!("/oauth/continue?request={}", escaped(&key));
-            return unavailable(&app, &error, again).await;
+            return unavailable(&app, &error, &source(&parts), again).await;
         }
     };
     let again = RequestParts {
