@@ -163,7 +163,9 @@ async fn open(case: &Case<'_>, headers: &HeaderMap, person: Person, attempt: &At
                 continue_with(app, request, session, attempt.begun.is_fresh, case.source).await
             }
             Ok(None) => gone(),
-            Err(error) => unavailable(app, &error, case.source, format!("/login?request={key}")).await,
+            Err(error) => {
+                unavailable(app, &error, case.source, format!("/login?request={key}")).await
+            }
         },
     };
     (AppendHeaders(cookies), onward).into_response()
