@@ -40,6 +40,7 @@ mod mcp;
 mod members;
 mod overrides;
 mod rates;
+mod registered_scope;
 mod registration;
 mod resource;
 mod revocation;
@@ -74,6 +75,7 @@ pub use members::MemberError;
 pub(crate) use overrides::is_countable;
 pub use overrides::{ClientLifetimes, EffectiveLifetimes, LifetimeOverrides};
 pub use rates::{RateBucket, RateHit, RateKey, RateRules};
+pub use registered_scope::RegisteredScope;
 pub use registration::RegistrationRules;
 pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
@@ -150,6 +152,7 @@ pub struct Policy {
     domains: DomainRules,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
+    registered_scope: RegisteredScope,
     default_grant_types: GrantTypes,
     openid_alias: bool,
     metadata_members: Members,

@@ -24,7 +24,8 @@ impl MachineExchange<'_> {
         };
         let lifetime = client.machine_lifetime(ctx.policy);
         let issue = Issue { lifetime, client, kind: EventKind::MachineIssued };
-        issue.issue(terms, ctx).with_detail(dropped_scope(self.scope.as_deref(), ctx.policy))
+        let dropped = dropped_scope(self.scope.as_deref(), &terms.scope);
+        issue.issue(terms, ctx).with_detail(dropped)
     }
 
     /// Checks the client's right, its owner, and what is asked for. Returns the terms of the grant.
@@ -35,7 +36,7 @@ impl MachineExchange<'_> {
         let rights = client.machine_rights_under(policy).ok_or(Reason::GrantTypeUnauthorized)?;
         ctx.loaded.check_owner()?;
         let resources = machine_resources(&self.resources, rights, policy)?;
-        let scope = machine_scope(self.scope.as_deref(), rights, client, policy)?;
+        let scope = machine_scope(self.scope.as_deref(), rights, (client, &resources), policy)?;
         Ok(Terms {
             client_id: client.id().clone(),
             client_epoch: client.epoch(),

@@ -17,15 +17,57 @@ use crate::value::scope::{Scope, ScopeError, Subset};
 /// declare are dropped (CLIENTPOLICY-13).
 const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// Returns the scope of an authorization request (OAuth 2.1 §1.4.1), or an error if the policy does
-/// not declare it or the client may not request it.
-pub(super) fn requested_scope(
-    requested: Option<&str>,
+/// Returns the scope and the resources of an authorization request (OAuth 2.1 §1.4.1, RFC 8707 §2),
+/// or an error if the policy does not declare them or the client may not request them. `known` are
+/// resources of this request that the policy does not know.
+pub(super) fn requested_terms(
+    (scope, resources): (Option<&str>, &[Cow<'_, str>]),
+    known: &[Resource],
     client: &Client,
     policy: &Policy,
-) -> Result<Scope, Fault> {
+) -> Result<(Scope, Arc<[Box<str>]>), Fault> {
+    let asked = known_scope(scope, policy)?;
+    // A default is the operator's word and not the client's: such a request has no scope.
+    let reason = asked.as_ref().map_or(Reason::ScopeMissing, |_| Reason::ScopeNotOfResource);
     let may = |token: &str| client.may_ask_for(token, policy);
-    scope_within(requested, || default_scope(client, policy), may, policy)
+    let scope = scope_within(asked, || default_scope(client, policy), may)?;
+    let resources = requested_resources(resources, known, policy)?;
+    let scope = Understood::of(&resources, known, policy).part_of(scope, reason)?;
+    Ok((scope, resources))
+}
+
+/// What the resources of a request understand.
+pub(super) struct Understood<'r> {
+    resources: Vec<Cow<'r, Resource>>,
+    policy: &'r Policy,
+}
+
+impl<'r> Understood<'r> {
+    pub(super) fn of(resources: &[Box<str>], known: &'r [Resource], policy: &'r Policy) -> Self {
+        let find = |named: &Box<str>| {
+            let of_request = || known.iter().find(|own| own.identifier() == &**named);
+            policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
+        };
+        Self { resources: resources.iter().filter_map(find).collect(), policy }
+    }
+
+    /// Returns the part of the scope that the resources understand (RFC 8707 §2). A user is asked
+    /// for nothing that means nothing where the token is used, and a scope of which nothing is left
+    /// is refused.
+    fn part_of(&self, scope: Scope, reason: Reason) -> Result<Scope, Fault> {
+        if scope.tokens().all(|token| self.has(token)) {
+            return Ok(scope);
+        }
+        Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).map_err(|_| {
+            let declared = self.resources.iter().flat_map(|own| own.scopes());
+            reason.hint(format!("Understood: {}.", listed(declared)))
+        })
+    }
+
+    /// Returns whether one of the resources understands the token.
+    pub(super) fn has(&self, token: &str) -> bool {
+        self.resources.iter().any(|own| own.understands(token, self.policy))
+    }
 }
 
 /// Returns the scope that a client gets on its own behalf: what it requests, or all that it may have
@@ -33,32 +75,32 @@ pub(super) fn requested_scope(
 pub(super) fn machine_scope(
     requested: Option<&str>,
     rights: &MachineRights,
-    client: &Client,
+    (client, resources): (&Client, &[Box<str>]),
     policy: &Policy,
 ) -> Result<Scope, Fault> {
     let ceiling = client.restrictions().scope();
     let may = |token: &str| {
-        rights.scope().contains(token)
+        policy.is_within(rights.scope(), token)
             && policy.is_for_machines(token)
-            && ceiling.is_none_or(|ceiling| ceiling.contains(token))
+            && ceiling.is_none_or(|ceiling| policy.is_within(ceiling, token))
     };
     // The record may name what the policy does not declare any more.
     let all = || {
         let open = rights.scope().tokens().filter(|token| policy.knows_scope(token) && may(token));
         Scope::from_tokens(open).map_err(|_| Reason::ScopeForbidden)
     };
-    scope_within(requested, all, may, policy)
+    let scope = scope_within(known_scope(requested, policy)?, all, may)?;
+    Understood::of(resources, &[], policy).part_of(scope, Reason::ScopeNotOfResource)
 }
 
-/// Returns the requested scope, or `default` if the request names none. Each token must be declared
-/// by the policy, and `may` must hold for it.
+/// Returns the requested scope, or `default` if the request names none. `may` must hold for each
+/// token.
 fn scope_within(
-    requested: Option<&str>,
+    requested: Option<Scope>,
     default: impl Fn() -> Result<Scope, Reason>,
     may: impl Fn(&str) -> bool,
-    policy: &Policy,
 ) -> Result<Scope, Fault> {
-    let Some(scope) = known_scope(requested, policy)? else { return Ok(default()?) };
+    let Some(scope) = requested else { return Ok(default()?) };
     let forbidden: Vec<_> = scope.tokens().filter(|token| !may(token)).collect();
     if !forbidden.is_empty() {
         let hint = format!("Beyond the registration: {}.", listed(forbidden));
@@ -96,9 +138,15 @@ pub(super) fn known_scope(
     }
 }
 
-/// Returns the tokens of the policy's default scope that this client may request.
+/// Returns the scope of a request that names none: the client's own default, or else that of the
+/// policy.
+pub(super) fn default_of<'a>(client: &'a Client, policy: &'a Policy) -> Result<&'a Scope, Reason> {
+    client.default_scope(policy).or_else(|| policy.default_scope()).ok_or(Reason::ScopeMissing)
+}
+
+/// Returns the tokens of the default scope that this client may request.
 fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
-    let default = policy.default_scope().ok_or(Reason::ScopeMissing)?;
+    let default = default_of(client, policy)?;
     Scope::from_tokens(default.tokens().filter(|token| client.may_ask_for(token, policy)))
         .map_err(|_| Reason::ScopeMissing)
 }
@@ -182,7 +230,7 @@ pub(super) fn machine_resources(
     }
     let named = requested_resources(requested, &[], policy)?;
     match named.iter().find(|resource| !is_within(resource, rights, policy)) {
-        Some(beyond) => Err(Reason::ResourceBeyondGrant.received(beyond)),
+        Some(beyond) => Err(Reason::ResourceForbidden.received(beyond)),
         None => Ok(named),
     }
 }
@@ -278,9 +326,10 @@ pub(super) fn narrowed_resources(
     Ok(subset)
 }
 
-/// Returns the event's detail about the scope tokens of an authorization request that were dropped.
-pub(super) fn dropped_scope(requested: Option<&str>, policy: &Policy) -> Option<String> {
-    dropped_detail(tokens(requested?).filter(|token| is_dropped(token, policy)))
+/// Returns the event's detail about the requested scope tokens that are not granted, because the
+/// server or the resource does not know them.
+pub(super) fn dropped_scope(requested: Option<&str>, granted: &Scope) -> Option<String> {
+    dropped_detail(tokens(requested?).filter(|token| !granted.contains(token)))
 }
 
 /// Returns the event's detail about the scope tokens of a refresh that were dropped. A token that

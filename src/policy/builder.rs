@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::members::Members;
 use super::resource::ResourceKind;
 use super::template::Template;
+use super::registered_scope::RegisteredScope;
 use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ClientLifetimes, ConsentRules, DomainRules, ErrorDelivery,
@@ -104,6 +105,7 @@ impl PolicyBuilder {
             scopes: Vec::new(),
             marks_scopes: false,
             implied: Vec::new(),
+            registered_scope: RegisteredScope::default(),
             check_rules: CheckRules::default(),
             default_scope: None,
             drop_unknown_scopes: false,
