@@ -340,8 +340,9 @@ impl Policy {
         self.openid_alias
     }
 
-    /// Returns the default resource, or else the only one. A template is neither.
-    pub(crate) fn main_resource(&self) -> Option<&Resource> {
+    /// Returns the resource whose document is at the root of its host too: the default one, or else
+    /// the only one. A template is neither.
+    pub fn main_resource(&self) -> Option<&Resource> {
         match (self.resources.as_slice(), &self.default_resource) {
             (_, Some(default)) => self.resources.iter().find(|own| own.identifier == *default),
             ([only], None) => Some(only).filter(|only| !only.is_template()),

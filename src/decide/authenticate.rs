@@ -140,8 +140,7 @@ pub(super) fn authenticate<'a>(
     // registered without a method often do not send the secret they were given.
     let has_secret = credentials.has_secret();
     let hint = if ctx.policy.client_keys().is_some() { PROOF_NEEDED } else { SECRET_NEEDED };
-    authenticated
-        .map_err(|fault| if has_secret { fault.into() } else { fault.hint(hint).into() })
+    authenticated.map_err(|fault| if has_secret { fault.into() } else { fault.hint(hint).into() })
 }
 
 /// Checks the presented secret against the registered ones. Returns what proved the client.

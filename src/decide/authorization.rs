@@ -121,7 +121,9 @@ impl AuthorizationRequest<'_> {
         };
         let user = match self.check_sign_in(&requested, ctx.moment.now) {
             Ok(SignIn::Done(user)) => user,
-            Ok(SignIn::Wanted(wanted)) => return verified.show_login(wanted, requested.hints, &requested.scope),
+            Ok(SignIn::Wanted(wanted)) => {
+                return verified.show_login(wanted, requested.hints, &requested.scope);
+            }
             Err(reason) => return verified.refuse(reason),
         };
         let account = match ctx.check_accounts() {

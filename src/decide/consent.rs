@@ -131,10 +131,12 @@ impl AnsweredPage<'_> {
         let part = match choice {
             Choice::Deny => return self.deny(now),
             Choice::Allow => None,
-            Choice::AllowOnly(tokens) => match approved_part(tokens, grant.scope(), self.ctx.policy) {
-                Ok(part) => part,
-                Err(reason) => return self.ctx.refuse(reason),
-            },
+            Choice::AllowOnly(tokens) => {
+                match approved_part(tokens, grant.scope(), self.ctx.policy) {
+                    Ok(part) => part,
+                    Err(reason) => return self.ctx.refuse(reason),
+                }
+            }
         };
         if let Err(reason) = self.check_login() {
             return match reason {

@@ -150,7 +150,9 @@ impl VerifiedRequest<'_> {
             now.after(lifetimes.code()).after(lifetimes.refresh_idle()).min(grant.expires());
         let decision = match ctx.client_renewal(last_use) {
             Some(renewal) => ctx.prepare(renewal),
-            None => self.redirect_code(consent, &requested.scope).writing(Write::grant(None, Arc::new(grant))),
+            None => self
+                .redirect_code(consent, &requested.scope)
+                .writing(Write::grant(None, Arc::new(grant))),
         };
         Some(decision.if_not_written(self.refusal(Reason::StorageUnavailable)))
     }

@@ -27,12 +27,14 @@ pub(super) fn requested_terms(
     policy: &Policy,
 ) -> Result<(Scope, Arc<[Box<str>]>), Fault> {
     let asked = known_scope(scope, policy)?;
-    // A default is the operator's word and not the client's: such a request has no scope.
-    let reason = asked.as_ref().map_or(Reason::ScopeMissing, |_| Reason::ScopeNotOfResource);
+    let is_named = asked.is_some();
     let may = |token: &str| client.may_ask_for(token, policy);
     let scope = scope_within(asked, || default_scope(client, policy), may)?;
     let resources = requested_resources(resources, known, policy)?;
-    let scope = Understood::of(&resources, known, policy).part_of(scope, reason)?;
+    // A default is the operator's word and not the client's: such a request has no scope.
+    let reason = if is_named { Reason::ScopeNotOfResource } else { Reason::ScopeMissing };
+    let understood = Understood::of(&resources, known, policy);
+    let scope = understood.limit(scope, is_named).map_err(|hint| reason.hint(hint))?;
     Ok((scope, resources))
 }
 
@@ -51,16 +53,18 @@ impl<'r> Understood<'r> {
         Self { resources: resources.iter().filter_map(find).collect(), policy }
     }
 
-    /// Returns the part of the scope that the resources understand (RFC 8707 §2). A user is asked
-    /// for nothing that means nothing where the token is used, and a scope of which nothing is left
-    /// is refused.
-    fn part_of(&self, scope: Scope, reason: Reason) -> Result<Scope, Fault> {
-        if scope.tokens().all(|token| self.has(token)) {
+    /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
+    /// What the request does not name is cut to what they understand, so that nobody is asked for
+    /// everything. What it names is never cut.
+    fn limit(&self, scope: Scope, is_named: bool) -> Result<Scope, String> {
+        if scope.tokens().all(|token| self.has(token))
+            || is_named && scope.tokens().any(|token| self.has(token))
+        {
             return Ok(scope);
         }
         Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).map_err(|_| {
             let declared = self.resources.iter().flat_map(|own| own.scopes());
-            reason.hint(format!("Understood: {}.", listed(declared)))
+            format!("The resource understands: {}.", listed(declared))
         })
     }
 
@@ -89,8 +93,11 @@ pub(super) fn machine_scope(
         let open = rights.scope().tokens().filter(|token| policy.knows_scope(token) && may(token));
         Scope::from_tokens(open).map_err(|_| Reason::ScopeForbidden)
     };
-    let scope = scope_within(known_scope(requested, policy)?, all, may)?;
-    Understood::of(resources, &[], policy).part_of(scope, Reason::ScopeNotOfResource)
+    let asked = known_scope(requested, policy)?;
+    let is_named = asked.is_some();
+    let scope = scope_within(asked, all, may)?;
+    let understood = Understood::of(resources, &[], policy);
+    understood.limit(scope, is_named).map_err(|hint| Reason::ScopeNotOfResource.hint(hint))
 }
 
 /// Returns the requested scope, or `default` if the request names none. `may` must hold for each
@@ -272,6 +279,10 @@ fn known_resources(policy: &Policy) -> String {
 
 /// Returns the part of what is left of the grant's scope that a refresh requests; all of it if the
 /// request names none (OAuth 2.1 §4.3.1).
+///
+/// A token that a granted one includes is no more than was granted (RS-11). The record has the
+/// granted tokens alone, so the narrowest one that includes it takes its place, and the response
+/// names that one.
 pub(super) fn narrowed_scope(
     requested: Option<&str>,
     left: Subset,
@@ -281,25 +292,46 @@ pub(super) fn narrowed_scope(
     let Some(requested) = requested else { return Ok(left) };
     let is_granted = |token: &&str| terms.scope.contains(token);
     let kept = tokens(requested).filter(|token| is_granted(token) || !is_dropped(token, policy));
-    match terms.scope.subset(kept) {
+    let including = |token| narrowest_including(token, left, terms, policy);
+    match terms.scope.subset(kept.map(|token| including(token).unwrap_or(token))) {
         // Every token was dropped, so the request names none.
         Some(Subset::NONE) => Ok(left),
         Some(subset) if left.covers(subset, terms.scope.len()) => Ok(subset),
         Some(_) | None => {
-            let is_left = |token: &str| left.of(terms.scope.tokens()).any(|own| own == token);
-            let beyond = tokens(requested).filter(|token| !is_left(token));
+            let beyond = tokens(requested).filter(|token| including(token).is_none());
             Err(Reason::ScopeBeyondGrant.hint(format!("Beyond the grant: {}.", listed(beyond))))
         }
     }
 }
 
+/// Returns the token if it is left of the grant, or else the narrowest one left that includes it.
+fn narrowest_including<'t>(
+    token: &str,
+    left: Subset,
+    terms: &'t Terms,
+    policy: &Policy,
+) -> Option<&'t str> {
+    let own = || left.of(terms.scope.tokens());
+    let including = || own().filter(|own| policy.implies(own, token));
+    // None that includes a further candidate. Tokens that include each other are equally wide.
+    let is_wider = |one: &str| {
+        including().any(|other| policy.implies(one, other) && !policy.implies(other, one))
+    };
+    own().find(|own| *own == token).or_else(|| including().find(|candidate| !is_wider(candidate)))
+}
+
 /// Returns the part of this scope that lies under the ceiling, or `None` if nothing does.
-pub(super) fn scope_under_ceiling(scope: Subset, ceiling: &Scope, terms: &Terms) -> Option<Subset> {
+pub(super) fn scope_under_ceiling(
+    scope: Subset,
+    ceiling: &Scope,
+    terms: &Terms,
+    policy: &Policy,
+) -> Option<Subset> {
     if ceiling.covers(&terms.scope) {
         return Some(scope);
     }
     let asked = scope.of(terms.scope.tokens());
-    let left = terms.scope.subset(asked.filter(|token| ceiling.contains(token)));
+    let left = terms.scope.subset(asked.filter(|token| policy.is_within(ceiling, token)));
     left.filter(|left| *left != Subset::NONE)
 }
 

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::members::Members;
+use super::registered_scope::RegisteredScope;
 use super::resource::ResourceKind;
 use super::template::Template;
-use super::registered_scope::RegisteredScope;
 use super::validate::check;
 use super::{
     AuthMethods, CheckRules, ClientLifetimes, ConsentRules, DomainRules, ErrorDelivery,

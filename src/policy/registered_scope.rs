@@ -48,10 +48,14 @@ impl Policy {
 }
 
 impl Resource {
-    /// Returns whether the token means something at this resource: the resource declares it or a
-    /// token that it includes, or declares none at all.
+    /// Returns whether the token may mean something at this resource: the resource declares it or a
+    /// token that it includes, declares none at all, or no resource declares the token. A resource
+    /// need not advertise every scope that it uses (RFC 9728 §2).
     pub(crate) fn understands(&self, token: &str, policy: &Policy) -> bool {
+        let declares = |own: &Resource| own.scopes.iter().any(|own| own == token);
         self.scopes.is_empty()
-            || self.scopes().any(|own| own == token || policy.implies(token, own))
+            || declares(self)
+            || self.scopes().any(|own| policy.implies(token, own))
+            || !policy.resources().iter().any(declares)
     }
 }

@@ -61,6 +61,7 @@ const VALUES: [(&str, &str, &str); 73] = [
     ("redirect-uri-limit", "3", "3"),
     ("default-grant-types", "authorization_code", r#"["authorization_code"]"#),
     ("unverified-scope", "a b", r#""a b""#),
+    ("registered-scope", "default", r#""default""#),
     ("lenient-on-method", "true", "true"),
     ("error-delivery", "page", r#""page""#),
     ("drop-unknown-scopes", "true", "true"),
