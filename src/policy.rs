@@ -158,6 +158,8 @@ pub struct Policy {
     metadata_members: Members,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// The positions of the scopes in the order of their names.
+    scope_order: Vec<u16>,
     /// Whether a scope token is for people or for machines alone.
     marks_scopes: bool,
     /// Each scope token with one that it includes, directly or through others. Sorted.
@@ -340,16 +342,6 @@ impl Policy {
         self.openid_alias
     }
 
-    /// Returns the resource whose document is at the root of its host too: the default one, or else
-    /// the only one. A template is neither.
-    pub fn main_resource(&self) -> Option<&Resource> {
-        match (self.resources.as_slice(), &self.default_resource) {
-            (_, Some(default)) => self.resources.iter().find(|own| own.identifier == *default),
-            ([only], None) => Some(only).filter(|only| !only.is_template()),
-            (_, None) => None,
-        }
-    }
-
     pub(crate) fn default_scope(&self) -> Option<&Scope> {
         self.default_scope.as_ref()
     }
@@ -396,6 +388,6 @@ impl Policy {
     }
 
     pub(crate) fn knows_scope(&self, token: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.name == token)
+        self.find_scope(token).is_some()
     }
 }

@@ -16,7 +16,6 @@ use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::login::{Login, LoginGivenUp};
 use crate::response::authorization::{AuthorizationStep, LoginPage, WantedLogin};
 use crate::value::hints::Hints;
-use crate::value::scope::Scope;
 
 /// Whether a request has the user that it needs.
 pub(super) enum SignIn<'a> {
@@ -90,7 +89,6 @@ impl VerifiedRequest<'_> {
         &self,
         wanted: WantedLogin,
         hints: Hints,
-        scope: &Scope,
     ) -> Decision<AuthorizationStep> {
         let page = LoginPage {
             client: Arc::clone(self.client),
@@ -101,7 +99,7 @@ impl VerifiedRequest<'_> {
         };
         self.ctx
             .allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page))
-            .with_detail(self.dropped_scope(scope))
+            .with_detail(self.dropped_scope())
     }
 }
 

@@ -24,8 +24,7 @@ impl MachineExchange<'_> {
         };
         let lifetime = client.machine_lifetime(ctx.policy);
         let issue = Issue { lifetime, client, kind: EventKind::MachineIssued };
-        let dropped = dropped_scope(self.scope.as_deref(), &terms.scope);
-        issue.issue(terms, ctx).with_detail(dropped)
+        issue.issue(terms, ctx).with_detail(dropped_scope(self.scope.as_deref(), ctx.policy))
     }
 
     /// Checks the client's right, its owner, and what is asked for. Returns the terms of the grant.

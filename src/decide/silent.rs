@@ -20,7 +20,6 @@ use crate::request::site::Site;
 use crate::response::authorization::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
-use crate::value::scope::Scope;
 
 /// The consent that a request has without a page.
 #[derive(Clone)]
@@ -129,7 +128,7 @@ impl VerifiedRequest<'_> {
             let is_own = matches!(stored.record.phase(), Phase::CodeIssued(issued)
                 if issued.code_digest.matches(&code)
                     && matches!(issued.issued_by, CodeIssue::NoPage { .. }));
-            return is_own.then(|| self.redirect_code(given.consent, &requested.scope));
+            return is_own.then(|| self.redirect_code(given.consent));
         }
         let now = ctx.moment.now;
         let GivenConsent { consent, bound } = given;
@@ -150,14 +149,12 @@ impl VerifiedRequest<'_> {
             now.after(lifetimes.code()).after(lifetimes.refresh_idle()).min(grant.expires());
         let decision = match ctx.client_renewal(last_use) {
             Some(renewal) => ctx.prepare(renewal),
-            None => self
-                .redirect_code(consent, &requested.scope)
-                .writing(Write::grant(None, Arc::new(grant))),
+            None => self.redirect_code(consent).writing(Write::grant(None, Arc::new(grant))),
         };
         Some(decision.if_not_written(self.refusal(Reason::StorageUnavailable)))
     }
 
-    fn redirect_code(&self, consent: Consent, scope: &Scope) -> Decision<AuthorizationStep> {
+    fn redirect_code(&self, consent: Consent) -> Decision<AuthorizationStep> {
         let ctx = self.ctx;
         let id = self.request.grant_id(ctx.policy, ctx.moment);
         let code = Issued::one(Kind::Code, id, ctx.moment.entropy.secret());
@@ -168,6 +165,6 @@ impl VerifiedRequest<'_> {
         };
         ctx.allow(kind, AuthorizationStep::Done(redirect))
             .with_note(note.as_deref())
-            .with_detail(self.dropped_scope(scope))
+            .with_detail(self.dropped_scope())
     }
 }

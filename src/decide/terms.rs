@@ -358,10 +358,9 @@ pub(super) fn narrowed_resources(
     Ok(subset)
 }
 
-/// Returns the event's detail about the requested scope tokens that are not granted, because the
-/// server or the resource does not know them.
-pub(super) fn dropped_scope(requested: Option<&str>, granted: &Scope) -> Option<String> {
-    dropped_detail(tokens(requested?).filter(|token| !granted.contains(token)))
+/// Returns the event's detail about the scope tokens of an authorization request that were dropped.
+pub(super) fn dropped_scope(requested: Option<&str>, policy: &Policy) -> Option<String> {
+    dropped_detail(tokens(requested?).filter(|token| is_dropped(token, policy)))
 }
 
 /// Returns the event's detail about the scope tokens of a refresh that were dropped. A token that

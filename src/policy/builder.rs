@@ -103,6 +103,7 @@ impl PolicyBuilder {
             metadata_members: Members::default(),
             resources: Vec::new(),
             scopes: Vec::new(),
+            scope_order: Vec::new(),
             marks_scopes: false,
             implied: Vec::new(),
             registered_scope: RegisteredScope::default(),
@@ -210,6 +211,7 @@ impl PolicyBuilder {
         mark_scopes(&mut policy, scope_marks)?;
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
+        policy.order_scopes();
         policy.assumed_resources = policy
             .main_resource()
             .filter(|_| !policy.require_resource)
