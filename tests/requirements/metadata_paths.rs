@@ -118,7 +118,13 @@ fn meta_03_the_bodies_are_the_documents() {
         let own = policy.resources().iter().find(|own| own.metadata_url() == document.url);
         let expected =
             if server { policy.server_metadata() } else { policy.resource_metadata(own.unwrap()) };
-        assert_eq!(document.reply, expected, "{}", document.url);
+        let mut found = body(&document.reply);
+        // What OpenID Connect assumes otherwise is denied there.
+        if document.url.contains(OPENID) {
+            assert_eq!(found["request_uri_parameter_supported"].take(), false);
+            found.as_object_mut().unwrap().remove("request_uri_parameter_supported");
+        }
+        assert_eq!(found, body(&expected), "{}", document.url);
     }
 }
 

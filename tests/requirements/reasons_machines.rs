@@ -44,23 +44,12 @@ pub(crate) const MACHINES_ELSEWHERE: &[(Reason, Provoke)] = &[
         drop(world.machine(&params.and("resource", "https://mcp.example/b/mcp")));
         (world, Refused::At(Endpoint::Token))
     }),
-    (Reason::ResourceForbidden, || {
-        let world = World::of_machines(machines().resource("https://files.example/", "read"));
-        world.put(job_with(rights().at(crate::support::MCP)));
-        drop(world.machine(&Params::machine().and("resource", "https://files.example/")));
-        (world, Refused::At(Endpoint::Token))
-    }),
     (Reason::ScopeNotOfResource, || {
         let files =
             machines().scope("files", "Read files").resource("https://files.example/", "files");
         let world = World::of_machines(files);
         drop(world.machine(&Params::machine().and("resource", "https://files.example/")));
         (world, Refused::At(Endpoint::Token))
-    }),
-    (Reason::MetadataKeysAtUrl, || {
-        let world = world_of_keys();
-        world.not_registered(&keyed_at_url(), "invalid_client_metadata", Reason::MetadataKeysAtUrl);
-        (world, Refused::At(Endpoint::Registration))
     }),
     (Reason::MetadataKeysAtUrl, || {
         let world = world_of_keys();

@@ -1,7 +1,6 @@
 //! Tests of AUTHZ-18, AUTHZ-19 and RS-11: what a client may ask for by its registration, at which
 //! resource, and with scopes that include others.
 
-use grantcore::client::Registration;
 use grantcore::policy::{PolicyBuilder, RegisteredScope};
 use grantcore::value::{MachineRights, Scope};
 use grantcore::{Choice, Client, Reason};
@@ -63,11 +62,15 @@ fn authz_18_the_scope_of_a_registration_is_a_limit_or_a_default() {
 #[test]
 fn authz_18_the_operators_word_about_a_scope_is_always_a_limit() {
     let world = World::with(by_default());
-    for (registration, may) in [(Registration::Operator, false), (Registration::Dynamic, true)] {
-        let client = Client::public("app").redirect_uri(CALLBACK).registration(registration);
-        world.put(client.scope(Scope::parse("read").unwrap()).build().unwrap());
-        assert_eq!(world.authorize(&Params::authorize()).is_ok(), may, "{registration:?}");
-    }
+    let client = Client::public("app").redirect_uri(CALLBACK);
+    world.put(client.scope(Scope::parse("read").unwrap()).build().unwrap());
+    let beyond = refused(&world, &Params::authorize().set("scope", "read write"));
+    assert_eq!(beyond.reason(), Reason::ScopeForbidden);
+    assert_eq!(
+        asked(&world, &Params::authorize().without("scope")),
+        "read",
+        "the policy's default"
+    );
 }
 
 /// A client that names no scope, or one that is partly of another server, has no default of its

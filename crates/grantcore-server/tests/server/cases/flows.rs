@@ -186,7 +186,7 @@ async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_i
             let url = format!("{issuer}/oauth/authorize");
             Url::parse_with_params(&url, more.iter().chain(&fixed)).unwrap()
         };
-        let redeem = async |location: &str| {
+        let redeem = async |location: &Url| {
             let form = [
                 ("grant_type", "authorization_code"),
                 ("client_id", id),
@@ -205,7 +205,7 @@ async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_i
             let call = call.header("accept", "application/json, text/event-stream").json(&body);
             outcome(call.send().await.unwrap()).await
         };
-        let mut alice = Browser::new("alice");
+        let alice = Browser::new("alice");
         let first = redeem(&alice.authorize(asking("read").as_str(), "allow").await).await;
         assert_eq!(first["scope"], "read");
         let (status, challenge) = call(&first).await;
