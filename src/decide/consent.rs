@@ -136,10 +136,12 @@ impl AnsweredPage<'_> {
         let part = match choice {
             Choice::Deny => return self.deny(now),
             Choice::Allow => None,
-            Choice::AllowOnly(tokens) => match approved_part(tokens, grant.scope()) {
-                Ok(part) => part,
-                Err(reason) => return self.ctx.refuse(reason),
-            },
+            Choice::AllowOnly(tokens) => {
+                match approved_part(tokens, grant.scope(), self.ctx.policy) {
+                    Ok(part) => part,
+                    Err(reason) => return self.ctx.refuse(reason),
+                }
+            }
         };
         if let Err(reason) = self.check_login() {
             return match reason {
@@ -247,10 +249,14 @@ impl AnsweredPage<'_> {
 }
 
 /// Returns the approved scope, or `None` if that is all of the requested scope. More than was
-/// requested is an error (CONSENT-11).
-fn approved_part(tokens: &str, requested: &Scope) -> Result<Option<Scope>, Reason> {
+/// requested is an error (CONSENT-11). A token that a requested one includes is less (RS-11).
+fn approved_part(
+    tokens: &str,
+    requested: &Scope,
+    policy: &Policy,
+) -> Result<Option<Scope>, Reason> {
     let approved = Scope::parse(tokens).map_err(|_| Reason::ConsentScope)?;
-    if !requested.covers(&approved) {
+    if !approved.tokens().all(|token| policy.is_within(requested, token)) {
         return Err(Reason::ConsentScope);
     }
     Ok((approved != *requested).then_some(approved))

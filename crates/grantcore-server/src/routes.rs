@@ -73,7 +73,7 @@ fn pages() -> Router<Arc<App>> {
         .route("/oauth/authorize", any(authorize::authorize))
         .route("/oauth/continue", get(resume::resume))
         .route("/oauth/switch", post(resume::switch))
-        .route("/oauth/consent", get(consent::again).post(consent::consent))
+        .route("/oauth/consent", post(consent::consent).fallback(consent::again))
         .route(
             "/assets/style.css",
             get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }),
