@@ -137,9 +137,9 @@ impl App {
     }
 
     /// Refuses a request at the authorization endpoint for a reason that the host found.
-    pub(crate) async fn refuse(&self, reason: Reason) -> Response {
-        let refusal =
-            self.oauth.refuse(Refusal::plain(reason, Endpoint::Authorization), None).await;
+    pub(crate) async fn refuse(&self, reason: Reason, source: &str) -> Response {
+        let refusal = Refusal::plain(reason, Endpoint::Authorization);
+        let refusal = self.oauth.refuse(refusal, None, source).await;
         self.refused(&refusal, Asked::default())
     }
 

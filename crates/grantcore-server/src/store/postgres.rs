@@ -102,6 +102,14 @@ impl Ledger for PostgresLedger {
         self.rows(sql, &[&subject, &name]).await.map(drop)
     }
 
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        if !is_text(name) {
+            return Ok(());
+        }
+        let sql = "UPDATE balances SET name = $2 WHERE subject = $1 AND name IS NULL";
+        self.rows(sql, &[&subject, &name]).await.map(drop)
+    }
+
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
         let sql = "SELECT subject, name FROM balances WHERE name IS NOT NULL ORDER BY subject";
         let rows = self.rows(sql, &[]).await?;

@@ -88,6 +88,11 @@ impl Ledger for RedisLedger {
         Ok(self.store.ask::<u64>(cmd("HSET").arg(NAMES).arg(subject).arg(name)).await.map(drop)?)
     }
 
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        let set = cmd("HSETNX").arg(NAMES).arg(subject).arg(name).take();
+        Ok(self.store.ask::<u64>(&set).await.map(drop)?)
+    }
+
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
         let names: BTreeMap<String, String> = self.store.ask(cmd("HGETALL").arg(NAMES)).await?;
         Ok(names.into_iter().collect())
