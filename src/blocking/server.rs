@@ -283,8 +283,8 @@ where
     }
 
     /// See [`Server::refuse`](crate::Server::refuse).
-    pub fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
-        block_on(self.0.refuse(refusal, access))
+    pub fn refuse(&self, refusal: Refusal, access: Option<&Access>, source: &str) -> Refusal {
+        block_on(self.0.refuse(refusal, access, source))
     }
 
     /// See [`Server::run`](crate::Server::run).

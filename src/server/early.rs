@@ -55,7 +55,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Records a refusal that the host made itself ([`Refusal::plain`]), and returns it with its
     /// correlation id. For example, the host refuses a request whose body is too large, or a call
     /// that was allowed but could not be paid. With `access`, the event names the client, the user
-    /// and the grant of the call.
+    /// and the grant of the call. `source` is where the request came from, as in
+    /// [`RequestParts::source`](crate::RequestParts::source); empty if it is not known.
     ///
     /// ```
     #[doc = include_str!("../doc_setup.txt")]
@@ -67,13 +68,13 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///
     /// // The body of a token request was not read to its end, because it is too large.
     /// let refusal = Refusal::plain(Reason::RequestTooLarge, Endpoint::Token);
-    /// let reply = server.refuse(refusal, None).await.reply(server.policy());
+    /// let reply = server.refuse(refusal, None, "192.0.2.7").await.reply(server.policy());
     /// assert_eq!(reply.status, 413);
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
-        let mut early = self.core.early_refusal(refusal, None);
+    pub async fn refuse(&self, refusal: Refusal, access: Option<&Access>, source: &str) -> Refusal {
+        let mut early = self.core.early_refusal(refusal, None).from(source);
         if let Some(access) = access {
             let event = &mut early.event;
             event.attributed = true;

@@ -175,17 +175,19 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
     let world = world();
     let access = world.access(&world.tokens().access);
     refuses(&world, Reason::RequestTooLarge, |world| {
-        let refusal =
-            world.server.refuse(Refusal::plain(Reason::RequestTooLarge, Endpoint::Token), None);
+        let refusal = Refusal::plain(Reason::RequestTooLarge, Endpoint::Token);
+        let refusal = world.server.refuse(refusal, None, "192.0.2.7");
         assert_eq!(refusal.reply(world.server.policy()).status, 413);
         assert_eq!(refusal.correlation(), world.events().last().map(|event| event.correlation));
+        let source = world.events().last().and_then(|event| event.source.clone());
+        assert_eq!(source.as_deref(), Some("192.0.2.7"));
     });
     let event = one(&world, |world| {
-        drop(
-            world
-                .server
-                .refuse(Refusal::plain(Reason::Contended, Endpoint::Resource), Some(&access)),
-        );
+        drop(world.server.refuse(
+            Refusal::plain(Reason::Contended, Endpoint::Resource),
+            Some(&access),
+            "",
+        ));
     });
     assert_eq!(
         (event.flow, event.client_id(), event.subject.as_ref()),

@@ -155,7 +155,7 @@ impl<P: Pages> App<P> {
         let mut decision = match ConsentDecision::new(ticket, user, choice) {
             Ok(decision) => decision,
             Err(refusal) => {
-                let refusal = self.endpoints.refuse(refusal).await;
+                let refusal = self.endpoints.refuse(refusal, &source(parts)).await;
                 return self.refusal_response(parts, &refusal).await;
             }
         };
@@ -187,7 +187,7 @@ impl<P: Pages> App<P> {
     /// its response.
     async fn refuse(&self, parts: &Parts, reason: Reason) -> Response {
         let refusal = Refusal::plain(reason, Endpoint::Authorization);
-        let refusal = self.endpoints.refuse(refusal).await;
+        let refusal = self.endpoints.refuse(refusal, &source(parts)).await;
         self.refusal_response(parts, &refusal).await
     }
 

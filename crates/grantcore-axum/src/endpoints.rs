@@ -48,7 +48,7 @@ pub(crate) trait Endpoints: Send + Sync {
     ) -> BoxFuture<'a, Result<Access, Refusal>>;
 
     /// Records a refusal that was found by this crate, and returns it with its correlation id.
-    fn refuse(&self, refusal: Refusal) -> BoxFuture<'_, Refusal>;
+    fn refuse<'a>(&'a self, refusal: Refusal, source: &'a str) -> BoxFuture<'a, Refusal>;
 }
 
 impl<S, A, L> Endpoints for Server<S, A, L>
@@ -109,8 +109,8 @@ where
         Box::pin(async move { Server::check(self, &authorization, needs).await.map_err(refusal) })
     }
 
-    fn refuse(&self, refusal: Refusal) -> BoxFuture<'_, Refusal> {
-        Box::pin(Server::refuse(self, refusal, None))
+    fn refuse<'a>(&'a self, refusal: Refusal, source: &'a str) -> BoxFuture<'a, Refusal> {
+        Box::pin(Server::refuse(self, refusal, None, source))
     }
 }
 

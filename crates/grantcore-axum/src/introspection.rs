@@ -1,6 +1,7 @@
 //! The check of access tokens by introspection (RFC 7662), for a resource in another process than
 //! its authorization server, with a bounded cache.
 
+mod builder;
 mod response;
 
 use std::fmt;
@@ -15,18 +16,12 @@ use grantcore::value::{ClientId, Digest, Subject};
 use grantcore::{Authorization, Needs, Policy, Reason, Refusal, Timestamp};
 use moka::future::Cache;
 use reqwest::{Client, StatusCode};
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
 
+pub use self::builder::{IntrospectionBuilder, IntrospectionError};
 use self::response::{IntrospectionResponse, TokenError, read};
 use crate::documents::resource_documents;
 use crate::router::RouterError;
-
-/// The most introspections that run at the same time. Others wait.
-const CONCURRENT_REQUESTS: usize = 64;
-/// The upper bound of `max_age`: the cache panics if its time to live is longer than 1000 years.
-const MAX_AGE_LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The check of access tokens by their authorization server's introspection endpoint (RFC 7662),
 /// for a resource in another process.
@@ -40,7 +35,8 @@ const MAX_AGE_LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// An active token is cached for [`max_age`](IntrospectionBuilder::max_age), counted from the
 /// moment when its introspection was requested. So a revoked token is refused after this time at
-/// the latest. With zero, each call is introspected. Inactive tokens are not cached.
+/// the latest. With zero, each call is introspected. Inactive tokens are not cached, unless
+/// [`inactive_max_age`](IntrospectionBuilder::inactive_max_age) says so.
 ///
 /// # Responses
 ///
@@ -91,6 +87,9 @@ struct Inner {
     /// Bounds the requests that run at the same time.
     permits: Semaphore,
     cache: Cache<Digest, Arc<Token>>,
+    /// Tokens that were not active. It is a cache of its own, so that invented tokens cannot evict
+    /// the others.
+    inactive: Option<Cache<Digest, ()>>,
 }
 
 /// An access token that was active when it was introspected.
@@ -131,118 +130,7 @@ impl Token {
     }
 }
 
-/// The reason why an [`Introspection`] cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IntrospectionError {
-    /// The policy has no introspection endpoint.
-    #[error(
-        "the policy has no introspection endpoint: turn it on with PolicyBuilder::introspection(), \
-         naming this resource server"
-    )]
-    NoEndpoint,
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
-    /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be built: {0}")]
-    Http(#[from] reqwest::Error),
-}
-
-/// The settings of an [`Introspection`].
-#[must_use = "a builder does nothing until it is built"]
-pub struct IntrospectionBuilder {
-    policy: Policy,
-    client_id: String,
-    client_secret: String,
-    max_age: Duration,
-    capacity: u64,
-    timeout: Duration,
-}
-
-impl IntrospectionBuilder {
-    /// Sets for how long an active token is cached: the longest time for which a revoked token is
-    /// still accepted. Default: 10 s. With zero, each call is introspected. At most 365 days.
-    pub fn max_age(self, max_age: Duration) -> Self {
-        Self { max_age, ..self }
-    }
-
-    /// Sets how many tokens are cached at most. Default: 10,000, at some hundred bytes each.
-    pub fn capacity(self, capacity: u64) -> Self {
-        Self { capacity, ..self }
-    }
-
-    /// Sets the time-out of an introspection, and the time-out of the wait for one of the 64
-    /// requests that run at the same time. Default: 5 s each. After a time-out, the call is refused
-    /// with 503.
-    pub fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
-    /// Builds the check.
-    ///
-    /// # Errors
-    /// [`IntrospectionError`] if the policy has no introspection endpoint, or TLS cannot be set up.
-    pub fn build(self) -> Result<Introspection, IntrospectionError> {
-        let endpoint =
-            self.policy.introspection_endpoint().ok_or(IntrospectionError::NoEndpoint)?;
-        let mut http_client = Client::builder();
-        if endpoint.starts_with("http://") {
-            // The policy allows `http` for a loopback host only. A proxy from the environment would
-            // get the client secret in plain text.
-            http_client = http_client.no_proxy();
-        }
-        let http_client = http_client
-            .tls_backend_preconfigured(tls()?)
-            .timeout(self.timeout)
-            // The request contains the client secret: a redirect would send it elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .user_agent(concat!("grantcore-axum/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        let max_age = self.max_age.min(MAX_AGE_LIMIT);
-        let cache = Cache::builder().max_capacity(self.capacity).time_to_live(max_age).build();
-        Ok(Introspection(Arc::new(Inner {
-            endpoint: endpoint.to_owned(),
-            policy: self.policy,
-            client_id: self.client_id,
-            client_secret: self.client_secret,
-            max_age,
-            timeout: self.timeout,
-            http_client,
-            permits: Semaphore::new(CONCURRENT_REQUESTS),
-            cache,
-        })))
-    }
-}
-
-impl fmt::Debug for IntrospectionBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IntrospectionBuilder")
-            .field("client_id", &self.client_id)
-            .field("max_age", &self.max_age)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Introspection {
-    /// Returns the default settings for the resources of this policy. The resource server
-    /// authenticates with this `client_id` and secret (`client_secret_basic`).
-    pub fn builder(
-        policy: Policy,
-        client_id: impl Into<String>,
-        client_secret: impl Into<String>,
-    ) -> IntrospectionBuilder {
-        IntrospectionBuilder {
-            policy,
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-            max_age: Duration::from_secs(10),
-            capacity: 10_000,
-            timeout: Duration::from_secs(5),
-        }
-    }
-
     /// Returns the policy.
     pub fn policy(&self) -> &Policy {
         &self.0.policy
@@ -250,7 +138,7 @@ impl Introspection {
 
     /// Returns a router with the metadata documents of the policy's resources (RFC 9728). Merge it
     /// into the application's own router: the `WWW-Authenticate` challenge of a refusal links
-    /// there.
+    /// there. It needs no state: `with_state(())` makes it a part of a router of any state.
     ///
     /// # Errors
     /// [`RouterError`] if the URLs of the documents cannot be mounted.
@@ -285,9 +173,23 @@ impl Introspection {
         Ok(token)
     }
 
+    /// Returns the token from the caches, or else from the endpoint.
+    async fn lookup(&self, text: &str) -> Result<Arc<Token>, Arc<TokenError>> {
+        let Some(inactive) = &self.0.inactive else { return self.ask(text).await };
+        let key = Digest::of(text.as_bytes());
+        if inactive.contains_key(&key) {
+            return Err(Arc::new(TokenError::Inactive));
+        }
+        let found = self.ask(text).await;
+        if found.as_ref().is_err_and(|error| matches!(**error, TokenError::Inactive)) {
+            inactive.insert(key, ()).await;
+        }
+        found
+    }
+
     /// Returns the token from the cache, or else from the endpoint. Simultaneous calls with the
     /// same token share one introspection.
-    async fn lookup(&self, text: &str) -> Result<Arc<Token>, Arc<TokenError>> {
+    async fn ask(&self, text: &str) -> Result<Arc<Token>, Arc<TokenError>> {
         if self.0.max_age.is_zero() {
             // An introspection of another call is not shared: it may have been sent before a
             // revocation that was acknowledged before this call.
@@ -387,16 +289,4 @@ fn bearer<'a>(authorization: &Authorization<'a>) -> &'a str {
     let Authorization::One(value) = authorization else { return "" };
     let token = value.get("Bearer".len()..).unwrap_or_default().trim_ascii();
     std::str::from_utf8(token).unwrap_or_default()
-}
-
-/// Returns the settings of TLS: Mozilla's root certificates, and the process's default crypto
-/// provider of rustls, or else ring.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let provider = CryptoProvider::get_default().map(Arc::clone);
-    let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }

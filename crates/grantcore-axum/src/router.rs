@@ -32,7 +32,29 @@ use crate::tasks::Tasks;
 /// (RFC 8414, RFC 9728). Each is mounted at the path of its URL.
 ///
 /// It is built by [`OAuthRouter`] with the default settings. Merge it into the application's own
-/// router, after that has got its state by [`with_state`](axum::Router::with_state). If a segment of
+/// router. It needs no state: `with_state(())` makes it a part of a router of any state.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::Router;
+/// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
+/// use grantcore_axum::{DemoLogin, router};
+///
+/// #[derive(Clone)]
+/// struct AppState;
+///
+/// fn app(policy: Policy) -> Result<Router<AppState>, grantcore_axum::RouterError> {
+///     let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
+///     let oauth = router(server, DemoLogin::new([("alice", "wonderland")]))?;
+///     Ok(Router::new().merge(oauth.with_state(())))
+/// }
+/// # let mcp = "https://mcp.example/mcp";
+/// # let policy = Policy::mcp("https://auth.example", mcp, [("notes", "Read your notes")]);
+/// # let _router: Router = app(policy.build().unwrap()).unwrap().with_state(AppState);
+/// ```
+///
+/// If a segment of
 /// an endpoint's path begins with `:` or `*`, call
 /// [`without_v07_checks`](Router::without_v07_checks) on that router first.
 ///
@@ -315,14 +337,14 @@ async fn program(
     let (parts, body) = request.into_parts();
     let body = read(body, endpoints.policy()).await;
     let answered = tasks.run(async move {
+        let source = source(&parts);
         let body = match body {
             Ok(body) => body,
             Err(error) => {
                 let refusal = Refusal::plain(error.reason(endpoint), endpoint);
-                return endpoints.refuse(refusal).await.reply(endpoints.policy());
+                return endpoints.refuse(refusal, &source).await.reply(endpoints.policy());
             }
         };
-        let source = source(&parts);
         let request = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
         // A path that is not UTF-8 names no client: the server refuses the empty id.
         let client_id = client_id.map(|Path(id)| id).unwrap_or_default();

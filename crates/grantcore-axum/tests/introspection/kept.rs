@@ -137,6 +137,44 @@ async fn introspect_02_inactive_tokens_are_not_kept() {
     }
 }
 
+/// A client that goes on with a dead token costs one introspection. What is kept of such tokens is
+/// bounded, and takes nothing from the active ones.
+#[tokio::test]
+async fn i48_inactive_tokens_are_kept_apart_if_the_host_says_so() {
+    const TOKENS: usize = 300;
+    let dead = Fake::new(|| json("{\"active\":false}")).await;
+    let app = behind(&dead, |own| own.inactive_max_age(LONG).capacity(20));
+    for _ in 0..3 {
+        assert_dead(&call(&app, "dead").await);
+    }
+    assert_eq!(dead.asked(), 1);
+    for token in 0..TOKENS {
+        assert_dead(&call(&app, &format!("invented-{token}")).await);
+    }
+    assert_eq!(dead.asked(), 1 + TOKENS);
+    for token in 0..TOKENS {
+        assert_dead(&call(&app, &format!("invented-{token}")).await);
+    }
+    assert!(dead.asked() > 1 + TOKENS + TOKENS / 2, "{} are forgotten", dead.asked());
+
+    // Also where active tokens are not kept at all.
+    let dead = Fake::new(|| json("{\"active\":false}")).await;
+    let app = behind(&dead, |own| own.max_age(Duration::ZERO).inactive_max_age(LONG));
+    for _ in 0..3 {
+        assert_dead(&call(&app, "dead").await);
+    }
+    assert_eq!(dead.asked(), 1);
+    // A failure of the endpoint is no answer about the token.
+    let failing =
+        Fake::new(|| axum::http::Response::builder().status(500).body(Body::empty()).unwrap())
+            .await;
+    let app = behind(&failing, |own| own.inactive_max_age(LONG));
+    for asked in 1..=2 {
+        assert_eq!(call(&app, "one").await.status, 503);
+        assert_eq!(failing.asked(), asked);
+    }
+}
+
 #[tokio::test]
 async fn i23_a_token_that_is_kept_ends_at_its_expiry() {
     let fake = Fake::new(alive(2)).await;

@@ -14,6 +14,7 @@ mod support;
 
 mod endpoint;
 mod kept;
+mod private_authority;
 mod server;
 
 use std::net::SocketAddr;

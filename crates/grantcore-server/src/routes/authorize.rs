@@ -39,7 +39,7 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(unread) => return app.refuse(unread.reason()).await,
+        Err(unread) => return app.refuse(unread.reason(), &source(&parts)).await,
     };
     let incoming = RequestParts::from_http(&parts, &body);
     let sent = if parts.method == Method::POST { &body } else { incoming.query };
@@ -59,7 +59,7 @@ pub(super) async fn decide(
     earlier: Earlier<'_>,
 ) -> Response {
     let Ok(session) = app.session(&parts.headers).await else {
-        return app.refuse(Reason::StorageUnavailable).await;
+        return app.refuse(Reason::StorageUnavailable, &source(parts)).await;
     };
     let user = match &session {
         Some(session) => Some(user_of(app, session, query).await),
@@ -95,7 +95,7 @@ pub(super) async fn decide(
         Some(Ok(AuthorizationStep::Done(redirect))) => to_client(redirect.reply()),
         // Does not occur: the request was just sent with its document.
         Some(Ok(AuthorizationStep::NeedsDocument(_))) => {
-            app.refuse(Reason::DocumentUnreachable).await
+            app.refuse(Reason::DocumentUnreachable, &source(parts)).await
         }
         Some(Err(error)) => app.failed(&error, Asked { client_id: client_id(query), reload: None }),
     }

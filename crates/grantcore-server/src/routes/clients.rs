@@ -17,13 +17,17 @@ use crate::store::BackendError;
 
 /// Answers an endpoint of a feature that is off. The router of the library has no such endpoint,
 /// and a developer would search for the fault of a 404 in vain.
-pub(crate) async fn off(State((app, endpoint)): State<(Arc<App>, Endpoint)>) -> Response {
+pub(crate) async fn off(
+    State((app, endpoint)): State<(Arc<App>, Endpoint)>,
+    parts: Parts,
+) -> Response {
     let reason = match endpoint {
         Endpoint::Introspection => Reason::IntrospectionOff,
         Endpoint::Revocation => Reason::RevocationOff,
         _ => Reason::RegistrationOff,
     };
-    let refusal = app.oauth.refuse(Refusal::plain(reason, endpoint), None).await;
+    let refusal = Refusal::plain(reason, endpoint);
+    let refusal = app.oauth.refuse(refusal, None, &source(&parts)).await;
     respond(refusal.reply(app.oauth.policy()))
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
     // A copy of the authorization request, used only to start it again.
     let request = field("reload").and_then(|address| Kept::of_field(&address));
     let Ok(session) = app.session(&parts.headers).await else {
-        return app.refuse(Reason::StorageUnavailable).await;
+        return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
     };
     let Some(session) = session else {
         if let Some(request) = request {
@@ -58,7 +58,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
         Some("allow") if scopes.is_empty() => Choice::Deny,
         Some("allow") => Choice::AllowOnly(&scopes),
         Some("deny") => Choice::Deny,
-        _ => return app.refuse(Reason::TicketMissing).await,
+        _ => return app.refuse(Reason::TicketMissing, &source(&parts)).await,
     };
     let answer = field("organization");
     let properties =
@@ -66,7 +66,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
             Ok(properties) => properties,
             Err(NotBound::Unavailable(error)) => {
                 tracing::error!(%error, "the grant of a consent page could not be read");
-                return app.refuse(Reason::StorageUnavailable).await;
+                return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
             }
             Err(NotBound::Organization(why)) => {
                 return match (why, request) {

@@ -18,6 +18,7 @@ use grantcore::{Access, Authorization, Needs, Reason, Refusal, Timestamp};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::authorize::{BodyError, read};
+use super::clients::source;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 use crate::organizations;
@@ -88,6 +89,7 @@ pub(crate) async fn guard(
     // Without a payer no billed call gets here, and nothing can be drawn.
     let payer = access.payer().map(Subject::as_str).unwrap_or_default();
     let payment = Payment::by(payer, warns, ledger);
+    let source = source(&parts);
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(identity(&access));
     let signed_in = access.auth_time().map(Timestamp::unix_seconds);
@@ -106,7 +108,7 @@ pub(crate) async fn guard(
         }
     };
     let refusal = Refusal::plain(reason, Endpoint::Resource);
-    respond(app.oauth.refuse(refusal, Some(&access)).await.reply(app.oauth.policy()))
+    respond(app.oauth.refuse(refusal, Some(&access), &source).await.reply(app.oauth.policy()))
 }
 
 fn identity(access: &Access) -> Identity {

@@ -45,7 +45,7 @@ fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
 /// Returns an unattributed event, of a request that anybody can send.
 fn unattributed(at: u64) -> Event {
     let refuse = |server: &Server<MemoryStore>| {
-        let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Endpoint::Token), None);
+        let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Endpoint::Token), None, "");
     };
     made(at, refuse, |_| {})
 }

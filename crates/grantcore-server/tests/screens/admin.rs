@@ -147,12 +147,14 @@ async fn an_administrator_needs_no_mouse() {
     typed("Wiki").await;
     admin.tab_to("[name=method]").await;
     admin.key(Key::Down).await;
+    admin.tab_to("#redirect_uris").await;
+    typed("https://wiki.example/cb").await;
     go("button.primary").await;
     admin.shows("Copy the secret now.").await;
     admin.shot("look-secret").await;
     let first = admin.text_of("dl div:last-child code").await;
     go("main .button").await;
-    admin.shows("it can only introspect tokens").await;
+    admin.shows("One secret, of which a digest is kept").await;
 
     go("[href*=rotate-secret]").await;
     admin.shows("Replace the secret of Wiki?").await;

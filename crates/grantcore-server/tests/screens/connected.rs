@@ -74,7 +74,10 @@ async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
     let bob = driver.browser(issuer, "bob", false).await;
     bob.open(&request(issuer, &desktop, LOOPBACK, "notes")).await;
     let page = bob.text().await;
-    assert!(page.contains("Not bob?") && !page.contains("application is listed since"), "{page}");
+    assert!(
+        page.contains("Signed in as bob.") && !page.contains("application is listed since"),
+        "{page}"
+    );
     bob.client.close().await.unwrap();
     for verb in ["Revoke", "revoke", "End "] {
         assert!(![&*seen, &*left].concat().contains(verb), "one verb: {verb} in {seen}");

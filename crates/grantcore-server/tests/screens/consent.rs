@@ -33,8 +33,9 @@ async fn consent_12_the_page_is_in_the_order_in_which_people_read() {
     in_order(
         &folded,
         &[
-            &format!("“Note Taker” wants access to your notes at {host}"),
-            "Not alice? Use another account.",
+            host,
+            "“Note Taker” wants access to your notes",
+            "Signed in as alice. Use another account",
             "Unverified: registered itself just now, nobody has checked its name.",
             "Runs on this device: any program on it could use this name.",
             "Read the notes on your note pad and add to them",

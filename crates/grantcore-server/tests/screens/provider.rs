@@ -45,7 +45,10 @@ async fn a_user_of_the_provider_walks_from_the_application_to_the_consent_page_a
     alice.shows("Approve").await;
     alice.press("Approve").await;
     alice.shows("wants access").await;
-    in_order(&alice.text().await, &["Note Taker", "Not alice@example.com? Use another account."]);
+    in_order(
+        &alice.text().await,
+        &["Note Taker", "Signed in as alice@example.com. Use another account"],
+    );
     alice.press("Allow access").await;
     let tokens = redeem(issuer, &client, &sent(&alice).await).await;
     assert!(tokens["access_token"].is_string(), "{tokens}");

@@ -145,7 +145,7 @@ async fn the_pages_have_the_name_of_the_operators_server() {
         assert!(page.contains("– Acme Inc.</title>"), "{page}");
         assert!(!page.contains("demonstration") && !page.contains("example server"), "{page}");
     }
-    assert!(consent.contains("<span>at <bdi>Acme Inc.</bdi></span>"), "{consent}");
+    assert!(consent.contains("Signed in as <strong><bdi>alice</bdi></strong>."), "{consent}");
     assert!(!lost.contains("example server"), "{lost}");
     own.stop().await.unwrap();
     let wrong = with_file("name = ''\nissuer = 'http://127.0.0.1:1'\n");
