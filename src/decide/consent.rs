@@ -57,11 +57,6 @@ impl Operation for ConsentDecision<'_> {
             (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
                 page.redirect_error(Reason::AccessDenied)
             }
-            // Nobody has decided: an administrator has ended the user's grants meanwhile, and the
-            // open page is one of them.
-            (Phase::Revoked(revoked), _) if revoked.cause != RevocationCause::Denied => {
-                ctx.refuse(Reason::ConsentExpired)
-            }
             // Of several submissions of one page, only the first one counts (CONSENT-05).
             _ => ctx.refuse(Reason::ConsentUsed),
         }
@@ -105,7 +100,14 @@ impl ConsentDecision<'_> {
         if client.verify_redirect(sent, ctx.policy)? != *redirect_uri {
             return Err(Reason::RedirectUriMismatch);
         }
-        Ok(AnsweredPage { stored, consent, client, redirect_uri, user: &self.user, ctx })
+        // Nobody has decided: the user's grants were ended meanwhile, and the open page is one of
+        // them.
+        match grant.phase() {
+            Phase::Revoked(revoked) if revoked.cause != RevocationCause::Denied => {
+                Err(Reason::ConsentExpired)
+            }
+            _ => Ok(AnsweredPage { stored, consent, client, redirect_uri, user: &self.user, ctx }),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod bounds;
 mod client_bounds;
 mod client_ceiling;
 mod client_crowd;
+mod client_described;
 mod client_descriptions;
 mod client_document_contents;
 mod client_documents;

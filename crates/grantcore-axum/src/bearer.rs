@@ -3,6 +3,7 @@
 
 mod checks;
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -202,8 +203,7 @@ impl<S, B, R> Service<Request<B>> for RequireTokenService<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
+    B: Send + 'static,
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
@@ -228,7 +228,13 @@ where
                 Ok(caller) => caller,
                 Err(reply) => {
                     let mut response = respond(reply);
-                    leave(Head::of(&request), request.into_body(), &mut response);
+                    let head = Head::of(&request);
+                    // A server of axum has this type. What another service gives is not known to be
+                    // a body.
+                    let body: Box<dyn Any + Send> = Box::new(request.into_body());
+                    if let Ok(body) = body.downcast::<Body>() {
+                        leave(head, *body, &mut response);
+                    }
                     return Ok(response);
                 }
             };

@@ -118,6 +118,12 @@ impl Activity {
         }
     }
 
+    /// Returns whether the connection waits for a head, so that nothing but hyper itself can
+    /// answer.
+    pub(super) fn waits_for_head(&self) -> bool {
+        self.lock().phase == Phase::Head
+    }
+
     /// Returns whether something that the client sent was left unread.
     pub(super) fn has_unread(&self) -> bool {
         self.lock().has_unread

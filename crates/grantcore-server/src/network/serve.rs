@@ -30,6 +30,7 @@ use super::Local;
 use super::activity::Activity;
 use super::connections::{Connections, Slot};
 use super::streams::{self, UntilStop};
+use super::too_long::{self, Instead};
 use super::unread::{Linger, Upload, is_drained};
 use crate::stop::Stop;
 
@@ -109,7 +110,12 @@ async fn connection(
     // Responses are written whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::clone(slot.activity());
-    let watched = Watched { stream, activity: Arc::clone(&activity), linger: Linger::default() };
+    let watched = Watched {
+        stream,
+        activity: Arc::clone(&activity),
+        linger: Linger::default(),
+        instead: None,
+    };
     let stream = TokioIo::new(watched);
     let service = service_fn(|request: Request<Incoming>| {
         let router = router.clone();
@@ -170,7 +176,7 @@ async fn answer(
         Err(never) => match never {},
     };
     if has_body && !drains && activity.has_unread() {
-        response.headers_mut().extend([CLOSE]);
+        response.headers_mut().insert(CLOSE.0, CLOSE.1);
     }
     // The body owns `under_way`, and is dropped once all of it is taken.
     response.map(|body| {
@@ -207,6 +213,8 @@ struct Watched {
     stream: TcpStream,
     activity: Arc<Activity>,
     linger: Linger,
+    /// The page in the place of hyper's own response.
+    instead: Option<Instead>,
 }
 
 impl AsyncRead for Watched {
@@ -230,6 +238,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.replaces(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.record(written)
     }
@@ -239,6 +250,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if slices.first().is_some_and(|first| self.replaces(first)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.record(written)
     }
@@ -247,12 +261,19 @@ impl AsyncWrite for Watched {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, instead, .. } = self.get_mut();
+        if let Some(instead) = instead {
+            ready!(instead.poll_write(stream, context))?;
+        }
+        Pin::new(stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, activity, linger } = self.get_mut();
+        let Self { stream, activity, linger, instead } = self.get_mut();
+        if let Some(instead) = instead {
+            ready!(instead.poll_write(stream, context))?;
+        }
         let ended = ready!(Pin::new(&mut *stream).poll_shutdown(context));
         if ended.is_ok() && activity.has_unread() {
             ready!(linger.poll(stream, context));
@@ -262,6 +283,16 @@ impl AsyncWrite for Watched {
 }
 
 impl Watched {
+    /// Returns whether a page is sent in the place of these bytes.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        let is_replaced = too_long::is_own(bytes) && self.activity.waits_for_head();
+        if is_replaced {
+            self.instead = Some(Instead::new());
+            self.activity.body_dropped(false);
+        }
+        is_replaced
+    }
+
     /// Records that bytes were written, if they were.
     fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(count)) if count > 0) {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::authorize::client_id;
 use super::clients::source;
-use super::resume::{continue_to, log_in_for, login_for};
+use super::resume::{continue_to, log_in_for, login_for, no_session};
 use crate::accounts::Wait;
 use crate::app::{App, SessionUnavailable, not_now};
 use crate::kept::{Request, Wanted};
@@ -147,7 +147,7 @@ pub(crate) async fn submit(
         }
         Err(error) => {
             tracing::error!(%error, "no session could be opened");
-            not_now(Nav::of(None))
+            no_session(&app, &next, &source(&parts)).await
         }
     }
 }

@@ -9,9 +9,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grantcore::Reason;
-use grantcore_axum::Source;
 
-use crate::app::App;
+use crate::app::{App, source_of};
 use crate::pages::{Notice, Page};
 use crate::site::{Site, Unrendered};
 
@@ -40,7 +39,7 @@ pub(super) async fn as_pages(
     request: Request,
     next: Next,
 ) -> Response {
-    let source = request.extensions().get::<Source>().copied();
+    let source = source_of(request.extensions());
     let response = next.run(request).await;
     let status = response.status();
     let is_page = response.extensions().get::<Unrendered>().is_some();
@@ -57,7 +56,6 @@ pub(super) async fn as_pages(
         }
         _ => Reason::RequestUndecodable,
     };
-    let source = source.map(|source| source.network().to_string()).unwrap_or_default();
     let mut page = app.refuse(reason, &source).await;
     // The framework knows the methods of this address.
     if let Some(methods) = response.headers().get(header::ALLOW) {

@@ -47,7 +47,7 @@ pub(crate) struct Keeping {
 pub(super) async fn log_in_for(app: &App, request: Kept, source: &str) -> Response {
     match try_log_in_for(app, &request, source).await {
         Ok(response) => response,
-        Err(error) => not_kept(app, &request, &error, source).await,
+        Err(error) => not_kept(app, &request, source, &error).await,
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn continue_with(
     let request = Kept { answered, ..request };
     match app.kept.keep(&request, source, SystemTime::now()).await {
         Ok(key) => redirect(&format!("/oauth/continue?request={key}")),
-        Err(error) => not_kept(app, &request, &error, source).await,
+        Err(error) => not_kept(app, &request, source, &error).await,
     }
 }
 
@@ -94,13 +94,25 @@ pub(super) async fn continue_with(
 pub(super) async fn not_kept(
     app: &App,
     request: &Kept,
-    error: &KeepError,
     source: &str,
+    error: &KeepError,
 ) -> Response {
     tracing::error!(%error, "a request could not be kept");
     let reload = Some(Kept::address(&request.query)).filter(|link| link.len() <= LONGEST_LINK);
     let asked = Asked { client_id: client_id(&request.query), reload };
-    app.refuse_asked(error.reason(), asked, source).await
+    app.refuse_asked(error.reason(), source, asked).await
+}
+
+/// Returns the page for a sign-in whose session cannot be kept. Its link leads to `next`, which asks
+/// for the sign-in again.
+pub(super) async fn no_session(app: &App, next: &str, source: &str) -> Response {
+    let request = Kept::of_field(next);
+    let client_id = request.as_ref().and_then(|request| client_id(&request.query));
+    let link =
+        request.map_or_else(|| sessions::next(next).to_owned(), |own| Kept::address(&own.query));
+    let reload = Some(link).filter(|link| link.len() <= LONGEST_LINK);
+    let asked = Asked { client_id, reload };
+    app.refuse_asked(Reason::StorageUnavailable, source, asked).await
 }
 
 /// Returns the page for a database that fails while a request is looked up. `again` is the address
@@ -108,12 +120,12 @@ pub(super) async fn not_kept(
 pub(super) async fn unavailable(
     app: &App,
     error: &BackendError,
-    again: String,
     source: &str,
+    again: String,
 ) -> Response {
     tracing::error!(%error, "what waits for a browser could not be looked up");
     let asked = Asked { reload: Some(again), ..Asked::default() };
-    app.refuse_asked(Reason::StorageUnavailable, asked, source).await
+    app.refuse_asked(Reason::StorageUnavailable, source, asked).await
 }
 
 /// Returns the login page of a kept request, or a redirect past it if the browser is signed in and
@@ -145,7 +157,7 @@ async fn waiting(
         Ok(None) => return gone(),
         Err(error) => {
             let again = format!("/login?request={}", escaped(key));
-            return unavailable(app, &error, again, source).await;
+            return unavailable(app, &error, source, again).await;
         }
     };
     let Wanted { fresh, choice } = request.wanted;
@@ -173,7 +185,7 @@ pub(crate) async fn resume(
         Ok(None) => return gone(),
         Err(error) => {
             let again = format!("/oauth/continue?request={}", escaped(&key));
-            return unavailable(&app, &error, again, &source(&parts)).await;
+            return unavailable(&app, &error, &source(&parts), again).await;
         }
     };
     let again = RequestParts {
