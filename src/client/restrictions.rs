@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ClientError;
+use super::{Client, ClientError};
+use crate::policy::{Policy, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::scope::Scope;
@@ -60,5 +61,18 @@ impl Restrictions {
 
     pub(crate) fn imposed_method(&self) -> Option<AuthMethod> {
         self.auth_method
+    }
+}
+
+impl Client {
+    /// Returns the scope that the client may request, with spaces between its tokens. Without a
+    /// limit it is all that the policy knows.
+    pub(crate) fn scope_under(&self, policy: &Policy) -> String {
+        let named: Vec<_> = match self.scope() {
+            Some(scope) => scope.tokens().collect(),
+            None => policy.scopes().iter().map(ScopeInfo::name).collect(),
+        };
+        let open = named.into_iter().filter(|token| self.may_ask_for(token, policy));
+        open.collect::<Vec<_>>().join(" ")
     }
 }

@@ -57,6 +57,11 @@ impl Operation for ConsentDecision<'_> {
             (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
                 page.redirect_error(Reason::AccessDenied)
             }
+            // Nobody has decided: an administrator has ended the user's grants meanwhile, and the
+            // open page is one of them.
+            (Phase::Revoked(revoked), _) if revoked.cause != RevocationCause::Denied => {
+                ctx.refuse(Reason::ConsentExpired)
+            }
             // Of several submissions of one page, only the first one counts (CONSENT-05).
             _ => ctx.refuse(Reason::ConsentUsed),
         }
@@ -81,7 +86,7 @@ impl ConsentDecision<'_> {
                 CodeIssue::NoPage { .. } => return Err(Reason::TicketUnknown),
             },
             Phase::Revoked(revoked) => {
-                revoked.denied_consent.as_ref().ok_or(Reason::ConsentUsed)?
+                revoked.closed_consent.as_ref().ok_or(Reason::ConsentUsed)?
             }
             Phase::Active(_) => return Err(Reason::ConsentUsed),
         };

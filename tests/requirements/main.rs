@@ -49,6 +49,7 @@ mod client_register_form;
 mod client_renewal;
 mod client_restrictions;
 mod client_returns;
+mod client_round_trip;
 mod client_secrets;
 mod client_status;
 mod client_stored;
