@@ -117,6 +117,7 @@ impl Running {
         Self::start_with(Config::load(arguments)?).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "the parts of the server, one after the other")]
     async fn start_with(config: Config) -> Result<Self, StartError> {
         let listener = listen(config.listen, "--listen").await?;
         let address = listener.local_addr()?;
