@@ -114,9 +114,11 @@ impl Running {
     pub async fn start(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, StartError> {
-        Self::start_with(Config::load(arguments)?).await
+        // On the heap: the settings are large, and callers hold the future in theirs.
+        Box::pin(Self::start_with(Config::load(arguments)?)).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "the parts of the server, one after the other")]
     async fn start_with(config: Config) -> Result<Self, StartError> {
         let listener = listen(config.listen, "--listen").await?;
         let address = listener.local_addr()?;
