@@ -17,6 +17,9 @@ use crate::value::scope::{Scope, ScopeError, Subset};
 /// declare are dropped (CLIENTPOLICY-13).
 const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
+/// The scope and the resources of a request.
+type RequestedTerms = (Scope, Arc<[Box<str>]>);
+
 /// Returns the scope and the resources of an authorization request (OAuth 2.1 §1.4.1, RFC 8707 §2),
 /// or an error if the policy does not declare them or the client may not request them. `known` are
 /// resources of this request that the policy does not know.
@@ -25,7 +28,7 @@ pub(super) fn requested_terms(
     known: &[Resource],
     client: &Client,
     policy: &Policy,
-) -> Result<(Scope, Arc<[Box<str>]>), Fault> {
+) -> Result<RequestedTerms, Fault> {
     let asked = known_scope(scope, policy)?;
     let is_named = asked.is_some();
     let may = |token: &str| client.may_ask_for(token, policy);
@@ -46,11 +49,11 @@ pub(super) struct Understood<'r> {
 
 impl<'r> Understood<'r> {
     pub(super) fn of(resources: &[Box<str>], known: &'r [Resource], policy: &'r Policy) -> Self {
-        let find = |named: &Box<str>| {
-            let of_request = || known.iter().find(|own| own.identifier() == &**named);
+        let find = |named: &str| {
+            let of_request = || known.iter().find(|own| own.identifier() == named);
             policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
         };
-        Self { resources: resources.iter().filter_map(find).collect(), policy }
+        Self { resources: resources.iter().filter_map(|named| find(named)).collect(), policy }
     }
 
     /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
