@@ -137,9 +137,19 @@ impl App {
 
     /// Refuses a request at the authorization endpoint for a reason that the host found.
     pub(crate) async fn refuse(&self, reason: Reason, source: &str) -> Response {
+        self.refuse_asked(reason, source, Asked::default()).await
+    }
+
+    /// As [`refuse`](Self::refuse), with what the page repeats of the request.
+    pub(crate) async fn refuse_asked(
+        &self,
+        reason: Reason,
+        source: &str,
+        asked: Asked,
+    ) -> Response {
         let refusal = Refusal::plain(reason, Endpoint::Authorization);
         let refusal = self.oauth.refuse(refusal, None, source).await;
-        self.refused(&refusal, Asked::default())
+        self.refused(&refusal, asked)
     }
 
     /// Returns the page of a call that failed.

@@ -2,16 +2,17 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::client::Registration;
+use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::GrantState;
 use grantcore::policy::Resource;
 use grantcore::response::{ConnectedBy, Connection, ConnectionState};
 use grantcore::value::{GrantId, Subject, display_text};
-use grantcore::{Error, Store as _};
+use grantcore::{Accounts as _, Error, RevokedBy, Store as _};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
@@ -19,7 +20,7 @@ use super::login::{CsrfForm, with_form_cookie};
 use crate::app::{App, not_now};
 use crate::organizations;
 use crate::pages::words::{ago, brief};
-use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
+use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, Usable, utc};
 use crate::sessions::Session;
 use crate::store::BackendError;
 
@@ -35,6 +36,7 @@ const MOST: usize = 100;
 /// What a page answers whose form was not opened in this browser.
 pub(super) const FORGED: &str = "This form was not opened in this browser, or its cookie has \
                                  expired. Go back, reload the page and try again.";
+const HOUR: Duration = Duration::from_secs(3600);
 const HERE: &str = "/settings/connected-apps";
 
 #[derive(Deserialize)]
@@ -61,14 +63,24 @@ pub(crate) async fn list(
     let active_only = !shown.active.is_empty();
     let listed =
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
+    let is_suspended = match app.oauth.store().account(&session.subject).await {
+        Ok(account) => account.is_some_and(|account| account.suspended),
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
+    };
+    let mut apps = by_app(listed, &app, Viewer::User, is_suspended);
+    for own in &mut apps {
+        let is_of = |entry: &&Connection| entry.client_id().as_str() == own.client_id;
+        own.count = found.entries.iter().filter(is_of).count();
+    }
     let ended = match ended(&app, &session.subject, &shown.ended).await {
         Ok(ended) => ended,
         Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     Page(Connected {
         nav: app.nav(Some(&session)),
-        apps: by_app(listed, &app, Viewer::User),
+        apps,
         active_only,
+        is_suspended,
         ended,
         next: found.next.map(|id| id.to_string()),
         addresses: app.oauth.policy().resources().iter().map(|own| named(&app, own)).collect(),
@@ -154,6 +166,98 @@ pub(crate) async fn disconnect(
     }
 }
 
+/// The application whose connections are all to end.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OfApp {
+    client_id: String,
+    csrf: String,
+}
+
+/// Asks for confirmation to end all connections of an application.
+pub(crate) async fn confirm_all(
+    State(app): State<Arc<App>>,
+    Query(OfApp { client_id, .. }): Query<OfApp>,
+    session: Option<Session>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(session) = session else { return log_in_first(HERE) };
+    let own = match of_client(&app, &session.subject, &client_id).await {
+        Ok(own) => own,
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
+    };
+    let Some(first) = own.first() else { return unknown(app.nav(Some(&session))) };
+    let comes_back = if own.iter().all(is_users) {
+        "and must ask you again."
+    } else {
+        "and must ask you again, unless your organization connects it: ask there to end that for good."
+    };
+    let name = app_name(first).plain();
+    with_form_cookie(&app, &headers, |csrf| {
+        Page(Confirm {
+            nav: app.nav(Some(&session)),
+            question: format!("Disconnect all {} of {name}?", own.len()),
+            consequence: format!(
+                "Each of its connections ends at once. It loses its access, {comes_back}"
+            ),
+            button: "Disconnect all",
+            action: format!("{HERE}/disconnect-all"),
+            fields: vec![("csrf".into(), csrf), ("client_id".into(), client_id)],
+            back: HERE.into(),
+        })
+        .into_response()
+    })
+}
+
+/// Ends all connections of an application.
+pub(crate) async fn disconnect_all(
+    State(app): State<Arc<App>>,
+    session: Option<Session>,
+    headers: HeaderMap,
+    Form(form): Form<OfApp>,
+) -> Response {
+    let Some(session) = session else { return log_in_first(HERE) };
+    if !app.form_cookie.matches(&headers, &form.csrf) {
+        return forged(app.nav(Some(&session)));
+    }
+    let own = match of_client(&app, &session.subject, &form.client_id).await {
+        Ok(own) => own,
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
+    };
+    let Some(first) = own.first() else { return unknown(app.nav(Some(&session))) };
+    let by = RevokedBy::User;
+    match app.oauth.revoke_user_client(&session.subject, &form.client_id, by).await {
+        Ok(ended) if ended.is_complete() => {
+            Redirect::to(&format!("{HERE}?ended={}", first.grant_id())).into_response()
+        }
+        Ok(_) => Page(Refused::new(
+            app.nav(Some(&session)),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Some connections were not disconnected",
+            "The server could not end all of them now. Send the form again.",
+        ))
+        .into_response(),
+        Err(error) => unavailable(app.nav(Some(&session)), &error),
+    }
+}
+
+/// Finds the connections of this user with this client.
+async fn of_client(
+    app: &App,
+    subject: &str,
+    client_id: &str,
+) -> Result<Vec<Connection>, Error<BackendError>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let found = app.oauth.connections(subject, after, MOST).await?;
+        all.extend(found.entries.into_iter().filter(|own| own.client_id().as_str() == client_id));
+        match found.next {
+            Some(next) => after = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
 /// Refuses a form that was not opened in this browser, or whose cookie has expired.
 pub(super) fn forged(nav: Nav) -> Response {
     Page(Refused::new(nav, StatusCode::FORBIDDEN, "Nothing was changed", FORGED)).into_response()
@@ -194,12 +298,20 @@ fn unavailable(nav: Nav, error: &dyn Display) -> Response {
     not_now(nav)
 }
 
-/// Groups connections by application, the latest refresh first.
+/// Groups connections by application, the latest refresh first. `is_suspended` is of the account.
 pub(super) fn by_app<'a>(
     connections: impl Iterator<Item = &'a Connection>,
     app: &App,
     viewer: Viewer,
+    is_suspended: bool,
 ) -> Vec<pages::App> {
+    let entry = |own: &Connection| {
+        let mut entry = connection(own, app, viewer);
+        if is_suspended {
+            entry.state = Usable::AccountSuspended;
+        }
+        entry
+    };
     let mut all: Vec<_> = connections.collect();
     all.sort_by_key(|own| {
         (own.client_name(), own.client_id().clone(), std::cmp::Reverse(own.last_refreshed_at()))
@@ -209,12 +321,13 @@ pub(super) fn by_app<'a>(
         let client_id = own.client_id().to_string();
         match apps.last_mut() {
             Some(last) if last.client_id == client_id => {
-                last.entries.push(connection(own, app, viewer));
+                last.entries.push(entry(own));
             }
             _ => apps.push(pages::App {
                 name: app_name(own),
                 client_id,
-                entries: vec![connection(own, app, viewer)],
+                count: 1,
+                entries: vec![entry(own)],
             }),
         }
     }
@@ -243,14 +356,29 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
         place: place(own, viewer),
         software: software.as_deref().map(brief),
         since: ago(own.created(), now),
-        used: ago(own.last_refreshed_at(), now),
+        last: last_use(own, app),
         connected: utc(own.created()),
         refreshed: utc(own.last_refreshed_at()),
         until: own.access_expires_at().map(utc),
         expires: utc(own.expires()),
-        active: own.state() == ConnectionState::Active,
+        state: match own.state() {
+            _ if own.client().status() == ClientStatus::Deactivated => Usable::ClientSuspended,
+            ConnectionState::Active => Usable::Active,
+            _ => Usable::Dormant,
+        },
         refreshes: own.client().grant_types().refresh_token && is_users(own),
     }
+}
+
+/// Says when a connection was used last, as far as this server knows it: a refresh, and the lifetime
+/// of the token that it gave. Counted in days, the two are one if the lifetime is short.
+fn last_use(own: &Connection, app: &App) -> Option<String> {
+    let (last, now) = (own.last_refreshed_at(), app.oauth.now());
+    let is_short = app.oauth.policy().lifetimes().access() <= HOUR;
+    if own.state() != ConnectionState::Active && is_short && now.seconds_from(last) >= 24 * 3600 {
+        return Some(format!("It was last used {}", ago(last, now)));
+    }
+    (last > own.first_used()).then(|| format!("It last renewed its access {}", ago(last, now)))
 }
 
 /// Returns whether the user connected the application, and not their organization.
@@ -258,8 +386,7 @@ fn is_users(own: &Connection) -> bool {
     matches!(own.by(), ConnectedBy::User)
 }
 
-/// Says in a sentence where the application of a connection runs, as far as its redirect URI shows
-/// it, or which organization connected it.
+/// Says in a sentence what the redirect URI of a connection shows of its application's place, or which organization connected it.
 fn place(own: &Connection, viewer: Viewer) -> String {
     if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
         return match viewer {
@@ -271,14 +398,15 @@ fn place(own: &Connection, viewer: Viewer) -> String {
         };
     }
     let host = own.redirect_host();
-    let whose = match viewer {
-        Viewer::User => "yours",
-        Viewer::Administrator => "the user",
+    let (whose, whom) = match viewer {
+        Viewer::User => ("yours", "you"),
+        Viewer::Administrator => ("the user", "the user"),
     };
     match own.redirects_to_own_device() {
         true if own.redirects_to_loopback() => format!("It runs on a device of {whose}, at {host}"),
         true => format!("It runs on a device of {whose}, where it opens {host}: addresses"),
-        false => format!("It runs at {host}"),
+        // A web application may run anywhere. Only the address that gets the code is known.
+        false => format!("It sends {whom} back to {host}"),
     }
 }
 
