@@ -167,11 +167,7 @@ struct Forwarding {
 }
 
 /// Shows a page to a person who opened the address in a browser, in place of the refusal.
-async fn explain(
-    State(state): State<Arc<Forwarding>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn explain(State(state): State<Arc<Forwarding>>, request: Request, next: Next) -> Response {
     let is_opened = is_opened(request.method(), request.headers());
     let response = next.run(request).await;
     if !is_opened || response.status() != StatusCode::UNAUTHORIZED {

@@ -79,11 +79,17 @@ mod tests {
             (&["Bearer error=\"insufficient_scope\", scope=\"write\""][..], Some(&*write)),
             (&["bearer ERROR=insufficient_scope, Scope=\"write admin  write\""], Some(&write)),
             (
-                &["Basic realm=\"x\"", "Bearer realm=\"evil\", error=\"insufficient_scope\", \
-                    resource_metadata=\"https://evil.example/\", scope=\"write\""],
+                &[
+                    "Basic realm=\"x\"",
+                    "Bearer realm=\"evil\", error=\"insufficient_scope\", \
+                    resource_metadata=\"https://evil.example/\", scope=\"write\"",
+                ],
                 Some(&write),
             ),
-            (&["Basic realm=\"a, b\", Bearer error=\"insufficient_scope\", scope=write"], Some(&write)),
+            (
+                &["Basic realm=\"a, b\", Bearer error=\"insufficient_scope\", scope=write"],
+                Some(&write),
+            ),
             (&["Bearer error=\"insufficient_scope\", scope=\"wr\\ite\""], Some(&write)),
             (&["Bearer error=\"insufficient_scope\", scope=\"admin\""], Some(own)),
             (&["Bearer error=\"insufficient_scope\""], Some(own)),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use grantcore::{Accounts as _, Store as _};
 use grantcore::grant::Grant;
 use grantcore::value::Subject;
+use grantcore::{Accounts as _, Store as _};
 
 use super::act::{Shown, done};
 use super::log::step;
