@@ -175,10 +175,21 @@ speed:
     cargo run --release --locked --manifest-path testing/peers/Cargo.toml --target-dir {{ target }}/peers --bin times
     cargo run --release --locked --manifest-path testing/peers/Cargo.toml --target-dir {{ target }}/peers --bin growth
 
-# Refreshes per second of each store beside its bare database. Minutes; for docs/performance.md.
+# Refreshes per second of each store beside its bare database, or of those that are named: sqlite, postgres, redis. For
+# docs/performance.md.
 [group('tests')]
-durable:
-    cargo bench -p grantcore-cross-store --bench durable --locked
+durable *stores:
+    cargo bench -p grantcore-cross-store --bench durable --locked -- {{ stores }}
+
+# Bytes per grant at rest in each store. For docs/performance.md.
+[group('tests')]
+sizes:
+    cargo bench -p grantcore-cross-store --bench sizes --locked
+
+# Processor time of the server for each request over HTTP, beside a bare handler. For docs/performance.md.
+[group('tests')]
+http:
+    cargo bench -p grantcore-server --bench http --locked
 
 # Writes generated files anew: docs/troubleshooting.md, and the golden records until the first release.
 [group('writing')]

@@ -39,7 +39,7 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     let host = Unguarded { policy, clock, keys: OnceLock::new() };
     let mut call = Call::new(operation, &host, entropy);
     run(&mut call, store, accounts, &(), &()).await;
-    call.into_settled()
+    call.settled()
 }
 
 /// Loads the records and the accounts of an attempt into their place.

@@ -1,16 +1,16 @@
-//! The reference store: clients, grants and accounts in memory, behind one lock. They are gone when
-//! the process ends.
+//! The reference store: clients, grants and accounts in memory. They are gone when the process ends.
 
 mod due;
 mod grants;
 #[cfg(all(test, grantcore_schedules))]
 mod schedules;
-mod tables;
+mod shard;
+mod shards;
 
 use std::convert::Infallible;
 use std::ops::Bound;
 
-use self::tables::Tables;
+use self::shards::Shards;
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
@@ -21,7 +21,6 @@ use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
 use crate::seen::Seen;
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
-use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::credential::GrantId;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::Subject;
@@ -44,7 +43,7 @@ use crate::value::text::Subject;
 /// # Ok::<(), grantcore::client::ClientError>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct MemoryStore(RwLock<Tables>);
+pub struct MemoryStore(Shards);
 
 impl MemoryStore {
     /// Returns an empty store.
@@ -55,57 +54,60 @@ impl MemoryStore {
     /// Adds a client unless a client of its id exists, and returns whether it was added: see
     /// [`StoreAdministration::add_client`].
     pub fn add_client(&self, client: Client) -> bool {
-        self.write().commit(&Write::client(None, client)) == Commit::Done
+        self.0.commit(&Write::client(None, client)) == Commit::Done
     }
 
     /// Adds a client, or replaces the client of the same id, also a deactivated one: see
     /// [`StoreAdministration::put_client`].
     pub fn put_client(&self, client: Client) {
-        let mut tables = self.write();
-        let write = Write::put_client(tables.clients.get(client.id()), client);
-        // The lock is held, so that nobody else can have written.
-        let _done = tables.commit(&write);
+        self.0.put_client(client);
     }
 
     /// Sets an account.
     pub fn put_account(&self, subject: Subject, account: Account) {
-        self.write().accounts.insert(subject, account);
+        for shard in &mut self.0.all() {
+            shard.accounts.insert(subject.clone(), account);
+        }
     }
 
     /// Suspends an account, or lifts its suspension.
     pub fn set_suspended(&self, subject: &str, suspended: bool) {
-        self.write().account(subject).suspended = suspended;
+        for shard in &mut self.0.all() {
+            shard.account(subject).suspended = suspended;
+        }
     }
 
     /// Sets whether an account can pay.
     pub fn put_balance(&self, subject: Subject, balance: Balance) {
-        self.write().balances.insert(subject, balance);
+        for shard in &mut self.0.all() {
+            shard.balances.insert(subject.clone(), balance);
+        }
     }
 
     /// Drops up to `limit` grants, clients and marks whose `drop_after` has passed, and returns how
     /// many were dropped. It costs what it drops, and about one look at each other record in each of
     /// the record's lifetimes.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
-        let mut dropped = 0;
-        // Most sweeps find nothing, and block nobody. In between others get the lock.
-        while dropped < limit && self.read().is_any_due(now) {
-            dropped += self.write().sweep(now, (limit - dropped).min(1000));
-        }
-        dropped
+        self.0.sweep(now, limit)
     }
 
     /// Returns how many clients, grants and marks are kept.
     pub fn counts(&self) -> Counts {
-        let tables = self.read();
         let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
-        let counts = Counts::new(count(tables.clients.len()), count(tables.grants.len()));
-        counts.with_marks(count(tables.seen.len()))
+        let clients = self.0.of_name("").clients.len();
+        let (mut grants, mut marks) = (0, 0);
+        for shard in self.0.in_order(None) {
+            grants += shard.grants.len();
+            marks += shard.seen.len();
+        }
+        Counts::new(count(clients), count(grants)).with_marks(count(marks))
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
     pub fn clients(&self, after: Option<&str>, limit: usize) -> Vec<Stored<Client>> {
         let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.read()
+        self.0
+            .of_name("")
             .clients
             .range::<str, _>(later)
             .take(limit)
@@ -114,22 +116,26 @@ impl MemoryStore {
     }
 
     /// Lists up to `limit` grants, ascending by their ids, after `after`.
-    pub fn grants(&self, after: Option<GrantId>, limit: usize) -> Vec<Stored<Grant>> {
-        self.read().grants.after(after, limit)
+    pub fn grants(&self, mut after: Option<GrantId>, limit: usize) -> Vec<Stored<Grant>> {
+        let first = after.map(|id| *id.as_bytes());
+        let mut found = Vec::new();
+        for shard in self.0.in_order(first.as_ref().and_then(|id| id.first())) {
+            // Every grant of the later shards comes after it.
+            found.extend(shard.grants.after(after.take(), limit - found.len()));
+        }
+        found
     }
 
     /// Lists up to `limit` marks, ascending by their keys, after `after`.
     pub fn marks(&self, after: Option<SeenKey>, limit: usize) -> Vec<Seen> {
         let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.read().seen.range(later).take(limit).map(|(_, seen)| seen.clone()).collect()
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        let first = after.as_ref().and_then(|key| key.as_bytes().first());
+        let mut found = Vec::new();
+        for shard in self.0.in_order(first) {
+            let seen = shard.seen.range(later).map(|(_, seen)| seen.clone());
+            found.extend(seen.take(limit - found.len()));
+        }
+        found
     }
 }
 
@@ -137,19 +143,19 @@ impl blocking::Store for MemoryStore {
     type Error = Infallible;
 
     fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
-        Ok(self.read().clients.get(id).cloned())
+        Ok(self.0.of_name(id).clients.get(id).cloned())
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        Ok(self.read().grants.get(id).cloned())
+        Ok(self.0.of_grant(id).grants.get(id).cloned())
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
-        Ok(self.write().commit(write))
+        Ok(self.0.commit(write))
     }
 
     fn seen(&self, key: &SeenKey) -> Result<Option<Seen>, Infallible> {
-        Ok(self.read().seen.get(key).cloned())
+        Ok(self.0.of_mark(key).seen.get(key).cloned())
     }
 
     fn grants_of(
@@ -158,11 +164,16 @@ impl blocking::Store for MemoryStore {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        Ok(self.read().grants.of_user(subject, after, limit))
+        let first = after.as_ref().and_then(|id| id.as_bytes().first());
+        let mut found = Vec::new();
+        for shard in self.0.in_order(first) {
+            found.extend(shard.grants.of_user(subject, after, limit - found.len()));
+        }
+        Ok(found)
     }
 
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
-        Ok(self.read().load(keys))
+        Ok(self.0.of_keys(keys).load(keys))
     }
 
     fn inspect(
@@ -170,13 +181,13 @@ impl blocking::Store for MemoryStore {
         keys: &Keys<'_>,
         visit: &mut (dyn FnMut(Records<'_>) + Send),
     ) -> Result<(), Infallible> {
-        visit(self.read().records(keys));
+        visit(self.0.of_keys(keys).records(keys));
         Ok(())
     }
 
     fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {
-        let tables = self.read();
-        Ok(ids.iter().map(|id| tables.load(&Keys::of_grant(*id))).collect())
+        let load = |id: &GrantId| self.0.of_grant(*id).load(&Keys::of_grant(*id));
+        Ok(ids.iter().map(load).collect())
     }
 }
 
@@ -184,18 +195,19 @@ impl blocking::Accounts for MemoryStore {
     type Error = Infallible;
 
     fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
-        Ok(Some(self.read().account_of(subject)))
+        Ok(Some(self.0.of_name(subject).account_of(subject)))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
-        let mut tables = self.write();
-        let account = tables.account(subject);
-        account.epoch = account.epoch.wrapping_add(1);
+        for shard in &mut self.0.all() {
+            let account = shard.account(subject);
+            account.epoch = account.epoch.wrapping_add(1);
+        }
         Ok(true)
     }
 
     fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
-        Ok(self.read().balance_of(subject))
+        Ok(self.0.of_name(subject).balance_of(subject))
     }
 }
 

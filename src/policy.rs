@@ -155,6 +155,8 @@ pub struct Policy {
     metadata_members: Members,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// The positions of the scopes in the order of their names.
+    scope_order: Vec<u16>,
     /// Whether a scope token is for people or for machines alone.
     marks_scopes: bool,
     /// Each scope token with one that it includes, directly or through others. Sorted.
@@ -392,6 +394,6 @@ impl Policy {
     }
 
     pub(crate) fn knows_scope(&self, token: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.name == token)
+        self.find_scope(token).is_some()
     }
 }

@@ -272,8 +272,7 @@ impl VerifiedRequest<'_> {
             };
             let ticket = self.ctx.moment.entropy.secret().digest();
             if pending.is_some_and(|pending| pending.ticket_digest.matches(&ticket)) {
-                // Lost response of the store: an earlier attempt of this request wrote the grant
-                // (I17).
+                // Lost response: an earlier attempt of this request wrote the grant (I17).
                 return self.show_consent(Arc::clone(&stored.record), hints);
             }
             // Another record has the id that this request drew.
@@ -288,16 +287,15 @@ impl VerifiedRequest<'_> {
         }
         let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
-        let at_once = Redirectable::is_at_once(self.is_trusted(), self.ctx.policy);
-        let mut decision = self.show_consent(grant, hints);
-        decision.set_write(write);
-        decision.redirect_if_not_written(at_once);
-        decision
+        let mut page = self.show_consent(grant, hints);
+        page.set_write(write);
+        page.redirect_if_not_written(Redirectable::is_at_once(self.is_trusted(), self.ctx.policy));
+        page
     }
 
     /// Returns the new grant.
     fn pending_grant(&self, requested: RequestedGrant, user: &User<'_>, account: Account) -> Grant {
-        let moment = self.ctx.moment;
+        let Context { moment, policy, .. } = *self.ctx;
         let seen = self.ctx.loaded.grant.as_ref();
         // A clock that stepped back must not date the new page before the one it replaces (I23).
         let now = seen.map_or(moment.now, |stored| stored.record.now(moment.now));
@@ -309,9 +307,8 @@ impl VerifiedRequest<'_> {
             code_challenge: challenge,
             state: self.state().map(Into::into),
             acr_values,
-            expires: now.after(self.ctx.policy.lifetimes().consent),
+            expires: now.after(policy.lifetimes().consent),
         };
-        let policy = self.ctx.policy;
         Grant::pending(self.request.grant_id(policy, moment), terms, pending, policy, now)
     }
 
@@ -360,10 +357,8 @@ impl VerifiedRequest<'_> {
             grant,
             hints,
         };
-        let step = AuthorizationStep::NeedsConsent(page);
-        let mut decision = self.ctx.allow(EventKind::ConsentShown, step);
-        decision.add_detail(self.dropped_scope());
-        decision
+        let page = AuthorizationStep::NeedsConsent(page);
+        self.ctx.allow(EventKind::ConsentShown, page).with_detail(self.dropped_scope())
     }
 
     /// Returns the event's detail about scope tokens that were left out.

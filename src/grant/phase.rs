@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Basis, Consent, RevocationCause, Terms};
 use crate::moment::Timestamp;
@@ -67,7 +68,7 @@ pub(crate) struct Active {
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) remaining: Option<Remaining>,
     /// In the order of issue. The entries that have expired are dropped at the next refresh.
-    pub(crate) access_tokens: Vec<AccessTokenEntry>,
+    pub(crate) access_tokens: SmallVec<[AccessTokenEntry; 1]>,
 }
 
 /// The parts of the grant's scope and resources that are left.

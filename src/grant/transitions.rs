@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
     AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, KeyProof, LoginFacts,
@@ -165,7 +167,7 @@ impl Grant {
         let active = Active {
             issued_from: Issuance::Code(code),
             remaining: None,
-            access_tokens: vec![access_token],
+            access_tokens: smallvec![access_token],
         };
         self.next(now, Phase::Active(active))
     }
@@ -187,8 +189,11 @@ impl Grant {
             scope: Subset::ALL,
             resources: Subset::ALL,
         };
-        let active =
-            Active { issued_from: Issuance::Direct, remaining: None, access_tokens: vec![entry] };
+        let active = Active {
+            issued_from: Issuance::Direct,
+            remaining: None,
+            access_tokens: smallvec![entry],
+        };
         Self::created_in((id, terms), Phase::Active(active), expires, policy, now)
     }
 
@@ -215,9 +220,10 @@ impl Grant {
         now: Timestamp,
     ) -> Self {
         let expires = adjustment.expires.min(self.0.expires);
-        let mut access_tokens = Vec::with_capacity(active.access_tokens.len() + 1);
+        let mut access_tokens = SmallVec::with_capacity(active.access_tokens.len() + 1);
         if !policy.revokes_previous_access() {
-            access_tokens.extend(active.access_tokens.iter().filter(|entry| now < entry.expires));
+            let valid = active.access_tokens.iter().filter(|entry| now < entry.expires);
+            access_tokens.extend(valid.copied());
         }
         // Without a limit, a client that refreshes each second would make the record grow. The
         // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
@@ -329,7 +335,7 @@ impl Grant {
             refresh_family,
         });
         let phase =
-            Phase::Active(Active { issued_from, remaining: None, access_tokens: Vec::new() });
+            Phase::Active(Active { issued_from, remaining: None, access_tokens: SmallVec::new() });
         Self(Fields { expires: until, phase, ..self.0 })
     }
 

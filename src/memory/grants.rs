@@ -1,11 +1,13 @@
 //! The table of grants: by their ids, by their users, and by when they may be dropped.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::mem;
 
 use super::due::Due;
-use super::tables::is_due;
+use super::shard::is_due;
+use super::shards::SHARD_BITS;
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::record::{Change, Commit, Stored};
@@ -14,9 +16,9 @@ use crate::value::credential::GrantId;
 #[derive(Debug, Default)]
 pub(super) struct Grants {
     by_id: ById,
-    /// By the hash of the user and the id. A hash is compared faster than a name, and two users who
-    /// share one are distinguished by their records.
-    by_user: BTreeSet<(u64, Key)>,
+    /// By the hash of the user and the first half of the id. A hash is compared faster than a name,
+    /// and two users who share one are distinguished by their records, as are two ids with one half.
+    by_user: BTreeSet<(u64, u64)>,
     hash: RandomState,
     due: Due<GrantId>,
 }
@@ -37,7 +39,7 @@ impl Grants {
             if change.seen().is_some() {
                 return Commit::Conflict;
             }
-            self.by_user.extend(self.hash_of(change.record()).map(|user| (user, key(id))));
+            self.by_user.extend(self.hash_of(change.record()).map(|user| (user, key(id).0)));
             self.due.put(drop_after, id);
             self.by_id.insert(id, change.stored());
             return Commit::Done;
@@ -63,16 +65,17 @@ impl Grants {
         limit: usize,
     ) -> Vec<GrantId> {
         let hash = self.hash.hash_one(subject);
-        let first = after.map_or((0, 0), key);
-        let is_of_user = |id: &GrantId| {
-            let grant = self.by_id.get(*id).map(|stored| &stored.record);
-            let own = grant.and_then(|grant| grant.subject());
+        let first = after.map_or(0, |after| key(after).0);
+        let is_of_user = |grant: &&Stored<Grant>| {
+            let own = grant.record.subject();
             own.is_some_and(|own| own.as_str() == subject)
         };
         self.by_user
-            .range((hash, first)..=(hash, (u64::MAX, u64::MAX)))
-            .map(|(_, key)| id_of(*key))
-            .filter(|id| Some(*id) != after && is_of_user(id))
+            .range((hash, first)..=(hash, u64::MAX))
+            .flat_map(|(_, head)| self.by_id.beginning_with(*head))
+            .filter(|grant| after.is_none_or(|after| key(grant.record.id()) > key(after)))
+            .filter(is_of_user)
+            .map(|grant| grant.record.id())
             .take(limit)
             .collect()
     }
@@ -89,10 +92,13 @@ impl Grants {
         let Some(stored) = self.by_id.get(id) else { return Some(false) };
         let drop_after = stored.record.drop_after();
         if is_due(drop_after, now) {
-            if let Some(user) = self.hash_of(&stored.record) {
-                self.by_user.remove(&(user, key(id)));
-            }
+            let user = self.hash_of(&stored.record);
             self.by_id.remove(id);
+            let head = key(id).0;
+            let is_users = |other: &Stored<Grant>| self.hash_of(&other.record) == user;
+            if let Some(user) = user.filter(|_| !self.by_id.beginning_with(head).any(is_users)) {
+                self.by_user.remove(&(user, head));
+            }
             return Some(true);
         }
         self.due.put(drop_after, id);
@@ -118,34 +124,45 @@ struct ById {
     length: usize,
 }
 
+/// A grant with the first half of its id. The other half is in the record, and is read only where
+/// the first is equal: that is the record that is looked for.
 #[derive(Debug)]
 struct Row {
-    key: Key,
+    head: u64,
     stored: Stored<Grant>,
+}
+
+impl Row {
+    fn key(&self) -> Key {
+        key(self.stored.record.id())
+    }
+
+    /// Compares the id of the row with this one.
+    fn compare(&self, other: Key) -> Ordering {
+        self.head.cmp(&other.0).then_with(|| self.key().1.cmp(&other.1))
+    }
 }
 
 /// The bytes of an id as two numbers, which are compared faster and in the same order.
 type Key = (u64, u64);
 
-/// How many grants a bucket has on average before there are twice as many buckets.
-const FULL: usize = 6;
+/// How many grants a bucket has on average before there are twice as many buckets. With half of it,
+/// a grant takes 25 bytes more.
+const FULL: usize = 12;
+
+/// By how many rows a full bucket grows. Doubled, it would be half empty.
+const GROWTH: usize = 3;
 
 fn key(id: GrantId) -> Key {
     let half = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes));
     (half(id.as_bytes().first_chunk()), half(id.as_bytes().last_chunk()))
 }
 
-fn id_of((head, rest): Key) -> GrantId {
-    let mut bytes = [0; 16];
-    let (first, second) = bytes.split_at_mut(8);
-    first.copy_from_slice(&head.to_be_bytes());
-    second.copy_from_slice(&rest.to_be_bytes());
-    GrantId::from_bytes(bytes)
-}
-
 impl ById {
     fn index(&self, (head, _): Key) -> usize {
-        let index = head.checked_shr(u64::BITS - self.bits).unwrap_or(0);
+        // The first bits have chosen the shard.
+        let rest = head << SHARD_BITS;
+        let index = rest.checked_shr(u64::BITS - self.bits).unwrap_or(0);
         usize::try_from(index).unwrap_or(usize::MAX)
     }
 
@@ -153,7 +170,7 @@ impl ById {
     fn find(&self, key: Key) -> (usize, Result<usize, usize>) {
         let index = self.index(key);
         let bucket = self.buckets.get(index).map_or(&[][..], Vec::as_slice);
-        (index, bucket.binary_search_by_key(&key, |row| row.key))
+        (index, bucket.binary_search_by(|row| row.compare(key)))
     }
 
     fn get(&self, id: GrantId) -> Option<&Stored<Grant>> {
@@ -174,7 +191,10 @@ impl ById {
         let key = key(id);
         let (index, place) = self.find(key);
         if let (Some(bucket), Err(place)) = (self.buckets.get_mut(index), place) {
-            bucket.insert(place, Row { key, stored });
+            if bucket.len() == bucket.capacity() {
+                bucket.reserve_exact(GROWTH);
+            }
+            bucket.insert(place, Row { head: key.0, stored });
             self.length += 1;
         }
     }
@@ -195,8 +215,16 @@ impl ById {
             .iter()
             .skip(first)
             .flatten()
-            .filter(move |row| after.is_none_or(|after| row.key > after))
+            .filter(move |row| after.is_none_or(|after| row.compare(after).is_gt()))
             .map(|row| &row.stored)
+    }
+
+    /// Returns the grants whose ids have this first half, in the order of their ids.
+    fn beginning_with(&self, head: u64) -> impl Iterator<Item = &Stored<Grant>> {
+        let bucket = self.buckets.get(self.index((head, 0))).map_or(&[][..], Vec::as_slice);
+        let first = bucket.partition_point(|row| row.head < head);
+        let rest = bucket.get(first..).unwrap_or_default();
+        rest.iter().take_while(move |row| row.head == head).map(|row| &row.stored)
     }
 
     /// Makes twice as many buckets, of which each has half of one before.
@@ -207,11 +235,11 @@ impl ById {
             return;
         }
         self.bits += 1;
-        let half = u64::BITS - self.bits;
+        let half = u64::BITS - SHARD_BITS - self.bits;
         for mut lower in buckets {
-            let place = lower.partition_point(|row| row.key.0 >> half & 1 == 0);
-            let mut upper = Vec::with_capacity(FULL + 2);
-            upper.extend(lower.drain(place..));
+            let place = lower.partition_point(|row| row.head >> half & 1 == 0);
+            let upper = lower.split_off(place);
+            lower.shrink_to(lower.len() + GROWTH);
             self.buckets.extend([lower, upper]);
         }
     }

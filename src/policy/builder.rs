@@ -102,6 +102,7 @@ impl PolicyBuilder {
             metadata_members: Members::default(),
             resources: Vec::new(),
             scopes: Vec::new(),
+            scope_order: Vec::new(),
             marks_scopes: false,
             implied: Vec::new(),
             check_rules: CheckRules::default(),
@@ -208,6 +209,7 @@ impl PolicyBuilder {
         mark_scopes(&mut policy, scope_marks)?;
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
+        policy.order_scopes();
         policy.assumed_resources = policy
             .main_resource()
             .filter(|_| !policy.require_resource)

@@ -127,7 +127,7 @@ impl Policy {
     /// Returns whether the scope token is not reserved for `others`. The tokens are not searched if
     /// the policy marks none.
     fn is_for(&self, token: &str, others: ScopeFor) -> bool {
-        !self.marks_scopes || !self.scopes.iter().any(|own| own.name == token && own.of == others)
+        !self.marks_scopes || self.find_scope(token).is_none_or(|own| own.of != others)
     }
 
     /// Checks that the policy declares what the right names, for machines.

@@ -282,7 +282,31 @@ impl ScopeInfo {
     }
 }
 
+/// Up to so many scopes are searched one by one, which is faster.
+const FEW_SCOPES: usize = 8;
+
 impl Policy {
+    /// Sorts the names of the scopes, for [`find_scope`](Self::find_scope). The policy is checked.
+    pub(super) fn order_scopes(&mut self) {
+        let mut order: Vec<u16> = (0..=u16::MAX).take(self.scopes.len()).collect();
+        let name = |position: &u16| self.scopes.get(usize::from(*position)).map(ScopeInfo::name);
+        order.sort_by(|one, other| name(one).cmp(&name(other)));
+        self.scope_order = order;
+    }
+
+    /// Returns the scope of this name.
+    pub(crate) fn find_scope(&self, name: &str) -> Option<&ScopeInfo> {
+        // Before the policy is built, and beyond the numbers of the order.
+        if self.scopes.len() <= FEW_SCOPES || self.scope_order.len() != self.scopes.len() {
+            return self.scopes.iter().find(|own| own.name == name);
+        }
+        let found = |position: &u16| self.scopes.get(usize::from(*position));
+        let place = self
+            .scope_order
+            .binary_search_by(|position| found(position).map(ScopeInfo::name).cmp(&Some(name)));
+        self.scope_order.get(place.ok()?).and_then(found)
+    }
+
     /// Returns whether a scope token includes another, directly or through others (MCP, Step-Up
     /// Authorization Flow).
     pub fn implies(&self, granted: &str, needed: &str) -> bool {

@@ -298,7 +298,7 @@ impl ConsentPage {
     /// Returns the requested scope tokens, each with its description in the policy.
     pub fn scopes<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.grant.scope().tokens().map(|token| {
-            let known = policy.scopes().iter().find(|known| known.name() == token);
+            let known = policy.find_scope(token);
             (token, known.map_or("", |known| known.description()))
         })
     }

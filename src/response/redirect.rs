@@ -45,9 +45,8 @@ impl Redirect {
         // was built: the encoder takes ten instructions for each character.
         let code = ("code", Value::Encoded(code.as_str()));
         let state = state.map(|state| ("state", Value::Text(state)));
-        let parameters =
-            [code].into_iter().chain(state).chain([("iss", policy.issuer_parameter())]);
-        Self { location: uri.with(parameters, 256) }
+        let issuer = ("iss", policy.issuer_parameter());
+        Self { location: uri.with(&[Some(code), state, Some(issuer)], 256) }
     }
 
     /// Returns the value of `Location`. It contains the code, so it does not belong in a log.
@@ -82,13 +81,6 @@ pub(crate) fn error_location(to: &Redirectable, refusal: &Refusal, policy: &Poli
     let explanation = explanation.as_deref().map(|uri| ("error_uri", Value::Text(uri)));
     let state = to.state.as_deref().map(|state| ("state", Value::Text(state)));
     let error = refusal.code().map(|code| ("error", Value::Text(code.as_str())));
-    to.uri.with(
-        error
-            .into_iter()
-            .chain(description)
-            .chain(explanation)
-            .chain(state)
-            .chain([("iss", policy.issuer_parameter())]),
-        256,
-    )
+    let issuer = Some(("iss", policy.issuer_parameter()));
+    to.uri.with(&[error, description, explanation, state, issuer], 256)
 }

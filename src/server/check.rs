@@ -9,7 +9,7 @@ use super::core::Core;
 use super::early::EarlyRefusal;
 use super::watch::Limit;
 use super::{Error, Server};
-use crate::audit::AuditLog;
+use crate::audit::{AuditError, AuditLog};
 use crate::decision::{Loaded, Records};
 use crate::drive::guard::Guard;
 use crate::drive::load;
@@ -216,7 +216,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Hands the event to the observer and, if it keeps the event, to the audit log. A future that
     /// is dropped meanwhile reports the event.
-    pub(super) async fn record_step(&self, event: Event) -> Result<(), crate::audit::AuditError> {
+    pub(super) async fn record_step(&self, event: Event) -> Result<(), AuditError> {
         let watch = self.watch(Limit::None, "");
         let mut guard = Guard::armed(&watch, event);
         let recorded = match guard.observe() {

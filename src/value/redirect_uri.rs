@@ -227,9 +227,9 @@ impl VerifiedRedirectUri {
 
     /// Returns the URI with these parameters added, form-encoded (OAuth 2.1 §2.3, §4.1.2). `extra`
     /// is the number of bytes to reserve for them.
-    pub(crate) fn with<'a>(
+    pub(crate) fn with(
         &self,
-        parameters: impl IntoIterator<Item = (&'static str, uri::Value<'a>)>,
+        parameters: &[Option<(&'static str, uri::Value<'_>)>],
         extra: usize,
     ) -> String {
         uri::with_parameters(&self.0, parameters, extra)

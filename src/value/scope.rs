@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// The most tokens of one scope. A subset of a scope is then one machine word.
 pub(crate) const MAX_TOKENS: usize = 64;
@@ -21,7 +22,7 @@ pub(crate) const MAX_TOKENS: usize = 64;
 /// # Ok::<(), grantcore::value::ScopeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Scope(Box<str>);
+pub struct Scope(SmolStr);
 
 /// The reason why a text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +81,9 @@ impl Scope {
 
     /// Returns whether the set contains every token of `other`.
     pub fn covers(&self, other: &Scope) -> bool {
-        other.tokens().all(|token| self.contains(token))
+        // Both are sorted: one pass over each.
+        let mut own = self.tokens();
+        other.tokens().all(|token| own.find(|own| *own >= token) == Some(token))
     }
 
     /// Returns the text of the set, as the parameter `scope` has it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use percent_encoding::percent_encode_byte;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::invisible::{is_blank, is_invisible};
 use super::prefix::before_credential;
@@ -70,7 +71,7 @@ impl FromStr for ClientId {
 /// clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct Subject(Arc<str>);
+pub struct Subject(SmolStr);
 
 impl Subject {
     /// Makes a subject of the host's name of an account. A name should never be reused for another

@@ -141,9 +141,9 @@ pub(crate) fn form_encoded(text: &str) -> String {
 
 /// Returns the URI with these parameters added to its query, form-encoded (OAuth 2.1 §2.3, §4.1.2).
 /// `extra` is the number of bytes to reserve for them.
-pub(crate) fn with_parameters<'a>(
+pub(crate) fn with_parameters(
     uri: &str,
-    parameters: impl IntoIterator<Item = (&'static str, Value<'a>)>,
+    parameters: &[Option<(&'static str, Value<'_>)>],
     extra: usize,
 ) -> String {
     let mut extended = String::with_capacity(uri.len() + extra);
@@ -156,7 +156,7 @@ pub(crate) fn with_parameters<'a>(
         Some(query) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    for (name, value) in parameters {
+    for (name, value) in parameters.iter().flatten() {
         extended.push_str(separator);
         extended.push_str(name);
         extended.push('=');

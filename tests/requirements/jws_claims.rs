@@ -150,6 +150,7 @@ fn keys_52_dates_are_numbers() {
     assert_eq!(exp("1700000000.9"), Ok(1_700_000_000));
     assert_eq!(exp("1.8e9"), Ok(T));
     assert_eq!(exp("0"), Ok(0));
+    assert_eq!(exp("0.0"), Ok(0));
     assert_eq!(exp("9223372036854775808"), Ok(1 << 63));
     assert_eq!(exp("18446744073709551615"), Ok(u64::MAX));
     assert_eq!(exp("18446744073709551616"), Ok(u64::MAX), "beyond, and not wrapped");

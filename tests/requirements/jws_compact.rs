@@ -156,6 +156,11 @@ fn keys_45_an_assertion_is_bounded() {
     malformed(&token(nested(8), CLAIMS));
     assert!(parse(&token(HEADER, nested(7))).is_ok());
     malformed(&token(HEADER, nested(8)));
+    let objects = |depth: usize| {
+        format!(r#"{{"alg":"ES256","x":{}1{}}}"#, r#"{"y":"#.repeat(depth), "}".repeat(depth))
+    };
+    assert!(parse(&token(objects(7), CLAIMS)).is_ok());
+    malformed(&token(objects(8), CLAIMS));
     malformed(&token(HEADER, format!(r#"{{"x":{}"#, "[".repeat(5000))));
 
     for name in ["iss", "sub", "aud"] {

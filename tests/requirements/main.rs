@@ -163,5 +163,7 @@ mod token;
 mod token_clients;
 mod token_responses;
 mod token_throttle;
+mod unnoticed;
+mod unnoticed_values;
 mod user;
 mod values;

@@ -1,12 +1,18 @@
 //! Tests of RS-01 to -04, -06 to -08 and -17: the calls that a protected resource accepts, and its
 //! refusals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::blocking::Server;
 use grantcore::client::ClientStatus;
+use grantcore::moment::Entropy;
 use grantcore::policy::{CheckRules, RevocationRules};
+use grantcore::request::{AccessCheck, RevokedBy};
 use grantcore::value::Subject;
-use grantcore::{Access, Account, Authorization, Client, Reason, Refusal, Reply, RequestParts};
+use grantcore::{
+    Access, Account, Authorization, Client, FromStore, Reason, Refusal, Reply, RequestParts,
+};
 
 use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;
@@ -289,4 +295,63 @@ fn rs_17_a_subject_is_never_a_client() {
     world.put(Client::public("alice").redirect_uri("https://app.example/cb").build().unwrap());
     let access = world.access(&world.tokens().access);
     assert_ne!(access.subject().unwrap().as_str(), access.client_id().as_str());
+}
+
+/// The check borrows its records and makes no event that nobody wants. It decides and records as the
+/// operation does by the driver, which loads them.
+#[test]
+fn rs_13_a_check_and_its_operation_decide_and_record_alike() {
+    let mut reasons = Vec::new();
+    let prepare: [fn(&World, &mut String); 7] = [
+        |_, _| {},
+        |_, token| token.truncate(20),
+        |_, token| token.replace_range(40.., &"A".repeat(token.len() - 40)),
+        |world, _| world.at(3600),
+        |world, _| world.store.suspend("alice", true),
+        |world, _| world.server.set_client_status("app", ClientStatus::Deactivated).unwrap(),
+        |world, _| world.server.revoke_client("app", RevokedBy::Administrator("")).unwrap(),
+    ];
+    for (prepare, scope) in prepare.into_iter().zip(["read", "", "", "", "", "", ""]) {
+        let world = World::new();
+        let mut token = world.tokens().access;
+        prepare(&world, &mut token);
+        let header = format!("Bearer {token}");
+        let header = Authorization::One(header.as_bytes());
+        let needs = needs(world.server.policy(), 0, scope);
+        let shown = |outcome: Result<Access, Refusal>| match outcome {
+            Ok(access) => Ok((
+                access.grant_id(),
+                access.expires(),
+                access.scope().map(str::to_owned).collect::<Vec<_>>(),
+            )),
+            Err(refusal) => Err(refusal.reason()),
+        };
+        let operated =
+            shown(world.server.run(AccessCheck::parse(&header, &needs).unwrap()).outcome());
+        let by_operation = world.events().pop().unwrap();
+        let checked = shown(world.server.check(&header, &needs).outcome());
+        let mut by_check = world.events().pop().unwrap();
+        assert_ne!(by_check.correlation, by_operation.correlation);
+        by_check.correlation = by_operation.correlation;
+        let now = world.now();
+        let unobserved = Server::with_sources(
+            world.server.policy().clone(),
+            Arc::clone(&world.store),
+            FromStore,
+            move || now,
+            || Ok(Entropy::from_bytes([9; 128])),
+        );
+        let silent = shown(unobserved.check(&header, &needs).outcome());
+        assert_eq!((&checked, &silent, by_check), (&operated, &operated, by_operation));
+        reasons.push(operated.err());
+    }
+    let refused = [
+        Reason::TokenUnknown,
+        Reason::TokenExpired,
+        Reason::TokenExpired,
+        Reason::AccountSuspended,
+    ];
+    assert_eq!(reasons[0], None);
+    assert_eq!(reasons[1..5], refused.map(Some));
+    assert_eq!(reasons[5..], [Some(Reason::ClientDeactivated), Some(Reason::TokenRevoked)]);
 }

@@ -95,6 +95,7 @@ mod administration;
 mod calls;
 mod clients;
 mod connection;
+mod hints;
 mod key;
 mod record;
 mod risk;
@@ -112,6 +113,7 @@ use redis::cmd;
 
 use self::calls::Calls;
 use self::connection::Connection;
+use self::hints::SharedHints;
 pub use self::risk::Risk;
 
 /// Clients, grants and accounts in Redis. A clone is another handle of the same connection.
@@ -119,6 +121,7 @@ pub use self::risk::Risk;
 pub struct RedisStore {
     connection: Connection,
     calls: Arc<Calls>,
+    hints: SharedHints,
 }
 
 /// A failure of Redis, or a record that cannot be read.
@@ -193,7 +196,7 @@ impl RedisStore {
     }
 
     fn over(connection: Connection) -> Result<Self> {
-        Ok(Self { connection, calls: Arc::new(Calls::new()?) })
+        Ok(Self { connection, calls: Arc::new(Calls::new()?), hints: SharedHints::default() })
     }
 
     /// Returns all entries of a user's index, ascending by their ids.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join3;
+use futures_util::future::{try_join, try_join4};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::grant::{Grant, GrantState};
 use grantcore::operation::Loaded;
-use grantcore::store::{Change, Commit, Keys, Seen, SeenKey, Stored, Write};
+use grantcore::store::{Change, ClientKey, Commit, Keys, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 use redis::cmd;
@@ -151,21 +151,41 @@ impl Store for RedisStore {
         Ok(ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)).take(limit).collect())
     }
 
-    /// Loads in two round trips, or in one if no grant is named. A client that has an owner takes
-    /// one more, unless accounts are skipped.
+    /// Loads in one round trip if the request names no grant, or one that this handle has loaded
+    /// lately; otherwise in two. A client that has an owner takes one more, unless accounts are
+    /// skipped.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
-        let grant = match keys.grant {
-            Some(id) => self.grant(id).await?,
-            None => None,
-        };
-        let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let subject = keys.subject_id(of_grant).filter(|_| !keys.skip_accounts);
-        let (client, account, caller) = try_join3(
-            self.client_if(keys.client_id(of_grant)),
-            self.account_if(subject),
+        let hint = keys.grant.and_then(|id| self.hints.of(id));
+        let hint = hint.as_ref();
+        let hinted_client = || hint.map(|hint| hint.client.as_str());
+        let hinted_subject = || hint?.subject.as_ref().map(Subject::as_str);
+        let is_unnamed = keys.client == ClientKey::Unnamed;
+        let likely_client =
+            keys.client.as_named().or_else(|| hinted_client().filter(|_| is_unnamed));
+        let likely_subject = keys.subject.as_deref().or_else(hinted_subject);
+        let likely_subject = likely_subject.filter(|_| !keys.skip_accounts);
+        let (grant, mut client, mut account, caller) = try_join4(
+            async {
+                match keys.grant {
+                    Some(id) => self.grant(id).await,
+                    None => Ok(None),
+                }
+            },
+            self.client_if(likely_client),
+            self.account_if(likely_subject),
             self.client_if(keys.caller_id()),
         )
         .await?;
+        let of_grant = grant.as_ref().map(|stored| &*stored.record);
+        if let Some(grant) = of_grant.filter(|_| hint.is_none()) {
+            self.hints.remember(grant);
+        }
+        let client_id = keys.client_id(of_grant);
+        let subject = keys.subject_id(of_grant).filter(|_| !keys.skip_accounts);
+        if client_id != likely_client || subject != likely_subject {
+            (client, account) =
+                try_join(self.client_if(client_id), self.account_if(subject)).await?;
+        }
         if keys.skip_accounts {
             return Ok(Loaded { grant, client, caller, ..Loaded::default() });
         }

@@ -2,6 +2,7 @@
 //! failures become pages here.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -242,23 +243,29 @@ pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
+/// The link to the entry of a reason in the page of troubleshooting.
+struct HelpLink(Reason);
+
+impl fmt::Display for HelpLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/troubleshooting#{}", self.0.name())
+    }
+}
+
 /// Logs one line for each call of an endpoint. For a refusal, the line links to its cause and fix.
 /// An event has no secret.
 pub(crate) fn log_event(event: &Event) {
-    let reason = event.reason.map(Reason::name);
-    let see = reason.map(|reason| format!("/troubleshooting#{reason}"));
-    let flow = event.flow.map(|flow| flow.to_string());
     tracing::info!(
         kind = event.kind.name(),
-        reason,
+        reason = event.reason.map(Reason::name),
         detail = event.detail.as_deref(),
         error = event.error(),
         client = event.client_id(),
         subject = event.subject.as_ref().map(grantcore::value::Subject::as_str),
         proof = event.proof.as_ref().map(tracing::field::display),
-        flow,
+        flow = event.flow.map(tracing::field::display),
         correlation = %event.correlation,
-        see,
+        see = event.reason.map(|reason| tracing::field::display(HelpLink(reason))),
         "oauth"
     );
 }

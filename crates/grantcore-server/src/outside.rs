@@ -64,11 +64,12 @@ impl Surroundings {
         }
         let subject = subject_of(&link.issuer, &named);
         let ledger = self.store.ledger();
-        let is_new = self.store.account(&subject).await?.is_none();
         ledger.add_account(&subject, self.opening_balance).await?;
+        // Each time, and not only for a new account: after a crash in between, the account is there
+        // without its name. A name that the user's sign-in gave it stays.
         let name = link.email.as_deref().map(shown_name).filter(|name| !name.is_empty());
-        if let Some(name) = name.filter(|_| is_new) {
-            ledger.name_account(&subject, &name).await?;
+        if let Some(name) = name {
+            ledger.name_account_once(&subject, &name).await?;
         }
         Ok(Linked::Account(Subject::new(subject)))
     }
@@ -115,4 +116,42 @@ fn logged(url: &str, fetched: Result<Document, FetchError>) -> FetchResult {
         tracing::warn!(url, %error, "a fetch for a token request failed");
     }
     as_fetch_result(fetched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Database, DatabaseTls};
+
+    const IDP: &str = "https://idp.example";
+
+    async fn surroundings() -> Surroundings {
+        let tls = DatabaseTls::default();
+        let store = Backend::open(&Database::Memory, &tls, 1).await.unwrap();
+        let users = Users { accounts: BTreeMap::new(), creates: true };
+        let issuers = BTreeMap::from([(IDP.to_owned(), users)]);
+        let documents = DocumentFetcher::builder().build().unwrap();
+        Surroundings { documents, store, opening_balance: 5, issuers }
+    }
+
+    fn link(email: &str) -> Link {
+        let mut link = Link::new(IDP, "u-1");
+        link.email = Some(email.into());
+        link
+    }
+
+    /// After a crash between the account and its name, the next assertion names it.
+    #[tokio::test]
+    async fn an_account_without_its_name_gets_it_with_the_next_assertion() {
+        let own = surroundings().await;
+        let subject = subject_of(IDP, "u-1");
+        own.store.ledger().add_account(&subject, 5).await.unwrap();
+        let found = own.find(&link("ann@idp.example")).await.unwrap();
+        assert_eq!(found, Linked::Account(Subject::new(&subject)));
+        let named = [(subject.clone(), "ann@idp.example".to_owned())];
+        assert_eq!(own.store.ledger().account_names().await.unwrap(), named);
+        // What the account is called then is no longer the issuer's to say.
+        own.find(&link("other@idp.example")).await.unwrap();
+        assert_eq!(own.store.ledger().account_names().await.unwrap(), named);
+    }
 }

@@ -87,6 +87,10 @@ impl Plan {
                 let name = &entry.value.issuer;
                 refuse(Some(entry.place), format!("trusted issuer `{name}`: {why}"));
             }
+            if let Some(why) = setup::trusted::bypass(&entry.value, &config.provider) {
+                let name = &entry.value.issuer;
+                refuse(Some(entry.place), format!("trusted issuer `{name}`: {why}"));
+            }
         }
         let mut protected = Vec::new();
         for (place, own) in config.protected() {

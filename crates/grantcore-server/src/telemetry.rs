@@ -81,7 +81,8 @@ pub(crate) fn http() -> HttpLog {
 fn span(request: &Request) -> Span {
     let method = request.method().as_str();
     let path = request.uri().path();
-    let source = request.extensions().get::<Source>().map(|source| source.address().to_string());
+    let source = request.extensions().get::<Source>();
+    let source = source.map(|source| tracing::field::display(source.address()));
     tracing::info_span!("request", method, path, source)
 }
 

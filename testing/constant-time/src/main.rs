@@ -20,7 +20,6 @@ use grantcore::{Authorization, Client, ContentType, MemoryStore, Needs, Policy, 
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
-const OLD_SECRET: &str = "an-older-secret-of-this-client-9876543210-abc";
 const SAMPLES: usize = 100_000;
 
 struct World {
@@ -115,22 +114,25 @@ fn part(text: &str, before: &str, after: char) -> String {
     rest.split(after).next().unwrap_or_default().to_owned()
 }
 
-/// Returns classes in random order.
-fn classes() -> impl Iterator<Item = Class> {
+/// Returns classes in random order, each with a random number.
+fn classes() -> impl Iterator<Item = (Class, usize)> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     std::iter::from_fn(move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        Some(if state & 1 == 0 { Class::Left } else { Class::Right })
+        let class = if state & 1 << 40 == 0 { Class::Left } else { Class::Right };
+        Some((class, usize::try_from(state >> 44).unwrap_or_default()))
     })
 }
 
-/// Changes the letter at this place.
-fn wrong(text: &str, at: usize) -> String {
-    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+/// Changes the letter at this place to a random one.
+fn wrong(text: &str, at: usize, random: usize) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let others: Vec<u8> = LETTERS.iter().copied().filter(|b| *b != text.as_bytes()[at]).collect();
+    let other = char::from(others[random % others.len()]);
     let mut wrong = text.to_owned();
-    wrong.replace_range(at..=at, other);
+    wrong.replace_range(at..=at, other.encode_utf8(&mut [0; 4]));
     wrong
 }
 
@@ -138,31 +140,36 @@ fn client(id: &str, secret: &str) -> String {
     format!("grant_type=refresh_token&refresh_token=grt_x&client_id={id}&client_secret={secret}")
 }
 
-fn measured(left: &str, right: &str, mut measure: impl FnMut(Class, &str)) {
-    for class in classes().take(SAMPLES) {
-        // A copy in the same place for both, so that no cache tells them apart.
-        let input = match class {
-            Class::Left => left.to_owned(),
-            Class::Right => right.to_owned(),
+/// Measures a text that is wrong in its letter at `first`, and one that is wrong at `last`. The letter is
+/// random, so that no single text is measured.
+fn positions(text: &str, first: usize, last: usize, mut measure: impl FnMut(Class, &str)) {
+    for (class, random) in classes().take(SAMPLES) {
+        let at = match class {
+            Class::Left => first,
+            Class::Right => last,
         };
-        measure(class, &input);
+        measure(class, &wrong(text, at, random));
     }
 }
 
 /// A client secret that is wrong in its first letter, and in its last.
 fn secret_of_a_client(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
-    let first = client("web", &wrong(SECRET, 0));
-    let last = client("web", &wrong(SECRET, SECRET.len() - 1));
-    measured(&first, &last, |class, body| world.token(runner, class, body));
+    positions(SECRET, 0, SECRET.len() - 1, |class, secret| {
+        world.token(runner, class, &client("web", secret));
+    });
 }
 
 /// A client that exists, and one that does not, both with a secret that is wrong.
 fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
-    let known = client("web", OLD_SECRET);
-    let unknown = client("bew", OLD_SECRET);
-    measured(&known, &unknown, |class, body| world.token(runner, class, body));
+    for (class, random) in classes().take(SAMPLES) {
+        let id = match class {
+            Class::Left => "web",
+            Class::Right => "bew",
+        };
+        world.token(runner, class, &client(id, &wrong(SECRET, 0, random)));
+    }
 }
 
 /// An access token whose secret is wrong in its first letter, and in its last but one: the last letter
@@ -170,41 +177,36 @@ fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
 fn access_token(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
     let (token, _) = world.tokens();
-    let (first, last) = (wrong(&token, 28), wrong(&token, token.len() - 2));
-    measured(&first, &last, |class, text| world.check(runner, class, text));
+    positions(&token, 28, token.len() - 2, |class, text| world.check(runner, class, text));
 }
 
 /// A refresh token whose family is wrong in its first letter, and in a later one.
 fn refresh_token(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
     let (_, token) = world.tokens();
-    let body = |token: &str| {
-        format!("grant_type=refresh_token&refresh_token={token}&client_id=web&client_secret={SECRET}")
-    };
-    let (first, later) = (body(&wrong(&token, 28)), body(&wrong(&token, 44)));
-    measured(&first, &later, |class, text| world.token(runner, class, text));
+    positions(&token, 28, 64, |class, token| {
+        let body = format!(
+            "grant_type=refresh_token&refresh_token={token}&client_id=web&client_secret={SECRET}"
+        );
+        world.token(runner, class, &body);
+    });
 }
 
-/// The comparison of digests, which differ in their first byte, and in their last.
+/// The comparison of digests, which differ in their first byte, and in one of their last.
 fn digests(runner: &mut CtRunner, _: &mut BenchRng) {
     let text = serde_json::to_string(&Digest::of(SECRET.as_bytes())).unwrap();
     let digest = |text: &str| serde_json::from_str::<Digest>(text).unwrap();
     let own = digest(&text);
     // The last letter has bits that are not used, and a quotation mark stands behind it.
-    let (near, far) = (&digest(&wrong(&text, text.len() - 3)), &digest(&wrong(&text, 1)));
-    for class in classes().take(SAMPLES) {
-        let other = match class {
-            Class::Left => near,
-            Class::Right => far,
-        };
-        runner.run_one(class, || black_box(&own).matches(black_box(other)));
-    }
+    positions(&text, 1, text.len() - 3, |class, text| {
+        let other = digest(text);
+        runner.run_one(class, || black_box(&own).matches(black_box(&other)));
+    });
 }
 
 /// The planted fault: a comparison that ends at the first wrong byte.
 fn early_exit(runner: &mut CtRunner, _: &mut BenchRng) {
-    let (first, last) = (wrong(SECRET, 0), wrong(SECRET, SECRET.len() - 1));
-    measured(&first, &last, |class, text| {
+    positions(SECRET, 0, SECRET.len() - 1, |class, text| {
         runner.run_one(class, || {
             black_box(text).bytes().zip(black_box(SECRET).bytes()).all(|(a, b)| black_box(a) == b)
         });

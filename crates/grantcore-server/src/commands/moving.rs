@@ -6,13 +6,14 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use grantcore::store::{Commit, Record, SeenKey, Write};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Record, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
-use grantcore::{Account, Accounts as _, Store as _, Timestamp};
+use grantcore::{Account, Accounts as _, Client, Store as _, Timestamp};
 
 use crate::StartError;
 use crate::config::{Database, DatabaseTls};
-use crate::store::{Backend, Grants, Ledger as _};
+use crate::store::{Backend, BackendError, Grants, Ledger as _};
 
 /// How many records are read at once.
 const PAGE: usize = 500;
@@ -65,9 +66,10 @@ pub(super) async fn run(
     }
     let start = now();
     let mut conflicts = Vec::new();
-    copy_clients(source.grants(), target.grants(), start, &mut conflicts).await?;
-    copy_grants(source.grants(), target.grants(), start, &mut conflicts).await?;
-    copy_marks(source.grants(), target.grants(), start, &mut conflicts).await?;
+    let (old, new) = (source.grants(), target.grants());
+    copy::<Stored<Client>>(old, new, start, &mut conflicts).await?;
+    copy::<Stored<Grant>>(old, new, start, &mut conflicts).await?;
+    copy::<Seen>(old, new, start, &mut conflicts).await?;
     copy_accounts(&source, &target, &mut conflicts).await?;
     if let Some(first) = conflicts.first() {
         return Err(format!(
@@ -97,32 +99,9 @@ async fn open(database: &Database, tls: &DatabaseTls, flag: &str) -> Result<Back
         .map_err(|error| format!("the database cannot be opened: {error} ({flag} {database})"))?)
 }
 
-async fn copy_clients(
-    from: &Grants,
-    to: &Grants,
-    now: Timestamp,
-    conflicts: &mut Vec<String>,
-) -> Result<(), StartError> {
-    let mut after: Option<String> = None;
-    loop {
-        let clients = from.clients(after.as_deref(), PAGE).await?;
-        let Some(last) = clients.last() else { return Ok(()) };
-        after = Some(last.record.id().to_string());
-        for client in clients.into_iter().filter(|client| is_kept(&*client.record, now)) {
-            let id = client.record.id().as_str();
-            let write = Write::client(None, client.record.clone());
-            if to.commit(&write).await? == Commit::Done {
-                continue;
-            }
-            let there = to.client(id).await?;
-            if there.is_none_or(|there| there.record != client.record) {
-                conflicts.push(format!("the client {id}"));
-            }
-        }
-    }
-}
-
-async fn copy_grants(
+/// Copies the records of one kind. Without the marks, an assertion that was used could be used again
+/// in the target.
+async fn copy<R: Copied>(
     from: &Grants,
     to: &Grants,
     now: Timestamp,
@@ -130,41 +109,135 @@ async fn copy_grants(
 ) -> Result<(), StartError> {
     let mut after = None;
     loop {
-        let grants = from.grants(after, PAGE).await?;
-        let Some(last) = grants.last() else { return Ok(()) };
-        after = Some(last.record.id());
-        for grant in grants.into_iter().filter(|grant| is_kept(&*grant.record, now)) {
-            let id = grant.record.id();
-            if to.commit(&Write::moved(grant.record.clone())).await? == Commit::Done {
-                continue;
-            }
-            if to.grant(id).await?.is_none_or(|there| there.record != grant.record) {
-                conflicts.push(format!("the grant {id}"));
+        let page = R::page(from, after.as_ref()).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key());
+        for record in page.into_iter().filter(|record| record.drop_after() > now) {
+            // What an earlier run has copied is there already.
+            if to.commit(&record.write()).await? != Commit::Done && !record.is_in(to).await? {
+                conflicts.push(record.name());
             }
         }
     }
 }
 
-/// Copies the marks: without them, an assertion that was used could be used again in the target.
-async fn copy_marks(
-    from: &Grants,
-    to: &Grants,
-    now: Timestamp,
-    conflicts: &mut Vec<String>,
-) -> Result<(), StartError> {
+/// Counts the records of one kind that are not due to be dropped.
+async fn count<R: Copied>(grants: &Grants, now: Timestamp) -> Result<usize, StartError> {
+    let mut count = 0;
     let mut after = None;
     loop {
-        let marks = from.marks(after, PAGE).await?;
-        let Some(last) = marks.last() else { return Ok(()) };
-        after = Some(*last.key());
-        for mark in marks.into_iter().filter(|mark| is_kept(mark, now)) {
-            if to.commit(&Write::moved_seen(mark.clone())).await? == Commit::Done {
-                continue;
-            }
-            if to.seen(mark.key()).await?.is_none_or(|there| there != mark) {
-                conflicts.push(format!("the mark {}", mark.key()));
-            }
-        }
+        let page = R::page(grants, after.as_ref()).await?;
+        count += page.iter().filter(|record| record.drop_after() > now).count();
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(last.key());
+    }
+}
+
+/// A record that is copied: a client, a grant or a mark.
+trait Copied: Sized {
+    type Key;
+
+    /// Lists the records after this key, ascending.
+    async fn page(grants: &Grants, after: Option<&Self::Key>) -> Result<Vec<Self>, BackendError>;
+
+    fn key(&self) -> Self::Key;
+
+    /// Returns the time after which nothing depends on the record.
+    fn drop_after(&self) -> Timestamp;
+
+    /// Returns the write that creates it.
+    fn write(&self) -> Write;
+
+    /// Returns whether this store has it in the same state.
+    async fn is_in(&self, grants: &Grants) -> Result<bool, BackendError>;
+
+    /// Returns what it is called in a message.
+    fn name(&self) -> String;
+}
+
+impl Copied for Stored<Client> {
+    type Key = String;
+
+    async fn page(grants: &Grants, after: Option<&String>) -> Result<Vec<Self>, BackendError> {
+        grants.clients(after.map(String::as_str), PAGE).await
+    }
+
+    fn key(&self) -> String {
+        self.record.id().to_string()
+    }
+
+    fn drop_after(&self) -> Timestamp {
+        self.record.drop_after()
+    }
+
+    fn write(&self) -> Write {
+        Write::client(None, self.record.clone())
+    }
+
+    async fn is_in(&self, grants: &Grants) -> Result<bool, BackendError> {
+        let there = grants.client(self.record.id().as_str()).await?;
+        Ok(there.is_some_and(|there| there.record == self.record))
+    }
+
+    fn name(&self) -> String {
+        format!("the client {}", self.record.id())
+    }
+}
+
+impl Copied for Stored<Grant> {
+    type Key = GrantId;
+
+    async fn page(grants: &Grants, after: Option<&GrantId>) -> Result<Vec<Self>, BackendError> {
+        grants.grants(after.copied(), PAGE).await
+    }
+
+    fn key(&self) -> GrantId {
+        self.record.id()
+    }
+
+    fn drop_after(&self) -> Timestamp {
+        self.record.drop_after()
+    }
+
+    fn write(&self) -> Write {
+        Write::moved(self.record.clone())
+    }
+
+    async fn is_in(&self, grants: &Grants) -> Result<bool, BackendError> {
+        let there = grants.grant(self.record.id()).await?;
+        Ok(there.is_some_and(|there| there.record == self.record))
+    }
+
+    fn name(&self) -> String {
+        format!("the grant {}", self.record.id())
+    }
+}
+
+impl Copied for Seen {
+    type Key = SeenKey;
+
+    async fn page(grants: &Grants, after: Option<&SeenKey>) -> Result<Vec<Self>, BackendError> {
+        grants.marks(after.copied(), PAGE).await
+    }
+
+    fn key(&self) -> SeenKey {
+        *Self::key(self)
+    }
+
+    fn drop_after(&self) -> Timestamp {
+        Record::drop_after(self)
+    }
+
+    fn write(&self) -> Write {
+        Write::moved_seen(self.clone())
+    }
+
+    async fn is_in(&self, grants: &Grants) -> Result<bool, BackendError> {
+        Ok(grants.seen(Self::key(self)).await?.is_some_and(|there| there == *self))
+    }
+
+    fn name(&self) -> String {
+        format!("the mark {}", Self::key(self))
     }
 }
 
@@ -204,38 +277,15 @@ fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// Returns whether a record is not due to be dropped. Nothing depends on one that is due.
-fn is_kept(record: &impl Record, now: Timestamp) -> bool {
-    record.drop_after() > now
-}
-
 /// Counts the records that are not due to be dropped. They are listed, because a store's own counts
 /// may be estimates.
 async fn counts(backend: &Backend, now: Timestamp) -> Result<Counts, StartError> {
     let grants = backend.grants();
     let mut counts =
         Counts { accounts: backend.ledger().accounts().await?.len(), ..Counts::default() };
-    let mut after: Option<String> = None;
-    loop {
-        let page = grants.clients(after.as_deref(), PAGE).await?;
-        counts.clients += page.iter().filter(|own| is_kept(&*own.record, now)).count();
-        let Some(last) = page.last() else { break };
-        after = Some(last.record.id().to_string());
-    }
-    let mut after: Option<GrantId> = None;
-    loop {
-        let page = grants.grants(after, PAGE).await?;
-        counts.grants += page.iter().filter(|own| is_kept(&*own.record, now)).count();
-        let Some(last) = page.last() else { break };
-        after = Some(last.record.id());
-    }
-    let mut after: Option<SeenKey> = None;
-    loop {
-        let page = grants.marks(after, PAGE).await?;
-        counts.marks += page.iter().filter(|own| is_kept(*own, now)).count();
-        let Some(last) = page.last() else { break };
-        after = Some(*last.key());
-    }
+    counts.clients = count::<Stored<Client>>(grants, now).await?;
+    counts.grants = count::<Stored<Grant>>(grants, now).await?;
+    counts.marks = count::<Seen>(grants, now).await?;
     let mut after: Option<Subject> = None;
     loop {
         let page = grants.standings(after.as_ref().map(Subject::as_str), PAGE).await?;

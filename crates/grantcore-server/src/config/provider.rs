@@ -119,6 +119,16 @@ pub(crate) struct ProviderSettings {
     pub(crate) provider_authority: Option<PathBuf>,
 }
 
+impl ProviderSettings {
+    /// Returns whether rules say who of the provider's users may sign in.
+    pub(crate) fn has_rules(&self) -> bool {
+        let names = |list: &[String]| list.iter().any(|own| !own.is_empty());
+        names(&self.provider_domains)
+            || names(&self.provider_subjects)
+            || !self.provider_claims.is_empty()
+    }
+}
+
 /// A claim that a page can show as the name of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]

@@ -55,6 +55,10 @@ pub(crate) struct TrustedIssuer {
     /// with --provider-issuer, if that is the same issuer.
     #[serde(default)]
     pub(crate) create_accounts: bool,
+    /// `id_jag`: whether users who could not sign in by the rules of the provider get an account
+    /// too. Without it, `create_accounts` is refused where such rules are set.
+    #[serde(default)]
+    pub(crate) bypass_provider_rules: bool,
     /// `workload`: the audience of its tokens, for platforms that fix it.
     pub(crate) audience: Option<String>,
     /// `workload`: whether one of its tokens can be used until it expires.

@@ -8,7 +8,9 @@ use grantcore::policy::{
 };
 
 use super::declared::joined;
-use crate::config::{Claim, Declared, Entry, Issuer, Profile, TrustedIssuerTable};
+use crate::config::{
+    Claim, Declared, Entry, Issuer, Profile, ProviderSettings, TrustedIssuerTable,
+};
 
 /// Builds the issuers of the file. Each has its own result.
 pub(crate) fn issuers_of<'d>(
@@ -43,6 +45,22 @@ fn build(table: &TrustedIssuerTable, own: &Issuer) -> Result<TrustedIssuer, Stri
         Some(tokens) => issuer.with_tokens(tokens.0),
         None => issuer,
     })
+}
+
+/// Returns what is wrong with the accounts that the issuer creates beside a provider of accounts.
+///
+/// Privilege escalation: whom the rules of the provider keep out would come in by an assertion.
+pub(crate) fn bypass(table: &TrustedIssuerTable, provider: &ProviderSettings) -> Option<String> {
+    match (table.create_accounts, table.bypass_provider_rules) {
+        (true, false) if provider.has_rules() => Some(
+            "create_accounts: users whom provider_domains, provider_claims or provider_subjects \
+             keep out would get an account. Name the users in `accounts`, or set \
+             bypass_provider_rules = true if that is wanted"
+                .to_owned(),
+        ),
+        (false, true) => Some("bypass_provider_rules has no effect without create_accounts".into()),
+        _ => None,
+    }
 }
 
 fn algorithms(table: &TrustedIssuerTable) -> Result<Algorithms, String> {
@@ -104,7 +122,8 @@ fn workload(table: &TrustedIssuerTable) -> Result<Workload, String> {
         || table.own_tenant.is_some()
         || table.registered_clients
         || table.ignore_actors
-        || table.create_accounts;
+        || table.create_accounts
+        || table.bypass_provider_rules;
     if is_of_people {
         return Err("scopes, clients, tenants and accounts are for the profile `id_jag`: what a \
                     program may do is in machine_scopes of its client"

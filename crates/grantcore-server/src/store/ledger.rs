@@ -70,6 +70,9 @@ pub(crate) trait Ledger {
     /// Keeps the name of an account for people, in place of an earlier one.
     async fn name_account(&self, subject: &str, name: &str) -> Result<()>;
 
+    /// Keeps the name of an account for people if it has none.
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()>;
+
     /// Lists the accounts that have a name for people, with it.
     async fn account_names(&self) -> Result<Vec<(String, String)>>;
 
@@ -202,6 +205,10 @@ impl Ledger for AnyLedger {
 
     async fn name_account(&self, subject: &str, name: &str) -> Result<()> {
         each!(self, Accounts, ledger => ledger.name_account(subject, name))
+    }
+
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        each!(self, Accounts, ledger => ledger.name_account_once(subject, name))
     }
 
     async fn account_names(&self) -> Result<Vec<(String, String)>> {

@@ -58,6 +58,11 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        lock(&self.names).entry(subject.to_owned()).or_insert_with(|| name.to_owned());
+        Ok(())
+    }
+
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
         Ok(lock(&self.names).clone().into_iter().collect())
     }

@@ -102,6 +102,14 @@ impl Ledger for PostgresLedger {
         self.rows(sql, &[&subject, &name]).await.map(drop)
     }
 
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        if !is_text(name) {
+            return Ok(());
+        }
+        let sql = "UPDATE balances SET name = $2 WHERE subject = $1 AND name IS NULL";
+        self.rows(sql, &[&subject, &name]).await.map(drop)
+    }
+
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
         let sql = "SELECT subject, name FROM balances WHERE name IS NOT NULL ORDER BY subject";
         let rows = self.rows(sql, &[]).await?;
@@ -153,19 +161,19 @@ impl Ledger for PostgresLedger {
     }
 
     async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
-        self.add_row(digest, row, room).await
+        self.add_waiting(digest, row, room).await
     }
 
     async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
-        self.claim_row(digest, browser).await
+        self.claim_waiting(digest, browser).await
     }
 
     async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
-        self.take_row(digest, browser).await
+        self.take_waiting(digest, browser).await
     }
 
     async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        self.drop_expired_rows(now, limit).await
+        self.drop_waiting(now, limit).await
     }
 
     async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {

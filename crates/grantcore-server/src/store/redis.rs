@@ -88,6 +88,11 @@ impl Ledger for RedisLedger {
         Ok(self.store.ask::<u64>(cmd("HSET").arg(NAMES).arg(subject).arg(name)).await.map(drop)?)
     }
 
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        let set = cmd("HSETNX").arg(NAMES).arg(subject).arg(name).take();
+        Ok(self.store.ask::<u64>(&set).await.map(drop)?)
+    }
+
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
         let names: BTreeMap<String, String> = self.store.ask(cmd("HGETALL").arg(NAMES)).await?;
         Ok(names.into_iter().collect())
@@ -140,15 +145,15 @@ impl Ledger for RedisLedger {
     }
 
     async fn add_waiting(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
-        self.add_row(digest, row, room).await
+        self.add_waiting(digest, row, room).await
     }
 
     async fn claim_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
-        self.claim_row(digest, browser).await
+        self.claim_waiting(digest, browser).await
     }
 
     async fn take_waiting(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
-        self.take_row(digest, browser).await
+        self.take_waiting(digest, browser).await
     }
 
     /// Redis drops them by itself.

@@ -172,6 +172,11 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| balances::name(connection, &subject, &name)).await
     }
 
+    async fn name_account_once(&self, subject: &str, name: &str) -> Result<()> {
+        let (subject, name) = (subject.to_owned(), name.to_owned());
+        self.write(move |connection| balances::name_once(connection, &subject, &name)).await
+    }
+
     async fn account_names(&self) -> Result<Vec<(String, String)>> {
         self.read(balances::names).await
     }

@@ -60,6 +60,14 @@ async fn an_account_keeps_what_it_has_when_it_is_added_again() {
             let names = ledger.account_names().await.unwrap();
             assert_eq!(names, [("alice".to_owned(), name.to_owned())]);
         }
+        // A name that an account has stays.
+        for subject in ["alice", "bob"] {
+            ledger.name_account_once(subject, "Once").await.unwrap();
+        }
+        ledger.name_account_once("bob", "Twice").await.unwrap();
+        let names = [("alice", "Älice"), ("bob", "Once")];
+        let names = names.map(|(subject, name)| (subject.to_owned(), name.to_owned()));
+        assert_eq!(ledger.account_names().await.unwrap(), names);
         assert_eq!(
             backend.account("alice").await.unwrap(),
             Some(Account { suspended: true, epoch: 1 })

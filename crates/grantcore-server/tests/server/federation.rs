@@ -322,10 +322,53 @@ fn a_table_of_an_issuer_that_cannot_work_is_refused() {
              keys_uri = 'https://idp.example/keys'\nrules = [{ client = 'x', prefixes = { sub = 'repo' } }]",
             "a prefix ends in",
         ),
+        (
+            "issuer = 'https://idp.example'\nprofile = 'id_jag'\nscopes = ['a']\n\
+             keys_uri = 'https://idp.example/keys'\nbypass_provider_rules = true",
+            "no effect without create_accounts",
+        ),
     ] {
         let directory = with_file(&format!("{base}{table}"));
         let ran = run(directory.path(), &["check-config", "--config", "c.toml"]);
         let text = [ran.output, ran.errors].concat();
         assert!(!ran.is_success && text.contains(what), "{table}: {text}");
+    }
+}
+
+/// Whom the rules of the provider keep out does not come in by an assertion, unless the operator says
+/// so.
+#[test]
+fn an_issuer_that_creates_accounts_does_not_bypass_the_rules_of_the_provider() {
+    let base = "issuer = 'http://127.0.0.1:7999'\nlisten = '127.0.0.1:0'\ndatabase = 'memory:'
+        provider_issuer = 'https://login.example'\nprovider_client_id = 'x'
+        provider_client_secret = 'env:HOME'";
+    let rest = "[[scopes]]\nname = 'a'\ndescription = 'A'\n[[resources]]
+        url = 'http://127.0.0.1:7999/a'\nscopes = ['a']\n[[trusted_issuers]]
+        issuer = 'https://idp.example'\nprofile = 'id_jag'\nscopes = ['a']
+        keys_uri = 'https://idp.example/keys'";
+    let creates = "create_accounts = true";
+    let bypasses = "create_accounts = true\nbypass_provider_rules = true";
+    let domains = "provider_domains = ['a.example']";
+    let claims = "provider_claims = ['groups=staff']";
+    let subjects = "provider_subjects = ['u-1']";
+    let everybody = "provider_everybody = true";
+    for (rules, accounts, is_accepted) in [
+        (domains, creates, false),
+        (claims, creates, false),
+        (subjects, creates, false),
+        (everybody, creates, true),
+        (domains, bypasses, true),
+        (domains, "[trusted_issuers.accounts]\n'u-1' = 'alice'", true),
+    ] {
+        let directory = with_file(&format!("{base}\n{rules}\n{rest}\n{accounts}"));
+        let checked = run(directory.path(), &["check-config", "--config", "c.toml"]);
+        assert_eq!(checked.is_success, is_accepted, "{rules}, {accounts}: {}", checked.errors);
+        if !is_accepted {
+            let errors = checked.errors;
+            assert!(errors.contains("trusted issuer `https://idp.example`"), "{errors}");
+            assert!(errors.contains("bypass_provider_rules = true"), "{errors}");
+            let started = run(directory.path(), &["--config", "c.toml"]);
+            assert!(!started.is_success && started.errors.contains("create_accounts"));
+        }
     }
 }

@@ -33,7 +33,12 @@ const DROP: &str = "DELETE FROM waiting WHERE id IN \
     RETURNING id";
 
 impl PostgresLedger {
-    pub(super) async fn add_row(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+    pub(super) async fn add_waiting(
+        &self,
+        digest: &str,
+        row: &WaitingRow,
+        room: Room,
+    ) -> Result<()> {
         let WaitingRow { browser, source, value, expires } = row;
         let expires = number(*expires);
         let bytes = number(row.bytes());
@@ -44,7 +49,7 @@ impl PostgresLedger {
         self.rows(ADD, values).await.map(drop)
     }
 
-    pub(super) async fn claim_row(
+    pub(super) async fn claim_waiting(
         &self,
         digest: &str,
         browser: &str,
@@ -52,11 +57,15 @@ impl PostgresLedger {
         self.rows(CLAIM, &[&digest, &browser]).await?.first().map(read).transpose()
     }
 
-    pub(super) async fn take_row(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+    pub(super) async fn take_waiting(
+        &self,
+        digest: &str,
+        browser: &str,
+    ) -> Result<Option<WaitingRow>> {
         self.rows(TAKE, &[&digest, &browser]).await?.first().map(read).transpose()
     }
 
-    pub(super) async fn drop_expired_rows(&self, now: Timestamp, limit: usize) -> Result<usize> {
+    pub(super) async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize> {
         let limit = number(limit);
         Ok(self.rows(DROP, &[&number(now.unix_seconds()), &limit]).await?.len())
     }

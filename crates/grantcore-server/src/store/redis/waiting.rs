@@ -42,7 +42,12 @@ const ALL: &str = "grantcore-server:waiting-rows";
 const SET_LIFETIME: u64 = 3600;
 
 impl RedisLedger {
-    pub(super) async fn add_row(&self, digest: &str, row: &WaitingRow, room: Room) -> Result<()> {
+    pub(super) async fn add_waiting(
+        &self,
+        digest: &str,
+        row: &WaitingRow,
+        room: Room,
+    ) -> Result<()> {
         let arguments = [serde_json::to_string(row)?, row.expires.to_string()];
         self.run::<()>(ADD, &key(digest), &arguments).await?;
         let sets = [(set(&row.source), room.of_source), (ALL.to_owned(), room.in_all)];
@@ -61,7 +66,7 @@ impl RedisLedger {
         Ok(())
     }
 
-    pub(super) async fn claim_row(
+    pub(super) async fn claim_waiting(
         &self,
         digest: &str,
         browser: &str,
@@ -79,7 +84,11 @@ impl RedisLedger {
         }
     }
 
-    pub(super) async fn take_row(&self, digest: &str, browser: &str) -> Result<Option<WaitingRow>> {
+    pub(super) async fn take_waiting(
+        &self,
+        digest: &str,
+        browser: &str,
+    ) -> Result<Option<WaitingRow>> {
         let Some((text, row)) = self.find_row(digest).await? else { return Ok(None) };
         let is_own = row.browser.as_deref() == Some(browser);
         let is_taken = is_own && self.run(TAKE, &key(digest), &[text]).await?;

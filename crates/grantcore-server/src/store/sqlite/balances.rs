@@ -21,6 +21,11 @@ pub(super) fn name(connection: &Connection, subject: &str, name: &str) -> Result
     connection.prepare_cached(sql)?.execute([name, subject]).map(drop)
 }
 
+pub(super) fn name_once(connection: &Connection, subject: &str, name: &str) -> Result<()> {
+    let sql = "UPDATE balances SET name = ?1 WHERE subject = ?2 AND name IS NULL";
+    connection.prepare_cached(sql)?.execute([name, subject]).map(drop)
+}
+
 pub(super) fn names(connection: &Connection) -> Result<Vec<(String, String)>> {
     let sql = "SELECT subject, name FROM balances WHERE name IS NOT NULL ORDER BY subject";
     let mut query = connection.prepare_cached(sql)?;

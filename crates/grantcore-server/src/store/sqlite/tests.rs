@@ -68,7 +68,6 @@ async fn a_dropped_write_of_a_grant_or_client_is_made() {
     fixture.drop_while_writing(fixture.grants.set_suspended("alice", true)).await;
     let alice = fixture.grants.account("alice").await.unwrap().unwrap();
     assert_eq!((alice.epoch, alice.suspended), (1, true));
-    fixture.drop_while_writing(fixture.grants.sweep(Timestamp::from_unix_seconds(0), 10)).await;
 }
 
 /// A VFS without shared memory stands for a network file system.

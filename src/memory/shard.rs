@@ -1,4 +1,4 @@
-//! The tables of the reference store.
+//! One shard of the reference store: some of the grants and marks, and every client and account.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,15 +10,14 @@ use crate::client::Client;
 use crate::decision::{Loaded, Records};
 use crate::keys::Keys;
 use crate::moment::Timestamp;
-use crate::record::{Change, Commit, Stored, Write};
+use crate::record::{Commit, Stored};
 use crate::seen::Seen;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::{ClientId, Subject};
 
 #[derive(Debug, Default)]
-pub(super) struct Tables {
+pub(super) struct Shard {
     pub(super) clients: BTreeMap<ClientId, Stored<Client>>,
-    due_clients: Due<ClientId>,
     pub(super) grants: Grants,
     pub(super) seen: BTreeMap<SeenKey, Seen>,
     due_seen: Due<SeenKey>,
@@ -26,7 +25,7 @@ pub(super) struct Tables {
     pub(super) balances: BTreeMap<Subject, Balance>,
 }
 
-impl Tables {
+impl Shard {
     pub(super) fn load(&self, keys: &Keys<'_>) -> Loaded {
         let Records { grant, client, account, owner, balance } = self.records(keys);
         let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
@@ -61,15 +60,7 @@ impl Tables {
         self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
     }
 
-    pub(super) fn commit(&mut self, write: &Write) -> Commit {
-        match write {
-            Write::Grant(change) => self.grants.commit(change),
-            Write::Client(change) => self.commit_client(change),
-            Write::Seen(seen) => self.create_mark(seen),
-        }
-    }
-
-    fn create_mark(&mut self, seen: &Seen) -> Commit {
+    pub(super) fn create_mark(&mut self, seen: &Seen) -> Commit {
         match self.seen.entry(*seen.key()) {
             Entry::Vacant(place) => {
                 place.insert(seen.clone());
@@ -80,19 +71,8 @@ impl Tables {
         }
     }
 
-    fn commit_client(&mut self, change: &Change<Client>) -> Commit {
-        let stored = self.clients.get(change.id());
-        if stored.map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        let before = stored.map_or(Timestamp::NEVER, |stored| stored.record.drop_after());
-        self.due_clients.put_again(before, change.drop_after(), change.id().clone());
-        self.clients.insert(change.id().clone(), change.stored());
-        Commit::Done
-    }
-
     pub(super) fn is_any_due(&self, now: Timestamp) -> bool {
-        self.grants.is_any_due(now) || self.due_clients.is_any(now) || self.due_seen.is_any(now)
+        self.grants.is_any_due(now) || self.due_seen.is_any(now)
     }
 
     /// Looks at up to `limit` records, and returns how many of them were dropped.
@@ -100,23 +80,9 @@ impl Tables {
         let looks = std::iter::from_fn(|| {
             self.grants
                 .sweep_one(now)
-                .or_else(|| self.sweep_one_client(now))
                 .or_else(|| Some(self.seen.remove(&self.due_seen.take(now)?).is_some()))
         });
         looks.take(limit).filter(|was_dropped| *was_dropped).count()
-    }
-
-    /// Does for clients what [`Grants::sweep_one`] does for grants.
-    fn sweep_one_client(&mut self, now: Timestamp) -> Option<bool> {
-        let id = self.due_clients.take(now)?;
-        let Some(stored) = self.clients.get(&id) else { return Some(false) };
-        let drop_after = stored.record.drop_after();
-        if is_due(drop_after, now) {
-            self.clients.remove(&id);
-            return Some(true);
-        }
-        self.due_clients.put(drop_after, id);
-        Some(false)
     }
 }
 
