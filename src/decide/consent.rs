@@ -56,6 +56,11 @@ impl Operation for ConsentDecision<'_> {
             (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
                 page.redirect_error(Reason::AccessDenied)
             }
+            // Nobody has decided: an administrator has ended the user's grants meanwhile, and the
+            // open page is one of them.
+            (Phase::Revoked(revoked), _) if revoked.cause != RevocationCause::Denied => {
+                ctx.refuse(Reason::ConsentExpired)
+            }
             // Of several submissions of one page, only the first one counts (CONSENT-05).
             _ => ctx.refuse(Reason::ConsentUsed),
         }
@@ -80,7 +85,7 @@ impl ConsentDecision<'_> {
                 CodeIssue::NoPage { .. } => return Err(Reason::TicketUnknown),
             },
             Phase::Revoked(revoked) => {
-                revoked.denied_consent.as_ref().ok_or(Reason::ConsentUsed)?
+                revoked.closed_consent.as_ref().ok_or(Reason::ConsentUsed)?
             }
             Phase::Active(_) => return Err(Reason::ConsentUsed),
         };
@@ -125,10 +130,12 @@ impl AnsweredPage<'_> {
         let part = match choice {
             Choice::Deny => return self.deny(now),
             Choice::Allow => None,
-            Choice::AllowOnly(tokens) => match approved_part(tokens, grant.scope()) {
-                Ok(part) => part,
-                Err(reason) => return self.ctx.refuse(reason),
-            },
+            Choice::AllowOnly(tokens) => {
+                match approved_part(tokens, grant.scope(), self.ctx.policy) {
+                    Ok(part) => part,
+                    Err(reason) => return self.ctx.refuse(reason),
+                }
+            }
         };
         if let Err(reason) = self.check_login() {
             return match reason {
@@ -236,10 +243,14 @@ impl AnsweredPage<'_> {
 }
 
 /// Returns the approved scope, or `None` if that is all of the requested scope. More than was
-/// requested is an error (CONSENT-11).
-fn approved_part(tokens: &str, requested: &Scope) -> Result<Option<Scope>, Reason> {
+/// requested is an error (CONSENT-11). A token that a requested one includes is less (RS-11).
+fn approved_part(
+    tokens: &str,
+    requested: &Scope,
+    policy: &Policy,
+) -> Result<Option<Scope>, Reason> {
     let approved = Scope::parse(tokens).map_err(|_| Reason::ConsentScope)?;
-    if !requested.covers(&approved) {
+    if !approved.tokens().all(|token| policy.is_within(requested, token)) {
         return Err(Reason::ConsentScope);
     }
     Ok((approved != *requested).then_some(approved))

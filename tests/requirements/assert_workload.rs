@@ -142,7 +142,7 @@ fn assert_55_scope_and_resource_are_those_of_the_clients_right() {
     assert_eq!(narrow.scope, "read");
     federation.refused(&asked("4", "scope", "write"), 400, "invalid_scope", Reason::ScopeForbidden);
     let beyond = asked("5", "resource", "https://files.example");
-    federation.refused(&beyond, 400, "invalid_target", Reason::ResourceBeyondGrant);
+    federation.refused(&beyond, 400, "invalid_target", Reason::ResourceForbidden);
 }
 
 #[test]

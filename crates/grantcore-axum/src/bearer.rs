@@ -33,6 +33,7 @@ use tower_service::Service;
 use self::checks::Remote;
 use self::checks::{Check, Local, OfTemplate};
 use crate::BoxError;
+use crate::body::{Head, leave};
 use crate::endpoints::BoxFuture;
 #[cfg(feature = "introspection")]
 use crate::introspection::{Introspection, Token};
@@ -201,7 +202,8 @@ impl<S, B, R> Service<Request<B>> for RequireTokenService<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
-    B: Send + 'static,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
@@ -224,7 +226,11 @@ where
             let checked = check.check(request.headers(), request.uri()).await;
             let caller = match checked {
                 Ok(caller) => caller,
-                Err(reply) => return Ok(respond(reply)),
+                Err(reply) => {
+                    let mut response = respond(reply);
+                    leave(Head::of(&request), request.into_body(), &mut response);
+                    return Ok(response);
+                }
             };
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(caller);

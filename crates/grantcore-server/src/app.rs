@@ -138,15 +138,15 @@ impl App {
 
     /// Refuses a request at the authorization endpoint for a reason that the host found.
     pub(crate) async fn refuse(&self, reason: Reason, source: &str) -> Response {
-        self.refuse_asked(reason, source, Asked::default()).await
+        self.refuse_asked(reason, Asked::default(), source).await
     }
 
-    /// As [`refuse`](Self::refuse), with what the page repeats of the request.
+    /// Refuses this request for a reason that the host found.
     pub(crate) async fn refuse_asked(
         &self,
         reason: Reason,
-        source: &str,
         asked: Asked,
+        source: &str,
     ) -> Response {
         let refusal = Refusal::plain(reason, Endpoint::Authorization);
         let refusal = self.oauth.refuse(refusal, None, source).await;
@@ -223,9 +223,10 @@ pub(crate) fn not_now(nav: Nav) -> Response {
     .into_response()
 }
 
-/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
-/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
-const LONGEST_LOCATION: usize = 3_000;
+/// The longest `Location` that is sent as a header, in bytes. With the other headers, which have
+/// fewer than 400, it stays below the 4 KiB that reverse proxies read by default (F05; nginx:
+/// `proxy_buffer_size`).
+const LONGEST_LOCATION: usize = 3_600;
 
 /// Redirects to the client. A state of 4 KiB can be 12 KiB once it is encoded, so a long address is
 /// put on a page that leads there by itself.

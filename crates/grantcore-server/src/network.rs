@@ -8,6 +8,7 @@ pub(crate) mod connections;
 pub(crate) mod hosts;
 mod serve;
 mod streams;
+mod unread;
 
 use std::net::SocketAddr;
 

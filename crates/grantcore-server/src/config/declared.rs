@@ -275,7 +275,12 @@ impl<'de> Deserialize<'de> for SecretText {
 impl Declared {
     /// Finds what is declared twice, and names of scopes and resources that are not declared.
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        let scopes: Vec<&str> = self.scopes.iter().map(|own| own.value.name.as_str()).collect();
+        // The scope of a path without scopes is added with the path.
+        let of_paths =
+            self.protect.iter().map(|own| &own.value).filter(|own| own.scopes.is_empty());
+        let of_paths: Vec<String> = of_paths.map(Protect::required_scope).collect();
+        let scopes = self.scopes.iter().map(|own| own.value.name.as_str());
+        let scopes: Vec<&str> = scopes.chain(of_paths.iter().map(String::as_str)).collect();
         let resources: Vec<&str> =
             self.resources.iter().map(|own| own.value.url.as_str()).collect();
         let mut names = BTreeSet::new();
@@ -326,8 +331,18 @@ impl Declared {
         for name in used.chain(trusted) {
             check_name("scope", name, &scopes, problems);
         }
+        // The resource of a protected upstream without one of its own is its path, at a host that is
+        // not known yet. The policy refuses what is none of its resources.
+        let is_protected = |url: &str| {
+            self.protect.iter().any(|own| match &own.value.resource {
+                Some(resource) => resource == url,
+                None => url.ends_with(own.value.path.as_str()),
+            })
+        };
         for url in self.clients.iter().flat_map(|own| &own.value.introspects) {
-            check_name("resource", url, &resources, problems);
+            if !is_protected(url.get_ref()) {
+                check_name("resource", url, &resources, problems);
+            }
         }
     }
 }

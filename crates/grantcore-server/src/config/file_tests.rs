@@ -15,7 +15,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 73] = [
+const VALUES: [(&str, &str, &str); 74] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
     ("name", " Acme ID", r#""Acme ID""#),
@@ -61,6 +61,7 @@ const VALUES: [(&str, &str, &str); 73] = [
     ("redirect-uri-limit", "3", "3"),
     ("default-grant-types", "authorization_code", r#"["authorization_code"]"#),
     ("unverified-scope", "a b", r#""a b""#),
+    ("registered-scope", "default", r#""default""#),
     ("lenient-on-method", "true", "true"),
     ("error-delivery", "page", r#""page""#),
     ("drop-unknown-scopes", "true", "true"),
@@ -396,4 +397,14 @@ fn a_secret_that_others_can_read_is_refused() {
     std::fs::set_permissions(secret.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
     let error = load_file(&by_file, &[]).unwrap_err().to_string();
     assert!(error.contains("chmod o= "), "{error}");
+}
+
+/// The scope of a protected path is added with the path, and a client can name it.
+#[test]
+fn a_client_can_name_the_scope_of_a_protected_path() {
+    let protect = "[[protect]]\npath = '/a/b'\nupstream = 'http://127.0.0.1:1'\n";
+    let client = |scope: &str| format!("{protect}[[clients]]\nid = 'a'\nscopes = ['{scope}']\n");
+    load_file(&client("a.b"), &[]).unwrap();
+    let other = problems(&client("a.c")).join("\n");
+    assert!(other.contains("the scope `a.c` is not declared; did you mean `a.b`?"), "{other}");
 }

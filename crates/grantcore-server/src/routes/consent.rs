@@ -1,8 +1,8 @@
 //! The consent page and its form.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -11,7 +11,7 @@ use grantcore::client::Registration;
 use grantcore::request::{ConnectionList, ConsentDecision};
 use grantcore::value::Properties;
 use grantcore::{Choice, ConsentPage, Policy, Reason, RequestParts, Store as _, User};
-use url::form_urlencoded;
+use grantcore_axum::ConsentForm;
 
 use super::authorize::{Earlier, client_id, decide};
 use super::clients::source;
@@ -30,12 +30,13 @@ pub(super) const GRANTS_READ: usize = 256;
 
 /// Handles the consent form: the ticket, the scopes that are ticked, and the decision. The request
 /// itself is in the record of the grant.
-pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: String) -> Response {
-    let field = |name: &str| {
-        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Bytes) -> Response {
+    let form = match ConsentForm::parse(&body) {
+        Ok(form) => form,
+        Err(reason) => return app.refuse(reason, &source(&parts)).await,
     };
     // A copy of the authorization request, used only to start it again.
-    let request = field("reload").and_then(|address| Kept::of_field(&address));
+    let request = form.field("reload").and_then(Kept::of_field);
     let Ok(session) = app.session(&parts.headers).await else {
         return unavailable(&app, &parts, request).await;
     };
@@ -47,50 +48,37 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
         let message = "Your session has ended. Start again from the application.";
         return (StatusCode::FORBIDDEN, Page(Notice::new("Signed out", message))).into_response();
     };
-    let mut ticket = field("ticket").unwrap_or_default();
-    let scopes = form_urlencoded::parse(body.as_bytes())
-        .filter(|(name, _)| name == "scope")
-        .map(|(_, value)| value)
-        .collect::<Vec<_>>()
-        .join(" ");
-    let choice = match field("decision").as_deref() {
-        // A form without the boxes grants what was asked for.
-        Some("allow") if field("scopes_shown").is_none() => Choice::Allow,
-        // The page says so beside the boxes.
-        Some("allow") if scopes.is_empty() => Choice::Deny,
-        Some("allow") => Choice::AllowOnly(&scopes),
-        Some("deny") => Choice::Deny,
-        // It is no form of this server, as one without a ticket. The library records the user.
-        _ => {
-            ticket = Cow::default();
-            Choice::Deny
+    let (ticket, choice) = match form.choice() {
+        Ok(choice) => (form.ticket(), choice),
+        // The library refuses it for the same reason, and records the user.
+        Err(Reason::TicketMissing) => ("", Choice::Deny),
+        Err(reason) => return app.refuse(reason, &source(&parts)).await,
+    };
+    let answer = form.field("organization");
+    let (choice, properties) = match properties(&app, ticket, session.user(), choice, answer).await
+    {
+        Ok(properties) => (choice, properties),
+        // The library refuses it, and says why. It would grant nothing in any case.
+        Err(NotBound::Closed) => (NOTHING, None),
+        Err(NotBound::Unavailable(error)) => {
+            tracing::error!(%error, "the grant of a consent page could not be read");
+            return unavailable(&app, &parts, request).await;
+        }
+        Err(NotBound::Organization(why)) => {
+            return match (why, request) {
+                (Unbound::NotChosen, Some(request)) => {
+                    ask_again(&app, &parts, &request, form.scope()).await
+                }
+                (why, _) => not_bound(&why),
+            };
         }
     };
-    let answer = field("organization");
-    let (choice, properties) =
-        match properties(&app, &ticket, session.user(), choice, answer.as_deref()).await {
-            Ok(properties) => (choice, properties),
-            // The library refuses it, and says why. It would grant nothing in any case.
-            Err(NotBound::Closed) => (NOTHING, None),
-            Err(NotBound::Unavailable(error)) => {
-                tracing::error!(%error, "the grant of a consent page could not be read");
-                return unavailable(&app, &parts, request).await;
-            }
-            Err(NotBound::Organization(why)) => {
-                return match (why, request) {
-                    (Unbound::NotChosen, Some(request)) => {
-                        ask_again(&app, &parts, &request, &scopes).await
-                    }
-                    (why, _) => not_bound(&why),
-                };
-            }
-        };
-    let decision = ConsentDecision::new(&ticket, session.user(), choice);
+    let decision = ConsentDecision::new(ticket, session.user(), choice);
     let redirect = match (decision, properties) {
         (Ok(decision), Some(properties)) => {
             app.oauth.run(decision.with_properties(properties)).await
         }
-        _ => app.oauth.consent(&ticket, session.user(), choice).await,
+        _ => app.oauth.consent(ticket, session.user(), choice).await,
     };
     match redirect {
         Ok(redirect) => to_client(redirect.reply()),
@@ -111,7 +99,7 @@ async fn asked(app: &App, parts: &Parts, request: Option<Kept>) -> Asked {
 /// Returns the page for a database that fails while a form is handled.
 async fn unavailable(app: &App, parts: &Parts, request: Option<Kept>) -> Response {
     let asked = asked(app, parts, request).await;
-    app.refuse_asked(Reason::StorageUnavailable, &source(parts), asked).await
+    app.refuse_asked(Reason::StorageUnavailable, asked, &source(parts)).await
 }
 
 /// Why no properties can be bound to a grant.

@@ -88,16 +88,16 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Query(target): Query<Target>,
     session: Option<Session>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Response {
     if !target.request.is_empty() {
-        return login_for(&app, session, &headers, &target).await;
+        return login_for(&app, session, &parts, &target).await;
     }
     let next = sessions::next(&target.next).to_owned();
     if session.is_some() {
         return Redirect::to(&next).into_response();
     }
-    let token = match app.form_cookie.read_or_create(&headers) {
+    let token = match app.form_cookie.read_or_create(&parts.headers) {
         Ok(token) => token,
         Err(error) => return no_randomness(error),
     };
