@@ -344,20 +344,6 @@ impl Client {
         ClientBuilder::editing(self)
     }
 
-    /// Returns whether the client may ask for a scope token. The token must lie within the
-    /// registered scope, within the restrictions and, unless the operator registered the client,
-    /// within the policy's scope for such clients, which may have been narrowed since the
-    /// registration.
-    pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
-        let ceiling =
-            policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
-        policy.is_for_people(token)
-            && [self.scope(), self.0.restrictions.scope(), ceiling]
-                .into_iter()
-                .flatten()
-                .all(|allowed| allowed.contains(token))
-    }
-
     /// Verifies the redirect URI of a request against the registered ones (OAuth 2.1 §2.3). Without
     /// one in the request, the only registered URI is taken.
     pub(crate) fn verify_redirect<'s>(

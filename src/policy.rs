@@ -40,6 +40,7 @@ mod mcp;
 mod members;
 mod overrides;
 mod rates;
+mod registered_scope;
 mod registration;
 mod resource;
 mod revocation;
@@ -74,6 +75,7 @@ pub use members::MemberError;
 pub(crate) use overrides::is_countable;
 pub use overrides::{ClientLifetimes, EffectiveLifetimes, LifetimeOverrides};
 pub use rates::{RateBucket, RateHit, RateKey, RateRules};
+pub use registered_scope::RegisteredScope;
 pub use registration::RegistrationRules;
 pub use resource::{Resource, ResourceError, ScopeInfo};
 pub use revocation::RevocationRules;
@@ -150,6 +152,7 @@ pub struct Policy {
     domains: DomainRules,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
+    registered_scope: RegisteredScope,
     default_grant_types: GrantTypes,
     openid_alias: bool,
     metadata_members: Members,
@@ -337,15 +340,6 @@ impl Policy {
     /// Returns whether the metadata are served under `openid-configuration` too.
     pub(crate) fn has_openid_alias(&self) -> bool {
         self.openid_alias
-    }
-
-    /// Returns the default resource, or else the only one. A template is neither.
-    pub(crate) fn main_resource(&self) -> Option<&Resource> {
-        match (self.resources.as_slice(), &self.default_resource) {
-            (_, Some(default)) => self.resources.iter().find(|own| own.identifier == *default),
-            ([only], None) => Some(only).filter(|only| !only.is_template()),
-            (_, None) => None,
-        }
     }
 
     pub(crate) fn default_scope(&self) -> Option<&Scope> {

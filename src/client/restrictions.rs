@@ -1,12 +1,13 @@
 //! What the operator imposes on a client. The record keeps it apart from the registration, so that
 //! no update or document of the client changes it (I47).
 //!
-//! A client may use what it registered for, within its restrictions and within the policy.
+//! A client may use what it registered for, within its restrictions and within the policy. Which
+//! scope that is, is here as well.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Client, ClientError};
-use crate::policy::{Policy, ScopeInfo};
+use super::{Client, ClientError, Registration};
+use crate::policy::{Policy, RegisteredScope, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::scope::Scope;
@@ -74,5 +75,31 @@ impl Client {
         };
         let open = named.into_iter().filter(|token| self.may_ask_for(token, policy));
         open.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns whether the client may ask for a scope token. The token must lie within the
+    /// registered scope where that is a limit, within the restrictions and, unless the operator
+    /// registered the client, within the policy's scope for such clients, which may have been
+    /// narrowed since the registration.
+    pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
+        let ceiling =
+            policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
+        let registered = match self.default_scope(policy) {
+            Some(_) => None,
+            None => self.scope(),
+        };
+        policy.is_for_people(token)
+            && [registered, self.0.restrictions.scope(), ceiling]
+                .into_iter()
+                .flatten()
+                .all(|allowed| policy.is_within(allowed, token))
+    }
+
+    /// Returns the registered scope if it is what a request without a scope gets. The operator's
+    /// word about a client is always a limit.
+    pub(crate) fn default_scope(&self, policy: &Policy) -> Option<&Scope> {
+        let is_default = policy.registered_scope() == RegisteredScope::Default
+            && self.registration() != Registration::Operator;
+        self.scope().filter(|_| is_default)
     }
 }

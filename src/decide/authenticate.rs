@@ -18,6 +18,9 @@ use crate::value::secret::Digest;
 
 const SECRET_NEEDED: &str = "A client that was given a client_secret must send it, by the \
     token_endpoint_auth_method of its registration: client_secret_basic if it named none.";
+const PROOF_NEEDED: &str = "A client with keys (private_key_jwt) must send a client_assertion. A \
+    client that was given a client_secret must send it, by the token_endpoint_auth_method of its \
+    registration: client_secret_basic if it named none.";
 
 /// The client of a request, and what it proved itself with.
 pub(super) struct Authenticated<'a> {
@@ -136,11 +139,8 @@ pub(super) fn authenticate<'a>(
     // The hint depends on the request alone, so it discloses nothing about the client. Clients that
     // registered without a method often do not send the secret they were given.
     let has_secret = credentials.has_secret();
-    authenticated.map_err(
-        |fault| {
-            if has_secret { fault.into() } else { fault.hint(SECRET_NEEDED).into() }
-        },
-    )
+    let hint = if ctx.policy.client_keys().is_some() { PROOF_NEEDED } else { SECRET_NEEDED };
+    authenticated.map_err(|fault| if has_secret { fault.into() } else { fault.hint(hint).into() })
 }
 
 /// Checks the presented secret against the registered ones. Returns what proved the client.

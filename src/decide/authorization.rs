@@ -8,11 +8,10 @@
 
 use std::sync::Arc;
 
-use super::consent::is_page_of;
 use super::context::Context;
 use super::document::DocumentState;
 use super::login::SignIn;
-use super::terms::{dropped_scope, requested_resources, requested_scope};
+use super::terms::{dropped_scope, requested_terms};
 use crate::account::Account;
 use crate::client::Client;
 use crate::decision::{Decision, Loaded, Operation};
@@ -27,6 +26,7 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
 use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::consent::is_page_of;
 use crate::response::authorization::{AuthorizationStep, ConsentPage};
 use crate::value::credential::{Issued, Kind};
 use crate::value::hints::{Hints, parse_max_age};
@@ -121,7 +121,9 @@ impl AuthorizationRequest<'_> {
         };
         let user = match self.check_sign_in(&requested, ctx.moment.now) {
             Ok(SignIn::Done(user)) => user,
-            Ok(SignIn::Wanted(wanted)) => return verified.show_login(wanted, requested.hints),
+            Ok(SignIn::Wanted(wanted)) => {
+                return verified.show_login(wanted, requested.hints);
+            }
             Err(reason) => return verified.refuse(reason),
         };
         let account = match ctx.check_accounts() {
@@ -195,10 +197,13 @@ impl AuthorizationRequest<'_> {
             None | Some("query") => {}
             Some(other) => return Err(Reason::ResponseModeUnsupported.received(other)),
         }
+        let challenge = self.read_challenge()?;
+        let named = (self.scope.get(), &*self.resources);
+        let (scope, resources) = requested_terms(named, self.known_resources, client, policy)?;
         Ok(RequestedGrant {
-            challenge: self.read_challenge()?,
-            scope: requested_scope(self.scope.get(), client, policy)?,
-            resources: requested_resources(&self.resources, self.known_resources, policy)?,
+            challenge,
+            scope,
+            resources,
             prompt: self.read_prompt()?,
             hints: self.read_hints()?,
             acr_values: self.needed_classes(policy)?,

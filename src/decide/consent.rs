@@ -15,12 +15,11 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::{Redirectable, Refusal};
 use crate::request::authorization::User;
-use crate::request::consent::{Choice, ConsentDecision};
+use crate::request::consent::{Choice, ConsentDecision, is_page_of};
 use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
-use crate::value::secret::Digest;
 
 impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
@@ -111,11 +110,6 @@ impl ConsentDecision<'_> {
     }
 }
 
-/// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
-pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
-    grant.is_of(user.subject) && Digest::of(user.session).matches(&consent.session_digest)
-}
-
 /// A consent page whose form came from its own user. Errors are redirected at once, because the
 /// user has pressed a button.
 struct AnsweredPage<'a> {
@@ -138,10 +132,12 @@ impl AnsweredPage<'_> {
         let part = match choice {
             Choice::Deny => return self.deny(now),
             Choice::Allow => None,
-            Choice::AllowOnly(tokens) => match approved_part(tokens, grant.scope()) {
-                Ok(part) => part,
-                Err(reason) => return self.ctx.refuse(reason),
-            },
+            Choice::AllowOnly(tokens) => {
+                match approved_part(tokens, grant.scope(), self.ctx.policy) {
+                    Ok(part) => part,
+                    Err(reason) => return self.ctx.refuse(reason),
+                }
+            }
         };
         if let Err(reason) = self.check_login() {
             return match reason {
@@ -249,10 +245,14 @@ impl AnsweredPage<'_> {
 }
 
 /// Returns the approved scope, or `None` if that is all of the requested scope. More than was
-/// requested is an error (CONSENT-11).
-fn approved_part(tokens: &str, requested: &Scope) -> Result<Option<Scope>, Reason> {
+/// requested is an error (CONSENT-11). A token that a requested one includes is less (RS-11).
+fn approved_part(
+    tokens: &str,
+    requested: &Scope,
+    policy: &Policy,
+) -> Result<Option<Scope>, Reason> {
     let approved = Scope::parse(tokens).map_err(|_| Reason::ConsentScope)?;
-    if !requested.covers(&approved) {
+    if !approved.tokens().all(|token| policy.is_within(requested, token)) {
         return Err(Reason::ConsentScope);
     }
     Ok((approved != *requested).then_some(approved))

@@ -35,7 +35,7 @@ impl MachineExchange<'_> {
         let rights = client.machine_rights_under(policy).ok_or(Reason::GrantTypeUnauthorized)?;
         ctx.loaded.check_owner()?;
         let resources = machine_resources(&self.resources, rights, policy)?;
-        let scope = machine_scope(self.scope.as_deref(), rights, client, policy)?;
+        let scope = machine_scope(self.scope.as_deref(), rights, (client, &resources), policy)?;
         Ok(Terms {
             client_id: client.id().clone(),
             client_epoch: client.epoch(),

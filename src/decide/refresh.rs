@@ -299,7 +299,9 @@ impl FamilyToken<'_> {
     /// again keep the scope that they were made with.
     fn under_ceiling(&self, scope: Subset) -> Option<Subset> {
         match self.client.ceiling() {
-            Some(ceiling) => scope_under_ceiling(scope, ceiling, self.grant().terms()),
+            Some(ceiling) => {
+                scope_under_ceiling(scope, ceiling, self.grant().terms(), self.ctx.policy)
+            }
             None => Some(scope),
         }
     }

@@ -17,15 +17,64 @@ use crate::value::scope::{Scope, ScopeError, Subset};
 /// declare are dropped (CLIENTPOLICY-13).
 const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// Returns the scope of an authorization request (OAuth 2.1 §1.4.1), or an error if the policy does
-/// not declare it or the client may not request it.
-pub(super) fn requested_scope(
-    requested: Option<&str>,
+/// The scope and the resources of a request.
+type RequestedTerms = (Scope, Arc<[Box<str>]>);
+
+/// Returns the scope and the resources of an authorization request (OAuth 2.1 §1.4.1, RFC 8707 §2),
+/// or an error if the policy does not declare them or the client may not request them. `known` are
+/// resources of this request that the policy does not know.
+pub(super) fn requested_terms(
+    (scope, resources): (Option<&str>, &[Cow<'_, str>]),
+    known: &[Resource],
     client: &Client,
     policy: &Policy,
-) -> Result<Scope, Fault> {
+) -> Result<RequestedTerms, Fault> {
+    let asked = known_scope(scope, policy)?;
+    let is_named = asked.is_some();
     let may = |token: &str| client.may_ask_for(token, policy);
-    scope_within(requested, || default_scope(client, policy), may, policy)
+    let scope = scope_within(asked, || default_scope(client, policy), may)?;
+    let resources = requested_resources(resources, known, policy)?;
+    // A default is the operator's word and not the client's: such a request has no scope.
+    let reason = if is_named { Reason::ScopeNotOfResource } else { Reason::ScopeMissing };
+    let understood = Understood::of(&resources, known, policy);
+    let scope = understood.limit(scope, is_named).map_err(|hint| reason.hint(hint))?;
+    Ok((scope, resources))
+}
+
+/// What the resources of a request understand.
+pub(super) struct Understood<'r> {
+    resources: Vec<Cow<'r, Resource>>,
+    policy: &'r Policy,
+}
+
+impl<'r> Understood<'r> {
+    pub(super) fn of(resources: &[Box<str>], known: &'r [Resource], policy: &'r Policy) -> Self {
+        let find = |named: &str| {
+            let of_request = || known.iter().find(|own| own.identifier() == named);
+            policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
+        };
+        Self { resources: resources.iter().filter_map(|named| find(named)).collect(), policy }
+    }
+
+    /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
+    /// What the request does not name is cut to what they understand, so that nobody is asked for
+    /// everything. What it names is never cut.
+    fn limit(&self, scope: Scope, is_named: bool) -> Result<Scope, String> {
+        if scope.tokens().all(|token| self.has(token))
+            || is_named && scope.tokens().any(|token| self.has(token))
+        {
+            return Ok(scope);
+        }
+        Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).map_err(|_| {
+            let declared = self.resources.iter().flat_map(|own| own.scopes());
+            format!("The resource understands: {}.", listed(declared))
+        })
+    }
+
+    /// Returns whether one of the resources understands the token.
+    pub(super) fn has(&self, token: &str) -> bool {
+        self.resources.iter().any(|own| own.understands(token, self.policy))
+    }
 }
 
 /// Returns the scope that a client gets on its own behalf: what it requests, or all that it may have
@@ -33,32 +82,35 @@ pub(super) fn requested_scope(
 pub(super) fn machine_scope(
     requested: Option<&str>,
     rights: &MachineRights,
-    client: &Client,
+    (client, resources): (&Client, &[Box<str>]),
     policy: &Policy,
 ) -> Result<Scope, Fault> {
     let ceiling = client.restrictions().scope();
     let may = |token: &str| {
-        rights.scope().contains(token)
+        policy.is_within(rights.scope(), token)
             && policy.is_for_machines(token)
-            && ceiling.is_none_or(|ceiling| ceiling.contains(token))
+            && ceiling.is_none_or(|ceiling| policy.is_within(ceiling, token))
     };
     // The record may name what the policy does not declare any more.
     let all = || {
         let open = rights.scope().tokens().filter(|token| policy.knows_scope(token) && may(token));
         Scope::from_tokens(open).map_err(|_| Reason::ScopeForbidden)
     };
-    scope_within(requested, all, may, policy)
+    let asked = known_scope(requested, policy)?;
+    let is_named = asked.is_some();
+    let scope = scope_within(asked, all, may)?;
+    let understood = Understood::of(resources, &[], policy);
+    understood.limit(scope, is_named).map_err(|hint| Reason::ScopeNotOfResource.hint(hint))
 }
 
-/// Returns the requested scope, or `default` if the request names none. Each token must be declared
-/// by the policy, and `may` must hold for it.
+/// Returns the requested scope, or `default` if the request names none. `may` must hold for each
+/// token.
 fn scope_within(
-    requested: Option<&str>,
+    requested: Option<Scope>,
     default: impl Fn() -> Result<Scope, Reason>,
     may: impl Fn(&str) -> bool,
-    policy: &Policy,
 ) -> Result<Scope, Fault> {
-    let Some(scope) = known_scope(requested, policy)? else { return Ok(default()?) };
+    let Some(scope) = requested else { return Ok(default()?) };
     let forbidden: Vec<_> = scope.tokens().filter(|token| !may(token)).collect();
     if !forbidden.is_empty() {
         let hint = format!("Beyond the registration: {}.", listed(forbidden));
@@ -96,9 +148,15 @@ pub(super) fn known_scope(
     }
 }
 
-/// Returns the tokens of the policy's default scope that this client may request.
+/// Returns the scope of a request that names none: the client's own default, or else that of the
+/// policy.
+pub(super) fn default_of<'a>(client: &'a Client, policy: &'a Policy) -> Result<&'a Scope, Reason> {
+    client.default_scope(policy).or_else(|| policy.default_scope()).ok_or(Reason::ScopeMissing)
+}
+
+/// Returns the tokens of the default scope that this client may request.
 fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
-    let default = policy.default_scope().ok_or(Reason::ScopeMissing)?;
+    let default = default_of(client, policy)?;
     Scope::from_tokens(default.tokens().filter(|token| client.may_ask_for(token, policy)))
         .map_err(|_| Reason::ScopeMissing)
 }
@@ -182,7 +240,7 @@ pub(super) fn machine_resources(
     }
     let named = requested_resources(requested, &[], policy)?;
     match named.iter().find(|resource| !is_within(resource, rights, policy)) {
-        Some(beyond) => Err(Reason::ResourceBeyondGrant.received(beyond)),
+        Some(beyond) => Err(Reason::ResourceForbidden.received(beyond)),
         None => Ok(named),
     }
 }
@@ -224,6 +282,10 @@ fn known_resources(policy: &Policy) -> String {
 
 /// Returns the part of what is left of the grant's scope that a refresh requests; all of it if the
 /// request names none (OAuth 2.1 §4.3.1).
+///
+/// A token that a granted one includes is no more than was granted (RS-11). The record has the
+/// granted tokens alone, so the narrowest one that includes it takes its place, and the response
+/// names that one.
 pub(super) fn narrowed_scope(
     requested: Option<&str>,
     left: Subset,
@@ -233,25 +295,46 @@ pub(super) fn narrowed_scope(
     let Some(requested) = requested else { return Ok(left) };
     let is_granted = |token: &&str| terms.scope.contains(token);
     let kept = tokens(requested).filter(|token| is_granted(token) || !is_dropped(token, policy));
-    match terms.scope.subset(kept) {
+    let including = |token| narrowest_including(token, left, terms, policy);
+    match terms.scope.subset(kept.map(|token| including(token).unwrap_or(token))) {
         // Every token was dropped, so the request names none.
         Some(Subset::NONE) => Ok(left),
         Some(subset) if left.covers(subset, terms.scope.len()) => Ok(subset),
         Some(_) | None => {
-            let is_left = |token: &str| left.of(terms.scope.tokens()).any(|own| own == token);
-            let beyond = tokens(requested).filter(|token| !is_left(token));
+            let beyond = tokens(requested).filter(|token| including(token).is_none());
             Err(Reason::ScopeBeyondGrant.hint(format!("Beyond the grant: {}.", listed(beyond))))
         }
     }
 }
 
+/// Returns the token if it is left of the grant, or else the narrowest one left that includes it.
+fn narrowest_including<'t>(
+    token: &str,
+    left: Subset,
+    terms: &'t Terms,
+    policy: &Policy,
+) -> Option<&'t str> {
+    let own = || left.of(terms.scope.tokens());
+    let including = || own().filter(|own| policy.implies(own, token));
+    // None that includes a further candidate. Tokens that include each other are equally wide.
+    let is_wider = |one: &str| {
+        including().any(|other| policy.implies(one, other) && !policy.implies(other, one))
+    };
+    own().find(|own| *own == token).or_else(|| including().find(|candidate| !is_wider(candidate)))
+}
+
 /// Returns the part of this scope that lies under the ceiling, or `None` if nothing does.
-pub(super) fn scope_under_ceiling(scope: Subset, ceiling: &Scope, terms: &Terms) -> Option<Subset> {
+pub(super) fn scope_under_ceiling(
+    scope: Subset,
+    ceiling: &Scope,
+    terms: &Terms,
+    policy: &Policy,
+) -> Option<Subset> {
     if ceiling.covers(&terms.scope) {
         return Some(scope);
     }
     let asked = scope.of(terms.scope.tokens());
-    let left = terms.scope.subset(asked.filter(|token| ceiling.contains(token)));
+    let left = terms.scope.subset(asked.filter(|token| policy.is_within(ceiling, token)));
     left.filter(|left| *left != Subset::NONE)
 }
 

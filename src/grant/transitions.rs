@@ -182,13 +182,9 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let entry = AccessTokenEntry {
-            digest: access,
-            issued: now,
-            expires,
-            scope: Subset::ALL,
-            resources: Subset::ALL,
-        };
+        let all = Subset::ALL;
+        let entry =
+            AccessTokenEntry { digest: access, issued: now, expires, scope: all, resources: all };
         let active = Active {
             issued_from: Issuance::Direct,
             remaining: None,

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::members::Members;
+use super::registered_scope::RegisteredScope;
 use super::resource::ResourceKind;
 use super::template::Template;
 use super::validate::check;
@@ -105,6 +106,7 @@ impl PolicyBuilder {
             scope_order: Vec::new(),
             marks_scopes: false,
             implied: Vec::new(),
+            registered_scope: RegisteredScope::default(),
             check_rules: CheckRules::default(),
             default_scope: None,
             drop_unknown_scopes: false,

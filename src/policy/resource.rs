@@ -181,6 +181,16 @@ impl Policy {
         one.map(Cow::Borrowed).or_else(|| self.instance(indicator).map(Cow::Owned))
     }
 
+    /// Returns the resource whose document is at the root of its host too: the default one, or else
+    /// the only one. A template is neither.
+    pub fn main_resource(&self) -> Option<&Resource> {
+        match (self.resources.as_slice(), &self.default_resource) {
+            (_, Some(default)) => self.resources.iter().find(|own| own.identifier == *default),
+            ([only], None) => Some(only).filter(|only| !only.is_template()),
+            (_, None) => None,
+        }
+    }
+
     /// Returns the resource of this identifier as it was declared, also if it is a template, or an
     /// instance of a template.
     pub(crate) fn declared_resource(&self, identifier: &str) -> Option<Cow<'_, Resource>> {

@@ -18,7 +18,7 @@ pub(crate) use self::dropped::{Dropped, Sender};
 pub(crate) use self::methods::ClientAuth;
 use self::methods::OfferedMethods;
 use crate::client::{Client, ClientBuilder, ClientDescription, ClientError};
-use crate::policy::Policy;
+use crate::policy::{Policy, RegisteredScope};
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::grant_types::{GrantType, GrantTypes};
@@ -291,7 +291,12 @@ fn scope(
         policy.is_for_people(token)
             && ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
     };
-    let Some(named) = text(value, Reason::MetadataScope)? else { return Ok(ceiling.cloned()) };
+    // A scope that the client did not name is no default of it. The policy's limit holds anyway.
+    let open = match policy.registered_scope() {
+        RegisteredScope::Limit => ceiling,
+        RegisteredScope::Default => None,
+    };
+    let Some(named) = text(value, Reason::MetadataScope)? else { return Ok(open.cloned()) };
     match Scope::parse(&named) {
         Ok(scope) => {
             let closed: Vec<_> = scope.tokens().filter(|token| !is_open(token)).collect();
@@ -299,9 +304,9 @@ fn scope(
                 return Ok(Some(scope));
             }
             dropped.scope(&closed);
-            Ok(ceiling.cloned())
+            Ok(open.cloned())
         }
-        Err(ScopeError::Empty) => Ok(ceiling.cloned()),
+        Err(ScopeError::Empty) => Ok(open.cloned()),
         Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
             Err(Reason::MetadataScope.maybe_hint(scope_hint(&named, error)))
         }

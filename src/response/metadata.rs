@@ -53,6 +53,9 @@ struct ServerMetadata<'a> {
     acr_values_supported: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     protected_resources: Vec<&'a str>,
+    /// OpenID Connect Discovery §3 assumes `true` where it is absent. RFC 8414 knows no such member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_uri_parameter_supported: Option<bool>,
     #[serde(flatten)]
     members: &'a BTreeMap<String, Value>,
 }
@@ -106,6 +109,13 @@ impl WellKnown {
 impl Policy {
     /// Returns the authorization server's metadata document (RFC 8414 §3.2).
     pub fn server_metadata(&self) -> Reply {
+        self.server_document(false)
+    }
+
+    /// Returns the server's document, for an address of OpenID Connect Discovery or of RFC 8414.
+    fn server_document(&self, is_openid: bool) -> Reply {
+        let is_own = |name| self.metadata_members().values().contains_key(name);
+        let says_no_uris = is_openid && !is_own("request_uri_parameter_supported");
         let methods = || self.auth_methods().offered().map(AuthMethod::name).collect();
         let algorithms = || self.client_keys().map(|rules| rules.algorithms.names().collect());
         document(&ServerMetadata {
@@ -147,6 +157,7 @@ impl Policy {
                 .filter(|own| !own.is_template())
                 .map(Resource::identifier)
                 .collect(),
+            request_uri_parameter_supported: says_no_uris.then_some(false),
             members: self.metadata_members().values(),
         })
     }
@@ -158,7 +169,8 @@ impl Policy {
     /// §3.1), after the path, and at the root; that of a policy [for another issuer](Self::at) is
     /// not served at the root. With the [OpenID
     /// alias](crate::policy::PolicyBuilder::openid_alias), it is served under
-    /// `openid-configuration` in the same three places. A resource's document is served under the
+    /// `openid-configuration` in the same three places, with the member
+    /// `request_uri_parameter_supported` in addition. A resource's document is served under the
     /// suffix between host and path (RFC 9728 §3.1). That of the default resource, or of the only
     /// one, is served at the root of its host too. A resource on another host than the issuer's has
     /// its documents on its own host. For a resource template there is one
@@ -181,10 +193,11 @@ impl Policy {
     /// ```
     pub fn well_known(&self) -> Vec<WellKnown> {
         let document = |url, reply| WellKnown { url, reply, is_pattern: false };
-        let servers = self
-            .server_document_urls()
-            .into_iter()
-            .map(|url| document(url, self.server_metadata()));
+        let servers = self.server_document_urls().into_iter().map(|url| {
+            let is_openid =
+                url.ends_with("/openid-configuration") || url.contains("/openid-configuration/");
+            document(url, self.server_document(is_openid))
+        });
         let of_resource = |url, own: &Resource| {
             if own.is_template() {
                 return WellKnown { url, reply: not_found(), is_pattern: true };

@@ -104,6 +104,9 @@ fn assert_39_the_accounts_standing_is_judged() {
     store.suspend("alice", false);
     Accounts::raise_epoch(&store.inner, "alice").unwrap();
     federation.world.dead(&granted.access, Reason::TokenRevoked);
+    // A new grant has the epoch of today.
+    let granted = federation.person(&person("3"));
+    assert!(federation.world.works(&granted.access));
 }
 
 #[test]
@@ -197,6 +200,15 @@ fn assert_42_the_scope_is_what_all_have_in_common() {
         let params = scope(&jti, claim, asked);
         federation.refused(&params, 400, "invalid_scope", Reason::AssertionScope);
     }
+    // So does what the resource understands.
+    let elsewhere = trusting_people(IdJag::new("read write".parse().unwrap()).with_client("web"));
+    let elsewhere = Federation::with(elsewhere.resource("https://files.example", "write"));
+    let to_files = |params: Params| params.set("resource", "https://files.example");
+    let claims = with(person("files"), "scope", "read write");
+    let token = elsewhere.world.token(&to_files(request(&claims)));
+    assert_eq!(Granted::of(&token).scope, "write");
+    let foreign = to_files(request(&with(person("foreign"), "scope", "read")));
+    elsewhere.refused(&foreign, 400, "invalid_scope", Reason::AssertionScope);
     // The client's own bound counts as well.
     let bounded = crate::support::web().edit().scope("read".parse().unwrap()).build().unwrap();
     federation.world.put(bounded);

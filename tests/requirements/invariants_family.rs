@@ -25,7 +25,7 @@ const SCOPES: [&str; 3] = ["read", "write", "admin"];
 /// Returns a world with three resources and a second client.
 fn world(window: u64, lifetimes: Lifetimes) -> World {
     let policy = policy()
-        .resource(FILES, "read write admin")
+        .resource(FILES, "read write")
         .resource(MAIL, "read")
         .replay_window(Duration::from_secs(window))
         .lifetimes(lifetimes);

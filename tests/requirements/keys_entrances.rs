@@ -31,7 +31,7 @@ fn world_with(rules: KeyRules, change: impl FnOnce(PolicyBuilder) -> PolicyBuild
     World::with(change(open))
 }
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     world_with(KeyRules::default(), |policy| policy)
 }
 
@@ -43,6 +43,11 @@ fn jwks(kind: &str) -> Value {
 /// Returns metadata of a client that names keys as its only method.
 fn keyed(metadata: Value) -> Value {
     with(with(metadata, SINGLE, "private_key_jwt"), "jwks", jwks("ed"))
+}
+
+/// Returns a registration with keys at a URL.
+pub(crate) fn keyed_at_url() -> Value {
+    with(without(keyed(metadata()), "jwks"), "jwks_uri", URL)
 }
 
 fn chatgpt() -> Value {
@@ -244,8 +249,11 @@ fn keys_15_keys_are_judged_alike_wherever_they_arrive() {
 
 #[test]
 fn keys_16_a_stranger_names_no_url_of_keys() {
-    let at_url = with(without(keyed(metadata()), "jwks"), "jwks_uri", URL);
-    bad_keys(&world(), &at_url);
+    let at_url = keyed_at_url();
+    let closed = world();
+    closed.not_registered(&at_url, "invalid_client_metadata", Reason::MetadataKeysAtUrl);
+    let detail = closed.events().pop().unwrap().sent.unwrap().description.unwrap();
+    assert!(detail.starts_with("A registration brings its keys inline, as jwks;"), "{detail}");
     let allowed = world_with(KeyRules::default().with_registered_key_urls(true), |policy| policy);
     let response = allowed.registered(&at_url);
     let id = response["client_id"].as_str().unwrap();

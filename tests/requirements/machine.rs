@@ -250,7 +250,7 @@ fn machine_06_a_token_is_for_resources_of_the_right() {
     assert_eq!(resource(&Params::machine(), &world), Some(vec![NOTES.to_owned()]));
     for beyond in [Params::machine().and("resource", MCP), both] {
         let refused = world.machine(&beyond);
-        assert_refused(&world, &refused, 400, "invalid_target", Reason::ResourceBeyondGrant);
+        assert_refused(&world, &refused, 400, "invalid_target", Reason::ResourceForbidden);
     }
     let unknown = world.machine(&Params::machine().and("resource", "https://other.example/"));
     assert_refused(&world, &unknown, 400, "invalid_target", Reason::ResourceUnknown);
@@ -276,7 +276,7 @@ fn machine_06_a_right_to_a_template_is_for_each_of_its_resources() {
     world.put(job_with(rights().at("https://api.example/acme")));
     assert_eq!(ask("https://api.example/acme").status, 200);
     let refused = ask("https://api.example/globex");
-    assert_refused(&world, &refused, 400, "invalid_target", Reason::ResourceBeyondGrant);
+    assert_refused(&world, &refused, 400, "invalid_target", Reason::ResourceForbidden);
 }
 
 #[test]

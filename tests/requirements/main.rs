@@ -147,6 +147,7 @@ mod resource_server_balance;
 mod resource_server_challenge;
 mod resource_server_options;
 mod revoke;
+mod scope_of_resource;
 mod seed_balance;
 mod seed_connected;
 mod seed_consent;

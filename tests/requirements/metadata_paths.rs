@@ -118,7 +118,13 @@ fn meta_03_the_bodies_are_the_documents() {
         let own = policy.resources().iter().find(|own| own.metadata_url() == document.url);
         let expected =
             if server { policy.server_metadata() } else { policy.resource_metadata(own.unwrap()) };
-        assert_eq!(document.reply, expected, "{}", document.url);
+        let mut found = body(&document.reply);
+        // What OpenID Connect assumes otherwise is denied there.
+        if document.url.contains(OPENID) {
+            assert_eq!(found["request_uri_parameter_supported"].take(), false);
+            found.as_object_mut().unwrap().remove("request_uri_parameter_supported");
+        }
+        assert_eq!(found, body(&expected), "{}", document.url);
     }
 }
 
@@ -136,6 +142,16 @@ fn meta_03_the_alias_claims_no_openid_connect() {
     ] {
         assert_eq!(alias.get(member), None, "{member}");
     }
+    // Where it is absent, OpenID Connect assumes that request URIs are supported.
+    assert_eq!(alias["request_uri_parameter_supported"], false);
+    assert_eq!(alias.get("request_parameter_supported"), None);
+    let own = get(&documents, &inserted(ISSUER, "oauth-authorization-server")).unwrap();
+    assert_eq!(body(&own.reply).get("request_uri_parameter_supported"), None);
+    let by_operator = of(ISSUER, &[MCP]).openid_alias(true);
+    let by_operator = by_operator.metadata_member("request_uri_parameter_supported", true);
+    let documents = by_operator.build().unwrap().well_known();
+    let alias = get(&documents, &inserted(ISSUER, OPENID)).unwrap().reply.body.clone();
+    assert_eq!(alias.matches("request_uri_parameter_supported").count(), 1, "{alias}");
 }
 
 #[test]

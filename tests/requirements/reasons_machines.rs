@@ -3,8 +3,10 @@
 use grantcore::reason::Endpoint;
 use grantcore::{Client, Reason};
 
+use crate::keys_entrances::{keyed_at_url, world as world_of_keys};
 use crate::reasons_reached::{Provoke, Refused};
 use crate::support::World;
+use crate::support::clients::metadata;
 use crate::support::machines::{job_with, machines, rights};
 use crate::support::params::Params;
 
@@ -41,6 +43,19 @@ pub(crate) const MACHINES_ELSEWHERE: &[(Reason, Provoke)] = &[
         let params = Params::machine().and("resource", "https://mcp.example/a/mcp");
         drop(world.machine(&params.and("resource", "https://mcp.example/b/mcp")));
         (world, Refused::At(Endpoint::Token))
+    }),
+    (Reason::ScopeNotOfResource, || {
+        let files =
+            machines().scope("files", "Read files").resource("https://files.example/", "files");
+        let world = World::of_machines(files);
+        drop(world.machine(&Params::machine().and("resource", "https://files.example/")));
+        (world, Refused::At(Endpoint::Token))
+    }),
+    (Reason::MetadataKeysAtUrl, || {
+        let world = world_of_keys();
+        let own = world.own(&metadata());
+        drop(world.manage("PUT", &own.id, &own.token, &own.update(keyed_at_url())));
+        (world, Refused::At(Endpoint::Management))
     }),
 ];
 

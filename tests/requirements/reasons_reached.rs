@@ -227,6 +227,31 @@ const OTHERS: &[(Reason, Provoke)] = &[
             &[],
         )
     }),
+    (Reason::ResourceForbidden, || {
+        let world = World::of_machines(
+            crate::support::machines::machines().resource("https://files.example/", "read"),
+        );
+        world.put(crate::support::machines::job_with(crate::support::machines::rights().at(MCP)));
+        drop(world.machine(&Params::machine().and("resource", "https://files.example/")));
+        (world, Refused::At(Endpoint::Token))
+    }),
+    (Reason::MetadataKeysAtUrl, || {
+        let world = crate::keys_entrances::world();
+        world.not_registered(
+            &crate::keys_entrances::keyed_at_url(),
+            "invalid_client_metadata",
+            Reason::MetadataKeysAtUrl,
+        );
+        (world, Refused::At(Endpoint::Registration))
+    }),
+    (Reason::ScopeNotOfResource, || {
+        let files =
+            policy().scope("files", "Read files").resource("https://files.example/", "files");
+        let world = World::with(files);
+        let request = Params::authorize().and("resource", "https://files.example/");
+        let refusal = world.authorize(&request).unwrap_err();
+        (world, Refused::By(refusal))
+    }),
     (Reason::ScopeMissing, || {
         requested(
             Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"),

@@ -188,7 +188,7 @@ fn rs_06_every_dead_token_is_an_invalid_token_with_its_own_reason() {
                 .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
         }),
         (Reason::TokenRevoked, |world, _| {
-            let revoked_by = grantcore::RevokedBy::Administrator("x");
+            let revoked_by = RevokedBy::Administrator("x");
             assert!(world.server.revoke_user("alice", revoked_by).unwrap().is_complete());
         }),
     ];

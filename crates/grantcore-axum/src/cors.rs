@@ -1,5 +1,7 @@
 //! Cross-origin resource sharing (META-04).
 
+use std::time::Duration;
+
 use axum::http::{HeaderName, Method, header};
 use tower_http::cors::{Any, CorsLayer};
 
@@ -14,6 +16,10 @@ const MCP_HEADERS: [HeaderName; 5] = [
 ];
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
+/// How long a browser may keep the answer to a preflight request. It is the most that Chromium
+/// keeps; without it, a browser asks again every five seconds.
+const PREFLIGHT: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// Returns the layer that lets web pages of any origin call a protected resource, send a bearer
 /// token and the headers of MCP, and read the challenge of a refusal.
 ///
@@ -25,6 +31,7 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 /// [`router`](crate::router) has the right cross-origin rules for its own routes.
 pub fn cors() -> CorsLayer {
     CorsLayer::new()
+        .max_age(PREFLIGHT)
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(

@@ -28,6 +28,7 @@ async fn preflight(app: &Router, path: &str, method: &str, headers: &str) -> Ans
 /// Asserts that a browser would send a request of this method with these headers.
 async fn assert_allowed(app: &Router, path: &str, method: &str, headers: &str) {
     let answer = preflight(app, path, method, headers).await;
+    assert_eq!(answer.header("access-control-max-age"), Some("7200"), "{path}");
     let list = |name: &str| answer.header(name).unwrap_or_default().to_ascii_lowercase();
     let has = |name: &str, value: &str| list(name).split(',').any(|own| own.trim() == value);
     assert!((200..300).contains(&answer.status), "{path}: {answer:?}");

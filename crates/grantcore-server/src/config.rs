@@ -35,7 +35,7 @@ mod trusted;
 
 pub(crate) use self::accounts::{AccountsFile, At, Command, Method, StoreAt};
 pub(crate) use self::authorization::Authorization;
-pub(crate) use self::clients::{Clients, GrantType, Switch};
+pub(crate) use self::clients::{Clients, GrantType, RegisteredScope, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::declared::{
     AuthMethod, Builtin, ConsentName, Declared, DeclaredClient, Entry, GrantTypeName,

@@ -13,13 +13,14 @@ use grantcore::client::{ClientError, ConsentMode, StoredSecret};
 use grantcore::jws::RingVerifier;
 use grantcore::policy::{
     DocumentRules, DomainRules, IntrospectionRules, KeyRules, Lifetimes, MachineRules,
-    PolicyBuilder, PolicyError, RateRules, RegistrationRules, Remember, RevocationRules,
+    PolicyBuilder, PolicyError, RateRules, RegistrationRules, Remember, ResourceDescription,
+    RevocationRules,
 };
 use grantcore::value::{Digest, GrantTypes, MachineRights, SecretMethod, Subject};
 use grantcore::{Client, Policy};
 
 pub(crate) use self::declared::{clients_of as declared_clients, redirect_rules};
-use crate::config::{Builtin, Clients, Config, GrantType, Issuer, Limits, Switch};
+use crate::config::{Builtin, Clients, Config, GrantType, Issuer, Limits, RegisteredScope, Switch};
 
 /// The public client: a native application on the user's own computer.
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
@@ -101,7 +102,9 @@ fn demonstration(policy: PolicyBuilder, issuer: &Issuer) -> PolicyBuilder {
         .scope(API_SCOPE, "See who you are on this server")
         .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))
         .resource(format!("{base}/mcp"), MCP_SCOPE)
+        .describe_resource(format!("{base}/mcp"), named_resource("Demo notes"))
         .resource(format!("{base}/api"), API_SCOPE)
+        .describe_resource(format!("{base}/api"), named_resource("Demo profile"))
         // Clients without RFC 8707 name no resource. They want the MCP endpoint.
         .default_resource(format!("{base}/mcp"));
     if !issuer.is_loopback() {
@@ -110,6 +113,10 @@ fn demonstration(policy: PolicyBuilder, issuer: &Issuer) -> PolicyBuilder {
     // A resource server in another process introspects the tokens of the API as this client.
     let rules = IntrospectionRules::default();
     policy.introspection(rules.with_resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+}
+
+fn named_resource(name: &str) -> ResourceDescription {
+    ResourceDescription::default().with_name(name)
 }
 
 /// Returns whether the consent of some client's users is remembered.
@@ -159,6 +166,10 @@ fn client_rules(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     if let Some(scope) = &clients.unverified_scope {
         policy = policy.unverified_scope(scope);
     }
+    policy = policy.registered_scope(match clients.registered_scope {
+        RegisteredScope::Limit => grantcore::policy::RegisteredScope::Limit,
+        RegisteredScope::Default => grantcore::policy::RegisteredScope::Default,
+    });
     if clients.registration == Switch::On {
         let mut rules = RegistrationRules::default();
         if let Some(token) = &clients.registration_token {

@@ -112,7 +112,7 @@ impl Exchanging<'_> {
         let scope = person_scope(
             &checked.claims,
             self.exchange.scope.as_deref(),
-            (client, &rules.ceiling),
+            (client, &rules.ceiling, &resources),
             ctx.policy,
         )?;
         Ok(Terms {

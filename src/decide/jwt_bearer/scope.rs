@@ -1,6 +1,6 @@
 //! The scope of a token that an identity provider's assertion brings.
 
-use super::super::terms::{is_dropped, known_scope};
+use super::super::terms::{Understood, default_of, is_dropped, known_scope};
 use super::Stop;
 use crate::client::Client;
 use crate::jws::Claims;
@@ -8,19 +8,19 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::value::scope::{Scope, ScopeError};
 
-/// Returns what the claim, the request, the client and the ceiling of the issuer have in common
-/// (ASSERT-42). An absent claim and an absent request cut nothing. If both are absent, the default
-/// scope of the policy takes their place.
+/// Returns what the claim, the request, the client, the ceiling of the issuer and the resources have
+/// in common (ASSERT-42). An absent claim and an absent request cut nothing. If both are absent, the
+/// default scope takes their place.
 pub(super) fn person_scope(
     claims: &Claims,
     requested: Option<&str>,
-    (client, ceiling): (&Client, &Scope),
+    (client, ceiling, resources): (&Client, &Scope, &[Box<str>]),
     policy: &Policy,
 ) -> Result<Scope, Stop> {
     let claimed = claimed_scope(claims, policy)?;
     let requested = known_scope(requested, policy)?;
     let base = match (&claimed, &requested) {
-        (None, None) => policy.default_scope().ok_or(Reason::ScopeMissing)?,
+        (None, None) => default_of(client, policy)?,
         (Some(Claimed::Nothing), _) => return Err(Reason::AssertionScope.into()),
         (_, Some(requested)) => requested,
         (Some(Claimed::Scope(claimed)), None) => claimed,
@@ -30,8 +30,12 @@ pub(super) fn person_scope(
         Some(Claimed::Nothing) => false,
         None => true,
     };
+    let understood = Understood::of(resources, &[], policy);
     let left = base.tokens().filter(|token| {
-        is_claimed(token) && ceiling.contains(token) && client.may_ask_for(token, policy)
+        is_claimed(token)
+            && ceiling.contains(token)
+            && client.may_ask_for(token, policy)
+            && understood.has(token)
     });
     Scope::from_tokens(left).map_err(|_| Reason::AssertionScope.into())
 }

@@ -37,7 +37,7 @@ impl Exchanging<'_> {
         ctx.loaded.check_owner()?;
         let resources = machine_resources(&self.exchange.resources, rights, ctx.policy)?;
         let asked = self.exchange.scope.as_deref();
-        let scope = machine_scope(asked, rights, client, ctx.policy)?;
+        let scope = machine_scope(asked, rights, (client, &resources), ctx.policy)?;
         let terms = Terms {
             client_id: client.id().clone(),
             client_epoch: client.epoch(),

@@ -3,7 +3,7 @@
 
 use super::PolicyBuilder;
 use crate::policy::slow_hash::SlowHash;
-use crate::policy::{AuthMethods, KeyRules};
+use crate::policy::{AuthMethods, KeyRules, RegisteredScope};
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 
@@ -102,6 +102,15 @@ impl PolicyBuilder {
     /// tokens separated by spaces. Default: every scope of the policy.
     pub fn unverified_scope(mut self, tokens: impl Into<String>) -> Self {
         self.unverified_scope = Some(tokens.into());
+        self
+    }
+
+    /// Sets what the scope of a registration or of a client's document means. Default:
+    /// [`RegisteredScope::Limit`].
+    ///
+    /// The setting holds for every request from then on, whenever the client registered.
+    pub fn registered_scope(mut self, meaning: RegisteredScope) -> Self {
+        self.policy.registered_scope = meaning;
         self
     }
 

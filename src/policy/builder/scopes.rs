@@ -46,6 +46,10 @@ impl PolicyBuilder {
     /// Inclusion is considered when a resource checks an access token. The token response and the
     /// consent page list only the scope tokens that were requested. So a user who has allowed the
     /// wider token is not asked again for a narrower one (MCP, Step-Up Authorization Flow).
+    ///
+    /// A client whose limit has the wider token can request the narrower one. A user can approve the
+    /// narrower one in place of the wider one. A refresh that requests a narrower one gets the
+    /// granted token that includes it.
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
         self
@@ -74,6 +78,10 @@ impl PolicyBuilder {
     /// §1.2), an `https` URL without a fragment. `scopes` are the scope tokens that its metadata
     /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
     /// most 64.
+    ///
+    /// A request for a resource gets nothing by default that only other resources list, and a
+    /// request whose whole scope is that of other resources is refused. A resource that lists no
+    /// scope takes all. A scope that no resource lists is for all.
     ///
     /// # Templates
     ///

@@ -166,8 +166,20 @@ macro_rules! any_rows {
             section: "OAuth 2.1 §4.1.2.1",
             description: "The scope exceeds what the client is registered for.",
             cause: "A scope token is outside the scope in the client's registration, or nothing of the \
-                grant's scope lies within what the operator lets the client have now.",
-            fix: "Register the client with this scope, or ask for less.",
+                grant's scope lies within what the operator lets the client have now. Some \
+                applications register with the scope of their first challenge and ask for more \
+                later.",
+            fix: "Register the client again, without scope or with all that it will ask for. Or the \
+                operator lets clients ask for more than they registered with: \
+                PolicyBuilder::registered_scope, --registered-scope=default of the reference server.",
+        }
+        ScopeNotOfResource "scope_not_of_resource" {
+            code: InvalidScope,
+            section: "RFC 8707 §2",
+            description: "The scope has nothing that the resource understands.",
+            cause: "None of the scope tokens is one that the requested resources declare.",
+            fix: "Ask for the scopes in the resource's metadata document, or name the resource that \
+                the scope is for.",
         }
         ScopeMalformed "scope_malformed" {
             code: InvalidScope,

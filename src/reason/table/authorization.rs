@@ -206,8 +206,8 @@ macro_rules! authorization_rows {
             code: InvalidScope,
             section: "OAuth 2.1 §1.4.1",
             description: "The scope parameter is missing, and there is no default.",
-            cause: "scope was left out, and there is no default scope or the client may request \
-                none of it.",
+            cause: "scope was left out, and there is no default scope, the client may request \
+                none of it, or the resource understands none of it.",
             fix: "Send scope, or configure a default scope.",
         }
         PromptContradiction "prompt_contradiction" {

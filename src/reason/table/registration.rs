@@ -237,9 +237,20 @@ macro_rules! registration_rows {
             code: InvalidClientMetadata,
             section: "RFC 7591 §2",
             description: "jwks must be a JSON object or jwks_uri an https URL, and not both.",
-            cause: "Both members are present, or one has another JSON type or scheme. This server \
-                uses neither.",
-            fix: "Leave out both members.",
+            cause: "Both members are present, or one has another JSON type or scheme, or no key or \
+                signature algorithm in it is one that this server accepts.",
+            fix: "Send the public keys as jwks, with a signature algorithm of \
+                token_endpoint_auth_signing_alg_values_supported. A client without keys leaves out \
+                both members.",
+        }
+        MetadataKeysAtUrl "metadata_keys_at_url" {
+            code: InvalidClientMetadata,
+            section: "RFC 7591 §2",
+            description: "A registration brings its keys inline, as jwks; jwks_uri is not accepted \
+                here.",
+            cause: "Anybody can register, and this server would fetch what they name. A client with \
+                a metadata document can name a jwks_uri.",
+            fix: "Send the keys as jwks, or allow it: KeyRules::with_registered_key_urls.",
         }
     }
 

@@ -31,8 +31,11 @@ macro_rules! resource_rows {
             code: InvalidToken,
             section: "OAuth 2.1 §5.3.2",
             description: "The access token has expired.",
-            cause: "The token's lifetime is over, or newer tokens of its grant displaced it.",
-            fix: "Refresh, and retry with the new access token.",
+            cause: "The grant lives, but not this access token: its lifetime is over, its client \
+                revoked it alone, or newer tokens of its grant displaced it.",
+            fix: "Refresh, and retry with the new access token. If the token ends before its time, \
+                look for token_revoked in the audit log of the grant, and share one access token \
+                among the processes of a client.",
         }
         TokenRevoked "token_revoked" {
             code: InvalidToken,
@@ -55,7 +58,8 @@ macro_rules! resource_rows {
             description: "This operation is for users. The access token is the client's own.",
             cause: "A client called on its own behalf, and the operation serves calls on behalf of \
                 users only.",
-            fix: "Let the operation serve machines (Needs::machines), or let the client ask a user.",
+            fix: "Let the operation serve machines: Needs::machines, or machines = true in [[protect]] \
+                of the reference server. Or let the client ask a user.",
         }
         LoginInsufficient "login_insufficient" {
             code: InsufficientUserAuthentication,

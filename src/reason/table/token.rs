@@ -233,8 +233,16 @@ macro_rules! token_rows {
             section: "RFC 8707 §2.2",
             description: "The resource is not one the grant is for.",
             cause: "A token request names a resource that the user did not consent to, or that the \
-                client may not have on its own behalf.",
+                assertion is not for.",
             fix: "Leave resource out, or authorize again for it.",
+        }
+        ResourceForbidden "resource_forbidden" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2.2",
+            description: "The resource is not one that this client may use on its own behalf.",
+            cause: "A client asked for a token without a user, for a resource outside the machine \
+                rights that the operator gave it.",
+            fix: "Name a resource of the client's machine rights, or let the operator add this one.",
         }
     }
 

@@ -107,7 +107,7 @@ fn key_set(jwks: &RawValue, algorithms: Algorithms) -> Result<KeySet, Fault> {
 /// anybody can register, and the host would fetch what they name (server-side request forgery).
 fn keys_url(uri: &str, from: Source, rules: &KeyRules) -> Result<KeysUrl, Fault> {
     if from == Source::Registration && !rules.registered_key_urls {
-        return Err(Reason::MetadataKeys.received(uri).hint("Send the keys inline, as jwks."));
+        return Err(Reason::MetadataKeysAtUrl.received(uri));
     }
     KeysUrl::parse(uri, rules.allow_loopback).map_err(|_| Reason::MetadataKeys.received(uri))
 }

@@ -125,6 +125,16 @@ pub(crate) struct Clients {
     #[arg(long, env = "GRANTCORE_UNVERIFIED_SCOPE", value_name = "SCOPES")]
     pub(crate) unverified_scope: Option<String>,
 
+    /// What the scope means that an application registers with, or that its document has.
+    ///
+    /// `limit`: it can request this scope and what it includes, and must register again for more.
+    /// `default`: a request without scope gets it, and the application can request more. Then
+    /// --unverified-scope and the consent of the user are the limits. Applications that register
+    /// with the scope of their first challenge need `default` to step up.
+    #[arg(long, env = "GRANTCORE_REGISTERED_SCOPE", value_name = "MEANING")]
+    #[arg(default_value = "limit")]
+    pub(crate) registered_scope: RegisteredScope,
+
     /// Accept the secret of an application both in the header and in the body.
     ///
     /// Otherwise a secret is accepted by the registered method only, and the error names it.
@@ -152,6 +162,15 @@ impl Clients {
 pub(crate) enum GrantType {
     AuthorizationCode,
     RefreshToken,
+}
+
+/// What the scope of a registration means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RegisteredScope {
+    /// The application can request this scope and no other.
+    Limit,
+    /// A request without scope gets this scope.
+    Default,
 }
 
 /// A switch with two words, so that an environment variable can turn it off.

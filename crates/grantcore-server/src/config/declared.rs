@@ -331,8 +331,18 @@ impl Declared {
         for name in used.chain(trusted) {
             check_name("scope", name, &scopes, problems);
         }
+        // The resource of a protected upstream without one of its own is its path, at a host that is
+        // not known yet. The policy refuses what is none of its resources.
+        let is_protected = |url: &str| {
+            self.protect.iter().any(|own| match &own.value.resource {
+                Some(resource) => resource == url,
+                None => url.ends_with(own.value.path.as_str()),
+            })
+        };
         for url in self.clients.iter().flat_map(|own| &own.value.introspects) {
-            check_name("resource", url, &resources, problems);
+            if !is_protected(url.get_ref()) {
+                check_name("resource", url, &resources, problems);
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// Values of every setting that are not its default: on the command line, and in the file.
-const VALUES: [(&str, &str, &str); 73] = [
+const VALUES: [(&str, &str, &str); 74] = [
     ("listen", "[::1]:9000", r#""[::1]:9000""#),
     ("issuer", "https://a.example", r#""https://a.example""#),
     ("name", " Acme ID", r#""Acme ID""#),
@@ -61,6 +61,7 @@ const VALUES: [(&str, &str, &str); 73] = [
     ("redirect-uri-limit", "3", "3"),
     ("default-grant-types", "authorization_code", r#"["authorization_code"]"#),
     ("unverified-scope", "a b", r#""a b""#),
+    ("registered-scope", "default", r#""default""#),
     ("lenient-on-method", "true", "true"),
     ("error-delivery", "page", r#""page""#),
     ("drop-unknown-scopes", "true", "true"),

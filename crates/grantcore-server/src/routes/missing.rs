@@ -87,9 +87,12 @@ async fn not_found(
     let server = policy.server_metadata_url();
     let is_named = |name: &str| uri.path().split('/').any(|segment| segment == name);
     let name = |url: &str| path_of(url).rsplit('/').next().unwrap_or_default().to_owned();
-    let mut resources = policy.resources().iter();
-    let meant =
-        resources.clone().find(|own| is_named(&name(own.identifier()))).or(resources.next());
+    // Otherwise the one whose document is at the root of the host, so that both say the same.
+    let meant = policy
+        .resources()
+        .iter()
+        .find(|own| is_named(&name(own.identifier())))
+        .or_else(|| policy.main_resource());
     let mut links = vec![("authorization_server_metadata", server.clone())];
     links.extend(meant.map(|own| ("resource_metadata", own.metadata_url().to_owned())));
     let answer = Answer {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::policy::PolicyBuilder;
+use grantcore::policy::{PolicyBuilder, ResourceDescription};
 
 use super::{API_SCOPE, MCP_SCOPE};
 use crate::config::{Builtin, Config, Issuer, Place};
@@ -49,6 +49,10 @@ pub(super) fn apply(mut policy: PolicyBuilder, config: &Config, issuer: &Issuer)
             by_default.push(required);
         }
         policy = policy.resource(&resource, &protect.scope());
+        if let Some(name) = &protect.name {
+            let description = ResourceDescription::default().with_name(name);
+            policy = policy.describe_resource(&resource, description);
+        }
         if protect.default {
             policy = policy.default_resource(resource);
         }

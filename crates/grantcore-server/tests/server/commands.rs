@@ -96,7 +96,7 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
     let added = run(path, &[&add[..], &database].concat());
     assert!(added.is_success && !added.errors.contains(added.output.trim()), "{}", added.errors);
     let secret = added.output.trim();
-    assert_eq!(secret.len(), 43, "{secret}");
+    assert!(secret.len() == 47 && secret.starts_with("gcs_"), "{secret}");
     assert!(authenticates(&issuer, "wiki", secret).await);
 
     let config = ["--config", "c.toml"];
@@ -104,6 +104,7 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
     assert!(rotated.is_success && rotated.errors.contains("ends in 1day"), "{}", rotated.errors);
     assert!(authenticates(&issuer, "wiki", secret).await, "the old secret works for a day");
     let second = rotated.output.trim();
+    assert!(second.len() == 47 && second.starts_with("gcs_"), "one form: {second}");
     assert!(authenticates(&issuer, "wiki", second).await);
     let at_once = ["rotate-secret", "wiki", "--overlap", "0s"];
     let rotated = run(path, &[&at_once[..], &config].concat());
@@ -119,7 +120,7 @@ async fn a_client_is_added_and_its_secret_rotated_while_the_server_runs() {
     assert!(public.is_success && public.output.is_empty(), "{}", public.errors);
     let server =
         run(path, &[&["add-client", "server", "--machine", "reports"][..], &config].concat());
-    assert!(server.is_success && server.output.trim().len() == 43, "{}", server.errors);
+    assert!(server.is_success && server.output.trim().len() == 47, "{}", server.errors);
     for (arguments, why) in [
         (&["add-client", "wiki", "--redirect-uri", uri][..], "exists already"),
         (&["add-client", "x", "--auth-method", "none"], "needs --redirect-uri URI"),

@@ -393,3 +393,34 @@ fn the_documented_file_and_commands_work() {
     }
     assert_eq!(unit.matches("grantcore-server ").count(), 2);
 }
+
+/// A resource of a protected upstream can be introspected too, and has the name of its table.
+#[test]
+fn a_client_introspects_tokens_of_a_protected_upstream() {
+    let protect = "introspects = ['http://127.0.0.1:8080/x', 'https://y.example/mcp']
+secret_file = 'secret'
+[[protect]]
+path = '/x'
+upstream = 'http://127.0.0.1:9/'
+name = 'your notes'
+[[protect]]
+path = '/y'
+upstream = 'http://127.0.0.1:9/'
+resource = 'https://y.example/mcp'";
+    let directory = with_file(&settings(8080, protect));
+    let secret = directory.path().join("secret");
+    fs::write(&secret, SECRET).unwrap();
+    private(&secret);
+    let check = || run(directory.path(), &["check-config", "--config", "c.toml"]);
+    let checked = check();
+    assert!(checked.is_success, "{}", checked.errors);
+    let introspected = "introspects tokens for http://127.0.0.1:8080/x https://y.example/mcp";
+    assert!(checked.output.contains(introspected), "{}", checked.output);
+    let other = settings(8080, &protect.replace("8080/x'", "8080/other'"));
+    fs::write(directory.path().join("c.toml"), other).unwrap();
+    let checked = check();
+    assert!(checked.errors.contains("127.0.0.1:8080/other` is not declared"), "{}", checked.errors);
+    let elsewhere = settings(8080, &protect.replace("127.0.0.1:8080/x'", "other.example/x'"));
+    fs::write(directory.path().join("c.toml"), elsewhere).unwrap();
+    assert!(!check().is_success, "the path of an upstream at another host");
+}

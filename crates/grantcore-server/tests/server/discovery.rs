@@ -63,6 +63,7 @@ async fn meta_03_every_probe_of_a_client_is_answered_but_the_openid_alias() {
     assert_eq!(expected["registration_endpoint"], format!("{}/oauth/register", server.issuer()));
     // A client that asks there first continues after a 404 (spring-projects/spring-security#7512).
     assert_eq!(get(&server, "/.well-known/openid-configuration").await.status().as_u16(), 404);
+    assert_eq!(expected.get("request_uri_parameter_supported"), None);
     for (path, resource) in [("", "/mcp"), ("/mcp", "/mcp"), ("/api", "/api")] {
         let document: Value = get(&server, &format!("/.well-known/oauth-protected-resource{path}"))
             .await
@@ -71,6 +72,8 @@ async fn meta_03_every_probe_of_a_client_is_answered_but_the_openid_alias() {
             .unwrap();
         assert_eq!(document["resource"], format!("{}{resource}", server.issuer()), "{path}");
         assert_eq!(document["authorization_servers"], json!([server.issuer()]));
+        let name = if resource == "/mcp" { "Demo notes" } else { "Demo profile" };
+        assert_eq!(document["resource_name"], name, "{path}");
     }
     server.stop().await.unwrap();
 }
@@ -113,6 +116,7 @@ async fn meta_04_other_origins_may_read_and_call_but_never_authorize() {
     ] {
         let allowed = preflight(&server, path, method, headers).await;
         assert_eq!(header(&allowed, "access-control-allow-origin"), "*", "{path}");
+        assert_eq!(header(&allowed, "access-control-max-age"), "7200", "{path}");
         assert!(
             header(&allowed, "access-control-allow-methods").contains(method),
             "{method} {path}"

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::accounts::file;
 use crate::support::cases::{log_in, start};
-use crate::support::{CHALLENGE, plain_client};
+use crate::support::{Browser, CALLBACK, CHALLENGE, VERIFIER, param, plain_client};
 
 /// The redirect URI of the client.
 pub(crate) const CHAT: &str = "https://chat.example.test/connector/oauth/abc";
@@ -132,4 +132,97 @@ async fn f21_an_issuer_may_have_a_path() {
     assert!(login.starts_with("/auth/login"), "{login}");
     assert_eq!(get(login).await.unwrap().status(), 200);
     server.stop().await.unwrap();
+}
+
+/// Returns the status of an answer, and where it leads or what it says.
+async fn outcome(answer: reqwest::Response) -> (u16, String) {
+    let status = answer.status().as_u16();
+    match answer.headers().get("location").or(answer.headers().get("www-authenticate")) {
+        Some(header) => (status, header.to_str().unwrap().to_owned()),
+        None => (status, answer.text().await.unwrap()),
+    }
+}
+
+/// The step-up of an SDK: it registers with the scope of its first challenge, is refused at a call
+/// that needs more, and authorizes with both.
+#[tokio::test]
+async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_it_may() {
+    for meaning in ["limit", "default"] {
+        let port = grantcore_testing_servers::free_port();
+        let issuer = format!("http://127.0.0.1:{port}");
+        let settings = format!(
+            "issuer = '{issuer}'\nlisten = '127.0.0.1:{port}'\ndatabase = 'memory:'\n\
+             registered_scope = '{meaning}'\n\
+             [[scopes]]\nname = 'read'\ndescription = 'Read your notes'\ndefault = true\n\
+             [[scopes]]\nname = 'write'\ndescription = 'Change your notes'\n\
+             [[resources]]\nurl = '{issuer}/mcp'\nscopes = ['read', 'write']\nbuiltin = 'mcp'"
+        );
+        let directory = crate::support::commands::with_file(&settings);
+        let file = directory.path().join("c.toml");
+        let arguments = ["grantcore-server", "--config", file.to_str().unwrap()];
+        let server = Running::start(arguments).await.unwrap();
+        let metadata = json!({
+            "client_name": "SDK", "redirect_uris": [CALLBACK], "scope": "read",
+            "token_endpoint_auth_method": "none"
+        });
+        let http = plain_client(false);
+        let client: Value = http
+            .post(format!("{issuer}/oauth/register"))
+            .json(&metadata)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let id = client["client_id"].as_str().unwrap();
+        let asking = |scope: &str| {
+            let more = [("redirect_uri", CALLBACK), ("scope", scope), ("client_id", id)];
+            let fixed = [
+                ("response_type", "code"),
+                ("code_challenge", CHALLENGE),
+                ("code_challenge_method", "S256"),
+            ];
+            let url = format!("{issuer}/oauth/authorize");
+            Url::parse_with_params(&url, more.iter().chain(&fixed)).unwrap()
+        };
+        let redeem = async |location: &Url| {
+            let form = [
+                ("grant_type", "authorization_code"),
+                ("client_id", id),
+                ("redirect_uri", CALLBACK),
+                ("code", &param(location, "code").unwrap()),
+                ("code_verifier", VERIFIER),
+            ];
+            let answer = http.post(format!("{issuer}/oauth/token")).form(&form).send().await;
+            answer.unwrap().json::<Value>().await.unwrap()
+        };
+        let call = async |token: &Value| {
+            let call = http
+                .post(format!("{issuer}/mcp"))
+                .bearer_auth(token["access_token"].as_str().unwrap());
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+            let call = call.header("accept", "application/json, text/event-stream").json(&body);
+            outcome(call.send().await.unwrap()).await
+        };
+        let alice = Browser::new("alice");
+        let first = redeem(&alice.authorize(asking("read").as_str(), "allow").await).await;
+        assert_eq!(first["scope"], "read");
+        let (status, challenge) = call(&first).await;
+        assert_eq!(status, 403, "{challenge}");
+        assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+        assert!(challenge.contains("scope=\"read write\""), "{challenge}");
+        if meaning == "limit" {
+            let signed_in = log_in(&server, "alice").await;
+            let (_, text) =
+                outcome(signed_in.get(asking("read write")).send().await.unwrap()).await;
+            assert!(text.contains("invalid_scope"), "{text}");
+        } else {
+            let next = redeem(&alice.authorize(asking("read write").as_str(), "allow").await).await;
+            assert_eq!(next["scope"], "read write");
+            let (status, answer) = call(&next).await;
+            assert!(status != 401 && status != 403, "{status} {answer}");
+        }
+        server.stop().await.unwrap();
+    }
 }

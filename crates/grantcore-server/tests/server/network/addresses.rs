@@ -175,10 +175,9 @@ async fn f19_an_unknown_address_is_answered_with_the_metadata_addresses() {
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["authorization_server_metadata"], metadata.as_str());
         assert!(body["error_description"].as_str().unwrap().contains(&metadata), "{body}");
-        if path.contains("/mcp") {
-            let expected = format!("{issuer}/.well-known/oauth-protected-resource/mcp");
-            assert_eq!(body["resource_metadata"], expected);
-        }
+        // The default resource, whose document is also at the root.
+        let expected = format!("{issuer}/.well-known/oauth-protected-resource/mcp");
+        assert_eq!(body["resource_metadata"], expected, "{path}");
         // A page of another origin may send the request too.
         let preflight = plain_client(false)
             .request(Method::OPTIONS, &url)
