@@ -31,9 +31,14 @@ pub(super) fn requested_terms(
     let may = |token: &str| client.may_ask_for(token, policy);
     let scope = scope_within(asked, || default_scope(client, policy), may)?;
     let resources = requested_resources(resources, known, policy)?;
+    let understood = Understood::of(&resources, known, policy);
+    // What clients send everywhere says nothing about this resource (CLIENTPOLICY-13).
+    let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
+    let is_unmeant = is_named && scope.tokens().all(is_habit);
+    let is_named = is_named && !is_unmeant;
+    let scope = if is_unmeant { default_scope(client, policy)? } else { scope };
     // A default is the operator's word and not the client's: such a request has no scope.
     let reason = if is_named { Reason::ScopeNotOfResource } else { Reason::ScopeMissing };
-    let understood = Understood::of(&resources, known, policy);
     let scope = understood.limit(scope, is_named).map_err(|hint| reason.hint(hint))?;
     Ok((scope, resources))
 }

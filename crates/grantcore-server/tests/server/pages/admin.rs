@@ -73,7 +73,7 @@ async fn a_client_is_added_and_its_secret_is_shown_once() {
     let (status, _, added) = admin.send(new, &web).await;
     assert_eq!(status, 201, "{added}");
     let first = secret(&added);
-    assert_eq!(first.len(), 43, "256 random bits");
+    assert!(first.len() == 47 && first.starts_with("gcs_"), "256 random bits: {first}");
     assert_eq!(admin.tries("wiki", &first).await, (400, "invalid_grant".into()));
     let (_, client) = admin.page("/admin/client?id=wiki").await;
     for part in [
