@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for Grant {
         let fields: Fields = schema::read("Grant", deserializer)?;
         match &fields.phase {
             Phase::Revoked(revoked) if !revoked.is_consistent() => Err(de::Error::custom(
-                "a grant has a denied_consent if and only if its cause is denied",
+                "a grant has a closed_consent if it was denied, and none if its code was used",
             )),
             phase if !phase.is_consistent_with(&fields.terms.basis) => Err(de::Error::custom(
                 "a grant has a consent page if and only if its user was asked, and a code if and \
@@ -256,7 +256,7 @@ impl Grant {
                 CodeIssue::NoPage { .. } => None,
             },
             Phase::Active(_) => None,
-            Phase::Revoked(revoked) => revoked.denied_consent.as_ref(),
+            Phase::Revoked(revoked) => revoked.closed_consent.as_ref(),
         }
     }
 

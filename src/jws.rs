@@ -61,6 +61,7 @@ mod keys_url;
 #[cfg(feature = "jws")]
 mod ring_verifier;
 mod verify;
+mod written;
 
 pub use self::algorithm::{Algorithm, AlgorithmError, Algorithms};
 pub use self::cache::{Generation, KeyCache, Look};
@@ -74,3 +75,4 @@ pub use self::keys_url::{KeysUrl, KeysUrlError};
 #[cfg(feature = "jws")]
 pub use self::ring_verifier::RingVerifier;
 pub use self::verify::Verify;
+pub(crate) use self::written::Jwks;

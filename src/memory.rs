@@ -64,6 +64,10 @@ impl MemoryStore {
     }
 
     /// Sets an account.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "how many copies are kept is not the caller's"
+    )]
     pub fn put_account(&self, subject: Subject, account: Account) {
         for shard in &mut self.0.all() {
             shard.accounts.insert(subject.clone(), account);
@@ -78,6 +82,10 @@ impl MemoryStore {
     }
 
     /// Sets whether an account can pay.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "how many copies are kept is not the caller's"
+    )]
     pub fn put_balance(&self, subject: Subject, balance: Balance) {
         for shard in &mut self.0.all() {
             shard.balances.insert(subject.clone(), balance);

@@ -16,6 +16,7 @@ pub(crate) mod jwt_bearer;
 pub(crate) mod login;
 pub(crate) mod metadata;
 pub(crate) mod narrowing;
+pub(crate) mod others;
 pub(crate) mod parameters;
 pub(crate) mod parts;
 pub(crate) mod registration;

@@ -20,6 +20,9 @@ pub(crate) mod schedules {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    /// The number of schedules after which a search ends: most end before.
+    const LIMIT: usize = 50_000;
+
     /// How many schedules were run, and in how many of them the result was wrong.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Found {
@@ -66,7 +69,7 @@ pub(crate) mod schedules {
             own[0].fetch_add(1, Ordering::Relaxed);
             own[1].fetch_add(usize::from(!is_right(&shared, results)), Ordering::Relaxed);
         };
-        shuttle::check_dfs(run, None);
+        shuttle::check_dfs(run, Some(LIMIT));
         let [schedules, wrong] = [0, 1].map(|at: usize| counts[at].load(Ordering::Relaxed));
         Found { schedules, wrong }
     }

@@ -45,6 +45,7 @@ const ALIKE: &[&[Reason]] = &[
         Reason::ClientAssertionLongLived,
         Reason::ClientAssertionJti,
         Reason::ClientAssertionReplayed,
+        Reason::IntrospectionCallerMissing,
         Reason::IntrospectionUnauthenticated,
     ],
     // The response must not show which issuers are trusted, or what was wrong.

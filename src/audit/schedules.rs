@@ -8,7 +8,7 @@ use crate::sync::schedules::explore;
 
 fn event(request: u8) -> Event {
     let moment = Moment::new(Timestamp::from_unix_seconds(1), Entropy::from_bytes([request; 128]));
-    Event::new(EventKind::CodeRedeemed, None, &moment)
+    Event::new(EventKind::CodeRedeemed, None, moment.stamp())
 }
 
 fn kept(log: &MemoryAuditLog) -> Vec<CorrelationId> {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Client, ClientError, Registration};
-use crate::policy::{Policy, RegisteredScope};
+use crate::policy::{Policy, RegisteredScope, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::scope::Scope;
@@ -66,6 +66,17 @@ impl Restrictions {
 }
 
 impl Client {
+    /// Returns the scope that the client may request, with spaces between its tokens. Without a
+    /// limit it is all that the policy knows.
+    pub(crate) fn scope_under(&self, policy: &Policy) -> String {
+        let named: Vec<_> = match self.scope() {
+            Some(scope) => scope.tokens().collect(),
+            None => policy.scopes().iter().map(ScopeInfo::name).collect(),
+        };
+        let open = named.into_iter().filter(|token| self.may_ask_for(token, policy));
+        open.collect::<Vec<_>>().join(" ")
+    }
+
     /// Returns whether the client may ask for a scope token. The token must lie within the
     /// registered scope where that is a limit, within the restrictions and, unless the operator
     /// registered the client, within the policy's scope for such clients, which may have been

@@ -7,16 +7,16 @@ use super::law::works;
 use super::records::{self, DAY, Draft, new_subject, now};
 use super::{Law, Violation};
 use crate::account::Accounts as _;
-use crate::decision::Loaded;
+use crate::decision::{Loaded, Records};
 use crate::keys::{ClientKey, Keys};
 use crate::record::Commit;
 use crate::store::{FromStore, LoadsAccounts, load_each};
 use crate::value::credential::GrantId;
 use crate::value::text::Subject;
 
-/// Checks that [`load`](crate::Store::load) and [`load_grants`](crate::Store::load_grants) return
-/// the accounts and the balance that the single reads return, and that [`Keys::skip_accounts`]
-/// leaves the records as they are.
+/// Checks that [`load`](crate::Store::load), [`load_grants`](crate::Store::load_grants) and
+/// [`inspect`](crate::Store::inspect) return the accounts and the balance that the single reads
+/// return, and that [`Keys::skip_accounts`] leaves the records as they are.
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -96,11 +96,26 @@ async fn is_loaded<S: LoadsAccounts>(store: &S, keys: &Keys<'_>) -> Result<(), V
     Law::LoadsAccounts.holds(is_same, || {
         format!("{keys:?} loaded {loaded:?}; the single reads returned {expected:?}")
     })?;
+    let mut inspected = Vec::new();
+    let mut visit = |records: Records<'_>| inspected.push(copied(records));
+    works("inspect", store.inspect(keys, &mut visit).await)?;
+    let is_same = matches!(&*inspected, [only] if only.grant == expected.grant
+        && only.client == expected.client
+        && has_accounts_of(only, &expected));
+    Law::LoadsAccounts.holds(is_same, || {
+        format!("{keys:?} showed {inspected:?}; the single reads returned {expected:?}")
+    })?;
     let skipping = Keys { skip_accounts: true, ..keys.clone() };
     let loaded = works("load", store.load(&skipping).await)?;
     Law::Loads.holds(has_records_of(&loaded, &expected), || {
         format!("{skipping:?} loaded {loaded:?}; the single reads returned {expected:?}")
     })
+}
+
+fn copied(records: Records<'_>) -> Loaded {
+    let Records { grant, client, account, owner, balance } = records;
+    let (grant, client) = (grant.cloned(), client.cloned());
+    Loaded { grant, client, account, owner, balance, ..Loaded::default() }
 }
 
 /// Checks `load_grants` of these grants and of the first one again.

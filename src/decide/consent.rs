@@ -81,7 +81,7 @@ impl ConsentDecision<'_> {
                 CodeIssue::NoPage { .. } => return Err(Reason::TicketUnknown),
             },
             Phase::Revoked(revoked) => {
-                revoked.denied_consent.as_ref().ok_or(Reason::ConsentUsed)?
+                revoked.closed_consent.as_ref().ok_or(Reason::ConsentUsed)?
             }
             Phase::Active(_) => return Err(Reason::ConsentUsed),
         };
@@ -100,7 +100,14 @@ impl ConsentDecision<'_> {
         if client.verify_redirect(sent, ctx.policy)? != *redirect_uri {
             return Err(Reason::RedirectUriMismatch);
         }
-        Ok(AnsweredPage { stored, consent, client, redirect_uri, user: &self.user, ctx })
+        // Nobody has decided: the user's grants were ended meanwhile, and the open page is one of
+        // them.
+        match grant.phase() {
+            Phase::Revoked(revoked) if revoked.cause != RevocationCause::Denied => {
+                Err(Reason::ConsentExpired)
+            }
+            _ => Ok(AnsweredPage { stored, consent, client, redirect_uri, user: &self.user, ctx }),
+        }
     }
 }
 

@@ -50,7 +50,8 @@ impl AuthorizationRequest<'_> {
         };
         let login = user.login;
         let max_age = requested.hints.max_age;
-        let is_old = max_age.is_some_and(|seconds| !is_recent(login, seconds, now));
+        // `max_age=0` asks for a login, even if one was made within the same second.
+        let is_old = max_age.is_some_and(|seconds| seconds == 0 || !is_recent(login, seconds, now));
         let is_weak = !is_of_class(login, &requested.acr_values);
         if !(prompt.login || prompt.select_account || is_old || is_weak) {
             return None;

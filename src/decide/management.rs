@@ -16,9 +16,11 @@ use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
+use crate::request::metadata::ClientMetadata;
 use crate::request::registration::{Action, ManagementRequest, Update};
 use crate::response::registration::{CurrentRegistration, Managed};
 use crate::value::credential::Issued;
+use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 
 impl Operation for ManagementRequest<'_> {
@@ -105,17 +107,27 @@ impl ManagementRequest<'_> {
 
 /// Returns the client with the metadata of the update in place of its own. Authentication and grant
 /// types stay if the update does not name them, so that no client loses its secret by leaving a
-/// member out.
+/// member out. Grant types and scope also stay if the update names what the response shows: that is
+/// what they come to under the restrictions of the operator, and the record has more.
 fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result<Client, Fault> {
-    let metadata = update.metadata.clone();
+    let mut metadata = update.metadata.clone();
+    if repeats_scope(&metadata, client, ctx.policy) {
+        metadata.scope = client.scope().cloned();
+    }
     let negotiated = metadata.auth.method.unwrap_or(client.authentication().method());
     // Privilege escalation: an update that asks for less proof than the operator demands gets what
     // the operator demands (I47).
     let method = client.restrictions().imposed_method().unwrap_or(negotiated);
     // Without new keys the client keeps those that it has.
-    let keys = metadata.auth.keys.as_ref().or_else(|| client.keys());
+    let own = client.keys();
+    let keys = metadata.auth.keys.clone().or_else(|| own.cloned());
+    // What the operator vouched for stays.
+    let keys = keys.map(|keys| match own {
+        Some(own) => keys.with_endpoint_audience(own.endpoint_audience()),
+        None => keys,
+    });
     let authentication =
-        match (client.authentication(), new_authentication(method, keys, ctx.moment)?) {
+        match (client.authentication(), new_authentication(method, keys.as_ref(), ctx.moment)?) {
             // The client keeps its secret and sends it in another way.
             (
                 Authentication::Confidential { secrets, .. },
@@ -123,7 +135,8 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
             ) => Authentication::Confidential { method, secrets },
             (_, new) => new,
         };
-    let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
+    let named = metadata.grant_types.filter(|named| *named != client.grant_types());
+    let grant_types = named.unwrap_or(client.registered_grant_types());
     let builder = client.clone().edit().authenticating(authentication).registering_for(grant_types);
     let updated = metadata.describe(builder, ctx.policy)?.described_after(client, ctx.moment.now);
     let updated = rotated_on_update(updated, client, ctx).rekeyed(client, ctx.policy);
@@ -136,6 +149,16 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
         }
         _ => Ok(updated),
     }
+}
+
+/// Returns whether the update names the scope that the response shows for the client.
+fn repeats_scope(metadata: &ClientMetadata, client: &Client, policy: &Policy) -> bool {
+    let shown = client.scope_under(policy);
+    if shown.is_empty() {
+        // The response leaves the member out.
+        return !metadata.names_scope;
+    }
+    Scope::parse(&shown).is_ok_and(|shown| metadata.scope.as_ref() == Some(&shown))
 }
 
 /// Returns the updated client with a new secret, if the policy rotates secrets at an update and the

@@ -180,10 +180,10 @@ pub(crate) struct Revoked {
     pub(crate) cause: RevocationCause,
     /// When the last of the revoked credentials would have expired.
     pub(crate) last_expiry: Timestamp,
-    /// The page that was answered with a denial, so that the same answer sent again gets the same
-    /// response.
+    /// The page that led to no code: the user denied, and the same answer sent again gets the same
+    /// response; or the grant was revoked first, and the answer learns so.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) denied_consent: Option<PendingConsent>,
+    pub(crate) closed_consent: Option<PendingConsent>,
 }
 
 impl IssuedCode {
@@ -209,7 +209,7 @@ impl Phase {
             Self::Active(active) => {
                 basis.is_direct() == matches!(active.issued_from, Issuance::Direct)
             }
-            Self::Revoked(revoked) => was_asked || revoked.denied_consent.is_none(),
+            Self::Revoked(revoked) => was_asked || revoked.closed_consent.is_none(),
         }
     }
 }
@@ -281,8 +281,18 @@ impl TokenRights {
 }
 
 impl Revoked {
-    /// Returns whether there is a denied page if and only if the cause is a denial.
+    /// Returns whether there is a page if the cause is a denial, and none if the cause needs a code
+    /// or tokens.
     pub(super) fn is_consistent(&self) -> bool {
-        self.denied_consent.is_some() == (self.cause == RevocationCause::Denied)
+        match self.cause {
+            RevocationCause::Denied => self.closed_consent.is_some(),
+            RevocationCause::User
+            | RevocationCause::Administrator
+            | RevocationCause::SecurityEvent => true,
+            RevocationCause::Replay
+            | RevocationCause::Client
+            | RevocationCause::Host
+            | RevocationCause::Superseded => self.closed_consent.is_none(),
+        }
     }
 }

@@ -128,7 +128,7 @@ impl Grant {
             Phase::Revoked(Revoked {
                 cause: RevocationCause::Denied,
                 last_expiry: self.last_use(),
-                denied_consent: Some(consent.clone()),
+                closed_consent: Some(consent.clone()),
             }),
         )
     }
@@ -182,13 +182,9 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let entry = AccessTokenEntry {
-            digest: access,
-            issued: now,
-            expires,
-            scope: Subset::ALL,
-            resources: Subset::ALL,
-        };
+        let all = Subset::ALL;
+        let entry =
+            AccessTokenEntry { digest: access, issued: now, expires, scope: all, resources: all };
         let active = Active {
             issued_from: Issuance::Direct,
             remaining: None,
@@ -284,10 +280,12 @@ impl Grant {
 
     /// Ends every credential of the grant, for the operation *revoke*.
     pub(crate) fn revoked(&self, cause: RevocationCause, now: Timestamp) -> Self {
-        self.next(
-            now,
-            Phase::Revoked(Revoked { cause, last_expiry: self.last_use(), denied_consent: None }),
-        )
+        let closed_consent = match &self.0.phase {
+            Phase::ConsentPending(page) => Some(page.clone()),
+            Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => None,
+        };
+        let last_expiry = self.last_use();
+        self.next(now, Phase::Revoked(Revoked { cause, last_expiry, closed_consent }))
     }
 
     /// Ends the access token of this digest, for the operation *revoke*. The other tokens of the

@@ -205,7 +205,7 @@ mod tests {
     fn i26_no_two_ids_are_equal() {
         let mut ids = Ids::new();
         let mut seen = BTreeSet::new();
-        for _ in 0..2 * u32::from(IDS) + 1 {
+        for _ in 0..=2 * u32::from(IDS) {
             let copy = ids.stream.clone();
             assert!(seen.insert(ids.draw().unwrap()));
             // The first id after a seed is not of the copied stream.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::document::Fetch;
 use super::login::Login;
+use super::others::Others;
 use super::parameters::{Parameter, for_each_parameter};
 use super::parts::RequestParts;
 use super::site::Site;
@@ -37,6 +38,7 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) ui_locales: Parameter<'a>,
     pub(crate) acr_values: Parameter<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
+    pub(crate) others: Others,
     /// The result of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
     /// Resources of this request that the policy does not know.
@@ -276,6 +278,7 @@ impl<'a> AuthorizationRequest<'a> {
             ui_locales: Parameter::default(),
             acr_values: Parameter::default(),
             resources: Vec::new(),
+            others: Others::default(),
             fetched: None,
             known_resources: &[],
             site: request.site,
@@ -298,7 +301,7 @@ impl<'a> AuthorizationRequest<'a> {
             "ui_locales" => read.ui_locales.set(value),
             "acr_values" => read.acr_values.set(value),
             "resource" => read.resources.push(value),
-            _ => {}
+            other => read.others.count(other),
         })?;
         if client_id.repeated {
             return Err(Reason::ClientIdRepeated.into());
@@ -341,6 +344,7 @@ impl<'a> AuthorizationRequest<'a> {
         ]
         .into_iter()
         .find_map(|(name, slot)| slot.repeated.then_some(name))
+        .or(self.others.repeated)
     }
 
     /// Returns the digest of every parameter that is read, however it was encoded.

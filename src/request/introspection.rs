@@ -26,8 +26,15 @@ impl<'a> IntrospectionRequest<'a> {
     /// A [`Refusal`] if the request cannot be read, or does not identify its caller in exactly one
     /// way.
     pub fn parse(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        let form = TokenForm::read(request, policy)
-            .map_err(|fault| Refusal::of(fault, Endpoint::Introspection))?;
+        // Without credentials nobody is authorized (RFC 7662 §2.1). At the token endpoint, a public
+        // client that does not name itself sends a malformed request instead.
+        let form = TokenForm::read(request, policy).map_err(|fault| {
+            let fault = match fault.reason {
+                Reason::ClientIdMissing => Reason::IntrospectionCallerMissing.into(),
+                _ => fault,
+            };
+            Refusal::of(fault, Endpoint::Introspection)
+        })?;
         let token = form
             .token
             .map(|token| Credential::parse(Kind::Access, &token))

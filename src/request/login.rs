@@ -82,6 +82,9 @@ pub enum LoginFailure {
     /// The user cannot sign in by the class that is asked for:
     /// `unmet_authentication_requirements` (RFC 9470 §5).
     Unmet,
+    /// The host cannot let the user sign in now, because its own database fails:
+    /// `temporarily_unavailable` (OAuth 2.1 §4.1.2.1).
+    Unavailable,
 }
 
 impl LoginFailure {
@@ -91,6 +94,7 @@ impl LoginFailure {
             Self::AccountSelection => Reason::LoginChoiceRequired,
             Self::Interaction => Reason::LoginInteractionRequired,
             Self::Unmet => Reason::LoginClassUnmet,
+            Self::Unavailable => Reason::StorageUnavailable,
         }
     }
 }

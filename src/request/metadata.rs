@@ -32,7 +32,9 @@ pub(crate) struct ClientMetadata {
     pub(crate) auth: ClientAuth,
     pub(crate) grant_types: Option<GrantTypes>,
     /// The scope that the client may request, or `None` for all that the policy knows.
-    scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
+    /// Whether the metadata name a scope.
+    pub(crate) names_scope: bool,
     pub(crate) description: ClientDescription,
     /// The values that are left out.
     pub(crate) dropped: Dropped,
@@ -121,9 +123,11 @@ impl Members {
                 software_id: self.software_id,
                 software_version: self.software_version,
             },
+            from,
             &mut dropped,
-        );
+        )?;
         let grant_types = flow(self.grant_types, self.response_types, &mut dropped)?;
+        let names_scope = self.scope.is_some();
         let scope = scope(self.scope, policy, &mut dropped)?;
         let uris = texts(self.redirect_uris, Reason::MetadataRedirectUris)?.unwrap_or_default();
         let application_type =
@@ -140,10 +144,21 @@ impl Members {
         let redirect_uris =
             redirects::select(uris, application_type, admits, policy, &mut dropped)?;
         let auth = match from {
-            Source::Registration => methods.for_registration(policy.auth_methods(), keys)?,
+            Source::Registration => {
+                dropped.values("token_endpoint_auth_method", methods.unknown());
+                methods.for_registration(policy.auth_methods(), keys)?
+            }
             Source::Document => methods.for_document(policy.auth_methods(), keys)?,
         };
-        Ok(ClientMetadata { redirect_uris, auth, grant_types, scope, description, dropped })
+        Ok(ClientMetadata {
+            redirect_uris,
+            auth,
+            grant_types,
+            scope,
+            names_scope,
+            description,
+            dropped,
+        })
     }
 }
 

@@ -175,8 +175,11 @@ impl<'a> Authorization<'a> {
     pub(crate) fn credentials(&self, scheme: &str) -> Option<&'a [u8]> {
         let Self::One(value) = self else { return None };
         let (found, rest) = value.split_at_checked(scheme.len())?;
-        let credentials = rest.trim_ascii();
+        // Spaces alone separate the two (RFC 9110 §11.4). Other whitespace stays part of the
+        // credentials, which are malformed then. HTTP removes whitespace at the end of a header.
         let is_separated = rest.first().is_none_or(u8::is_ascii_whitespace);
+        let spaces = rest.iter().take_while(|b| **b == b' ').count();
+        let credentials = rest.get(spaces..).unwrap_or_default().trim_ascii_end();
         (found.eq_ignore_ascii_case(scheme.as_bytes()) && is_separated).then_some(credentials)
     }
 }

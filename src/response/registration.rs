@@ -8,9 +8,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::reply::Reply;
-use crate::client::{ApplicationType, Client, ClientDescription};
-use crate::policy::{Policy, ScopeInfo};
-use crate::value::auth_method::AuthMethod;
+use crate::client::{ApplicationType, Client, ClientDescription, ClientKeys, KeySource};
+use crate::jws::{Algorithm, Jwks};
+use crate::policy::Policy;
 use crate::value::credential::{CredentialText, Issued};
 use crate::value::grant_types::GrantType;
 use crate::value::redirect_uri::RegisteredRedirectUri;
@@ -67,6 +67,15 @@ struct ClientInformation<'a> {
     token_endpoint_auth_method: &'a str,
     grant_types: Vec<&'a str>,
     response_types: [&'a str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks: Option<Jwks<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<&'a str>,
+    /// The only algorithm that the client signs with. Several are in the next member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_signing_alg: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,18 +151,35 @@ fn information<'a>(
         software_version,
     } = client.description();
     let method = client.authentication().method();
+    let source = client.keys().map(ClientKeys::source);
+    let mut algorithms: Vec<_> =
+        client.keys().into_iter().flat_map(|keys| keys.algorithms().iter()).collect();
+    let algorithm = if algorithms.len() == 1 { algorithms.pop() } else { None };
     ClientInformation {
         client_id: client.id().as_str(),
         client_id_issued_at: client.created().unix_seconds(),
         client_secret: secret.map(Issued::reveal),
-        client_secret_expires_at: (method != AuthMethod::None).then_some(0),
+        client_secret_expires_at: client.secrets().map(|_| 0),
         registration_access_token: management,
         registration_client_uri: management.map(|_| policy.management_url(client.id())),
         redirect_uris: client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect(),
         token_endpoint_auth_method: method.name(),
         grant_types: grant_types(client, policy),
         response_types: ["code"],
-        scope: effective_scope(client, policy),
+        jwks: match source {
+            Some(KeySource::Inline(keys)) => Some(keys.to_jwks()),
+            Some(KeySource::At(_)) | None => None,
+        },
+        jwks_uri: match source {
+            Some(KeySource::At(url)) => Some(url.as_str()),
+            Some(KeySource::Inline(_)) | None => None,
+        },
+        token_endpoint_auth_signing_alg: algorithm.map(Algorithm::as_str),
+        token_endpoint_auth_signing_alg_values_supported: algorithms
+            .into_iter()
+            .map(Algorithm::as_str)
+            .collect(),
+        scope: client.scope_under(policy),
         client_name: name.as_deref(),
         client_uri: uri.as_deref(),
         logo_uri: logo_uri.as_deref(),
@@ -170,17 +196,4 @@ fn information<'a>(
 fn grant_types(client: &Client, policy: &Policy) -> Vec<&'static str> {
     let own = client.machine_rights_under(policy).map(|_| GrantType::ClientCredentials);
     client.grant_types().iter().chain(own).map(GrantType::as_str).collect()
-}
-
-/// Returns the scope that the client may request. Without a limit it is all that the server knows.
-fn effective_scope(client: &Client, policy: &Policy) -> String {
-    let named: Vec<_> = match client.scope() {
-        Some(scope) => scope.tokens().collect(),
-        None => policy.scopes().iter().map(ScopeInfo::name).collect(),
-    };
-    named
-        .into_iter()
-        .filter(|token| client.may_ask_for(token, policy))
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -15,13 +15,16 @@ use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::throttle::Throttle;
 
+/// What the host does with each event.
+pub(super) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
+
 pub(super) struct Core {
     pub(super) policy: Policy,
     pub(super) clock: Box<dyn Clock + Send + Sync>,
     entropy: Box<dyn EntropySource + Send + Sync>,
     pub(super) throttle: Throttle,
     /// `None`: nobody observes, and an event that is not recorded is not made.
-    pub(super) observer: Option<Box<dyn Fn(&Event) + Send + Sync>>,
+    pub(super) observer: Option<Observer>,
     pub(super) audit: AuditPolicy,
     pub(super) outside: Box<dyn AskOutside>,
     /// The key sets that were fetched.

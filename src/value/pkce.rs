@@ -1,6 +1,8 @@
 //! PKCE (RFC 7636) with S256: the code challenge of the authorization request and the code verifier
 //! of the token request.
 
+#![expect(clippy::needless_bitwise_bool, reason = "without a branch: see `is_made_of`")]
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -54,19 +56,19 @@ impl CodeChallenge {
 
 /// Returns whether every character is in the alphabet of base64url (RFC 4648 §5).
 fn is_base64url(text: &str) -> bool {
-    is_made_of(text, |b| is_alphanumeric(b) | u8::from(b == b'-') | u8::from(b == b'_'))
+    is_made_of(text, |b| is_alphanumeric(b) | (b == b'-') | (b == b'_'))
 }
 
-/// Returns whether each byte of the text is of an alphabet, for which `is_own` returns 1.
+/// Returns whether each byte of the text is of an alphabet.
 ///
 /// Without a branch, so that the compiler takes 16 bytes at once: a challenge takes 220 instructions
 /// instead of 650.
-fn is_made_of(text: &str, is_own: impl Fn(u8) -> u8) -> bool {
-    text.bytes().fold(1, |all, b| all & is_own(b)) == 1
+fn is_made_of(text: &str, is_own: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, b| all & is_own(b))
 }
 
-fn is_alphanumeric(b: u8) -> u8 {
-    u8::from((b | 0x20).wrapping_sub(b'a') < 26) | u8::from(b.wrapping_sub(b'0') < 10)
+fn is_alphanumeric(b: u8) -> bool {
+    ((b | 0x20).wrapping_sub(b'a') < 26) | (b.wrapping_sub(b'0') < 10)
 }
 
 impl Serialize for CodeChallenge {
@@ -99,8 +101,6 @@ impl<'a> CodeVerifier<'a> {
 
 /// Returns whether every character is unreserved (RFC 3986 §2.3).
 fn is_unreserved(text: &str) -> bool {
-    is_made_of(text, |b| {
-        let is_mark = [b'-', b'.', b'_', b'~'].map(|mark| u8::from(b == mark));
-        is_mark.into_iter().fold(is_alphanumeric(b), |any, is_mark| any | is_mark)
-    })
+    let is_mark = |b| (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~');
+    is_made_of(text, |b| is_alphanumeric(b) | is_mark(b))
 }

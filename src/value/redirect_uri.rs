@@ -70,6 +70,9 @@ impl RegisteredRedirectUri {
         if written.has_userinfo() {
             return Err(E::Userinfo);
         }
+        if !written.is_well_formed() {
+            return Err(E::Character);
+        }
         if written.is_web() {
             check_web(&written, &url)?;
         } else {
@@ -295,7 +298,7 @@ fn check_web(written: &Uri<'_>, url: &BrowserUrl) -> Result<(), RedirectUriError
     if written.scheme().eq_ignore_ascii_case("http") && !written.is_loopback_http() {
         return Err(RedirectUriError::InsecureHost);
     }
-    if !url.has_host(written.host()) {
+    if !url.has_host(written.host()) || written.has_empty_label() {
         return Err(RedirectUriError::HostSpelling);
     }
     Ok(())

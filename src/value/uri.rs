@@ -7,8 +7,8 @@
 //! page shows the host as written, so a URI is refused whose host a browser would change.
 //!
 //! A strict RFC 3986 parser such as `fluent-uri` cannot replace `url`, because it does not know
-//! where a browser goes. Beside `url` it would replace [`Uri::split`] only, and refuse texts that
-//! clients register today, such as square brackets in a path.
+//! where a browser goes. Beside `url` it would replace [`Uri::split`] and [`Uri::is_well_formed`]
+//! only.
 
 use std::ops::RangeInclusive;
 
@@ -98,6 +98,33 @@ impl<'a> Uri<'a> {
         [&*self.scheme.to_ascii_lowercase(), rest].concat()
     }
 
+    /// Returns whether the text after the scheme has the characters of a URI, each at a place where
+    /// RFC 3986 §3 allows it: a percent sign begins an escape of two hexadecimal digits, and
+    /// brackets enclose the address of a host. A fragment is no part of it.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let after_scheme = self.text.get(self.scheme.len() + 1..).unwrap_or_default();
+        let Some(authority) = self.authority else { return is_of_uri_characters(after_scheme) };
+        let host = self.host();
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let rest = authority.strip_suffix(host).or_else(|| {
+            let port = self.port()?;
+            authority.strip_suffix(port)?.strip_suffix(':')?.strip_suffix(host)
+        });
+        // Userinfo, which an at sign ends.
+        let userinfo = rest.unwrap_or(authority);
+        is_of_uri_characters(self.path_and_query())
+            && is_of_uri_characters(address.unwrap_or(host))
+            && is_of_uri_characters(userinfo)
+    }
+
+    /// Returns whether the host is a name with an empty label, as in `a..example`. No name of the
+    /// DNS has one, but for its end (RFC 3986 §3.2.2; RFC 1034 §3.5).
+    pub(crate) fn has_empty_label(&self) -> bool {
+        let host = self.host();
+        let name = host.strip_suffix('.').unwrap_or(host);
+        name.split('.').any(str::is_empty)
+    }
+
     /// Returns whether this is a URI that plain `http` is accepted for: the scheme in lower case, a
     /// loopback host, no userinfo and no fragment.
     pub(crate) fn is_loopback_http(&self) -> bool {
@@ -106,6 +133,25 @@ impl<'a> Uri<'a> {
             && !self.has_userinfo()
             && !self.path_and_query().starts_with('#')
     }
+}
+
+/// Returns whether the text consists of characters of a path or query (RFC 3986 §3.3, §3.4) and of
+/// complete escapes.
+fn is_of_uri_characters(text: &str) -> bool {
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let is_valid = match byte {
+            b'%' => (0..2).all(|_| rest.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
+            b'[' | b']' | b'^' | b'`' | b'{' | b'|' | b'}' | b'"' | b'<' | b'>' | b'\\' | b'#' => {
+                false
+            }
+            other => other.is_ascii_graphic(),
+        };
+        if !is_valid {
+            return false;
+        }
+    }
+    true
 }
 
 /// Removes the port from the text that follows a host. Returns `None` if the port is malformed

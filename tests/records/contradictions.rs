@@ -20,15 +20,15 @@ fn assert_refused(name: &str, at: &str, contradiction: Value, error: &str) {
 }
 
 #[test]
-fn i31_a_denial_has_its_page_and_no_other_revocation_has_one() {
-    let error = "a grant has a denied_consent if and only if its cause is denied";
+fn i31_a_denial_has_its_page_and_a_used_code_has_none() {
+    let error = "a grant has a closed_consent if it was denied, and none if its code was used";
     let revoked = |at: &str| format!("/phase/revoked/{at}");
-    assert_refused("grant-denied", &revoked("denied_consent"), Value::Null, error);
+    assert_refused("grant-denied", &revoked("closed_consent"), Value::Null, error);
     assert_refused("grant-denied", &revoked("cause"), json!("replay"), error);
     assert_refused("grant-revoked-user", &revoked("cause"), json!("denied"), error);
     let (_, denied) = golden("grant-denied");
-    let page = denied.pointer(&revoked("denied_consent")).unwrap().clone();
-    assert_refused("grant-revoked-user", &revoked("denied_consent"), page, error);
+    let page = denied.pointer(&revoked("closed_consent")).unwrap().clone();
+    assert_refused("grant-revoked-replay", &revoked("closed_consent"), page, error);
 }
 
 /// Only a user who was asked has a page.

@@ -104,6 +104,9 @@ fn assert_39_the_accounts_standing_is_judged() {
     store.suspend("alice", false);
     Accounts::raise_epoch(&store.inner, "alice").unwrap();
     federation.world.dead(&granted.access, Reason::TokenRevoked);
+    // A new grant has the epoch of today.
+    let granted = federation.person(&person("3"));
+    assert!(federation.world.works(&granted.access));
 }
 
 #[test]

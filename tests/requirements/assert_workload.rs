@@ -54,6 +54,7 @@ fn assert_51_the_audience_is_the_issuer_or_the_token_endpoint() {
     ));
     fixed.program(&with(program("1"), "aud", "sts"));
     fixed.faulty_program(&program("2"), Reason::AssertionAudience);
+    fixed.faulty_program(&with(program("3"), "aud", ISSUER), Reason::AssertionAudience);
 }
 
 #[test]
@@ -104,6 +105,12 @@ fn assert_53_the_client_has_no_other_way_in() {
     let rule = WorkloadRule::new("web").equals("sub", SUB);
     let federation = bot(rule);
     federation.faulty_program(&program("1"), Reason::AssertionUnmapped);
+    // Nor if it may act on its own behalf: it has a credential, and has to use it.
+    let job = bot(WorkloadRule::new("job").equals("sub", SUB));
+    let machine = crate::support::machines::job_with(crate::support::machines::rights());
+    job.world.put(machine);
+    let detail = job.faulty_program(&program("1"), Reason::AssertionUnmapped);
+    assert_eq!(detail, "client: client_method_mismatch.");
     let rule = WorkloadRule::new("nobody").equals("sub", SUB);
     bot(rule).faulty_program(&program("1"), Reason::AssertionUnmapped);
 }
@@ -143,6 +150,27 @@ fn assert_55_scope_and_resource_are_those_of_the_clients_right() {
     federation.refused(&asked("4", "scope", "write"), 400, "invalid_scope", Reason::ScopeForbidden);
     let beyond = asked("5", "resource", "https://files.example");
     federation.refused(&beyond, 400, "invalid_target", Reason::ResourceForbidden);
+}
+
+/// Whoever is responsible for the client can be suspended, and then nothing runs in its name
+/// (MACHINE-16).
+#[test]
+fn assert_55_machine_16_a_suspended_owner_stops_the_programs() {
+    let federation = Federation::new();
+    let rights = MachineRights::new("read".parse().unwrap());
+    federation.world.put(
+        Client::federated("bot", rights)
+            .owner(grantcore::value::Subject::new("alice"))
+            .build()
+            .unwrap(),
+    );
+    let granted = federation.program(&program("1"));
+    federation.world.store.suspend("alice", true);
+    let refused = exchange(&workload(&program("2")));
+    federation.refused(&refused, 400, "invalid_grant", Reason::OwnerSuspended);
+    federation.world.dead(&granted.access, Reason::OwnerSuspended);
+    federation.world.store.suspend("alice", false);
+    federation.program(&program("3"));
 }
 
 #[test]

@@ -336,6 +336,16 @@ fn authz_12_a_repeated_parameter_is_an_error() {
         ("response_mode", "query"),
         ("request", "x"),
         ("request_uri", "x"),
+        // Defined elsewhere, and ignored here if sent once.
+        ("authorization_details", "[]"),
+        ("claims", "{}"),
+        ("claims_locales", "en"),
+        ("display", "page"),
+        ("dpop_jkt", "x"),
+        ("id_token_hint", "x"),
+        ("nonce", "x"),
+        ("registration", "{}"),
+        ("vtr", "x"),
     ] {
         let once = Params::authorize().set(name, value);
         assert_redir(
@@ -346,6 +356,7 @@ fn authz_12_a_repeated_parameter_is_an_error() {
         );
     }
     assert_eq!(world.store.commits(), 0);
+    world.page(&Params::authorize().set("nonce", "x").set("display", "page").and("nonce", ""));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::client_metadata::{GRANTS, METHODS, RESPONSES};
 use crate::support::World;
-use crate::support::clients::{DOCUMENT, ask, document, metadata, with};
+use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};
 
 /// Requested grant types, and the supported ones of them.
 const NARROWED_GRANTS: [(&[&str], &[&str]); 7] = [
@@ -86,10 +86,26 @@ fn client_05_unsupported_types_are_dropped_from_a_document() {
 }
 
 #[test]
-fn client_05_a_method_that_does_not_exist_is_refused() {
-    let world = World::open();
+fn client_24_a_method_that_does_not_exist_is_replaced() {
+    let basic = "client_secret_basic";
     for method in METHODS {
-        let bad = with(metadata(), "token_endpoint_auth_method", method);
-        world.not_registered(&bad, "invalid_client_metadata", Reason::MetadataAuthMethod);
+        let world = World::open();
+        let response = world.registered(&with(metadata(), "token_endpoint_auth_method", method));
+        assert_eq!(response["token_endpoint_auth_method"], basic, "{method}");
+        let dropped = format!("token_endpoint_auth_method '{method}'");
+        assert_eq!(world.events().pop().unwrap().dropped, [dropped.into()]);
+        // At an update it leaves the method as it is: a client is not given less proof.
+        let (world, own) = managed(&confidential());
+        let update = with(metadata(), "token_endpoint_auth_method", method);
+        let response = world.updated(&own, update);
+        assert_eq!(response["token_endpoint_auth_method"], "client_secret_post", "{method}");
     }
+}
+
+/// KEYS-06: keys are not answered with less.
+#[test]
+fn keys_06_keys_without_keys_are_refused() {
+    let bad = with(metadata(), "token_endpoint_auth_method", "private_key_jwt");
+    let reason = Reason::MetadataAuthMethod;
+    World::open().not_registered(&bad, "invalid_client_metadata", reason);
 }

@@ -177,7 +177,7 @@ fn client_12_all_rules_of_registration_hold() {
             Reason::MetadataResponseTypes,
         ),
         (
-            with(metadata(), "token_endpoint_auth_method", "x"),
+            with(metadata(), "token_endpoint_auth_method", "private_key_jwt"),
             "invalid_client_metadata",
             Reason::MetadataAuthMethod,
         ),

@@ -154,7 +154,7 @@ fn revoke_06_the_user_can_end_a_pending_page_and_a_pending_code() {
     for stored in world.grants() {
         world.server.revoke_connection("alice", stored.record.id()).unwrap();
     }
-    assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
+    assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentExpired);
     world.invalid_grant(&Params::redeem(&code), Reason::GrantRevoked);
 }
 

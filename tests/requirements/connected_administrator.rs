@@ -61,7 +61,10 @@ fn revoke_08_an_administrator_ends_all_of_a_user() {
     );
     is_over(&world, &one, Reason::GrantRevoked);
     is_over(&world, &two, Reason::GrantRevoked);
-    assert_eq!(world.decide(&page, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
+    for choice in [Choice::Allow, Choice::Deny] {
+        let refusal = world.decide(&page, choice).unwrap_err();
+        assert_eq!(refusal.reason(), Reason::ConsentExpired, "nobody has decided");
+    }
     assert!(world.works(&bobs.access) && listed(&world, "alice").is_empty());
     assert!(world.works(&tokens(&world, ALICE, "app").access), "the user may connect again");
 }

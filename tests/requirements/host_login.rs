@@ -80,6 +80,12 @@ fn host_28_max_age_0_is_one_login_and_no_loop() {
     // A sign-in for another request does not count.
     let other = login(&world, &aged("00"), alice(9));
     assert!(login(&world, &aged("0"), alice(9).signed_in_for(other.request())).fresh());
+    // Nor does one of the same second, or of a clock that is ahead.
+    for time in [10, 11] {
+        assert!(login(&world, &aged("0"), alice(time)).fresh(), "{time}");
+        assert!(login(&world, &aged("000"), alice(time)).fresh(), "{time}");
+    }
+    assert_consent(&world, &aged("0"), alice(10).signed_in_for(page.request()));
 }
 
 #[test]

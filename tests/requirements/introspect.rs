@@ -102,6 +102,19 @@ fn introspect_01_the_caller_authenticates_and_names_a_token() {
         "invalid_client",
         Reason::ClientUnknown,
     );
+    // No credentials, whatever else the request has or lacks.
+    let nobody = good.clone().without("client_secret").without("client_id");
+    for anonymous in [
+        nobody.clone(),
+        nobody.without("token"),
+        good.clone().without("client_id"),
+        good.clone().set("client_id", ""),
+    ] {
+        let missing = Reason::IntrospectionCallerMissing;
+        refused(&world, &anonymous, 401, "invalid_client", missing);
+        let challenge = send(&world, &anonymous).header("www-authenticate").map(str::to_owned);
+        assert!(challenge.unwrap().starts_with("Basic "));
+    }
     let public = good.clone().set("client_id", "app").without("client_secret");
     refused(&world, &public, 401, "invalid_client", Reason::IntrospectionUnauthenticated);
     let stranger = good.clone().set("client_id", "stranger");

@@ -93,7 +93,9 @@ fn keys_05_a_registration_with_keys_proves_itself_with_them() {
     for metadata in [keyed(metadata()), list_alone.clone()] {
         let response = world.registered(&metadata);
         assert_eq!(response[SINGLE], "private_key_jwt");
-        assert_eq!((response.get("client_secret"), response.get(LIST)), (None, None));
+        for absent in ["client_secret", "client_secret_expires_at", LIST] {
+            assert_eq!(response.get(absent), None, "{absent}");
+        }
         let id = response["client_id"].as_str().unwrap();
         let code = world.code(&ask(id));
         let redeem = prove(Params::redeem(&code).set("client_id", id), &assertion(id, "ed", id));

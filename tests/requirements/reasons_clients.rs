@@ -52,6 +52,7 @@ pub(crate) const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::MetadataGrantTypes, |metadata| with(metadata, "grant_types", vec!["password"])),
     (Reason::MetadataResponseTypes, |metadata| with(metadata, "response_types", vec!["token"])),
     (Reason::MetadataScope, |metadata| with(metadata, "scope", "a\"b")),
+    (Reason::MetadataDescription, |metadata| with(metadata, "client_name", 1)),
     (Reason::MetadataKeys, |metadata| with(metadata, "jwks_uri", "http://127.0.0.1/keys")),
 ];
 

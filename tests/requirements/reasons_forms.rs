@@ -146,6 +146,15 @@ fn refusal(world: &World, endpoint: Endpoint, parts: &RequestParts<'_>) -> Optio
     }
 }
 
+/// Returns the reason at this endpoint: who names no client at introspection has not authenticated
+/// (INTROSPECT-01).
+fn at(reason: Reason, endpoint: Endpoint) -> Reason {
+    match (reason, endpoint) {
+        (Reason::ClientIdMissing, Endpoint::Introspection) => Reason::IntrospectionCallerMissing,
+        _ => reason,
+    }
+}
+
 /// Returns every shared reason at both endpoints.
 pub(crate) fn forms() -> Vec<(Reason, World, Refused)> {
     let mut all = Vec::new();
@@ -155,7 +164,7 @@ pub(crate) fn forms() -> Vec<(Reason, World, Refused)> {
             before(&world);
             let parts = spoil(form("client_id=app&token=x"));
             send(&world, endpoint, &parts);
-            all.push((*reason, world, Refused::At(endpoint)));
+            all.push((at(*reason, endpoint), world, Refused::At(endpoint)));
         }
     }
     let world = world();
@@ -202,6 +211,7 @@ fn token_19_a_refusal_names_its_endpoint() {
             let world = world();
             before(&world);
             let parts = spoil(form("client_id=app&token=x"));
+            let reason = &at(*reason, endpoint);
             let refusal = refusal(&world, endpoint, &parts).filter(|own| own.reason() == *reason);
             let is_servers = [Reason::AuthenticationsThrottled, Reason::EntropyUnavailable];
             assert!(refusal.is_some() || is_servers.contains(reason), "{reason:?}");

@@ -15,6 +15,7 @@ use crate::support::{Answered, MCP, Outcome, SECRET, World, needs, policy};
 
 pub(crate) const RUNNING: &[(Reason, Provoke)] = &[
     (Reason::IntrospectionOff, || introspected_by(World::new(), "web", "x")),
+    (Reason::IntrospectionCallerMissing, || introspected_by(introspected("web"), "", "x")),
     (Reason::IntrospectionUnauthenticated, || introspected_by(introspected("web"), "app", "x")),
     (Reason::IntrospectionUnauthorized, || introspected_by(introspected("another"), "web", "x")),
     (Reason::IntrospectionTokenMissing, || introspected_by(introspected("web"), "web", "")),

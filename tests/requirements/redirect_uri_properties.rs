@@ -140,7 +140,7 @@ pub(crate) fn uris() -> impl Strategy<Value = String> {
     ]);
     let query = prop_oneof![
         Just(String::new()),
-        "\\?[a-c=&?;+/%]{0,12}",
+        "\\?([a-c=&?;+/]|%2[05F]){0,12}",
         "\\?(next|x|a)=[a-z?/:&=]{0,12}\\??",
         "\\?([a-z]{1,3}(=[a-z?]{0,3})?&?){0,4}",
     ];

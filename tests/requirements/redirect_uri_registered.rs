@@ -106,6 +106,25 @@ pub(crate) const USERINFO: &[&str] = &[
     "com.example.app://user@host/cb",
 ];
 
+/// Texts that RFC 3986 does not allow, although browsers accept them.
+pub(crate) const MALFORMED: &[&str] = &[
+    "https://a.example/%ZZ",
+    "https://a.example/cb%",
+    "https://a.example/cb%2",
+    "https://a.example/%%30",
+    "https://a.example/cb?a=[x]",
+    "https://a.example/[cb]",
+    "https://a.example/cb?x=%G0",
+    "http://127.0.0.1/cb%",
+    "http://[::1]/]",
+    "com.example.app:/cb%zz",
+    "com.example.app:cb[1]",
+];
+
+/// Hosts with an empty label.
+pub(crate) const EMPTY_LABELS: &[&str] =
+    &["https://a..example/cb", "https://.a.example/cb", "https://a.example../cb"];
+
 /// Characters that no URI has.
 pub(crate) const STRANGE: &[&str] =
     &[" ", "\t", "\n", "\r", "\0", "\u{7f}", "\\", "é", "\u{202e}", "\u{ff0f}"];
@@ -154,6 +173,27 @@ fn redir_01_a_client_registers_at_least_one() {
 fn redir_02_the_uri_is_absolute() {
     for uri in RELATIVE {
         assert_not_registered(uri, E::NotAbsolute);
+    }
+}
+
+#[test]
+fn redir_02_the_uri_is_one_of_rfc_3986() {
+    for uri in MALFORMED {
+        assert_not_registered(uri, E::Character);
+    }
+    for uri in EMPTY_LABELS {
+        assert_not_registered(uri, E::HostSpelling);
+    }
+    for uri in [
+        "https://a.example/%5Bcb%5D?a=%5bx%5d&b=%25",
+        "https://a.example./cb",
+        "https://[2001:db8::1]:8443/cb",
+        "http://[::1]:3000/cb",
+        "https://a.example/a:b@c!$&'()*+,;=~-._/?/?:@",
+        "com.example.app:/cb?x=a:b",
+        "com.example.app://host:1/cb",
+    ] {
+        assert_registers(uri);
     }
 }
 

@@ -74,6 +74,14 @@ fn rs_01_the_scheme_is_accepted_in_any_case_and_with_any_spaces() {
     }
     let trailing = format!("Bearer {token} ");
     assert!(with_header(&world, Authorization::One(trailing.as_bytes()), &[]).is_ok());
+    // Spaces alone separate the two.
+    for other in ["Bearer\t", "Bearer \t", "Bearer\t ", "Bearer\u{c}"] {
+        let header = format!("{other}{token}");
+        let refused = with_header(&world, Authorization::One(header.as_bytes()), &[]);
+        let reply = refusal_reply(&world, refused);
+        assert_eq!(reply.status, 400, "{other:?}");
+        assert!(reply.header("www-authenticate").unwrap().contains("error=\"invalid_request\""));
+    }
     let stuck = format!("Bearer{token}");
     assert!(with_header(&world, Authorization::One(stuck.as_bytes()), &[]).is_err());
 }
@@ -180,7 +188,7 @@ fn rs_06_every_dead_token_is_an_invalid_token_with_its_own_reason() {
                 .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
         }),
         (Reason::TokenRevoked, |world, _| {
-            let revoked_by = grantcore::RevokedBy::Administrator("x");
+            let revoked_by = RevokedBy::Administrator("x");
             assert!(world.server.revoke_user("alice", revoked_by).unwrap().is_complete());
         }),
     ];

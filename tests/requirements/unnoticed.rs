@@ -231,7 +231,7 @@ fn refresh_16_a_token_that_was_granted_is_not_said_to_be_dropped() {
     let reply = later.token(&Params::refresh(tokens.refresh()).set("scope", "read other"));
     assert!(is_noted());
     let tokens = Granted::of(&reply);
-    later.token(&Params::refresh(tokens.refresh()).set("scope", "read write"));
+    let _ = later.token(&Params::refresh(tokens.refresh()).set("scope", "read write"));
     assert!(!is_noted());
 }
 

@@ -135,7 +135,7 @@ fn clientpolicy_08_a_domain_is_read_whole() {
         "*.com",
         "example..com",
         &format!("a{name}"),
-        &format!("{}a.example.com", label),
+        &format!("{label}a.example.com"),
     ] {
         assert!(!allows(domain), "{domain}");
     }

@@ -18,6 +18,7 @@ use grantcore::{AuthorizationStep, Choice, Reason, Refusal, RequestParts};
 use grantcore_fetch::{Asker, as_fetch};
 
 use crate::body::read;
+use crate::consent_form::ConsentForm;
 use crate::pages::{Consent, ErrorPage, Login, Pages, ReturnTo};
 use crate::router::{
     App, internal_error, redirect_to_client, reference_to, respond, source, with_page_headers,
@@ -131,28 +132,15 @@ impl<P: Pages> App<P> {
             Ok(user) => user,
             Err(error) => return invalid_user(error),
         };
-        let form: Vec<_> = form_urlencoded::parse(body).collect();
-        let all = |name: &'static str| {
-            form.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_ref())
+        let form = match ConsentForm::parse(body) {
+            Ok(form) => form,
+            Err(reason) => return self.refuse(parts, reason).await,
         };
-        // A repeated field counts as missing: the values may contradict each other.
-        let only = |name| {
-            let mut values = all(name);
-            values.next().filter(|_| values.next().is_none())
+        let choice = match form.choice() {
+            Ok(choice) => choice,
+            Err(reason) => return self.refuse(parts, reason).await,
         };
-        let ticket = only("ticket").unwrap_or_default();
-        let scope = all("scope").collect::<Vec<_>>().join(" ");
-        // Without this field, the page has no checkboxes: the user allows all scopes or none.
-        let has_no_checkboxes = all("scopes_shown").next().is_none();
-        let choice = match only("decision") {
-            Some("allow") if has_no_checkboxes => Choice::Allow,
-            // The user has unticked every scope, and a grant of no scope is useless.
-            Some("allow") if scope.is_empty() => Choice::Deny,
-            Some("allow") => Choice::AllowOnly(&scope),
-            Some("deny") => Choice::Deny,
-            _ => return self.refuse(parts, Reason::TicketMissing).await,
-        };
-        let mut decision = match ConsentDecision::new(ticket, user, choice) {
+        let mut decision = match ConsentDecision::new(form.ticket(), user, choice) {
             Ok(decision) => decision,
             Err(refusal) => {
                 let refusal = self.endpoints.refuse(refusal, &source(parts)).await;
@@ -160,7 +148,7 @@ impl<P: Pages> App<P> {
             }
         };
         if choice != Choice::Deny {
-            decision = match self.pages.allow(parts, &form, decision).await {
+            decision = match self.pages.allow(parts, form.fields(), decision).await {
                 Ok(decision) => decision,
                 Err(response) => return response,
             };

@@ -3,6 +3,7 @@
 
 mod checks;
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use tower_service::Service;
 use self::checks::Remote;
 use self::checks::{Check, Local, OfTemplate};
 use crate::BoxError;
+use crate::body::{Head, leave};
 use crate::endpoints::BoxFuture;
 #[cfg(feature = "introspection")]
 use crate::introspection::{Introspection, Token};
@@ -224,7 +226,17 @@ where
             let checked = check.check(request.headers(), request.uri()).await;
             let caller = match checked {
                 Ok(caller) => caller,
-                Err(reply) => return Ok(respond(reply)),
+                Err(reply) => {
+                    let mut response = respond(reply);
+                    let head = Head::of(&request);
+                    // A server of axum has this type. What another service gives is not known to be
+                    // a body.
+                    let body: Box<dyn Any + Send> = Box::new(request.into_body());
+                    if let Ok(body) = body.downcast::<Body>() {
+                        leave(head, *body, &mut response);
+                    }
+                    return Ok(response);
+                }
             };
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(caller);

@@ -70,6 +70,7 @@
 mod authorize;
 mod bearer;
 mod body;
+mod consent_form;
 mod cors;
 mod demo;
 mod documents;
@@ -84,6 +85,7 @@ mod source;
 mod tasks;
 
 pub use self::bearer::{Caller, RequireToken, RequireTokenService};
+pub use self::consent_form::ConsentForm;
 pub use self::cors::cors;
 pub use self::demo::DemoLogin;
 #[cfg(feature = "introspection")]

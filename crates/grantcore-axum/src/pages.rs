@@ -347,9 +347,10 @@ struct RedirectPage<'a> {
     url: &'a str,
 }
 
-/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
-/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
-pub(crate) const LOCATION_LIMIT: usize = 3_000;
+/// The longest `Location` that is sent as a header, in bytes. With the other headers, which have
+/// fewer than 400, it stays below the 4 KiB that reverse proxies read by default (nginx:
+/// `proxy_buffer_size`).
+pub(crate) const LOCATION_LIMIT: usize = 3_600;
 
 /// Returns the [`RedirectPage`] to this address.
 pub(crate) fn redirect_page(url: &str) -> Response {

@@ -6,15 +6,19 @@ mod support;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
+use axum::routing::post;
 use grantcore::Reason;
 use grantcore::policy::Limits;
+use grantcore_axum::RequireToken;
 use support::browser::{Browser, hidden};
-use support::socket::{FORM, listen, raw, serve};
-use support::{Answer, CALLBACK, World, encode, policy};
+use support::socket::{FORM, listen, message, raw, serve};
+use support::{Answer, CALLBACK, MCP, World, encode, policy};
 use tokio::sync::oneshot;
 use tower::ServiceExt as _;
 
@@ -181,10 +185,42 @@ async fn token_02_a_broken_chunk_is_answered_over_a_socket() {
     let request = format!(
         "POST /oauth/token HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{FORM}\
          Content-Length: 1000000\r\n\r\n{}",
-        "x".repeat(20_000)
+        "x".repeat(1_000_000)
     );
     let answer = raw(address, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+/// The client sends its whole body before it reads. A connection that is closed with bytes unread
+/// is reset, and the response is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_07_a_refusal_of_a_large_body_is_delivered() {
+    let world = World::new();
+    let needs = world.server.policy().needs(MCP, "").unwrap();
+    let layer = RequireToken::new(Arc::clone(&world.server), needs);
+    let mcp = Router::new().route("/mcp", post(|| async { "never" })).route_layer(layer);
+    let (listener, address) = listen().await;
+    serve(listener, world.app.clone().merge(mcp));
+    let large = "x".repeat(3_900_000);
+    for (path, status) in [
+        ("/mcp", 401),
+        ("/oauth/token", 413),
+        ("/oauth/revoke", 413),
+        ("/oauth/register", 413),
+        ("/oauth/authorize", 400),
+        ("/oauth/authorize/consent", 400),
+    ] {
+        let answer = raw(address, &message("POST", path, address, FORM, &large)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    // The client sends the body when it is asked to, and is not asked to.
+    let more = format!("{FORM}Expect: 100-continue\r\n");
+    let whole = String::from_utf8(message("POST", "/mcp", address, &more, &large)).unwrap();
+    let head = &whole[..whole.len() - large.len()];
+    let kept = head.replace("Connection: close\r\n", "");
+    let answer = raw(address, kept.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close\r\n"), "{answer}");
 }
 
 /// Senders that never finish their body take no place of the requests that are decided.

@@ -50,11 +50,15 @@ fn main() {
             Program::start(&[&arguments[..], &limits[..]].concat(), directory.path(), file)
                 .unwrap();
         let browser = Browser::new("alice");
-        let held: Vec<_> =
-            (0..CONNECTIONS).map(|_| runtime.block_on(tokens(&browser, &program.issuer))).collect();
+        let flows = || {
+            let flow = |_| runtime.block_on(tokens(&browser, &program.issuer));
+            (0..CONNECTIONS).map(flow).collect::<Vec<_>>()
+        };
+        // Grants of their own: a grant that is refreshed keeps its latest access tokens only.
+        let (checked, refreshed) = (flows(), flows());
         let address: SocketAddr = program.issuer.trim_start_matches("http://").parse().unwrap();
         let host = address.to_string();
-        let checks: Vec<_> = held
+        let checks: Vec<_> = checked
             .iter()
             .map(|(_, access)| {
                 format!(
@@ -62,7 +66,8 @@ fn main() {
                 )
             })
             .collect();
-        let mut refreshes: Vec<_> = held.iter().map(|(token, _)| refresh(&host, token)).collect();
+        let mut refreshes: Vec<_> =
+            refreshed.iter().map(|(token, _)| refresh(&host, token)).collect();
         let (mut check_times, mut refresh_times) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             bare_time.push(bare.round());

@@ -9,13 +9,13 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::extract::OptionalFromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::policy::Resource;
 use grantcore::reason::Endpoint;
 use grantcore::request::Login;
 use grantcore::{Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
-use grantcore_axum::Tasks;
+use grantcore_axum::{Source, Tasks};
 use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, Attempts};
@@ -85,7 +85,7 @@ impl App {
         let found = self.sessions.find(&token, &self.accounts, SystemTime::now().into()).await;
         found.map_err(|error| {
             tracing::error!(%error, "a session could not be looked up");
-            SessionUnavailable
+            SessionUnavailable::default()
         })
     }
 
@@ -138,9 +138,19 @@ impl App {
 
     /// Refuses a request at the authorization endpoint for a reason that the host found.
     pub(crate) async fn refuse(&self, reason: Reason, source: &str) -> Response {
+        self.refuse_asked(reason, source, Asked::default()).await
+    }
+
+    /// Refuses this request for a reason that the host found.
+    pub(crate) async fn refuse_asked(
+        &self,
+        reason: Reason,
+        source: &str,
+        asked: Asked,
+    ) -> Response {
         let refusal = Refusal::plain(reason, Endpoint::Authorization);
         let refusal = self.oauth.refuse(refusal, None, source).await;
-        self.refused(&refusal, Asked::default())
+        self.refused(&refusal, asked)
     }
 
     /// Returns the page of a call that failed.
@@ -167,13 +177,21 @@ pub(crate) struct Asked {
     pub(crate) reload: Option<String>,
 }
 
+/// Returns where a request comes from, as far as a limit goes by it.
+pub(crate) fn source_of(extensions: &Extensions) -> String {
+    extensions.get::<Source>().map(|source| source.network().to_string()).unwrap_or_default()
+}
+
 /// The database failed while a session was looked up. The cause is in the log.
-#[derive(Debug)]
-pub(crate) struct SessionUnavailable;
+#[derive(Debug, Default)]
+pub(crate) struct SessionUnavailable {
+    /// The page of an authorization request. `None` elsewhere.
+    page: Option<Box<Response>>,
+}
 
 impl IntoResponse for SessionUnavailable {
     fn into_response(self) -> Response {
-        not_now(Nav::of(None))
+        self.page.map_or_else(|| not_now(Nav::of(None)), |page| *page)
     }
 }
 
@@ -185,7 +203,17 @@ impl OptionalFromRequestParts<Arc<App>> for Session {
         parts: &mut Parts,
         app: &Arc<App>,
     ) -> Result<Option<Self>, SessionUnavailable> {
-        app.session(&parts.headers).await
+        let session = app.session(&parts.headers).await;
+        let path = parts.uri.path();
+        if session.is_ok() || !(path.starts_with("/login") || path.starts_with("/oauth/")) {
+            return session;
+        }
+        // A request of an application waits for this page.
+        let again = parts.uri.path_and_query().filter(|_| parts.method == Method::GET);
+        let asked = Asked { reload: again.map(ToString::to_string), ..Asked::default() };
+        let source = source_of(&parts.extensions);
+        let page = app.refuse_asked(Reason::StorageUnavailable, &source, asked).await;
+        Err(SessionUnavailable { page: Some(Box::new(page)) })
     }
 }
 
@@ -213,9 +241,10 @@ pub(crate) fn not_now(nav: Nav) -> Response {
     .into_response()
 }
 
-/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
-/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
-const LONGEST_LOCATION: usize = 3_000;
+/// The longest `Location` that is sent as a header, in bytes. With the other headers, which have
+/// fewer than 400, it stays below the 4 KiB that reverse proxies read by default (F05; nginx:
+/// `proxy_buffer_size`).
+const LONGEST_LOCATION: usize = 3_600;
 
 /// Redirects to the client. A state of 4 KiB can be 12 KiB once it is encoded, so a long address is
 /// put on a page that leads there by itself.

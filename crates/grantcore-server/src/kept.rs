@@ -7,6 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use grantcore::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::sessions::Token;
@@ -78,6 +79,16 @@ pub(crate) enum KeepError {
     Randomness(#[from] getrandom::Error),
     #[error("the database failed: {0}")]
     Database(#[from] BackendError),
+}
+
+impl KeepError {
+    /// Returns the reason of the refusal of a request that is not kept.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Randomness(_) => Reason::EntropyUnavailable,
+            Self::Database(_) => Reason::StorageUnavailable,
+        }
+    }
 }
 
 impl Kept {

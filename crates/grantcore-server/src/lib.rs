@@ -114,9 +114,11 @@ impl Running {
     pub async fn start(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, StartError> {
-        Self::start_with(Config::load(arguments)?).await
+        // On the heap: the settings are large, and callers hold the future in theirs.
+        Box::pin(Self::start_with(Config::load(arguments)?)).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "the parts of the server, one after the other")]
     async fn start_with(config: Config) -> Result<Self, StartError> {
         let listener = listen(config.listen, "--listen").await?;
         let address = listener.local_addr()?;
@@ -141,11 +143,9 @@ impl Running {
         let is_demo = config.declared.is_none();
         let forwards = protected.iter().map(ToString::to_string).collect();
         let meter = metrics.as_ref().map(Metrics::meter).unwrap_or_default();
-        let organizations =
-            Arc::new(Organizations::of(config.declared.as_ref(), accounts.are_demo()));
         let remembers = setup::remembers(&policy, &clients);
         let backend = open_backend(&config, meter, clients, &accounts).await?;
-        let backend = backend.with_organizations(Arc::clone(&organizations));
+        let organizations = Arc::clone(backend.organizations());
         let records = &config.records;
         let trail = Trail::open(&backend, records.trail_fail_closed);
         let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
@@ -290,7 +290,8 @@ async fn open_backend(
     let backend = opened.await.map_err(|error| {
         format!("the database cannot be opened: {error} (--database {})", config.database)
     })?;
-    let backend = backend.measured(meter);
+    let organizations = Organizations::of(config.declared.as_ref(), accounts.are_demo());
+    let backend = backend.measured(meter).with_organizations(organizations);
     for client in clients {
         if config.declared.is_none() {
             backend.add_client(client).await?;

@@ -8,6 +8,8 @@ pub(crate) mod connections;
 pub(crate) mod hosts;
 mod serve;
 mod streams;
+mod too_long;
+mod unread;
 
 use std::net::SocketAddr;
 

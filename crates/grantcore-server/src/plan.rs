@@ -42,10 +42,8 @@ impl Plan {
         let mut problems = Problems::default();
         let accounts = problems.take(accounts(config, &issuer));
         let is_demo = accounts.as_ref().is_some_and(Accounts::are_demo);
-        let issuer = match is_demo && config.declared.is_none() && issuer.is_loopback() {
-            true => issuer.demo(),
-            false => issuer,
-        };
+        let is_demo = is_demo && config.declared.is_none() && issuer.is_loopback();
+        let issuer = if is_demo { issuer.demo() } else { issuer };
         let provider = Provider::of(&config.provider, &issuer).unwrap_or_else(|found| {
             problems.0.extend(found.iter().map(Problem::new));
             None

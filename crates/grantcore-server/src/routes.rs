@@ -11,6 +11,7 @@ mod health;
 mod help;
 mod login;
 mod missing;
+pub(crate) mod plain;
 mod provider;
 mod resume;
 
@@ -18,9 +19,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware;
-use axum::response::Response;
 use axum::routing::{any, get, post};
 use grantcore::Needs;
 use grantcore::reason::Endpoint;
@@ -134,26 +134,29 @@ pub(crate) fn router(
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
     let bounded =
-        |router: Router| router.layer(timeout).layer(middleware::map_response(readable_timeout));
+        |router: Router| router.layer(timeout).layer(middleware::map_response(plain::late_error));
     // A resource may have a host of its own.
     let hosts = protected.iter().filter_map(Upstream::host);
     let hosts: Vec<_> = network.allowed_hosts.iter().cloned().chain(hosts).collect();
-    let hosts = Hosts::new(&app.issuer, &hosts);
+    let hosts = Hosts::new(&app.issuer, &hosts, site);
     let proxies = TrustedProxies::new(network.trusted_proxies.iter().copied());
     let served = builtins.iter().map(|(_, url, _)| path_of(url).to_owned());
     let served: Vec<_> = served.chain(protected.iter().map(Upstream::path)).collect();
     // Their calls have time-outs of their own.
     let protected =
         protect::router(app, protected, config.upstreams.max_upstream_calls, stop.ending());
-    let missing = missing::fallback(app, bounded(resources.clone()).merge(protected.clone()));
+    let elsewhere = bounded(resources.clone()).merge(protected.clone()).merge(documents.clone());
+    let missing = missing::fallback(app, elsewhere);
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
-    let own = mounted(site, pages().layer(written))
-        .with_state(Arc::clone(app))
-        .merge(programs)
-        .merge(endpoints_that_are_off(app))
-        .merge(documents)
-        .merge(resources);
+    let as_pages = middleware::from_fn_with_state(Arc::clone(app), plain::as_pages);
+    let pages = mounted(site, pages().layer(written))
+        .layer(as_pages)
+        .layer(timeout)
+        .layer(middleware::map_response(plain::late_page))
+        .with_state(Arc::clone(app));
+    let own = programs.merge(endpoints_that_are_off(app)).merge(documents).merge(resources);
     let router = bounded(own)
+        .merge(pages)
         .merge(protected)
         .fallback_service(missing)
         .layer(middleware::from_fn_with_state(hosts, hosts::admit))
@@ -167,16 +170,6 @@ pub(crate) fn router(
         None => router,
     };
     Ok(router.merge(health::router(app, stop)))
-}
-
-/// Lets pages of other origins read a 408. That response has no body, and it is made outside of the
-/// layers of the routes.
-async fn readable_timeout(mut response: Response) -> Response {
-    if response.status() == StatusCode::REQUEST_TIMEOUT {
-        let any = HeaderValue::from_static("*");
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
-    }
-    response
 }
 
 /// Mounts the router under the path of the issuer. The front page is at the path with and without a

@@ -86,10 +86,15 @@ impl Backend {
         Self { ledger: self.ledger.measured(meter.clone()), meter, ..self }
     }
 
+    /// Returns the organizations whose connections it keeps.
+    pub(crate) fn organizations(&self) -> &Arc<Organizations> {
+        &self.organizations
+    }
+
     /// Returns the same database, where a refresh ends the connections of an organization's former
     /// members.
-    pub(crate) fn with_organizations(self, organizations: Arc<Organizations>) -> Self {
-        Self { organizations, ..self }
+    pub(crate) fn with_organizations(self, organizations: Organizations) -> Self {
+        Self { organizations: Arc::new(organizations), ..self }
     }
 
     /// Returns the host's own data.

@@ -48,7 +48,7 @@ async fn i06_i11_i14_i19_two_processes_on_one_sqlite_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i06_i11_i14_i19_two_processes_on_one_postgresql() {
-    // A database that `testing/beyond/run` has started.
+    // A database that `.ci/beyond` has started.
     if let Ok(url) = std::env::var("GRANTCORE_POSTGRES") {
         two_processes_on(&url).await;
     } else if let Some(server) = Postgres::start(&[]) {

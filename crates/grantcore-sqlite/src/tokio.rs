@@ -66,13 +66,15 @@ impl SqliteStore {
 #[derive(Clone, Debug)]
 pub struct TokioSqliteStore(OnThreads<SqliteStore>);
 
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
 /// Reads that wait for the connection to read with.
 #[derive(Default)]
 pub(crate) struct Reads(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    reads: Vec<Box<dyn FnOnce(&Connection) + Send>>,
+    reads: Vec<Read>,
     /// Whether a call that runs what waits is on its way.
     is_scheduled: bool,
 }
@@ -277,8 +279,8 @@ impl Store for TokioSqliteStore {
     }
 
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
-        let owned = keys.clone().into_owned();
-        let mut loaded = self.read(move |connection| reads::load(connection, &owned)).await?;
+        let asked = keys.clone().into_owned();
+        let mut loaded = self.read(move |connection| reads::load(connection, &asked)).await?;
         let grant = loaded.grant.as_ref().map(|stored| &*stored.record);
         let owner = loaded.client.as_ref().and_then(|stored| stored.record.owner());
         if let Some(payer) = keys.payer_id(grant, owner).filter(|_| !keys.skip_accounts) {

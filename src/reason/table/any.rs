@@ -86,7 +86,7 @@ macro_rules! any_rows {
         }
     }
 
-    at Authorization, Token, Revocation, Introspection {
+    at Authorization, Token, Revocation {
         ClientIdMissing "client_id_missing" {
             code: InvalidRequest,
             section: "OAuth 2.1 §4.1.1, §3.2.1",

@@ -11,6 +11,15 @@ macro_rules! introspection_rows {
             cause: "The policy has no introspection endpoint.",
             fix: "Check tokens in process, or turn introspection on in the policy.",
         }
+        IntrospectionCallerMissing "introspection_caller_missing" {
+            code: InvalidClient,
+            section: "RFC 7662 §2.1",
+            description: "The client is unknown or its authentication failed. Register it again, or \
+                ask the operator who registered it.",
+            cause: "The request has no credentials of a resource server.",
+            fix: "Send the client_id and the secret of the resource server, as its registration \
+                says.",
+        }
         IntrospectionUnauthenticated "introspection_unauthenticated" {
             code: InvalidClient,
             section: "RFC 7662 §2.1",

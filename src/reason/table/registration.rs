@@ -81,7 +81,8 @@ macro_rules! registration_rows {
             section: "RFC 3986 §2",
             description: "redirect_uris: one has a character that no URI has.",
             cause: "A redirect URI has a space, a control character, a backslash, a quote, a \
-                bracket, an escaped host or a character outside ASCII.",
+                bracket, an escaped host, a percent sign without two hexadecimal digits, or a \
+                character outside ASCII.",
             fix: "Percent-encode the character, and spell international host names in their ASCII \
                 form.",
         }
@@ -141,7 +142,7 @@ macro_rules! registration_rows {
             section: "OAuth 2.1 §7.12",
             description: "redirect_uris: the host is not written as a browser writes it.",
             cause: "A redirect URI has a host that a browser rewrites, such as 127.1 or \
-                0x7f000001, or does not accept. The consent page would show another host than the \
+                0x7f000001, or does not accept, or a name with an empty label. The consent page would show another host than the \
                 one that receives the response.",
             fix: "Write the host as a browser shows it: addresses in full, names in lower case and \
                 in their ASCII form.",
@@ -220,6 +221,17 @@ macro_rules! registration_rows {
             cause: "scope has another JSON type, a character that is not allowed in a scope token, \
                 or over 64 tokens.",
             fix: "Send scope tokens separated by spaces, in one string.",
+        }
+        MetadataDescription "metadata_description" {
+            code: InvalidClientMetadata,
+            section: "RFC 7591 §2",
+            description: "client_name, application_type, software_id and software_version must be \
+                strings, contacts an array of strings, and client_uri, logo_uri, tos_uri and \
+                policy_uri https URLs.",
+            cause: "A member that describes the client has another JSON type, or is a URL that \
+                cannot be shown. A client_uri with http and a logo_uri that is no https URL are \
+                left out instead.",
+            fix: "Correct the member, or leave it out.",
         }
         MetadataKeys "metadata_keys" {
             code: InvalidClientMetadata,

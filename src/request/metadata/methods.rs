@@ -92,9 +92,9 @@ impl OfferedMethods {
     /// else by the strongest method of the list that the server offers. Keys are not offered by a
     /// client that has none.
     ///
-    /// A single method without a list gets the nearest method that the server offers (CLIENT-24). A
-    /// method that is not known, or keys where they are off, are refused: a weaker one would be a
-    /// downgrade.
+    /// A single method without a list gets the nearest method that the server offers, and one that
+    /// is not known counts as none (CLIENT-24). Keys where they are off are refused: a weaker
+    /// method would be a downgrade (KEYS-06).
     pub(super) fn for_registration(
         &self,
         offered: AuthMethods,
@@ -111,7 +111,9 @@ impl OfferedMethods {
         };
         let method = match (&self.single, &self.list) {
             (None, None) => None,
-            (Some(_), None) => Some(self.alone(single, offered, keys.as_ref())?),
+            (Some(_), None) => {
+                single.map(|single| self.alone(single, offered, keys.as_ref())).transpose()?
+            }
             (_, Some(list)) => {
                 let chosen = single.filter(|method| common(*method)).or_else(|| strongest(list));
                 Some(chosen.ok_or_else(|| self.no_common(offered))?)
@@ -120,15 +122,20 @@ impl OfferedMethods {
         Ok(ClientAuth { method, keys, may_be_public: false })
     }
 
+    /// Returns the single method without a list, if this server does not know it.
+    pub(super) fn unknown(&self) -> Option<&str> {
+        let single = self.single.as_deref().filter(|_| self.list.is_none());
+        single.filter(|name| AuthMethod::named(name).is_none())
+    }
+
     /// Returns the method of a registration with a single method and no list.
     fn alone(
         &self,
-        single: Option<AuthMethod>,
+        single: AuthMethod,
         offered: AuthMethods,
         keys: Option<&ClientKeys>,
     ) -> Result<AuthMethod, Fault> {
-        let nearest = single.and_then(|method| offered.nearest(method));
-        match nearest.ok_or_else(|| self.no_common(offered))? {
+        match offered.nearest(single).ok_or_else(|| self.no_common(offered))? {
             AuthMethod::PrivateKeyJwt if keys.is_none() => {
                 Err(Reason::MetadataKeys.hint("Received: neither."))
             }

@@ -8,7 +8,8 @@ pub enum RedirectUriError {
     #[error("a redirect URI has at most 2048 bytes")]
     TooLong,
     /// The URI has a space, control character, backslash, quote, angle bracket or a character
-    /// outside ASCII, or its host has a percent sign.
+    /// outside ASCII, a bracket outside its host, or a percent sign in its host or without two
+    /// hexadecimal digits (RFC 3986 §2).
     #[error("a redirect URI is made of URI characters only")]
     Character,
     /// The URI has no scheme, or lacks what must follow its scheme (OAuth 2.1 §2.3).
@@ -30,7 +31,7 @@ pub enum RedirectUriError {
     #[error("http is for loopback hosts only")]
     InsecureHost,
     /// A browser writes the host in another way, such as `127.1` or `2130706433`, or does not
-    /// accept it. The consent page would name another host than the one that gets the answer.
+    /// accept it, or the name has an empty label. The consent page would name another host than the one that gets the answer.
     #[error("a redirect URI's host is written as a browser writes it")]
     HostSpelling,
     /// The host has `*`. There are no patterns.

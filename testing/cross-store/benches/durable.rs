@@ -192,20 +192,20 @@ where
 }
 
 async fn compare<F: AsyncFn(usize)>(name: &str, concurrent: usize, ours: &[Refresh], bare: &[F]) {
-    let (mut refreshes, mut writes, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut refreshes, mut writes, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let tasks = ours.iter().map(|refresh| async move |_| refresh().await);
-        let refreshed = per_second(&tasks.collect::<Vec<_>>()).await;
-        let written = per_second(bare).await;
-        refreshes.push(refreshed);
-        writes.push(written);
-        ratios.push(refreshed / written);
+        let of_ours = per_second(&tasks.collect::<Vec<_>>()).await;
+        let of_bare = per_second(bare).await;
+        refreshes.push(of_ours);
+        writes.push(of_bare);
+        shares.push(of_ours / of_bare);
     }
     println!(
         "  {name:11} {concurrent:2} at once: {:7.0}, the bare database {:7.0}: {:3.0} %, the median of pairs",
         median(refreshes),
         median(writes),
-        100.0 * median(ratios)
+        100.0 * median(shares)
     );
 }
 

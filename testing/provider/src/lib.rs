@@ -58,6 +58,18 @@ pub enum Fault {
     /// `iss` of the ID token is another provider.
     WrongIssuer,
     Expired,
+    /// `sub` is empty.
+    EmptySubject,
+    /// `sub` has 256 characters.
+    LongSubject,
+    NoSubject,
+    NoExpiry,
+    /// `iat` is 1,000 s ahead.
+    IssuedAhead,
+    /// `nbf` is 1,000 s ahead.
+    NotYetValid,
+    /// `nbf` is a string.
+    OddNotBefore,
     /// The algorithm `none`, without a signature.
     Unsigned,
     /// Signed with the client's secret.
@@ -250,8 +262,27 @@ impl Provider {
         if is(Fault::Expired) {
             set("exp", (now - 120).into());
         }
-        if is(Fault::NoNonce) {
-            members.remove("nonce");
+        if is(Fault::EmptySubject) {
+            set("sub", "".into());
+        }
+        if is(Fault::LongSubject) {
+            set("sub", "x".repeat(256).into());
+        }
+        if is(Fault::IssuedAhead) {
+            set("iat", (now + 1000).into());
+        }
+        if is(Fault::NotYetValid) {
+            set("nbf", (now + 1000).into());
+        }
+        if is(Fault::OddNotBefore) {
+            set("nbf", now.to_string().into());
+        }
+        for (fault, name) in
+            [(Fault::NoNonce, "nonce"), (Fault::NoSubject, "sub"), (Fault::NoExpiry, "exp")]
+        {
+            if is(fault) {
+                members.remove(name);
+            }
         }
         let mut header = json!({ "alg": state.key.algorithm().name(), "kid": state.kid() });
         if is(Fault::Unsigned) {

@@ -229,7 +229,9 @@ impl Nodes {
     pub fn new(seed: u64, forgets: bool) -> Self {
         let store = Arc::new(Faulty { forgets, ..Faulty::default() });
         let clock = Arc::new(AtomicU64::new(BEGINNING));
-        super::rules::ALL.iter().for_each(|who| store.inner.put_client(client(*who)));
+        for who in super::rules::ALL {
+            store.inner.put_client(client(who));
+        }
         let node = |number: u64| {
             let time = Arc::clone(&clock);
             let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));

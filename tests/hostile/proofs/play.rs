@@ -280,7 +280,7 @@ impl Play {
                 if is_right { Ok(()) } else { Err(format!("{access:?}, and not {own:?}")) }
             }
             Err(error) => {
-                let code = error.refusal().code().map(|code| code.as_str());
+                let code = error.refusal().code().map(grantcore::reason::ErrorCode::as_str);
                 let is_right = !is_live && code == Some("invalid_token");
                 if is_right { Ok(()) } else { Err(format!("{code:?} for {own:?}")) }
             }

@@ -103,6 +103,9 @@ pub struct Token {
     pub epochs: (u64, u64),
 }
 
+/// The issuer, the signer and the number of an assertion.
+type Mark = (usize, Kind, u64);
+
 #[derive(Clone, Debug)]
 pub struct Model {
     pub clock: u64,
@@ -112,8 +115,8 @@ pub struct Model {
     pub user_epochs: [u64; 2],
     pub assertions: Vec<Assertion>,
     pub tokens: Vec<Token>,
-    /// The issuer, the signer and the number of each assertion that was used.
-    used: BTreeSet<(usize, Kind, u64)>,
+    /// The assertions that were used.
+    used: BTreeSet<Mark>,
 }
 
 impl Model {
@@ -167,7 +170,7 @@ impl Model {
         issuer: usize,
         proof: Proof,
         code: &'static str,
-    ) -> Result<(Option<Who>, Option<(usize, Kind, u64)>), Answer> {
+    ) -> Result<(Option<Who>, Option<Mark>), Answer> {
         let active = |who: Who| self.is_active[who as usize];
         match proof {
             Proof::Nothing => Ok((None, None)),
@@ -245,7 +248,7 @@ impl Model {
     /// Makes a mark. Returns how the request ends if it is not made.
     fn mark(
         &mut self,
-        mark: (usize, Kind, u64),
+        mark: Mark,
         commits: &mut impl Iterator<Item = Option<Fault>>,
         code: &'static str,
     ) -> Result<(), Answer> {

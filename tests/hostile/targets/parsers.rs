@@ -202,9 +202,10 @@ pub fn headers(data: &[u8]) {
     let needs = FIXTURE.server.policy().needs(MCP, "read").expect("a resource");
     let answer = FIXTURE.server.check(&Authorization::One(header), &needs);
     // RFC 6750 §2.1 with RFC 9110 §11.1: the scheme in any case, one or more spaces, a token68.
-    let words: Vec<_> = header.split(u8::is_ascii_whitespace).collect();
-    let scheme = words.first().copied().unwrap_or_default();
-    let rest: Vec<_> = words.iter().skip(1).filter(|word| !word.is_empty()).collect();
+    let mut words: Vec<_> = header.trim_ascii_end().split(|byte| *byte == b' ').collect();
+    // HTTP removes whitespace at the end of a header.
+    let scheme = words.remove(0);
+    let rest: Vec<_> = words.iter().filter(|word| !word.is_empty()).collect();
     let is_good = scheme.eq_ignore_ascii_case(b"bearer") && rest == [&FIXTURE.token.as_bytes()];
     match answer {
         Ok(access) => {

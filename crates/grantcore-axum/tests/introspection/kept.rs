@@ -165,9 +165,7 @@ async fn i48_inactive_tokens_are_kept_apart_if_the_host_says_so() {
     }
     assert_eq!(dead.asked(), 1);
     // A failure of the endpoint is no answer about the token.
-    let failing =
-        Fake::new(|| axum::http::Response::builder().status(500).body(Body::empty()).unwrap())
-            .await;
+    let failing = Fake::new(|| Response::builder().status(500).body(Body::empty()).unwrap()).await;
     let app = behind(&failing, |own| own.inactive_max_age(LONG));
     for asked in 1..=2 {
         assert_eq!(call(&app, "one").await.status, 503);

@@ -1,6 +1,7 @@
 //! `add-client` and `rotate-secret`: clients of the operator in the database.
 
 use grantcore::Policy;
+use grantcore::policy::{Resource, ScopeInfo};
 use grantcore::request::NeedsError;
 use grantcore::value::{MachineRights, Overlap, Scope};
 
@@ -101,7 +102,7 @@ impl<'c> Settings<'c> {
 
     /// Refuses a scope that the server does not have: no token could have it.
     fn has_scopes(&self, flag: &str, scope: Option<&Scope>) -> Result<(), StartError> {
-        let known: Vec<&str> = self.policy.scopes().iter().map(|own| own.name()).collect();
+        let known: Vec<&str> = self.policy.scopes().iter().map(ScopeInfo::name).collect();
         let mut tokens = scope.into_iter().flat_map(Scope::tokens);
         match tokens.find(|token| !known.contains(token)) {
             Some(unknown) => Err(self.undeclared(flag, "scope", unknown, &known)),
@@ -114,7 +115,7 @@ impl<'c> Settings<'c> {
         if !matches!(self.policy.needs(url, ""), Err(NeedsError::ResourceUnknown { .. })) {
             return Ok(());
         }
-        let known: Vec<&str> = self.policy.resources().iter().map(|own| own.identifier()).collect();
+        let known: Vec<&str> = self.policy.resources().iter().map(Resource::identifier).collect();
         Err(self.undeclared("--machine-resource", "resource", url, &known))
     }
 

@@ -54,7 +54,7 @@ pub(crate) struct Authorization {
     /// `https-redirect`: the same for public applications that the answer reaches over https, if the
     /// browser states that its user did not come from another site.
     ///
-    /// `consent` in [[clients]] goes before it.
+    /// `consent` in `[[clients]]` goes before it.
     #[arg(long, env = "GRANTCORE_REMEMBER_CONSENT", value_name = "WHOSE")]
     #[arg(default_value = "never")]
     pub(crate) remember_consent: RememberConsent,

@@ -275,7 +275,12 @@ impl<'de> Deserialize<'de> for SecretText {
 impl Declared {
     /// Finds what is declared twice, and names of scopes and resources that are not declared.
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        let scopes: Vec<&str> = self.scopes.iter().map(|own| own.value.name.as_str()).collect();
+        // The scope of a path without scopes is added with the path.
+        let of_paths =
+            self.protect.iter().map(|own| &own.value).filter(|own| own.scopes.is_empty());
+        let of_paths: Vec<String> = of_paths.map(Protect::required_scope).collect();
+        let scopes = self.scopes.iter().map(|own| own.value.name.as_str());
+        let scopes: Vec<&str> = scopes.chain(of_paths.iter().map(String::as_str)).collect();
         let resources: Vec<&str> =
             self.resources.iter().map(|own| own.value.url.as_str()).collect();
         let mut names = BTreeSet::new();

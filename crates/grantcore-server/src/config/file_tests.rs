@@ -398,3 +398,13 @@ fn a_secret_that_others_can_read_is_refused() {
     let error = load_file(&by_file, &[]).unwrap_err().to_string();
     assert!(error.contains("chmod o= "), "{error}");
 }
+
+/// The scope of a protected path is added with the path, and a client can name it.
+#[test]
+fn a_client_can_name_the_scope_of_a_protected_path() {
+    let protect = "[[protect]]\npath = '/a/b'\nupstream = 'http://127.0.0.1:1'\n";
+    let client = |scope: &str| format!("{protect}[[clients]]\nid = 'a'\nscopes = ['{scope}']\n");
+    load_file(&client("a.b"), &[]).unwrap();
+    let other = problems(&client("a.c")).join("\n");
+    assert!(other.contains("the scope `a.c` is not declared; did you mean `a.b`?"), "{other}");
+}

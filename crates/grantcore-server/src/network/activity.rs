@@ -34,6 +34,11 @@ struct State {
     /// How long the response may be silent. It counts if it is longer than the time-out of a
     /// request.
     silence: Duration,
+    /// Whether the rest of a body may still arrive. It is not the start of a head.
+    body_open: bool,
+    /// Whether something that the client sent was not read, so that closing the connection would
+    /// reset it.
+    has_unread: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +59,13 @@ enum Phase {
 
 impl Activity {
     pub(super) fn new(times: Times) -> Self {
-        let state = State { phase: Phase::Head, since: Instant::now(), silence: Duration::ZERO };
+        let state = State {
+            phase: Phase::Head,
+            since: Instant::now(),
+            silence: Duration::ZERO,
+            body_open: false,
+            has_unread: false,
+        };
         Self { times, state: Mutex::new(state), evicted: Notify::new() }
     }
 
@@ -78,13 +89,44 @@ impl Activity {
     /// connection is being closed; the request must not be decided then.
     pub(crate) fn begin(self: &Arc<Self>, has_body: bool) -> Option<UnderWay> {
         let phase = if has_body { Phase::Body } else { Phase::Busy };
-        self.lock().enter(phase).then(|| UnderWay(Arc::clone(self)))
+        let mut state = self.lock();
+        state.body_open = has_body;
+        state.enter(phase).then(|| UnderWay(Arc::clone(self)))
     }
 
-    /// Ends the wait for the body of a request. Returns `false` if the connection is being closed;
-    /// the request must not be decided then.
+    /// Records that the whole body of a request was read. Returns `false` if the connection is being
+    /// closed; the request must not be decided then.
     pub(crate) fn body_ended(&self) -> bool {
-        self.lock().enter(Phase::Busy)
+        let mut state = self.lock();
+        (state.body_open, state.has_unread) = (false, false);
+        match state.phase {
+            Phase::Body => state.enter(Phase::Busy),
+            // The response is complete already: the connection begins to wait now.
+            Phase::Idle => state.enter(Phase::Idle),
+            Phase::Head | Phase::Busy => true,
+            Phase::Evicted => false,
+        }
+    }
+
+    /// Ends the wait for the body of a request that nobody reads to its end. `is_drained` says
+    /// whether the rest is read and thrown away.
+    pub(super) fn body_dropped(&self, is_drained: bool) {
+        let mut state = self.lock();
+        (state.body_open, state.has_unread) = (is_drained, true);
+        if state.phase == Phase::Body {
+            state.enter(Phase::Busy);
+        }
+    }
+
+    /// Returns whether the connection waits for a head, so that nothing but hyper itself can
+    /// answer.
+    pub(super) fn waits_for_head(&self) -> bool {
+        self.lock().phase == Phase::Head
+    }
+
+    /// Returns whether something that the client sent was left unread.
+    pub(super) fn has_unread(&self) -> bool {
+        self.lock().has_unread
     }
 
     /// Allows the response to the request that is under way to be silent for this long: the time is
@@ -96,7 +138,7 @@ impl Activity {
     /// Records that bytes were received. On an idle connection they are the start of a head.
     pub(crate) fn received(&self) {
         let mut state = self.lock();
-        if state.phase == Phase::Idle {
+        if state.phase == Phase::Idle && !state.body_open {
             state.enter(Phase::Head);
         }
     }
@@ -113,7 +155,7 @@ impl Activity {
     /// of a request covers its own time-out and the time that the client has to receive the
     /// response.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let State { phase, since, silence } = *self.lock();
+        let State { phase, since, silence, .. } = *self.lock();
         let request = self.times.request;
         match phase {
             Phase::Head => Some(since + self.times.header),
@@ -165,7 +207,7 @@ impl State {
             // The silence is that of one request.
             let is_same = phase == Phase::Busy;
             let silence = if is_same { self.silence } else { Duration::ZERO };
-            *self = Self { phase, since: Instant::now(), silence };
+            *self = Self { phase, since: Instant::now(), silence, ..*self };
         }
         is_open
     }
@@ -201,5 +243,29 @@ mod tests {
         assert_eq!(activity.deadline(), Some(now + idle));
         let _next = activity.begin(false).unwrap();
         assert_eq!(activity.deadline(), Some(now + request + idle), "another request");
+    }
+
+    /// The rest of a body is not the start of the next request.
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_begins_no_head() {
+        let [header, idle, request] = [1, 2, 30].map(Duration::from_secs);
+        let activity = Arc::new(Activity::new(Times { header, idle, request }));
+        let start = Instant::now();
+        let under_way = activity.begin(true).unwrap();
+        activity.body_dropped(true);
+        assert_eq!(activity.deadline(), Some(start + request + idle), "the request is decided");
+        drop(under_way);
+        activity.received();
+        assert_eq!(activity.deadline(), Some(start + idle));
+        assert!(activity.has_unread());
+        tokio::time::advance(header).await;
+        assert!(activity.body_ended() && !activity.has_unread());
+        assert_eq!(activity.deadline(), Some(start + header + idle), "it waits from now on");
+        activity.received();
+        assert_eq!(activity.deadline(), Some(start + header + header), "the next head");
+        // Without a drain, what follows is not read.
+        let _under_way = activity.begin(true).unwrap();
+        activity.body_dropped(false);
+        assert!(activity.has_unread());
     }
 }

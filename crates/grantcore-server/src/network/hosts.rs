@@ -16,17 +16,30 @@ use axum::response::Response;
 use super::Local;
 use crate::config::{AllowedHost, Issuer};
 use crate::pages::answer::{self, Answer};
+use crate::routes::plain::is_page;
+use crate::site::Site;
 
 /// The host names of this server.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts {
     issuer: Issuer,
     further: Arc<[AllowedHost]>,
+    site: Site,
 }
 
 impl Hosts {
-    pub(crate) fn new(issuer: &Issuer, further: &[AllowedHost]) -> Self {
-        Self { issuer: issuer.clone(), further: further.into() }
+    pub(crate) fn new(issuer: &Issuer, further: &[AllowedHost], site: &Site) -> Self {
+        Self { issuer: issuer.clone(), further: further.into(), site: site.clone() }
+    }
+
+    /// Returns the response of a refusal. Pages of other origins can read it, but for the refusal at
+    /// a page (AUTHZ-24).
+    fn respond(&self, answer: Answer, request: &Request) -> Response {
+        if is_page(&self.site, request.uri().path()) {
+            answer.at_page(request.headers())
+        } else {
+            answer.to(request.headers())
+        }
     }
 
     /// Returns whether the server answers to this host name on a connection to `local`: a name of
@@ -135,7 +148,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
             message: None,
             links: Vec::new(),
         };
-        return answer.to(request.headers());
+        return hosts.respond(answer, &request);
     };
     if !hosts.allows(&host, local) {
         let received = answer::shown(host.as_str().as_bytes());
@@ -152,7 +165,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
             message: None,
             links: Vec::new(),
         };
-        return answer.to(request.headers());
+        return hosts.respond(answer, &request);
     }
     if hosts.is_opened_in_the_clear(&request, &host) {
         let issuer = hosts.issuer.as_str();
@@ -169,7 +182,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
             message: None,
             links: Vec::new(),
         };
-        return answer.to(request.headers());
+        return hosts.respond(answer, &request);
     }
     next.run(request).await
 }
@@ -193,8 +206,8 @@ mod tests {
     /// Returns the status and the body of the response from a server with these names.
     async fn asked(issuer: &str, further: &[&str], request: Request) -> (u16, String) {
         let further: Vec<_> = further.iter().map(|name| name.parse().unwrap()).collect();
-        let hosts = Hosts::new(&issuer.parse().unwrap(), &further);
-        let site = crate::site::Site::default();
+        let site = Site::default();
+        let hosts = Hosts::new(&issuer.parse().unwrap(), &further, &site);
         let app = Router::new()
             .fallback(|| async { "served" })
             .layer(middleware::from_fn_with_state(hosts, admit))

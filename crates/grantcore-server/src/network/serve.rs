@@ -7,14 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use axum::{BoxError, Router};
-use http_body::{Frame, SizeHint};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::response::IntoResponse as _;
+use axum::{Json, Router};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,6 +30,8 @@ use super::Local;
 use super::activity::Activity;
 use super::connections::{Connections, Slot};
 use super::streams::{self, UntilStop};
+use super::too_long::{self, Instead};
+use super::unread::{Linger, Upload, is_drained};
 use crate::stop::Stop;
 
 /// The number of connections that are accepted at most when the port closes. So many fit into the
@@ -108,7 +110,13 @@ async fn connection(
     // Responses are written whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::clone(slot.activity());
-    let stream = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+    let watched = Watched {
+        stream,
+        activity: Arc::clone(&activity),
+        linger: Linger::default(),
+        instead: None,
+    };
+    let stream = TokioIo::new(watched);
     let service = service_fn(|request: Request<Incoming>| {
         let router = router.clone();
         let activity = Arc::clone(&activity);
@@ -152,20 +160,24 @@ async fn answer(
 ) -> Response<Body> {
     let has_body = !request.body().is_end_stream();
     let Some(under_way) = activity.begin(has_body) else {
-        let closing = (StatusCode::SERVICE_UNAVAILABLE, [(header::CONNECTION, "close")]);
-        return axum::response::IntoResponse::into_response(closing);
+        return (StatusCode::SERVICE_UNAVAILABLE, [CLOSE]).into_response();
     };
-    let mut request = request.map(|body| {
-        let waiting = has_body.then(|| Arc::clone(activity));
-        Body::new(Upload { body, waiting })
-    });
+    if !has_plain_coding(request.headers()) {
+        activity.body_dropped(false);
+        return unknown_coding();
+    }
+    let drains = is_drained(request.headers(), request.body());
+    let mut request = request.map(|body| Body::new(Upload::new(body, drains, activity)));
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Local(local));
     request.extensions_mut().insert(Arc::clone(activity));
-    let response = match router.oneshot(request).await {
+    let mut response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
+    if has_body && !drains && activity.has_unread() {
+        response.headers_mut().insert(CLOSE.0, CLOSE.1);
+    }
     // The body owns `under_way`, and is dropped once all of it is taken.
     response.map(|body| {
         Body::new(body.map_err(move |error| {
@@ -175,58 +187,34 @@ async fn answer(
     })
 }
 
-/// The body of a request. It ends the wait for the body when it is complete, or when it is dropped
-/// because no one reads on.
-struct Upload {
-    body: Incoming,
-    /// `None` once the body has ended.
-    waiting: Option<Arc<Activity>>,
+/// The header of the last response of a connection.
+const CLOSE: (header::HeaderName, HeaderValue) =
+    (header::CONNECTION, HeaderValue::from_static("close"));
+
+/// Returns whether the body has no transfer coding but `chunked`. The others are not decoded: a
+/// resource would get the encoded bytes as the body (RFC 9112 §6.1).
+fn has_plain_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
-impl HttpBody for Upload {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        let is_whole = match &polled {
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
-        };
-        // The connection may have been closed for another since. The request must not be decided
-        // then.
-        if is_whole && self.waiting.take().is_some_and(|activity| !activity.body_ended()) {
-            let closing = io::Error::from(io::ErrorKind::ConnectionAborted);
-            return Poll::Ready(Some(Err(closing.into())));
-        }
-        polled.map_err(Into::into)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+fn unknown_coding() -> Response<Body> {
+    let body = serde_json::json!({
+        "error": "invalid_request",
+        "error_description": "The only transfer coding is chunked.",
+    });
+    let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    (StatusCode::NOT_IMPLEMENTED, [CLOSE, no_store], Json(body)).into_response()
 }
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if let Some(activity) = self.waiting.take() {
-            activity.body_ended();
-        }
-    }
-}
-
-/// A stream that records on its [`Activity`] when bytes were read or written.
+/// A stream that records on its [`Activity`] when bytes were read or written. At its end it lingers
+/// if something was left unread.
 struct Watched {
     stream: TcpStream,
     activity: Arc<Activity>,
+    linger: Linger,
+    /// The page in the place of hyper's own response.
+    instead: Option<Instead>,
 }
 
 impl AsyncRead for Watched {
@@ -250,6 +238,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.replaces(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.record(written)
     }
@@ -259,6 +250,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if slices.first().is_some_and(|first| self.replaces(first)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.record(written)
     }
@@ -267,16 +261,38 @@ impl AsyncWrite for Watched {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, instead, .. } = self.get_mut();
+        if let Some(instead) = instead {
+            ready!(instead.poll_write(stream, context))?;
+        }
+        Pin::new(stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, activity, linger, instead } = self.get_mut();
+        if let Some(instead) = instead {
+            ready!(instead.poll_write(stream, context))?;
+        }
+        let ended = ready!(Pin::new(&mut *stream).poll_shutdown(context));
+        if ended.is_ok() && activity.has_unread() {
+            ready!(linger.poll(stream, context));
+        }
+        Poll::Ready(ended)
     }
 }
 
 impl Watched {
+    /// Returns whether a page is sent in the place of these bytes.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        let is_replaced = too_long::is_own(bytes) && self.activity.waits_for_head();
+        if is_replaced {
+            self.instead = Some(Instead::new());
+            self.activity.body_dropped(false);
+        }
+        is_replaced
+    }
+
     /// Records that bytes were written, if they were.
     fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(count)) if count > 0) {

@@ -2,11 +2,13 @@
 //! program.
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use grantcore::response::PAGE_HEADERS;
 use serde_json::{Map, Value};
 
 use super::{Notice, Page};
+use crate::site::Unrendered;
 
 /// The largest number of characters of a received value that are repeated.
 const MOST_SHOWN: usize = 200;
@@ -28,8 +30,19 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Returns the response in the form that these request headers accept.
+    /// Returns the response in the form that these request headers accept. A client in a browser
+    /// must be able to read the error, and no cookie is read: any origin may.
     pub(crate) fn to(self, headers: &HeaderMap) -> Response {
+        let mut response = self.at_page(headers);
+        if response.extensions().get::<Unrendered>().is_none() {
+            let any = HeaderValue::from_static("*");
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        }
+        response
+    }
+
+    /// Returns the response at the address of a page, which no other origin can read or frame.
+    pub(crate) fn at_page(self, headers: &HeaderMap) -> Response {
         if is_browser(headers) {
             let (message, detail) = match self.message {
                 Some(message) => (message, Some(self.description)),
@@ -42,10 +55,8 @@ impl Answer {
         body.insert("error".into(), self.code.into());
         body.insert("error_description".into(), self.description.into());
         body.extend(self.links.into_iter().map(|(name, url)| (name.to_owned(), url.into())));
-        // A client in a browser must be able to read the error. No cookie is read.
-        let headers =
-            [(header::CACHE_CONTROL, "no-store"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-        (self.status, headers, Json(Value::Object(body))).into_response()
+        let no_cache = [(header::PRAGMA, "no-cache")];
+        (self.status, PAGE_HEADERS, no_cache, Json(Value::Object(body))).into_response()
     }
 }
 

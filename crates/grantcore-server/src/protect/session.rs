@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::Access;
+use grantcore::value::Subject;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest as _, Sha256};
 
@@ -34,7 +35,7 @@ impl Seal {
     /// Returns the seal of the connection of an access token, at an upstream.
     pub(super) fn of(access: &Access, upstream: &str) -> Self {
         let grant = access.grant_id().to_string();
-        let subject = access.subject().map_or("", |subject| subject.as_str());
+        let subject = access.subject().map_or("", Subject::as_str);
         Self::of_parts([upstream, &grant, subject, access.client_id().as_str()])
     }
 
@@ -58,7 +59,9 @@ impl Seal {
     fn close(&self, session: &[u8]) -> HeaderValue {
         let digest = Sha256::new_with_prefix(self.salt).chain_update(session).finalize();
         let mut nonce = [0; NONCE_LEN];
-        nonce.copy_from_slice(&digest[..NONCE_LEN]);
+        for (own, byte) in nonce.iter_mut().zip(digest) {
+            *own = byte;
+        }
         let mut text = session.to_vec();
         let own = Nonce::assume_unique_for_key(nonce);
         #[expect(clippy::expect_used, reason = "a header is far shorter than the limit")]

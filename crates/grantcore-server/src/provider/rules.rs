@@ -115,8 +115,7 @@ impl Rules {
         }
         if !self.domains.is_empty() {
             let Some(email) = &claims.email else { return Some(Why::NoEmail) };
-            let domain = email.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
-            if domain.is_none_or(|domain| !self.domains.contains(&domain)) {
+            if domain_of(email).is_none_or(|domain| !self.domains.contains(&domain)) {
                 return Some(Why::Domain);
             }
         }
@@ -140,6 +139,14 @@ impl Rules {
         let mut found = order.into_iter().flatten().map(|name| shown_name(name));
         found.find(|name| !name.is_empty())
     }
+}
+
+/// Returns the domain of an e-mail address. An address with a second at sign has none: systems
+/// disagree on which of the two begins the domain.
+fn domain_of(email: &str) -> Option<String> {
+    let (local, domain) = email.split_once('@')?;
+    let is_plain = !local.is_empty() && !domain.contains('@');
+    is_plain.then(|| domain.to_ascii_lowercase())
 }
 
 /// Returns whether a claim has this value, or is a list with it.
@@ -210,6 +217,9 @@ mod tests {
             (domain, &claims("1", Some("a@sub.a.example")), Some(Why::Domain)),
             (domain, &claims("1", Some("a@a.example@evil.example")), Some(Why::Domain)),
             (domain, &claims("1", Some("a.example")), Some(Why::Domain)),
+            (domain, &claims("1", Some("a@evil.com@a.example")), Some(Why::Domain)),
+            (domain, &claims("1", Some("\"a@evil.com\"@a.example")), Some(Why::Domain)),
+            (domain, &claims("1", Some("@a.example")), Some(Why::Domain)),
             (&["--provider-subjects", "2,1"], &none, None),
             (&["--provider-subjects", "2"], &a, Some(Why::Subject)),
             (&claim("hd=a.example"), &a, None),

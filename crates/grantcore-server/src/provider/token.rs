@@ -23,6 +23,8 @@ use super::http::Http;
 use super::{Attempt, Fault, Provider, shown};
 use crate::config::is_safe;
 
+/// The longest `sub`, in characters.
+const LONGEST_SUB: usize = 255;
 /// How far the provider's clock may be from ours.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -198,6 +200,9 @@ impl Provider {
                 }
             }
             RequestTokenError::Request(_) => Fault::Unavailable(shown(&with_cause(&error))),
+            RequestTokenError::Parse(_, body) if has_id_token(body) => {
+                Fault::IdToken("the ID token cannot be read".to_owned())
+            }
             // A body that cannot be read may have a token in it.
             _ => Fault::Unavailable("the token response cannot be read".to_owned()),
         })?;
@@ -244,7 +249,7 @@ pub(super) enum Invalid {
     Other(String),
 }
 
-/// Verifies an ID token: its issuer, audience, signature, algorithm, expiry and nonce.
+/// Verifies an ID token: its issuer, audience, signature, algorithm, times, nonce and `sub`.
 pub(super) fn verify(
     verifier: &IdTokenVerifier<'_, CoreJsonWebKey>,
     id_token: &Signed,
@@ -258,16 +263,45 @@ pub(super) fn verify(
         ClaimsVerificationError::SignatureVerification(cause) => Invalid::Other(cause.to_string()),
         error => Invalid::Other(error.to_string()),
     })?;
+    let others = &claims.additional_claims().0;
+    let sub = claims.subject().as_str();
+    check(sub, claims.issue_time().into(), others).map_err(|why| Invalid::Other(why.to_owned()))?;
     let is_verified = claims.email_verified() == Some(true);
     let email = claims.email().filter(|_| is_verified).map(|email| email.to_string());
     Ok(Claims {
-        sub: claims.subject().to_string(),
+        sub: sub.to_owned(),
         email,
         username: claims.preferred_username().map(|name| name.to_string()),
         name: claims.name().and_then(|names| names.get(None)).map(|name| name.to_string()),
-        others: claims.additional_claims().0.clone(),
+        others: others.clone(),
         auth_time: claims.auth_time().map(Into::into),
     })
+}
+
+/// Returns whether a token response that cannot be read has an ID token, which is the cause then: it
+/// lacks a claim, or is no JWT.
+fn has_id_token(body: &[u8]) -> bool {
+    let response: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
+    response.is_some_and(|response| response.get("id_token").is_some_and(Value::is_string))
+}
+
+/// Checks the claims that the crate leaves to its caller.
+fn check(sub: &str, issued: SystemTime, others: &Map<String, Value>) -> Result<(), &'static str> {
+    // OpenID Connect Core §2. All users without a `sub` would have one account.
+    if sub.is_empty() || sub.len() > LONGEST_SUB || !sub.is_ascii() {
+        return Err("its sub is not 1 to 255 ASCII characters");
+    }
+    let latest = SystemTime::now() + LEEWAY;
+    if issued > latest {
+        return Err("its iat is ahead");
+    }
+    // RFC 7519 §4.1.5.
+    let latest = latest.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |own| own.as_secs_f64());
+    match others.get("nbf") {
+        None => Ok(()),
+        Some(nbf) if nbf.as_f64().is_some_and(|nbf| nbf <= latest) => Ok(()),
+        Some(_) => Err("its nbf is ahead, or is no time"),
+    }
 }
 
 /// Returns an error with its innermost cause.

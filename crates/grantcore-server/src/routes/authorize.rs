@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::request::ConnectionList;
+use grantcore::request::{ConnectionList, LoginFailure};
 use grantcore::response::PAGE_HEADERS;
 use grantcore::{AuthorizationStep, Error, Reason, RequestParts, User};
 use http_body_util::LengthLimitError;
@@ -17,7 +17,7 @@ use super::BODY_LIMIT;
 use super::clients::{source, with_document};
 use super::consent::{GRANTS_READ, connected_since, consent_page};
 use super::login::with_form_cookie;
-use super::resume::log_in_for;
+use super::resume::try_log_in_for;
 use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::organizations;
@@ -74,7 +74,19 @@ pub(super) async fn decide(
         let user = user_of(app, session, query).await.signed_in_for(page.request());
         answer = authorize_with_document(app, parts, incoming, Some(user)).await;
     }
-    let log_in = async |wanted| log_in_for(app, Kept::new(query, wanted), &source(parts)).await;
+    let log_in = async |wanted| {
+        let kept = try_log_in_for(app, &Kept::new(query, wanted), &source(parts)).await;
+        match kept {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(%error, "a request could not be kept for its sign-in");
+                // The client and its redirect URI are verified, so the client is told (AUTHZ-25).
+                let failure = LoginFailure::Unavailable;
+                let error = app.oauth.give_up_login(incoming, user, failure).await;
+                app.failed(&error, Asked { client_id: client_id(query), reload: None })
+            }
+        }
+    };
     match answer {
         None => log_in(Wanted::default()).await,
         Some(Ok(AuthorizationStep::NeedsLogin(page))) => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -10,7 +11,7 @@ use grantcore::client::Registration;
 use grantcore::request::{ConnectionList, ConsentDecision};
 use grantcore::value::Properties;
 use grantcore::{Choice, ConsentPage, Policy, Reason, RequestParts, Store as _, User};
-use url::form_urlencoded;
+use grantcore_axum::ConsentForm;
 
 use super::authorize::{Earlier, client_id, decide};
 use super::clients::source;
@@ -29,12 +30,13 @@ pub(super) const GRANTS_READ: usize = 256;
 
 /// Handles the consent form: the ticket, the scopes that are ticked, and the decision. The request
 /// itself is in the record of the grant.
-pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: String) -> Response {
-    let field = |name: &str| {
-        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Bytes) -> Response {
+    let form = match ConsentForm::parse(&body) {
+        Ok(form) => form,
+        Err(reason) => return app.refuse(reason, &source(&parts)).await,
     };
     // A copy of the authorization request, used only to start it again.
-    let request = field("reload").and_then(|address| Kept::of_field(&address));
+    let request = form.field("reload").and_then(Kept::of_field);
     let Ok(session) = app.session(&parts.headers).await else {
         return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
     };
@@ -45,44 +47,33 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Str
         let message = "Your session has ended. Start again from the application.";
         return (StatusCode::FORBIDDEN, Page(Notice::new("Signed out", message))).into_response();
     };
-    let ticket = field("ticket").unwrap_or_default();
-    let scopes = form_urlencoded::parse(body.as_bytes())
-        .filter(|(name, _)| name == "scope")
-        .map(|(_, value)| value)
-        .collect::<Vec<_>>()
-        .join(" ");
-    let choice = match field("decision").as_deref() {
-        // A form without the boxes grants what was asked for.
-        Some("allow") if field("scopes_shown").is_none() => Choice::Allow,
-        // The page says so beside the boxes.
-        Some("allow") if scopes.is_empty() => Choice::Deny,
-        Some("allow") => Choice::AllowOnly(&scopes),
-        Some("deny") => Choice::Deny,
-        _ => return app.refuse(Reason::TicketMissing, &source(&parts)).await,
+    let choice = match form.choice() {
+        Ok(choice) => choice,
+        Err(reason) => return app.refuse(reason, &source(&parts)).await,
     };
-    let answer = field("organization");
-    let properties =
-        match properties(&app, &ticket, session.user(), choice, answer.as_deref()).await {
-            Ok(properties) => properties,
-            Err(NotBound::Unavailable(error)) => {
-                tracing::error!(%error, "the grant of a consent page could not be read");
-                return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
-            }
-            Err(NotBound::Organization(why)) => {
-                return match (why, request) {
-                    (Unbound::NotChosen, Some(request)) => {
-                        ask_again(&app, &parts, &request, &scopes).await
-                    }
-                    (why, _) => not_bound(&why),
-                };
-            }
-        };
-    let decision = ConsentDecision::new(&ticket, session.user(), choice);
+    let ticket = form.ticket();
+    let answer = form.field("organization");
+    let properties = match properties(&app, ticket, session.user(), choice, answer).await {
+        Ok(properties) => properties,
+        Err(NotBound::Unavailable(error)) => {
+            tracing::error!(%error, "the grant of a consent page could not be read");
+            return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
+        }
+        Err(NotBound::Organization(why)) => {
+            return match (why, request) {
+                (Unbound::NotChosen, Some(request)) => {
+                    ask_again(&app, &parts, &request, form.scope()).await
+                }
+                (why, _) => not_bound(&why),
+            };
+        }
+    };
+    let decision = ConsentDecision::new(ticket, session.user(), choice);
     let redirect = match (decision, properties) {
         (Ok(decision), Some(properties)) => {
             app.oauth.run(decision.with_properties(properties)).await
         }
-        _ => app.oauth.consent(&ticket, session.user(), choice).await,
+        _ => app.oauth.consent(ticket, session.user(), choice).await,
     };
     match redirect {
         Ok(redirect) => to_client(redirect.reply()),

@@ -32,18 +32,21 @@ pub(crate) fn router(app: &Arc<App>, stop: &Stop) -> Router {
         .with_state((Arc::clone(app), stop.clone()))
 }
 
-/// Answers 200 if the server does not stop, and both parts of the database answer: the library's
-/// store, and the host's own tables.
+/// Answers 200 if the server does not stop, both parts of the database answer (the library's store,
+/// and the host's own tables), and the database can be written: without a write nobody signs in, and
+/// no token is issued.
 async fn ready(State((app, stop)): State<(Arc<App>, Stop)>) -> Response {
     if stop.is_draining() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, "the server stops");
     }
     let store = app.oauth.store();
-    let (grants, accounts) = tokio::join!(
+    let (grants, accounts, writes) = tokio::join!(
         fault("grants", store.client("readyz")),
         fault("accounts", store.ledger().balance("readyz")),
+        // There is no such session. The database takes its lock for writing and changes nothing.
+        fault("writes", store.ledger().close_session("readyz")),
     );
-    let faults: Vec<_> = [grants, accounts].into_iter().flatten().collect();
+    let faults: Vec<_> = [grants, accounts, writes].into_iter().flatten().collect();
     if faults.is_empty() {
         return answer(StatusCode::OK, "ready");
     }

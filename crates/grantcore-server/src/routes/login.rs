@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::authorize::client_id;
 use super::clients::source;
-use super::resume::{continue_to, log_in_for, login_for};
+use super::resume::{continue_to, log_in_for, login_for, no_session};
 use crate::accounts::Wait;
 use crate::app::{App, SessionUnavailable, not_now};
 use crate::kept::{Request, Wanted};
@@ -88,16 +88,16 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Query(target): Query<Target>,
     session: Option<Session>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Response {
     if !target.request.is_empty() {
-        return login_for(&app, session, &headers, &target).await;
+        return login_for(&app, session, &parts, &target).await;
     }
     let next = sessions::next(&target.next).to_owned();
     if session.is_some() {
         return Redirect::to(&next).into_response();
     }
-    let token = match app.form_cookie.read_or_create(&headers) {
+    let token = match app.form_cookie.read_or_create(&parts.headers) {
         Ok(token) => token,
         Err(error) => return no_randomness(error),
     };
@@ -147,7 +147,7 @@ pub(crate) async fn submit(
         }
         Err(error) => {
             tracing::error!(%error, "no session could be opened");
-            not_now(Nav::of(None))
+            no_session(&app, &next, &source(&parts)).await
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Requests to unknown addresses. A resource called with additional slashes is served; any other
-//! address is answered with the addresses of the metadata.
+//! Requests to unknown addresses. A resource called with additional slashes is served, and so is its
+//! metadata document. Any other address is answered with the addresses of the metadata.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,22 +17,28 @@ use super::path_of;
 use crate::app::App;
 use crate::pages::answer::{Answer, shown};
 
-/// Returns the fallback of the router. `resources` are the routes of the protected resources.
+/// Returns the fallback of the router. `resources` are the routes of the protected resources and of
+/// the metadata documents.
 pub(crate) fn fallback(app: &Arc<App>, resources: Router) -> Router {
     // The client may be a page of another origin, and must be able to read the response.
     let nowhere = Router::new().fallback(not_found).layer(cors()).with_state(Arc::clone(app));
-    let state = Arc::new(Missing { app: Arc::clone(app), resources, nowhere });
+    let documents = app.oauth.policy().well_known();
+    let documents = documents.iter().map(|own| path_of(&own.url).to_owned()).collect();
+    let state = Arc::new(Missing { app: Arc::clone(app), resources, documents, nowhere });
     Router::new().fallback(resource_or_nothing).with_state(state)
 }
 
 struct Missing {
     app: Arc<App>,
     resources: Router,
+    /// The paths of the metadata documents.
+    documents: BTreeSet<String>,
     nowhere: Router,
 }
 
 /// Serves a resource whose address has additional slashes, because users append one when they
-/// configure a client. The challenge and the tokens are those of the resource without the slash.
+/// configure a client (F19). The challenge and the tokens are those of the resource without the
+/// slash. Such a client looks for the metadata document with the slash as well.
 async fn resource_or_nothing(
     State(missing): State<Arc<Missing>>,
     mut request: Request,
@@ -39,11 +46,9 @@ async fn resource_or_nothing(
     let path = without_empty_segments(request.uri().path());
     let mut own =
         missing.app.oauth.policy().resources().iter().map(|own| path_of(own.identifier()));
-    let target = if own.any(|own| own == path) && path != request.uri().path() {
-        with_path(request.uri(), &path)
-    } else {
-        None
-    };
+    let is_own = own.any(|own| own == path) || missing.documents.contains(&path);
+    let target =
+        if is_own && path != request.uri().path() { with_path(request.uri(), &path) } else { None };
     let router = match target {
         Some(target) => {
             *request.uri_mut() = target;

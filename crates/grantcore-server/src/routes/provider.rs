@@ -63,7 +63,7 @@ pub(crate) async fn begin(
             let request = Kept { wanted, ..request };
             match app.kept.keep(&request, &source, SystemTime::now()).await {
                 Ok(key) => Target::Request(key),
-                Err(error) => return not_kept(error),
+                Err(error) => return not_kept(&app, &request, &source, &error).await,
             }
         }
         None => Target::Page(short(sessions::next(&form.next)).to_owned()),
@@ -94,7 +94,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, parts: Parts) -> Respo
     let attempt = match provider.take(&app.waiting, &state, &browser).await {
         Ok(Some(attempt)) => attempt,
         Ok(None) => return over(),
-        Err(error) => return unavailable(&error),
+        Err(error) => return unavailable(&app, &error, &source(&parts), "/login".into()).await,
     };
     let source = source(&parts);
     match Case::new(&app, provider, &attempt.begun.target, &source) {
@@ -163,7 +163,9 @@ async fn open(case: &Case<'_>, headers: &HeaderMap, person: Person, attempt: &At
                 continue_with(app, request, session, attempt.begun.is_fresh, case.source).await
             }
             Ok(None) => gone(),
-            Err(error) => unavailable(&error),
+            Err(error) => {
+                unavailable(app, &error, case.source, format!("/login?request={key}")).await
+            }
         },
     };
     (AppendHeaders(cookies), onward).into_response()

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{Form, Query, Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::RequestParts;
 use grantcore::response::PAGE_HEADERS;
+use grantcore::{Reason, RequestParts};
 use serde::Deserialize;
+use url::form_urlencoded;
 
-use super::authorize::{Earlier, decide};
+use super::authorize::{Earlier, client_id, decide};
 use super::clients::source;
 use super::connected::forged;
 use super::login::{Target, asked_for, login_page, no_randomness, set_form_cookie};
-use crate::app::{App, not_now};
+use crate::app::{App, Asked};
 use crate::kept::{KeepError, Request as Kept, SignIn, Wanted};
 use crate::pages::{Login, Nav, Notice, Page};
 use crate::sessions::{self, Session, Token};
@@ -44,10 +45,20 @@ pub(crate) struct Keeping {
 /// Redirects to the login page, which leads back to this request. `source` is where the request
 /// came from.
 pub(super) async fn log_in_for(app: &App, request: Kept, source: &str) -> Response {
-    match app.kept.keep(&request, source, SystemTime::now()).await {
-        Ok(key) => redirect(&format!("/login?request={key}")),
-        Err(error) => not_kept(error),
+    match try_log_in_for(app, &request, source).await {
+        Ok(response) => response,
+        Err(error) => not_kept(app, &request, source, &error).await,
     }
+}
+
+/// Redirects to the login page, or returns why the request cannot be kept.
+pub(super) async fn try_log_in_for(
+    app: &App,
+    request: &Kept,
+    source: &str,
+) -> Result<Response, KeepError> {
+    let key = app.kept.keep(request, source, SystemTime::now()).await?;
+    Ok(redirect(&format!("/login?request={key}")))
 }
 
 /// Redirects to the target of a sign-in: the authorization request that it was made for, or a page
@@ -72,24 +83,49 @@ pub(super) async fn continue_with(
     source: &str,
 ) -> Response {
     let answered = Some(SignIn { session: session.binding, is_fresh });
-    match app.kept.keep(&Kept { answered, ..request }, source, SystemTime::now()).await {
+    let request = Kept { answered, ..request };
+    match app.kept.keep(&request, source, SystemTime::now()).await {
         Ok(key) => redirect(&format!("/oauth/continue?request={key}")),
-        Err(error) => not_kept(error),
+        Err(error) => not_kept(app, &request, source, &error).await,
     }
 }
 
-/// Returns the page for a request that cannot be kept.
-pub(super) fn not_kept(error: KeepError) -> Response {
-    match error {
-        KeepError::Randomness(error) => no_randomness(error),
-        KeepError::Database(error) => unavailable(&error),
-    }
+/// Returns the page for a request that cannot be kept, with a link that repeats the request.
+pub(super) async fn not_kept(
+    app: &App,
+    request: &Kept,
+    source: &str,
+    error: &KeepError,
+) -> Response {
+    tracing::error!(%error, "a request could not be kept");
+    let reload = Some(Kept::address(&request.query)).filter(|link| link.len() <= LONGEST_LINK);
+    let asked = Asked { client_id: client_id(&request.query), reload };
+    app.refuse_asked(error.reason(), source, asked).await
 }
 
-/// Returns the page for a database that fails while a request is kept or looked up.
-pub(super) fn unavailable(error: &BackendError) -> Response {
-    tracing::error!(%error, "what waits for a browser could not be kept or looked up");
-    not_now(Nav::of(None))
+/// Returns the page for a sign-in whose session cannot be kept. Its link leads to `next`, which asks
+/// for the sign-in again.
+pub(super) async fn no_session(app: &App, next: &str, source: &str) -> Response {
+    let request = Kept::of_field(next);
+    let client_id = request.as_ref().and_then(|request| client_id(&request.query));
+    let link =
+        request.map_or_else(|| sessions::next(next).to_owned(), |own| Kept::address(&own.query));
+    let reload = Some(link).filter(|link| link.len() <= LONGEST_LINK);
+    let asked = Asked { client_id, reload };
+    app.refuse_asked(Reason::StorageUnavailable, source, asked).await
+}
+
+/// Returns the page for a database that fails while a request is looked up. `again` is the address
+/// that looks it up again.
+pub(super) async fn unavailable(
+    app: &App,
+    error: &BackendError,
+    source: &str,
+    again: String,
+) -> Response {
+    tracing::error!(%error, "what waits for a browser could not be looked up");
+    let asked = Asked { reload: Some(again), ..Asked::default() };
+    app.refuse_asked(Reason::StorageUnavailable, source, asked).await
 }
 
 /// Returns the login page of a kept request, or a redirect past it if the browser is signed in and
@@ -97,23 +133,32 @@ pub(super) fn unavailable(error: &BackendError) -> Response {
 pub(super) async fn login_for(
     app: &App,
     session: Option<Session>,
-    headers: &HeaderMap,
+    parts: &Parts,
     target: &Target,
 ) -> Response {
-    let token = match app.form_cookie.read_or_create(headers) {
+    let token = match app.form_cookie.read_or_create(&parts.headers) {
         Ok(token) => token,
         Err(error) => return no_randomness(error),
     };
-    let page = waiting(app, session, target, token.reveal()).await;
+    let page = waiting(app, session, target, token.reveal(), &source(parts)).await;
     set_form_cookie(app, &token, page)
 }
 
-async fn waiting(app: &App, session: Option<Session>, target: &Target, csrf: String) -> Response {
+async fn waiting(
+    app: &App,
+    session: Option<Session>,
+    target: &Target,
+    csrf: String,
+    source: &str,
+) -> Response {
     let key = &target.request;
     let request = match app.kept.open(key, &csrf, SystemTime::now()).await {
         Ok(Some(request)) => request,
         Ok(None) => return gone(),
-        Err(error) => return unavailable(&error),
+        Err(error) => {
+            let again = format!("/login?request={}", escaped(key));
+            return unavailable(app, &error, source, again).await;
+        }
     };
     let Wanted { fresh, choice } = request.wanted;
     let is_chosen = choice || !target.choose.is_empty();
@@ -138,7 +183,10 @@ pub(crate) async fn resume(
     let kept = match app.kept.open(&key, &browser, SystemTime::now()).await {
         Ok(Some(kept)) => kept,
         Ok(None) => return gone(),
-        Err(error) => return unavailable(&error),
+        Err(error) => {
+            let again = format!("/oauth/continue?request={}", escaped(&key));
+            return unavailable(&app, &error, &source(&parts), again).await;
+        }
     };
     let again = RequestParts {
         method: "GET",
@@ -194,6 +242,11 @@ pub(crate) async fn stay(
 async fn choose_for(app: &App, request: Kept, source: &str) -> Response {
     let wanted = Wanted { choice: true, ..Wanted::default() };
     log_in_for(app, Kept { wanted, ..request }, source).await
+}
+
+/// Returns a text for the query of an address.
+fn escaped(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// Returns whether a `csrf` field that the form cookie does not repeat may be of an own page whose

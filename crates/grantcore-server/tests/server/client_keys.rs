@@ -1,6 +1,7 @@
 //! Clients that prove themselves with keys over HTTP. The assertions are signed by another library
 //! than the one that verifies them, and the keys are fetched from an https server.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -134,7 +135,10 @@ async fn a_client_with_a_document_proves_itself_with_the_keys_at_its_url() {
     assert_eq!(bodies.len(), 1, "they look alike: {bodies:?}");
     assert_eq!(publisher.connections(), 2, "one fetch, by the first good form");
 
+    // Stolen, and sent in the name of another client: it stays good for its own.
     let first = assertion(&own, "1");
+    let stolen = [&redeem[..], &[("client_id", "demo-public")]].concat();
+    assert_eq!(error(&send(&nodes[0], &stolen, &first).await), (400, "invalid_request"));
     let (status, tokens) = send(&nodes[0], &redeem, &first).await;
     assert_eq!(status, 200, "{tokens}");
     let refresh_token = tokens["refresh_token"].as_str().unwrap();
@@ -155,19 +159,51 @@ async fn a_client_with_a_document_proves_itself_with_the_keys_at_its_url() {
         assert_eq!(error(&send(&nodes[0], &refresh, &unknown).await), (401, "invalid_client"));
     }
     assert_eq!(publisher.connections(), before);
+    // Nobody is locked out by it: neither the client nor another one.
+    for node in &nodes {
+        assert_eq!(machine(node).await, 200);
+    }
+    let (status, tokens) = send(&nodes[0], &refresh, &assertion(&own, "2a")).await;
+    assert_eq!(status, 200, "{tokens}");
+    let refresh_token = tokens["refresh_token"].as_str().unwrap();
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
 
-    // A node that reads the keys now does not know the one that was withdrawn.
-    publish(&publisher, &thief);
+    // The first assertion again, after a restart.
     for node in nodes {
         node.stop().await.unwrap();
     }
     let fresh = self::nodes(directory.path(), port, &flags).await;
-    let withdrawn = send(&fresh[0], &refresh, &assertion(&own, "3")).await;
+    assert_eq!(error(&send(&fresh[0], &refresh, &first).await), (401, "invalid_client"));
+    // A node that reads the keys now does not know the one that was withdrawn.
+    publish(&publisher, &thief);
+    let withdrawn = send(&fresh[1], &refresh, &assertion(&own, "3")).await;
     assert_eq!(error(&withdrawn), (401, "invalid_client"));
-    assert_eq!(send(&fresh[0], &refresh, &assertion(&thief, "4")).await.0, 200);
+    assert_eq!(send(&fresh[1], &refresh, &assertion(&thief, "4")).await.0, 200);
     for node in fresh {
         node.stop().await.unwrap();
     }
+    // The audit log has each refusal with its reason, which the responses do not disclose.
+    let audited = refusals(directory.path());
+    for fault in ["algorithm", "audience", "expired", "key", "replayed", "signature"] {
+        let reason = format!("client_assertion_{fault}");
+        assert!(audited.contains(&reason), "{reason} is not in {audited:?}");
+    }
+}
+
+/// Returns the status of a token request of the demonstration's machine.
+async fn machine(node: &Running) -> u16 {
+    let url = format!("http://{}/oauth/token", node.address());
+    let form = [("grant_type", "client_credentials")];
+    let request = plain_client(false).post(url).form(&form);
+    let request = request.basic_auth("demo-machine", Some("demo-confidential-secret"));
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Returns the reasons in the audit log.
+pub fn refusals(directory: &Path) -> BTreeSet<String> {
+    let file = rusqlite::Connection::open(directory.join("grants.sqlite")).unwrap();
+    let mut query = file.prepare("SELECT reason FROM trail WHERE reason IS NOT NULL").unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 /// The settings of a server with a client that has its keys in a file.

@@ -14,6 +14,7 @@ use jsonwebtoken::{Algorithm, Header, encode};
 use serde_json::{Value, json};
 
 use crate::assertions::{Signer, signer};
+use crate::client_keys::refusals;
 use crate::support::commands::{private, run, with_file};
 use crate::support::{form, plain_client};
 
@@ -276,6 +277,27 @@ async fn what_is_stolen_forged_or_for_another_server_is_refused() {
     // Whoever steals it is not its client. The client's own use comes through afterwards.
     assert_eq!(error(&world.send(0, &jag, None).await), (401, "invalid_client"));
     assert_eq!(world.person(0, &jag).await.0, 200);
+    assert_eq!(error(&world.person(1, &jag).await), (400, "invalid_grant"));
+    // The audit log has each refusal with its reason, which the responses do not disclose.
+    let World { nodes, _directory: directory, .. } = world;
+    for node in nodes {
+        node.stop().await.unwrap();
+    }
+    let audited = refusals(directory.path());
+    for fault in [
+        "algorithm",
+        "audience",
+        "claim",
+        "expired",
+        "issuer",
+        "key",
+        "replayed",
+        "signature",
+        "typ",
+    ] {
+        let reason = format!("assertion_{fault}");
+        assert!(audited.contains(&reason), "{reason} is not in {audited:?}");
+    }
 }
 
 #[tokio::test]
@@ -288,6 +310,10 @@ async fn keys_are_fetched_once_whatever_strangers_send() {
         assert_eq!(error(&answer), (400, "invalid_grant"));
     }
     assert_eq!(world.keys.fetches.load(Ordering::SeqCst), 1);
+    // Nobody is locked out by it: neither the issuer nor another one.
+    assert_eq!(world.send(0, &workload("1a", "1"), None).await.0, 200);
+    let jag = sign(&world.people, "oauth-id-jag+jwt", "1", &world.id_jag("1"));
+    assert_eq!(world.person(0, &jag).await.0, 200);
     // A key that is withdrawn is not known to a node that reads the keys now.
     *world.keys.published.lock().unwrap() = set_of(&signer("other-rsa"));
     let answer = world.send(1, &workload("2", "1"), None).await;

@@ -28,6 +28,7 @@ mod hangup;
 mod login;
 mod network;
 mod pages;
+mod plain;
 mod program;
 mod race;
 mod sessions;

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod connections;
+mod early;
 mod metrics;
 mod mounted;
 mod nginx;

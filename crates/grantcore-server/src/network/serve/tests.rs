@@ -1,5 +1,7 @@
+use axum::body::{Bytes, HttpBody};
 use axum::extract::State;
 use axum::routing::{get, post};
+use http_body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Barrier;
 

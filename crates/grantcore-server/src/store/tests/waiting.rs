@@ -111,14 +111,20 @@ async fn a_row_that_is_over_is_dropped_and_no_other() {
         let ledger = backend.ledger();
         let soon = row("home", 2);
         ledger.add_waiting("soon", &soon, room()).await.unwrap();
+        ledger.add_waiting("too", &soon, room()).await.unwrap();
         ledger.add_waiting("later", &row("home", 1000), room()).await.unwrap();
         if matches!(database, Database::Redis(_)) {
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         } else {
             let before = Timestamp::from_unix_seconds(soon.expires - 1);
             assert_eq!(ledger.drop_waiting(before, 9).await.unwrap(), 0, "{name}");
-            backend.sweep(Timestamp::from_unix_seconds(soon.expires)).await.unwrap();
+            let over = Timestamp::from_unix_seconds(soon.expires);
+            // One sweep of a database keeps to its limit.
+            if !matches!(database, Database::Memory) {
+                assert_eq!(ledger.drop_waiting(over, 1).await.unwrap(), 1, "{name}");
+            }
+            backend.sweep(over).await.unwrap();
         }
-        assert_eq!(alive(ledger, &["soon", "later"]).await, ["later"], "{name}");
+        assert_eq!(alive(ledger, &["soon", "too", "later"]).await, ["later"], "{name}");
     }
 }

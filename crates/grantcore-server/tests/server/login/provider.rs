@@ -59,7 +59,10 @@ async fn a_user_of_the_provider_allows_a_client_under_an_account_that_stays() {
             let browser = Browser::new("nobody");
             let page = sign_in(&browser, &url).await;
             assert!(page.contains("Allow access"), "{page}");
-            assert!(page.contains(&format!("Not <bdi>{shown}</bdi>?")), "{page}");
+            assert!(
+                page.contains(&format!("Signed in as <strong><bdi>{shown}</bdi></strong>.")),
+                "{page}"
+            );
             let who = whoami(&browser, issuer, &page).await;
             subjects.push(who["subject"].as_str().unwrap_or_else(|| panic!("{who}")).to_owned());
         }

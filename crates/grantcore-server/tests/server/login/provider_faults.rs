@@ -25,6 +25,13 @@ async fn a_wrong_answer_of_the_provider_signs_nobody_in() {
         (Fault::TwoAudiences, 403),
         (Fault::WrongIssuer, 403),
         (Fault::Expired, 403),
+        (Fault::EmptySubject, 403),
+        (Fault::LongSubject, 403),
+        (Fault::NoSubject, 403),
+        (Fault::NoExpiry, 403),
+        (Fault::IssuedAhead, 403),
+        (Fault::NotYetValid, 403),
+        (Fault::OddNotBefore, 403),
         (Fault::Unsigned, 403),
         (Fault::SignedWithSecret, 403),
         (Fault::OtherKey, 403),
@@ -45,6 +52,7 @@ async fn a_wrong_answer_of_the_provider_signs_nobody_in() {
         assert!(!refused.headers().contains_key(SET_COOKIE), "{fault:?}");
         let page = text(refused).await;
         assert!(page.contains("Try again") && page.contains("Reference: "), "{fault:?}: {page}");
+        assert_eq!(page.contains("cannot be reached"), status == 503, "{fault:?}: {page}");
         provider.behaves();
     }
     assert!(sign_in(&Browser::new("nobody"), &url).await.contains("Allow access"));

@@ -54,7 +54,10 @@ impl Proxied {
         let authority = certify(&directory);
         let address = server.address();
         let (named, target) = match upstream {
-            Some(name) => (format!("upstream {name} {{ server {address}; }}"), name.to_owned()),
+            Some(name) => {
+                let kept = format!("upstream {name} {{ server {address}; keepalive 4; }}");
+                (kept, name.to_owned())
+            }
             None => (String::new(), address.to_string()),
         };
         let settings = format!(
@@ -221,6 +224,33 @@ async fn f08_a_named_upstream_is_served_once_its_name_is_allowed() {
     proxied.stop().await;
 }
 
+/// nginx keeps its connections to the server. A refused upload breaks none of them: neither its own
+/// response, nor that of another request on the same connection.
+#[tokio::test]
+async fn rs_07_refused_uploads_break_no_connection_that_nginx_keeps() {
+    let kept = format!(
+        "{HOST} proxy_http_version 1.1; proxy_set_header Connection \"\"; client_max_body_size 9m;"
+    );
+    let unbuffered = format!("{kept} proxy_request_buffering off;");
+    for location in [&kept, &unbuffered] {
+        let Some(proxied) = Proxied::start("", location, Some("kept"), &[]).await else { return };
+        let http = proxied.http();
+        let large = "x".repeat(3_900_000);
+        for turn in 0..12 {
+            let path = ["/mcp", "/api", "/nowhere"][turn % 3];
+            let upload = http.post(format!("{}{path}", proxied.issuer())).body(large.clone());
+            let upload = async { upload.send().await.unwrap().status().as_u16() };
+            let token = http.post(format!("{}/oauth/token", proxied.issuer()));
+            let token = token.form(&[("grant_type", "authorization_code"), ("client_id", "x")]);
+            let token = async { token.send().await.unwrap().status().as_u16() };
+            let (upload, token) = tokio::join!(upload, token);
+            let log = proxied.nginx.log();
+            assert_eq!((upload, token), ([401, 401, 404][turn % 3], 401), "{turn} {log}");
+        }
+        proxied.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn f20_each_user_behind_nginx_has_a_separate_limit() {
     const FORWARDED: &str = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
@@ -285,7 +315,7 @@ async fn f05_a_long_state_passes_nginx_signed_out_and_in() {
     let plain = "s".repeat(4096);
     let url = authorization_url(proxied.issuer(), &format!("{}/mcp", proxied.issuer()));
     let url = url.replace("state=xyz", &format!("state={plain}"));
-    let escaped = [100, 1500, 2800].map(|length| with_state(proxied.issuer(), length));
+    let escaped = [100, 1400, 1500, 2800].map(|length| with_state(proxied.issuer(), length));
     for (url, state) in escaped.into_iter().chain([(url, plain)]) {
         let length = state.len();
         let browser = proxied.browser("alice");

@@ -164,7 +164,7 @@ async fn tenant_08_the_resource_of_an_organization_is_for_its_members() {
     let own = authorization_url(&issuer, &format!("{issuer}/acme/mcp"));
     let foreign = authorization_url(&issuer, &format!("{issuer}/globex/mcp"));
     let page = bob.consent_page(&own).await;
-    assert!(page.contains("</span> the notes <span>") && page.contains("Acme"), "{page}");
+    assert!(page.contains("</span> the notes</h1>") && page.contains("Acme"), "{page}");
     let (_, location, _) = answer(&bob, &issuer, &page, &[]).await;
     redeem(&issuer, &location).await;
 

@@ -72,7 +72,7 @@ async fn redeem(issuer: &str, client: &str, at: &Url) {
 async fn host_38_an_earlier_answer_counts_as_the_settings_say() {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest("0123456789abcdef0123456789abcdef");
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let known = "aab3e32e2fe456fda1c81de68a127ee3e57a569dc53d984ab67ffa5a93dd1cec";
     let port = grantcore_testing_servers::free_port();
     let file = |more: &str| {
