@@ -46,6 +46,8 @@ pub(super) fn requested_terms(
 /// What the resources of a request understand.
 pub(super) struct Understood<'r> {
     resources: Vec<Cow<'r, Resource>>,
+    /// Whether there is no other resource, whose scopes could be meant.
+    is_only: bool,
     policy: &'r Policy,
 }
 
@@ -55,7 +57,9 @@ impl<'r> Understood<'r> {
             let of_request = || known.iter().find(|own| own.identifier() == &**named);
             policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
         };
-        Self { resources: resources.iter().filter_map(find).collect(), policy }
+        let is_only = policy.resources().len() == 1 && known.is_empty();
+        let named = resources.iter().filter(|_| !is_only);
+        Self { resources: named.filter_map(find).collect(), is_only, policy }
     }
 
     /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
@@ -75,7 +79,7 @@ impl<'r> Understood<'r> {
 
     /// Returns whether one of the resources understands the token.
     pub(super) fn has(&self, token: &str) -> bool {
-        self.resources.iter().any(|own| own.understands(token, self.policy))
+        self.is_only || self.resources.iter().any(|own| own.understands(token, self.policy))
     }
 }
 
