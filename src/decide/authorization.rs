@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use super::consent::is_page_of;
 use super::context::Context;
 use super::document::DocumentState;
 use super::login::SignIn;
@@ -27,6 +26,7 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
 use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::consent::is_page_of;
 use crate::response::authorization::{AuthorizationStep, ConsentPage};
 use crate::value::credential::{Issued, Kind};
 use crate::value::hints::{Hints, parse_max_age};

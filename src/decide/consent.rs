@@ -15,12 +15,11 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::{Redirectable, Refusal};
 use crate::request::authorization::User;
-use crate::request::consent::{Choice, ConsentDecision};
+use crate::request::consent::{Choice, ConsentDecision, is_page_of};
 use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
-use crate::value::secret::Digest;
 
 impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
@@ -109,11 +108,6 @@ impl ConsentDecision<'_> {
             _ => Ok(AnsweredPage { stored, consent, client, redirect_uri, user: &self.user, ctx }),
         }
     }
-}
-
-/// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
-pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
-    grant.is_of(user.subject) && Digest::of(user.session).matches(&consent.session_digest)
 }
 
 /// A consent page whose form came from its own user. Errors are redirected at once, because the

@@ -17,8 +17,8 @@ use crate::value::scope::{Scope, ScopeError, Subset};
 /// declare are dropped (CLIENTPOLICY-13).
 const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// The identifiers of resources, shared by grants.
-type Identifiers = Arc<[Box<str>]>;
+/// The scope and the resources of a request.
+type RequestedTerms = (Scope, Arc<[Box<str>]>);
 
 /// Returns the scope and the resources of an authorization request (OAuth 2.1 §1.4.1, RFC 8707 §2),
 /// or an error if the policy does not declare them or the client may not request them. `known` are
@@ -28,7 +28,7 @@ pub(super) fn requested_terms(
     known: &[Resource],
     client: &Client,
     policy: &Policy,
-) -> Result<(Scope, Identifiers), Fault> {
+) -> Result<RequestedTerms, Fault> {
     let asked = known_scope(scope, policy)?;
     let is_named = asked.is_some();
     let may = |token: &str| client.may_ask_for(token, policy);

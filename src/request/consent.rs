@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use crate::grant::Bound;
+use crate::grant::{Bound, Grant, PendingConsent, Phase};
 use crate::moment::Timestamp;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::authorization::User;
 use crate::value::credential::{Credential, GrantId, Kind};
 use crate::value::properties::Properties;
+use crate::value::secret::Digest;
 
 /// A decision on a consent page: the ticket of the page, the user who submitted it, and the choice.
 /// Everything else is in the grant's record, so that no form field can change it.
@@ -90,6 +91,20 @@ impl<'a> ConsentDecision<'a> {
         self.ticket.id
     }
 
+    /// Returns whether the page of the ticket waits for an answer of this user in this browser
+    /// session: it was shown there, is not answered, and has not expired. `grant` is the record of
+    /// [`grant_id`](Self::grant_id), and `now` is [`Server::now`](crate::Server::now).
+    ///
+    /// A host that asks again, for example because no tenant was chosen, asks only if the page is
+    /// open. Otherwise a form that is refused for its ticket would be answered with a fresh page.
+    pub fn is_open(&self, grant: &Grant, now: Timestamp) -> bool {
+        let Phase::ConsentPending(page) = grant.phase() else { return false };
+        grant.id() == self.ticket.id
+            && self.ticket.secret.digest().matches(&page.ticket_digest)
+            && is_page_of(&self.user, grant, page)
+            && grant.now(now) < page.expires
+    }
+
     /// Binds these properties to the grant. Each check of its tokens returns them
     /// ([`Access::properties`](crate::Access::properties)). Default: none. A denial ignores them.
     ///
@@ -109,6 +124,11 @@ impl<'a> ConsentDecision<'a> {
         self.bound.until = Some(end);
         self
     }
+}
+
+/// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
+pub(crate) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
+    grant.is_of(user.subject) && Digest::of(user.session).matches(&consent.session_digest)
 }
 
 /// Shows grant, user and choice. The ticket and the browser session are left out.

@@ -16,6 +16,7 @@ use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
 use crate::store::{AccountSource, Store};
 use crate::throttle::Admitted;
+use crate::value::text::Subject;
 
 /// # The code flow, and resources
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
@@ -246,7 +247,15 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         user: User<'_>,
         choice: Choice<'_>,
     ) -> Result<Redirect, Error<S::Error>> {
-        self.decide(ConsentDecision::new(ticket, user, choice), Limit::None, "").await
+        match ConsentDecision::new(ticket, user, choice) {
+            Ok(decision) => self.decide(Ok(decision), Limit::None, "").await,
+            // There is no record that names the user, and the host has authenticated one.
+            Err(refusal) => {
+                let mut early = self.core.early_refusal(refusal, None);
+                early.event.subject = Some(Subject::new(user.subject()));
+                Err(self.record_early(early).await.into())
+            }
+        }
     }
 
     /// Answers the token endpoint (OAuth 2.1 §3.2), and checks its limits.

@@ -137,18 +137,26 @@ macro_rules! plain_text {
 plain_text!(ClientId);
 plain_text!(Subject);
 
+/// The longest text of [`display_text`], in characters.
+const LONGEST_SHOWN: usize = 100;
+
 /// Cleans an untrusted name for a page, such as the name of a client or a user (CONSENT-14).
 ///
 /// Removes characters that are invisible or reorder others, and blanks at both ends. Keeps at most
-/// 100 characters. Does not escape HTML.
+/// 100 characters; an ellipsis marks a cut. Does not escape HTML.
 ///
 /// ```
 /// assert_eq!(grantcore::value::display_text(" Bank\u{202e}\u{200b} "), "Bank");
 /// ```
 pub fn display_text(text: &str) -> String {
     let visible = text.chars().filter(|c| !is_invisible(*c));
-    let shown: String = visible.skip_while(|c| is_blank(*c)).take(100).collect();
-    shown.trim_end_matches(is_blank).to_owned()
+    let mut rest = visible.skip_while(|c| is_blank(*c));
+    let shown: String = rest.by_ref().take(LONGEST_SHOWN).collect();
+    if rest.all(is_blank) {
+        return shown.trim_end_matches(is_blank).to_owned();
+    }
+    let kept: String = shown.chars().take(LONGEST_SHOWN - 1).collect();
+    format!("{}…", kept.trim_end_matches(is_blank))
 }
 
 /// Cleans an untrusted text for a log line: escapes control and non-ASCII characters, and cuts the

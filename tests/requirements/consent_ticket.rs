@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use grantcore::blocking::{Server, Store};
+use grantcore::event::EventClass;
 use grantcore::grant::GrantState;
 use grantcore::moment::Entropy;
 use grantcore::operation::Decision;
@@ -12,12 +13,13 @@ use grantcore::policy::Lifetimes;
 use grantcore::request::ConsentDecision;
 use grantcore::response::Redirect;
 use grantcore::store::Commit;
-use grantcore::{AuthorizationStep, Choice, FromStore, Reason, RequestParts, Timestamp};
+use grantcore::value::Subject;
+use grantcore::{AuthorizationStep, Choice, FromStore, Reason, RequestParts, Timestamp, User};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, codes, states};
 use crate::support::store::Fault;
-use crate::support::{ALICE, Granted, T, World, app, entropy, param, policy};
+use crate::support::{ALICE, Granted, T, World, app, entropy, param, policy, user};
 
 use crate::consent::{allow, forged, ticket};
 
@@ -229,5 +231,40 @@ fn consent_05_a_decision_that_was_not_saved_is_not_sent() {
         let url = failure.refusal().location(world.server.policy()).unwrap_or_default();
         assert_eq!(world.reason(), Some(Reason::StorageUnavailable));
         assert!(!url.contains("code=") && !url.contains("access_denied"), "{url}");
+    }
+}
+
+/// A host asks again only for a page that waits for an answer.
+#[test]
+fn consent_03_05_and_06_only_an_unanswered_page_of_its_own_session_is_open() {
+    let world = World::new();
+    let good = ticket(&world);
+    let is_open = |text: &str, user: User<'_>, seconds: u64| {
+        let decision = ConsentDecision::new(text, user, Choice::Allow).unwrap();
+        let id = ConsentDecision::new(&good, ALICE, Choice::Allow).unwrap().grant_id();
+        let grant = world.store.grant(id).unwrap().unwrap().record;
+        decision.is_open(&grant, Timestamp::from_unix_seconds(T + seconds))
+    };
+    assert!(is_open(&good, ALICE, 0) && is_open(&good, ALICE, 599));
+    assert!(!is_open(&good, ALICE, 600), "it has expired");
+    assert!(!is_open(&forged(&good), ALICE, 0), "another ticket of the grant");
+    assert!(!is_open(&ticket(&world), ALICE, 0), "the ticket of another grant");
+    for other in [user("mallory", ALICE.session()), user(ALICE.subject(), b"another browser")] {
+        assert!(!is_open(&good, other, 0), "{other:?}");
+    }
+    allow(&world, &good);
+    assert!(!is_open(&good, ALICE, 0), "it is answered");
+}
+
+/// The user who sent a form without a good ticket is in the event.
+#[test]
+fn audit_01_a_form_without_a_ticket_names_its_user() {
+    let world = World::new();
+    for text in ["", "nonsense"] {
+        world.decide(text, Choice::Deny).unwrap_err();
+        let event = world.events().pop().unwrap();
+        assert_eq!(event.reason, Some(Reason::TicketMissing));
+        assert_eq!(event.subject.as_ref().map(Subject::as_str), Some(ALICE.subject()));
+        assert_eq!(event.class(), EventClass::Unattributed);
     }
 }

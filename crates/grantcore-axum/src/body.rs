@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Request, Version};
 use axum::response::Response;
-use bytes::Buf as _;
+use bytes::Buf;
 use grantcore::reason::Endpoint;
 use grantcore::{Policy, Reason};
 use http_body_util::BodyExt as _;
@@ -77,7 +77,7 @@ where
         let mut body = std::pin::pin!(body);
         let mut left = DISCARD_LIMIT;
         while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_SILENCE, body.frame()).await {
-            let bytes = frame.data_ref().map_or(0, |data| data.remaining());
+            let bytes = frame.data_ref().map_or(0, Buf::remaining);
             match left.checked_sub(bytes) {
                 Some(rest) => left = rest,
                 None => return,

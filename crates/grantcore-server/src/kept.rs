@@ -32,13 +32,16 @@ pub(crate) struct Request {
     pub(crate) answered: Option<SignIn>,
 }
 
-/// The demands of a request on the login.
+/// The demands of a request on the login, and what the login page says of its cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
     /// Requires a new sign-in, even if a user is signed in.
     pub(crate) fresh: bool,
     /// Requires a choice of account, even if a user is signed in.
     pub(crate) choice: bool,
+    /// The user answered the consent page after the session had ended.
+    #[serde(default)]
+    pub(crate) signed_out: bool,
 }
 
 /// A sign-in that was made for one request.
@@ -133,7 +136,7 @@ mod tests {
     async fn a_request_is_found_by_its_key() {
         let kept = Kept::new(Waiting::new(AnyLedger::memory()));
         let now = SystemTime::now();
-        let wanted = Wanted { fresh: true, choice: false };
+        let wanted = Wanted { fresh: true, signed_out: true, ..Wanted::default() };
         let answered = Some(SignIn { session: "s".to_owned(), is_fresh: true });
         let request = Request { answered, ..Request::new("a=b", wanted) };
         let key = kept.keep(&request, "home", now).await.unwrap();

@@ -28,7 +28,7 @@ pub(crate) use self::admin::clients::{
 };
 pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
 pub(crate) use self::admin::{AskReason, Confirm, Done, Refused};
-pub(crate) use self::connected::{App, Connected, Entry};
+pub(crate) use self::connected::{App, Connected, Entry, Usable};
 pub(crate) use self::consent::{Consent, Destination, Organization, Scope};
 pub(crate) use self::help::Troubleshooting;
 pub(crate) use self::problem::{PlainWords, Problem, fix, place};
@@ -161,6 +161,18 @@ pub(crate) struct ForApplications {
 }
 
 impl Screen for ForApplications {}
+
+impl ForApplications {
+    /// Returns the page with the status, the challenge and the other headers of a refusal, which are
+    /// those that a program receives.
+    pub(crate) fn in_place_of(self, refused: &Response) -> Response {
+        let mut response = (refused.status(), Page(self)).into_response();
+        for (name, value) in refused.headers() {
+            response.headers_mut().entry(name).or_insert(value.clone());
+        }
+        response
+    }
+}
 
 #[cfg(test)]
 mod tests;

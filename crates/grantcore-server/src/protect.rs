@@ -1,6 +1,7 @@
 //! Protected upstreams: OAuth in front of HTTP servers that have none. A call with an access token
 //! for the resource of a path is forwarded to the upstream, as a stream in both directions.
 //!
+//! - `challenge.rs` makes the challenge anew by which an upstream asks for more scope.
 //! - `headers.rs` says which headers pass, and which this server sets.
 //! - `session.rs` ties the MCP sessions of an upstream to the connections that they were made for.
 //! - `path.rs` maps paths and redirects.
@@ -14,6 +15,7 @@
 //! may have done the work. A caller that hangs up closes the connection to the upstream.
 
 mod body;
+mod challenge;
 mod client;
 mod failure;
 mod headers;
@@ -29,6 +31,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::any;
 use grantcore_axum::{Caller, RequireToken, cors};
@@ -44,6 +47,8 @@ use self::session::Seal;
 use crate::app::App;
 use crate::config::{AllowedHost, Issuer, Protect, UpstreamUrl};
 use crate::network::activity::Activity;
+use crate::pages::ForApplications;
+use crate::pages::answer::is_opened;
 
 /// The methods that are forwarded. `OPTIONS` is a preflight, which this server answers itself.
 const METHODS: [Method; 6] =
@@ -142,7 +147,8 @@ pub(crate) fn router(
         let places = [Arc::clone(&all_places), Arc::new(own_places)];
         let app = Arc::clone(app);
         let state = Arc::new(Forwarding { app, upstream, places, stop: stop.clone() });
-        let route = any(forward).with_state(state).layer(check);
+        let explain = middleware::from_fn_with_state(Arc::clone(&state), explain);
+        let route = any(forward).with_state(state).layer(check).layer(explain);
         for below in ["", "/", "/{*rest}"] {
             router = router.route(&format!("{path}{below}"), route.clone());
         }
@@ -158,6 +164,18 @@ struct Forwarding {
     /// The calls that may be under way at all upstreams, and at this one.
     places: [Arc<Semaphore>; 2],
     stop: CancellationToken,
+}
+
+/// Shows a page to a person who opened the address in a browser, in place of the refusal.
+async fn explain(State(state): State<Arc<Forwarding>>, request: Request, next: Next) -> Response {
+    let is_opened = is_opened(request.method(), request.headers());
+    let response = next.run(request).await;
+    if !is_opened || response.status() != StatusCode::UNAUTHORIZED {
+        return response;
+    }
+    let url = state.upstream.resource.clone();
+    let name = state.app.resource_name(&url).to_owned();
+    ForApplications { name, kind: "an interface", url }.in_place_of(&response)
 }
 
 /// Forwards a call whose access token was accepted.
@@ -287,6 +305,13 @@ impl Forwarding {
         }
         let is_stream = headers::is_event_stream(&parts.headers);
         let mut own = headers::to_caller(&parts.headers);
+        let policy = self.app.oauth.policy();
+        if parts.status == StatusCode::FORBIDDEN
+            && let Some(resource) = policy.resource(&self.upstream.resource)
+            && let Some(challenge) = challenge::for_more_scope(&parts.headers, &resource)
+        {
+            own.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(location) = parts.headers.get(header::LOCATION) {
             own.remove(header::LOCATION);
             match self.upstream.mapping.location(target, location) {

@@ -54,6 +54,10 @@ fn pages() -> Router<Arc<App>> {
         .route("/logout", post(login::logout))
         .route("/settings/connected-apps", get(connected::list))
         .route(
+            "/settings/connected-apps/disconnect-all",
+            get(connected::confirm_all).post(connected::disconnect_all),
+        )
+        .route(
             "/settings/connected-apps/{grant}/disconnect",
             get(connected::confirm).post(connected::disconnect),
         )
@@ -61,6 +65,7 @@ fn pages() -> Router<Arc<App>> {
         .route("/admin/clients", get(admin::clients))
         .route("/admin/clients/new", get(admin::new_client).post(admin::create))
         .route("/admin/client", get(admin::client))
+        .route("/admin/secret", get(admin::secret))
         .route("/admin/accounts", get(admin::accounts))
         .route("/admin/accounts/{subject}", get(admin::account))
         .route("/admin/trail", get(admin::trail))

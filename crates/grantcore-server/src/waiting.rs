@@ -19,11 +19,16 @@ use crate::store::{AnyLedger, BackendError, Ledger as _, Room, WaitingRow};
 /// usual requests.
 const ROOM: Room = Room { of_source: 4 * 1024 * 1024, in_all: 64 * 1024 * 1024 };
 
+/// How long a new secret waits for its page, to which its form redirects.
+const SECRET_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
 /// A kind of what waits. Keys of one kind are of no use for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Request,
     SignIn,
+    /// A new secret of a client, which is shown once.
+    Secret,
 }
 
 impl Kind {
@@ -31,6 +36,7 @@ impl Kind {
         match self {
             Self::Request => crate::kept::LIFETIME,
             Self::SignIn => crate::provider::ATTEMPT_LIFETIME,
+            Self::Secret => SECRET_LIFETIME,
         }
     }
 
@@ -38,6 +44,7 @@ impl Kind {
         let name = match self {
             Self::Request => "request",
             Self::SignIn => "sign-in",
+            Self::Secret => "secret",
         };
         digest(&[name, key])
     }

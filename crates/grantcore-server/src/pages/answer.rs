@@ -2,7 +2,7 @@
 //! program.
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use grantcore::response::PAGE_HEADERS;
 use serde_json::{Map, Value};
@@ -66,6 +66,12 @@ pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accepted| accepted.contains("text/html"))
+}
+
+/// Returns whether a person opens the address of a resource in a browser. A token in the request is
+/// a program's, whatever it accepts.
+pub(crate) fn is_opened(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::GET && !headers.contains_key(header::AUTHORIZATION) && is_browser(headers)
 }
 
 /// Returns a received value so that a response or the log can repeat it: at most [`MOST_SHOWN`]

@@ -14,6 +14,8 @@ pub(crate) struct Connected {
     pub(crate) apps: Vec<App>,
     /// Whether only active connections are shown.
     pub(crate) active_only: bool,
+    /// Whether the user's account is suspended.
+    pub(crate) is_suspended: bool,
     /// The application whose connection was just ended.
     pub(crate) ended: Option<AppName>,
     /// The grant id after which the next page of the list begins.
@@ -29,7 +31,21 @@ impl Screen for Connected {}
 pub(crate) struct App {
     pub(crate) name: AppName,
     pub(crate) client_id: String,
+    /// The number of its connections, also of those that are not shown.
+    pub(crate) count: usize,
     pub(crate) entries: Vec<Entry>,
+}
+
+/// Whether a connection has working tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usable {
+    Active,
+    /// Its last token has expired.
+    Dormant,
+    /// It is blocked while the account is suspended.
+    AccountSuspended,
+    /// It is blocked while the client is suspended.
+    ClientSuspended,
 }
 
 /// One connection.
@@ -41,15 +57,15 @@ pub(crate) struct Entry {
     pub(crate) resources: Vec<String>,
     /// The name of the organization that it is for.
     pub(crate) organization: Option<String>,
-    /// Where the application runs: `at app.example`. It tells two connections of one application
-    /// apart.
+    /// Where the application runs or gets its answers, as a sentence without its full stop. It tells
+    /// two connections of one application apart.
     pub(crate) place: String,
     /// The version that the application claims to be.
     pub(crate) software: Option<String>,
     /// When it was connected: `3 days ago`.
     pub(crate) since: String,
-    /// When it last fetched tokens: `2 hours ago`.
-    pub(crate) used: String,
+    /// When it was last used or renewed, as a sentence without its full stop.
+    pub(crate) last: Option<String>,
     /// When it was connected, in UTC.
     pub(crate) connected: String,
     /// When it last fetched tokens, in UTC.
@@ -58,7 +74,7 @@ pub(crate) struct Entry {
     pub(crate) until: Option<String>,
     /// When the connection ends unless it is refreshed before.
     pub(crate) expires: String,
-    pub(crate) active: bool,
+    pub(crate) state: Usable,
     /// Whether the application has a refresh token.
     pub(crate) refreshes: bool,
 }
@@ -76,12 +92,12 @@ pub(super) mod tests {
             place: text.into(),
             software: Some(text.into()),
             since: text.into(),
-            used: text.into(),
+            last: Some(text.into()),
             connected: text.into(),
             refreshed: text.into(),
             until: Some(text.into()),
             expires: text.into(),
-            active: true,
+            state: Usable::Active,
             refreshes: true,
         }
     }
@@ -90,6 +106,7 @@ pub(super) mod tests {
         App {
             name: AppName { text: text.into(), is_claim: true },
             client_id: text.into(),
+            count: 2,
             entries: vec![entry(text)],
         }
     }
@@ -99,6 +116,7 @@ pub(super) mod tests {
             nav: Nav::of(Some(text)),
             apps: vec![app(text)],
             active_only: true,
+            is_suspended: true,
             ended: Some(AppName { text: text.into(), is_claim: true }),
             next: Some(text.into()),
             addresses: vec![(text.into(), text.into())],
@@ -110,9 +128,19 @@ pub(super) mod tests {
         let mut page = connected("plain");
         assert!(page.render()?.contains("Active"));
         if let Some(entry) = page.apps.first_mut().and_then(|app| app.entries.first_mut()) {
-            (entry.active, entry.until) = (false, None);
+            (entry.state, entry.until) = (Usable::Dormant, None);
         }
         assert!(page.render()?.contains("Dormant"));
+        for (state, why) in [
+            (Usable::AccountSuspended, "while your account is suspended"),
+            (Usable::ClientSuspended, "has suspended the application"),
+        ] {
+            if let Some(entry) = page.apps.first_mut().and_then(|app| app.entries.first_mut()) {
+                entry.state = state;
+            }
+            let html = page.render()?;
+            assert!(html.contains(why) && !html.contains("Dormant"), "{html}");
+        }
         page.apps.clear();
         let empty = page.render()?;
         assert!(empty.contains("No application") && empty.contains("give it"), "{empty}");

@@ -63,8 +63,7 @@ pub(crate) const OF_THE_APPLICATION: PlainWords = PlainWords {
 /// A failure of this server.
 pub(crate) const OF_THE_SERVER: PlainWords = PlainWords {
     heading: "This server has trouble, and you did nothing wrong",
-    advice: "Nothing was shared. Start again from the application in a minute. If that fails too, \
-             send the text below to the operator of this server.",
+    advice: "Nothing was shared. Try again in a minute. If that fails too, send the text below to the operator of this server.",
 };
 
 /// What the user of an application can do that did not register itself.

@@ -22,12 +22,16 @@ pub(crate) struct Login {
     pub(crate) provider: Option<ProviderButton>,
     /// Whether the user came back from the provider without a sign-in.
     pub(crate) was_cancelled: bool,
-    /// The user name of the last attempt, or an empty text.
+    /// Whether the user answered the consent page after the session had ended.
+    pub(crate) was_signed_out: bool,
+    /// The user name of the last attempt, the one that the request suggests, or an empty text.
     pub(crate) username: String,
     /// Whether the last attempt failed. The page does not show which field was wrong.
     pub(crate) failed: bool,
     /// Why the password is not checked now.
     pub(crate) not_now: Option<String>,
+    /// The user who is signed in and must sign in again.
+    pub(crate) again: Option<String>,
     /// The user who is signed in and may continue.
     pub(crate) current: Option<String>,
     /// The name and password of each demonstration account. Without any, the hint is omitted.

@@ -32,6 +32,8 @@ fn login(text: &str) -> Login {
         has_passwords: true,
         provider: Some(ProviderButton { name: text.into(), prompt: "" }),
         was_cancelled: true,
+        was_signed_out: true,
+        again: Some(text.into()),
         username: text.into(),
         failed: true,
         not_now: Some(text.into()),

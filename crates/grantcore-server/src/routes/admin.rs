@@ -9,6 +9,7 @@ mod flow;
 mod log;
 mod new_client;
 mod proof;
+mod secret;
 mod words;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(crate) use self::clients::{client, clients};
 pub(crate) use self::flow::flow;
 pub(crate) use self::log::{home, trail};
 pub(crate) use self::new_client::{create, form as new_client};
+pub(crate) use self::secret::secret;
 use super::authorize::log_in_first;
 use crate::app::App;
 use crate::pages::{Nav, Page, Refused};

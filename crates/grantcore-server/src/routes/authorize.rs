@@ -17,7 +17,7 @@ use super::BODY_LIMIT;
 use super::clients::{source, with_document};
 use super::consent::{GRANTS_READ, connected_since, consent_page};
 use super::login::with_form_cookie;
-use super::resume::try_log_in_for;
+use super::resume::{link, try_log_in_for};
 use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::organizations;
@@ -59,7 +59,8 @@ pub(super) async fn decide(
     earlier: Earlier<'_>,
 ) -> Response {
     let Ok(session) = app.session(&parts.headers).await else {
-        return app.refuse(Reason::StorageUnavailable, &source(parts)).await;
+        let asked = again(app, parts, query).await;
+        return app.refuse_asked(Reason::StorageUnavailable, asked, &source(parts)).await;
     };
     let user = match &session {
         Some(session) => Some(user_of(app, session, query).await),
@@ -90,7 +91,8 @@ pub(super) async fn decide(
     match answer {
         None => log_in(Wanted::default()).await,
         Some(Ok(AuthorizationStep::NeedsLogin(page))) => {
-            log_in(Wanted { fresh: page.fresh(), choice: page.choose_account() }).await
+            let (fresh, choice) = (page.fresh(), page.choose_account());
+            log_in(Wanted { fresh, choice, ..Wanted::default() }).await
         }
         Some(Ok(AuthorizationStep::NeedsConsent(page))) => {
             let connected = connected_since(app, &page).await;
@@ -109,8 +111,17 @@ pub(super) async fn decide(
         Some(Ok(AuthorizationStep::NeedsDocument(_))) => {
             app.refuse(Reason::DocumentUnreachable, &source(parts)).await
         }
+        Some(Err(error)) if error.failure().is_some() => {
+            app.failed(&error, again(app, parts, query).await)
+        }
         Some(Err(error)) => app.failed(&error, Asked { client_id: client_id(query), reload: None }),
     }
+}
+
+/// Returns what the error page repeats of a request that is good for another try.
+async fn again(app: &App, parts: &Parts, query: &str) -> Asked {
+    let request = Kept::new(query, Wanted::default());
+    Asked { client_id: client_id(query), reload: link(app, request, &source(parts)).await }
 }
 
 /// Returns the user, with the connection to this client whose consent may be remembered. The library

@@ -1,25 +1,29 @@
 //! `/settings/connected-apps`: lists the connections of a user and ends them (OAuth 2.1 §7.9).
 
+mod all;
+
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::client::Registration;
+use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::GrantState;
 use grantcore::policy::Resource;
 use grantcore::response::{ConnectedBy, Connection, ConnectionState};
 use grantcore::value::{GrantId, Subject, display_text};
-use grantcore::{Error, Store as _};
+use grantcore::{Accounts as _, Error, Store as _};
 use serde::Deserialize;
 
+pub(crate) use self::all::{confirm_all, disconnect_all};
 use super::authorize::log_in_first;
 use super::login::{CsrfForm, with_form_cookie};
 use crate::app::{App, not_now};
 use crate::organizations;
 use crate::pages::words::{ago, brief};
-use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, utc};
+use crate::pages::{self, AppName, Confirm, Connected, Entry, Nav, Page, Refused, Usable, utc};
 use crate::sessions::Session;
 use crate::store::BackendError;
 
@@ -35,6 +39,7 @@ const MOST: usize = 100;
 /// What a page answers whose form was not opened in this browser.
 pub(super) const FORGED: &str = "This form was not opened in this browser, or its cookie has \
                                  expired. Go back, reload the page and try again.";
+const HOUR: Duration = Duration::from_secs(3600);
 const HERE: &str = "/settings/connected-apps";
 
 #[derive(Deserialize)]
@@ -61,14 +66,24 @@ pub(crate) async fn list(
     let active_only = !shown.active.is_empty();
     let listed =
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
+    let is_suspended = match app.oauth.store().account(&session.subject).await {
+        Ok(account) => account.is_some_and(|account| account.suspended),
+        Err(error) => return unavailable(app.nav(Some(&session)), &error),
+    };
+    let mut apps = by_app(listed, &app, Viewer::User, is_suspended);
+    for own in &mut apps {
+        let is_of = |entry: &&Connection| entry.client_id().as_str() == own.client_id;
+        own.count = found.entries.iter().filter(is_of).count();
+    }
     let ended = match ended(&app, &session.subject, &shown.ended).await {
         Ok(ended) => ended,
         Err(error) => return unavailable(app.nav(Some(&session)), &error),
     };
     Page(Connected {
         nav: app.nav(Some(&session)),
-        apps: by_app(listed, &app, Viewer::User),
+        apps,
         active_only,
+        is_suspended,
         ended,
         next: found.next.map(|id| id.to_string()),
         addresses: app.oauth.policy().resources().iter().map(|own| named(&app, own)).collect(),
@@ -194,12 +209,20 @@ fn unavailable(nav: Nav, error: &dyn Display) -> Response {
     not_now(nav)
 }
 
-/// Groups connections by application, the latest refresh first.
+/// Groups connections by application, the latest refresh first. `is_suspended` is of the account.
 pub(super) fn by_app<'a>(
     connections: impl Iterator<Item = &'a Connection>,
     app: &App,
     viewer: Viewer,
+    is_suspended: bool,
 ) -> Vec<pages::App> {
+    let entry = |own: &Connection| {
+        let mut entry = connection(own, app, viewer);
+        if is_suspended {
+            entry.state = Usable::AccountSuspended;
+        }
+        entry
+    };
     let mut all: Vec<_> = connections.collect();
     all.sort_by_key(|own| {
         (own.client_name(), own.client_id().clone(), std::cmp::Reverse(own.last_refreshed_at()))
@@ -209,12 +232,13 @@ pub(super) fn by_app<'a>(
         let client_id = own.client_id().to_string();
         match apps.last_mut() {
             Some(last) if last.client_id == client_id => {
-                last.entries.push(connection(own, app, viewer));
+                last.entries.push(entry(own));
             }
             _ => apps.push(pages::App {
                 name: app_name(own),
                 client_id,
-                entries: vec![connection(own, app, viewer)],
+                count: 1,
+                entries: vec![entry(own)],
             }),
         }
     }
@@ -243,14 +267,29 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
         place: place(own, viewer),
         software: software.as_deref().map(brief),
         since: ago(own.created(), now),
-        used: ago(own.last_refreshed_at(), now),
+        last: last_use(own, app),
         connected: utc(own.created()),
         refreshed: utc(own.last_refreshed_at()),
         until: own.access_expires_at().map(utc),
         expires: utc(own.expires()),
-        active: own.state() == ConnectionState::Active,
+        state: match own.state() {
+            _ if own.client().status() == ClientStatus::Deactivated => Usable::ClientSuspended,
+            ConnectionState::Active => Usable::Active,
+            _ => Usable::Dormant,
+        },
         refreshes: own.client().grant_types().refresh_token && is_users(own),
     }
+}
+
+/// Says when a connection was used last, as far as this server knows it: a refresh, and the lifetime
+/// of the token that it gave. Counted in days, the two are one if the lifetime is short.
+fn last_use(own: &Connection, app: &App) -> Option<String> {
+    let (last, now) = (own.last_refreshed_at(), app.oauth.now());
+    let is_short = app.oauth.policy().lifetimes().access() <= HOUR;
+    if own.state() != ConnectionState::Active && is_short && now.seconds_from(last) >= 24 * 3600 {
+        return Some(format!("It was last used {}", ago(last, now)));
+    }
+    (last > own.first_used()).then(|| format!("It last renewed its access {}", ago(last, now)))
 }
 
 /// Returns whether the user connected the application, and not their organization.
@@ -258,8 +297,7 @@ fn is_users(own: &Connection) -> bool {
     matches!(own.by(), ConnectedBy::User)
 }
 
-/// Says in a sentence where the application of a connection runs, as far as its redirect URI shows
-/// it, or which organization connected it.
+/// Says in a sentence what the redirect URI of a connection shows of its application's place, or which organization connected it.
 fn place(own: &Connection, viewer: Viewer) -> String {
     if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
         return match viewer {
@@ -271,14 +309,15 @@ fn place(own: &Connection, viewer: Viewer) -> String {
         };
     }
     let host = own.redirect_host();
-    let whose = match viewer {
-        Viewer::User => "yours",
-        Viewer::Administrator => "the user",
+    let (whose, whom) = match viewer {
+        Viewer::User => ("yours", "you"),
+        Viewer::Administrator => ("the user", "the user"),
     };
     match own.redirects_to_own_device() {
         true if own.redirects_to_loopback() => format!("It runs on a device of {whose}, at {host}"),
         true => format!("It runs on a device of {whose}, where it opens {host}: addresses"),
-        false => format!("It runs at {host}"),
+        // A web application may run anywhere. Only the address that gets the code is known.
+        false => format!("It sends {whom} back to {host}"),
     }
 }
 

@@ -17,7 +17,7 @@ use super::authorize::{Earlier, client_id, decide};
 use super::clients::source;
 use super::resume::{link, log_in_for};
 use crate::app::{App, Asked, log_failure, to_client};
-use crate::kept::Request as Kept;
+use crate::kept::{Request as Kept, Wanted};
 use crate::organizations::{self, Candidates, Unbound};
 use crate::pages::words::{ago, day, listed, spoken, utc};
 use crate::pages::{self, AppName, Destination, Notice, Page};
@@ -38,26 +38,31 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Byt
     // A copy of the authorization request, used only to start it again.
     let request = form.field("reload").and_then(Kept::of_field);
     let Ok(session) = app.session(&parts.headers).await else {
-        return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
+        return unavailable(&app, &parts, request).await;
     };
     let Some(session) = session else {
         if let Some(request) = request {
-            return log_in_for(&app, request, &source(&parts)).await;
+            let wanted = Wanted { signed_out: true, ..Wanted::default() };
+            return log_in_for(&app, Kept { wanted, ..request }, &source(&parts)).await;
         }
         let message = "Your session has ended. Start again from the application.";
         return (StatusCode::FORBIDDEN, Page(Notice::new("Signed out", message))).into_response();
     };
-    let choice = match form.choice() {
-        Ok(choice) => choice,
+    let (ticket, choice) = match form.choice() {
+        Ok(choice) => (form.ticket(), choice),
+        // The library refuses it for the same reason, and records the user.
+        Err(Reason::TicketMissing) => ("", Choice::Deny),
         Err(reason) => return app.refuse(reason, &source(&parts)).await,
     };
-    let ticket = form.ticket();
     let answer = form.field("organization");
-    let properties = match properties(&app, ticket, session.user(), choice, answer).await {
-        Ok(properties) => properties,
+    let (choice, properties) = match properties(&app, ticket, session.user(), choice, answer).await
+    {
+        Ok(properties) => (choice, properties),
+        // The library refuses it, and says why. It would grant nothing in any case.
+        Err(NotBound::Closed) => (NOTHING, None),
         Err(NotBound::Unavailable(error)) => {
             tracing::error!(%error, "the grant of a consent page could not be read");
-            return app.refuse(Reason::StorageUnavailable, &source(&parts)).await;
+            return unavailable(&app, &parts, request).await;
         }
         Err(NotBound::Organization(why)) => {
             return match (why, request) {
@@ -77,20 +82,31 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, parts: Parts, body: Byt
     };
     match redirect {
         Ok(redirect) => to_client(redirect.reply()),
-        Err(error) => {
-            let client_id = request.as_ref().and_then(|request| client_id(&request.query));
-            let reload = match request {
-                Some(request) => link(&app, request, &source(&parts)).await,
-                None => None,
-            };
-            app.failed(&error, Asked { client_id, reload })
-        }
+        Err(error) => app.failed(&error, asked(&app, &parts, request).await),
     }
+}
+
+/// A choice of no scope, which the library refuses also on an open page.
+const NOTHING: Choice<'_> = Choice::AllowOnly("");
+
+/// Returns what the error page repeats of the request of a form.
+async fn asked(app: &App, parts: &Parts, request: Option<Kept>) -> Asked {
+    let Some(request) = request else { return Asked::default() };
+    let client_id = client_id(&request.query);
+    Asked { client_id, reload: link(app, request, &source(parts)).await }
+}
+
+/// Returns the page for a database that fails while a form is handled.
+async fn unavailable(app: &App, parts: &Parts, request: Option<Kept>) -> Response {
+    let asked = asked(app, parts, request).await;
+    app.refuse_asked(Reason::StorageUnavailable, asked, &source(parts)).await
 }
 
 /// Why no properties can be bound to a grant.
 enum NotBound {
     Organization(Unbound),
+    /// The page of the ticket does not wait for an answer of this user.
+    Closed,
     Unavailable(BackendError),
 }
 
@@ -99,7 +115,7 @@ enum NotBound {
 /// Which organization a resource is of is read from the record, and not from the form: with the
 /// address of another request in the form, a user could otherwise connect a client to the resource
 /// of an organization that the user does not belong to. A ticket without a record gets nothing, and
-/// the library refuses it.
+/// the library refuses it. Nobody is asked for an organization by a ticket that is not good.
 async fn properties(
     app: &App,
     ticket: &str,
@@ -116,7 +132,10 @@ async fn properties(
     let policy = app.oauth.policy();
     let resources = stored.record.resources();
     let candidates = app.organizations.candidates(user.subject(), policy, resources);
-    let chosen = candidates.choose(answer).map_err(NotBound::Organization)?;
+    let chosen = candidates.choose(answer).map_err(|why| {
+        let is_open = decision.is_open(&stored.record, app.oauth.now());
+        if is_open { NotBound::Organization(why) } else { NotBound::Closed }
+    })?;
     Ok(chosen.and_then(|id| organizations::properties(id).ok()))
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use grantcore::reason::Endpoint;
@@ -22,8 +22,8 @@ use super::clients::source;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 use crate::organizations;
-use crate::pages::answer::is_browser;
-use crate::pages::{ForApplications, Page};
+use crate::pages::ForApplications;
+use crate::pages::answer::is_opened;
 use crate::payment::{Drawn, Payment};
 
 /// The header with the rest of a low balance.
@@ -71,8 +71,7 @@ pub(crate) async fn guard(
         Ok(access) => access,
         Err(error) => {
             let refused = app.reply(Err(error));
-            let is_opened = parts.method == Method::GET && values.iter().next().is_none();
-            return if is_opened && is_browser(&parts.headers) {
+            return if is_opened(&parts.method, &parts.headers) {
                 guarded.explained(&refused)
             } else {
                 refused
@@ -122,20 +121,14 @@ fn identity(access: &Access) -> Identity {
 }
 
 impl Guarded {
-    /// Returns the refusal with a page for a person who opened the address in a browser. Status,
-    /// challenge and the other headers are those that a program receives.
+    /// Returns the refusal with a page for a person who opened the address in a browser.
     fn explained(&self, refused: &Response) -> Response {
         let kind = match self.billed {
             Billed::All | Billed::None => "an API",
             Billed::Tools => "an MCP endpoint",
         };
         let name = self.app.resource_name(&self.resource).to_owned();
-        let page = ForApplications { name, kind, url: self.resource.clone() };
-        let mut response = (refused.status(), Page(page)).into_response();
-        for (name, value) in refused.headers() {
-            response.headers_mut().entry(name).or_insert(value.clone());
-        }
-        response
+        ForApplications { name, kind, url: self.resource.clone() }.in_place_of(refused)
     }
 }
 

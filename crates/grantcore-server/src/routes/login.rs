@@ -253,6 +253,7 @@ pub(super) async fn login_page(app: &App, next: String, csrf: String, username: 
 /// Adds to a login page what the request and the address of the page ask for.
 pub(super) fn asked_for(mut page: Login, wanted: Wanted, target: &Target) -> Login {
     page.was_cancelled = !target.cancelled.is_empty();
+    page.was_signed_out = wanted.signed_out;
     if let Some(provider) = &mut page.provider {
         provider.prompt = match (wanted.fresh, wanted.choice || !target.choose.is_empty()) {
             (true, _) => "login",

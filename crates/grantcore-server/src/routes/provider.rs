@@ -57,7 +57,8 @@ pub(crate) async fn begin(
             None => redirect("/login"),
         };
     }
-    let wanted = Wanted { fresh: form.prompt == "login", choice: form.prompt == "select_account" };
+    let fresh = form.prompt == "login";
+    let wanted = Wanted { fresh, choice: form.prompt == "select_account", ..Wanted::default() };
     let target = match request {
         Some(request) => {
             let request = Kept { wanted, ..request };

@@ -27,6 +27,9 @@ use crate::store::BackendError;
 /// server, and the link carries its key.
 const LONGEST_LINK: usize = 4_000;
 
+/// The longest user name that a request suggests, in bytes.
+const LONGEST_HINT: usize = 256;
+
 #[derive(Deserialize)]
 pub(crate) struct Key {
     #[serde(default)]
@@ -160,15 +163,25 @@ async fn waiting(
             return unavailable(app, &error, source, again).await;
         }
     };
-    let Wanted { fresh, choice } = request.wanted;
+    let Wanted { fresh, choice, .. } = request.wanted;
     let is_chosen = choice || !target.choose.is_empty();
     if session.is_some() && !fresh && !is_chosen {
         return redirect(&format!("/oauth/continue?request={key}"));
     }
-    let current = session.filter(|_| !fresh).map(|session| session.shown().to_owned());
-    let page = login_page(app, Kept::address(&request.query), csrf, String::new()).await;
+    let signed_in = session.map(|session| session.shown().to_owned());
+    let (again, current) = if fresh { (signed_in, None) } else { (None, signed_in) };
+    let hint = login_hint(&request.query).unwrap_or_default();
+    let page = login_page(app, Kept::address(&request.query), csrf, hint).await;
     let page = asked_for(page, request.wanted, target);
-    Page(Login { current, ..page }).into_response()
+    Page(Login { again, current, ..page }).into_response()
+}
+
+/// Returns the user name that a request suggests (OpenID Connect Core §3.1.2.1), within the bounds of
+/// the library.
+fn login_hint(query: &str) -> Option<String> {
+    let hint = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "login_hint")?.1;
+    let is_clean = hint.len() <= LONGEST_HINT && !hint.chars().any(char::is_control);
+    is_clean.then(|| hint.into_owned())
 }
 
 /// `GET /oauth/continue`: decides the kept request.

@@ -84,7 +84,7 @@ async fn consent_12_both_buttons_are_in_sight_on_a_telephone_and_on_a_laptop() {
     let alice = driver.browser(issuer, "alice", false).await;
     connect(&alice, &client, "notes").await;
     for dark in [false, true] {
-        for screen in SCREENS.into_iter().chain([SMALLEST]) {
+        for screen in SCREENS.into_iter().chain([(360, 740), SMALLEST]) {
             alice.resize(screen).await;
             alice.media(dark, false).await;
             alice.open(&request(issuer, &client, LOOPBACK, "notes profile")).await;
@@ -92,8 +92,12 @@ async fn consent_12_both_buttons_are_in_sight_on_a_telephone_and_on_a_laptop() {
             alice.shows("where this application is listed since").await;
             alice.fits().await;
             alice.shot(&format!("consent-{}-{}", screen.0, if dark { "d" } else { "l" })).await;
+            let height = "Math.max(...[...document.querySelectorAll('.actions button')]\
+                .map(own => own.getBoundingClientRect().height))";
+            let height = alice.value(height).await.as_f64().unwrap();
+            assert!(height < 56.0, "{screen:?}: a label is broken into lines: {height}");
             let bottom = alice.bottom(".actions button").await;
-            if screen != SMALLEST {
+            if SCREENS.contains(&screen) {
                 assert!(bottom <= f64::from(screen.1), "{screen:?}: the buttons end at {bottom}");
             }
         }

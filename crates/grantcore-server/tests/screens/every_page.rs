@@ -64,6 +64,7 @@ async fn no_page_has_an_axe_violation_and_each_fits_320_pixels() {
         ("connected", apps),
         ("disconnected", "/settings/connected-apps?ended=1&active=1"),
         ("confirm", confirm.as_str().unwrap()),
+        ("confirm-all", "/settings/connected-apps/disconnect-all?client_id=demo-public"),
         ("unknown-connection", "/settings/connected-apps/x/disconnect"),
         ("problem", &*refused),
         ("problem-client", "/oauth/authorize?client_id=nobody"),

@@ -2,6 +2,7 @@
 //! of secrets from pages, log and database.
 
 mod admin;
+mod forms;
 mod named;
 mod organizations;
 mod remembered;

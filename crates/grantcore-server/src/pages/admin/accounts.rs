@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::pages::{App, Done, Nav, Screen, filters};
+use crate::pages::{App, Done, Nav, Screen, Usable, filters};
 
 /// One page of the list of accounts.
 #[derive(Debug, Template)]

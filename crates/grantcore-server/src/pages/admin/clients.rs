@@ -142,13 +142,17 @@ pub(crate) struct NewSecret {
     pub(crate) id: String,
     /// The address of the client's page.
     pub(crate) path: String,
-    /// `None` for a client without a secret.
+    /// `None` after the secret was shown.
     pub(crate) secret: Option<String>,
     /// What became of the former secret, if there was one.
     pub(crate) ended: Option<&'static str>,
 }
 
-impl Screen for NewSecret {}
+impl Screen for NewSecret {
+    fn status(&self) -> StatusCode {
+        if self.secret.is_some() { StatusCode::OK } else { StatusCode::GONE }
+    }
+}
 
 /// Shows no secret.
 impl fmt::Debug for NewSecret {
@@ -267,8 +271,11 @@ pub(crate) mod tests {
         assert!(page.render()?.contains("<code class=\"copy\">hunter2</code>"));
         let page = NewSecret { id: "app".into(), ..page };
         assert_eq!(format!("{page:?}"), "NewSecret { id: \"app\", .. }");
-        let public = NewSecret { secret: None, ..page };
-        assert!(!public.render()?.contains("hunter2</code>"));
+        assert_eq!(page.status(), StatusCode::OK);
+        let shown = NewSecret { secret: None, ..page };
+        let html = shown.render()?;
+        assert!(!html.contains("hunter2</code>") && html.contains("shown once"), "{html}");
+        assert_eq!(shown.status(), StatusCode::GONE);
         Ok(())
     }
 

@@ -118,7 +118,7 @@ pub(crate) async fn account(
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
-    let apps = by_app(found.entries.iter(), &app, Viewer::Administrator);
+    let apps = by_app(found.entries.iter(), &app, Viewer::Administrator, row.suspended);
     let ask = |act: &str, more: &[(&str, &str)]| {
         address("/admin/confirm", &[&[("act", act), ("subject", &subject)], more].concat())
     };

@@ -18,9 +18,10 @@ use url::form_urlencoded;
 
 use self::ask::{Ask, Asked};
 pub(super) use self::done::Shown;
-use super::{Admin, account_path, address, client_path, failed, refused, unknown};
+use super::secret::{Made, lead_to};
+use super::{Admin, account_path, address, failed, refused, unknown};
 use crate::app::App;
-use crate::pages::{Nav, NewSecret, Page};
+use crate::pages::{Nav, Page};
 use crate::routes::connected::FORGED;
 use crate::routes::login::with_form_cookie;
 use crate::store::{BackendError, Ledger as _};
@@ -130,7 +131,7 @@ pub(crate) async fn act(
         is_security: field("security").is_some(),
     };
     if let Act::RotateSecret { client_id } = &act {
-        return rotate(nav, &app, client_id, &because).await;
+        return rotate(nav, &app, &headers, client_id, &because).await;
     }
     let done = act.run(&app, &because).await;
     match done {
@@ -169,8 +170,14 @@ impl Because {
     }
 }
 
-/// Replaces the secret of a client of the operator, and shows the new one, once.
-async fn rotate(nav: Nav, app: &App, client_id: &str, because: &Because) -> Response {
+/// Replaces the secret of a client of the operator, and leads to the page that shows the new one.
+async fn rotate(
+    nav: Nav,
+    app: &App,
+    headers: &HeaderMap,
+    client_id: &str,
+    because: &Because,
+) -> Response {
     let admin = nav.account.clone().unwrap_or_default();
     let act = Act::RotateSecret { client_id: client_id.to_owned() };
     // The page of the action offers it only where it can be done.
@@ -188,19 +195,11 @@ async fn rotate(nav: Nav, app: &App, client_id: &str, because: &Because) -> Resp
     }
     let overlap = if because.is_security { Overlap::NONE } else { Overlap::default() };
     match app.oauth.rotate_secret_noted(client_id, overlap, &because.note).await {
-        Ok(rotated) => Page(NewSecret {
-            nav,
-            title: "The secret is replaced",
-            id: client_id.to_owned(),
-            path: client_path(client_id),
-            secret: Some(rotated.reveal().to_string()),
-            ended: Some(if because.is_security {
-                "The old one has ended."
-            } else {
-                "The old one works for another day."
-            }),
-        })
-        .into_response(),
+        Ok(rotated) => {
+            let made = if because.is_security { Made::ReplacedAtOnce } else { Made::Replaced };
+            let secret = rotated.reveal().to_string();
+            lead_to(app, nav, headers, (client_id, secret), made).await
+        }
         Err(Error::Refused(refusal)) => {
             tracing::warn!(reason = %refusal.reason(), "a secret was not replaced");
             refused(

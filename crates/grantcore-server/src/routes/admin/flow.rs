@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use grantcore::Store as _;
 use grantcore::grant::Grant;
 use grantcore::value::Subject;
+use grantcore::{Accounts as _, Store as _};
 
 use super::act::{Shown, done};
 use super::log::step;
@@ -97,8 +97,13 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
         Some(subject) => find(app, subject, flow).await?,
         None => None,
     };
+    let account = match subject {
+        Some(subject) => app.oauth.store().account(subject).await?,
+        None => None,
+    };
+    let is_suspended = account.is_some_and(|account| account.suspended);
     let (state, is_live) = match &live {
-        Some(own) => (words::connected(own.state()), true),
+        Some(own) => (words::connected(own, is_suspended), true),
         None => words::phase(grant, app.oauth.policy(), now),
     };
     let entry = live.as_ref().map(|own| connection(own, app, Viewer::Administrator));

@@ -125,7 +125,7 @@ pub(super) fn step(mut entry: Entry, before: Option<u64>, client: Option<AppName
     Step {
         at: utc(Timestamp::from_unix_seconds(entry.at)),
         after,
-        happened: super::words::happened(&entry.kind),
+        happened: super::words::happened(&entry.kind, entry.reason.as_deref()),
         client,
         proof,
         meaning: known.map(|reason| (reason.cause().to_owned(), reason.fix().to_owned())),

@@ -1,20 +1,21 @@
-//! `/admin/clients/new`: adds a client of the operator, and shows its secret, once.
+//! `/admin/clients/new`: adds a client of the operator. Its secret is shown by `secret.rs`.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use grantcore::client::ClientError;
 use grantcore::value::Scope;
 use url::form_urlencoded;
 
 use super::act::steps;
-use super::{Admin, client_path, failed, refused};
+use super::secret::{Made, lead_to};
+use super::{Admin, address, failed, refused};
 use crate::app::App;
 use crate::clients::{self, Unchanged, Wanted};
 use crate::config::Method;
-use crate::pages::{Nav, NewClient, NewSecret, Page};
+use crate::pages::{Nav, NewClient, Page};
 use crate::routes::connected::FORGED;
 use crate::routes::login::with_form_cookie;
 
@@ -92,10 +93,13 @@ pub(crate) async fn create(
         Ok(secret) => {
             let admin = nav.account.clone().unwrap_or_default();
             steps::added(&app, &id, &steps::note(&admin, None)).await;
-            let title = "The client is added";
-            let path = client_path(&id);
-            let page = NewSecret { nav, title, id, path, secret, ended: None };
-            (StatusCode::CREATED, Page(page)).into_response()
+            match secret {
+                Some(secret) => lead_to(&app, nav, &headers, (&id, secret), Made::Added).await,
+                None => {
+                    let added = [("id", &*id), ("done", "add-client")];
+                    Redirect::to(&address("/admin/client", &added)).into_response()
+                }
+            }
         }
         Err(Unchanged::Store(error)) => failed(nav, &error),
         Err(error @ Unchanged::Entropy(_)) => failed(nav, &error),

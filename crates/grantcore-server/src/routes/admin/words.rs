@@ -2,8 +2,8 @@
 
 use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::{Grant, GrantState, RevocationCause};
-use grantcore::response::ConnectionState;
-use grantcore::{Client, Policy, Timestamp};
+use grantcore::response::{Connection, ConnectionState};
+use grantcore::{Client, Policy, Reason, Timestamp};
 
 use crate::pages::Standing;
 
@@ -28,13 +28,21 @@ pub(super) fn standing(client: &Client, now: Timestamp) -> Standing {
     }
 }
 
-/// Describes a connection that has tokens or can get new ones.
-pub(super) fn connected(state: ConnectionState) -> &'static str {
-    match state {
+/// Describes a connection that has tokens or can get new ones. `is_suspended` is of its account.
+pub(super) fn connected(own: &Connection, is_suspended: bool) -> &'static str {
+    match own.state() {
+        _ if is_suspended => {
+            "Suspended: no access token works while the account is suspended. After that it works \
+             again."
+        }
+        _ if own.client().status() == ClientStatus::Deactivated => {
+            "Suspended: no access token works while the client is suspended. After that it works \
+             again."
+        }
         ConnectionState::Active => "Active: an access token works now.",
         _ => {
             "Dormant: no access token works now. It becomes active when the application refreshes, \
-             unless the application or the account is suspended."
+             unless the owner of the application is suspended."
         }
     }
 }
@@ -87,9 +95,11 @@ fn ended(cause: RevocationCause) -> &'static str {
     }
 }
 
-/// Returns what happened in a step of this kind.
-pub(super) fn happened(kind: &str) -> Option<&'static str> {
+/// Returns what happened in a step of this kind. A denial is refused to the client, and done by the
+/// user.
+pub(super) fn happened(kind: &str, reason: Option<&str>) -> Option<&'static str> {
     Some(match kind {
+        "refused" if reason == Some(Reason::AccessDenied.name()) => "The user denied",
         "login_needed" => "The user had to sign in",
         "consent_shown" => "The consent page was shown",
         "consent_approved" => "The user allowed access",
@@ -161,8 +171,10 @@ mod tests {
     #[test]
     fn every_step_of_the_library_has_words() {
         for kind in EventKind::ALL {
-            assert!(happened(kind.name()).is_some(), "{kind:?}");
+            assert!(happened(kind.name(), None).is_some(), "{kind:?}");
         }
+        assert_eq!(happened("refused", Some("access_denied")), Some("The user denied"));
+        assert_eq!(happened("refused", Some("pkce_missing")), happened("refused", None));
     }
 
     #[test]

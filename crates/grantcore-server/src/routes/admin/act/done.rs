@@ -21,6 +21,7 @@ pub(crate) struct Shown {
 /// Returns what an action did to a client.
 pub(in crate::routes::admin) fn to_client(act: &str, name: &AppName) -> Option<Done> {
     let text = match act {
+        "add-client" => "is added.",
         "suspend-client" => "is suspended. It is refused from now on.",
         "lift-client" => "is not suspended any more. It works again.",
         "disconnect-client" => "is disconnected from all accounts.",

@@ -153,3 +153,75 @@ async fn protect_an_https_upstream_is_called_if_its_certificate_is_right() {
         server.stop().await.unwrap();
     }
 }
+
+/// An upstream that asks for more scope: its client steps up at this server, and learns of no other.
+#[tokio::test]
+async fn protect_an_upstream_asks_for_more_scope() {
+    let setting = Setting::by_file("scopes = ['read']\noptional_scopes = ['write']").await;
+    let issuer = setting.server.issuer();
+    let asked = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\
+        WWW-Authenticate: Basic realm=\"the upstream\"\r\n\
+        WWW-Authenticate: Bearer realm=\"x\", error=\"insufficient_scope\", \
+        scope=\"write admin\", resource_metadata=\"https://evil.example/\"\r\n\r\n";
+    let (first, lines, _) = setting.answered(asked).await;
+    assert_eq!(first, "HTTP/1.1 403 Forbidden");
+    let document = format!("{issuer}/.well-known/oauth-protected-resource/notes");
+    let challenges: Vec<_> =
+        lines.iter().filter(|line| line.starts_with("www-authenticate")).collect();
+    let expected = format!(
+        "www-authenticate: Bearer resource_metadata=\"{document}\", \
+         error=\"insufficient_scope\", scope=\"write\""
+    );
+    assert_eq!(challenges, [&expected]);
+
+    // The client does what the challenge says, and the upstream sees the scope.
+    let metadata: Value =
+        plain_client(false).get(&document).send().await.unwrap().json().await.unwrap();
+    let resource = metadata["resource"].as_str().unwrap();
+    let token = token_for(issuer, "app", resource, Some("read write")).await;
+    let setting = Setting { token, ..setting };
+    let mut caller = setting.call("GET /notes", "").await;
+    let mut upstream = setting.accept().await;
+    let (_, lines) = upstream.head().await;
+    assert!(lines.contains(&"grantcore-scope: read write".to_owned()), "{lines:?}");
+    upstream.send(OK).await;
+    assert_eq!(caller.head().await.0, "HTTP/1.1 200 OK");
+
+    let other = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\
+        WWW-Authenticate: Bearer error=\"invalid_token\", scope=\"write\"\r\n\r\n";
+    let (_, lines, _) = setting.answered(other).await;
+    assert!(!lines.iter().any(|line| line.starts_with("www-authenticate")), "{lines:?}");
+    setting.server.stop().await.unwrap();
+}
+
+/// A person who opens the address sees what it is. A program is challenged as before.
+#[tokio::test]
+async fn rs_02_a_protected_address_is_explained_in_a_browser() {
+    let setting = Setting::by_file("scopes = ['read']").await;
+    let issuer = setting.server.issuer();
+    let get = async |path: &str, accept: &str, token: Option<&str>| {
+        let call = plain_client(false).get(format!("{issuer}{path}")).header("accept", accept);
+        let call = match token {
+            Some(token) => call.bearer_auth(token),
+            None => call,
+        };
+        let answer = call.send().await.unwrap();
+        let challenge = header(&answer, "www-authenticate").to_owned();
+        (answer.status().as_u16(), challenge, answer.text().await.unwrap())
+    };
+    for path in ["/notes", "/notes/", "/notes/deep"] {
+        let (status, challenge, body) = get(path, "*/*", None).await;
+        assert!(status == 401 && challenge.contains("resource_metadata"), "{challenge}");
+        assert!(!body.contains('<'), "{body}");
+        let (opened, same, page) = get(path, "text/html,*/*;q=0.8", None).await;
+        assert_eq!((opened, same), (status, challenge));
+        for part in
+            ["This is an address for applications", "the notes", &*format!("{issuer}/notes")]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let (status, _, body) = get(path, "text/html", Some("x")).await;
+        assert!(status == 401 && !body.contains("<!doctype"), "a token is a program's: {body}");
+    }
+    setting.server.stop().await.unwrap();
+}
