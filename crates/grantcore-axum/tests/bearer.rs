@@ -57,7 +57,8 @@ fn call(authorization: &[&str]) -> Request {
 /// Returns the parameters of the one challenge of a response.
 fn challenge(answer: &Answer) -> Vec<(String, String)> {
     let header = answer.header("www-authenticate").unwrap();
-    let parameters = header.strip_prefix("Bearer ").unwrap().split(", ");
+    // A description can have a comma.
+    let parameters = header.strip_prefix("Bearer ").unwrap().split("\", ");
     let parsed = parameters.map(|own| {
         let (name, value) = own.split_once('=').unwrap();
         (name.to_owned(), value.trim_matches('"').to_owned())

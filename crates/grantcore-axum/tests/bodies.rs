@@ -93,7 +93,9 @@ async fn token_05_a_body_that_is_too_large_is_refused_and_recorded() {
             assert_eq!(world.reason(), Some(Reason::RequestTooLarge), "{path}");
         }
         let fits = long(16 * 1024);
-        assert_eq!(world.send(request(path, FORM_TYPE, fits.into())).await.status, 400);
+        // The form names no client.
+        let status = if path == "/oauth/introspect" { 401 } else { 400 };
+        assert_eq!(world.send(request(path, FORM_TYPE, fits.into())).await.status, status);
     }
     for body in [Body::from(format!("{{{}}}", " ".repeat(16 * 1024 - 1))), endless()] {
         let answer = world.send(request("/oauth/register", "application/json", body)).await;

@@ -79,8 +79,8 @@ async fn authz_24_every_refusal_at_a_page_is_a_page() {
         let response = request.body(body).send().await.unwrap();
         // Some handlers refuse any such form before they look at all of it.
         let is_forged = [403, 404].contains(&response.status().as_u16());
-        if path == "/logout" && response.status() == 303 {
-            continue; // A form that another site may have sent signs nobody out.
+        if what.ends_with(" 9") && response.status() == 303 {
+            continue; // A form that can be read, of nobody who is signed in.
         }
         assert!(is_forged || response.status() == status, "{what}: {response:?}");
         assert_closed(&response, &what);
