@@ -60,7 +60,7 @@ pub(super) async fn decide(
 ) -> Response {
     let Ok(session) = app.session(&parts.headers).await else {
         let asked = again(app, parts, query).await;
-        return app.refuse_asked(Reason::StorageUnavailable, asked, &source(parts)).await;
+        return app.refuse_asked(Reason::StorageUnavailable, &source(parts), asked).await;
     };
     let user = match &session {
         Some(session) => Some(user_of(app, session, query).await),

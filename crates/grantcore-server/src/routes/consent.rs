@@ -99,7 +99,7 @@ async fn asked(app: &App, parts: &Parts, request: Option<Kept>) -> Asked {
 /// Returns the page for a database that fails while a form is handled.
 async fn unavailable(app: &App, parts: &Parts, request: Option<Kept>) -> Response {
     let asked = asked(app, parts, request).await;
-    app.refuse_asked(Reason::StorageUnavailable, asked, &source(parts)).await
+    app.refuse_asked(Reason::StorageUnavailable, &source(parts), asked).await
 }
 
 /// Why no properties can be bound to a grant.
