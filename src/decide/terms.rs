@@ -34,9 +34,14 @@ pub(super) fn requested_terms(
     let may = |token: &str| client.may_ask_for(token, policy);
     let scope = scope_within(asked, || default_scope(client, policy), may)?;
     let resources = requested_resources(resources, known, policy)?;
+    let understood = Understood::of(&resources, known, policy);
+    // What clients send everywhere says nothing about this resource (CLIENTPOLICY-13).
+    let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
+    let is_unmeant = is_named && scope.tokens().all(is_habit);
+    let is_named = is_named && !is_unmeant;
+    let scope = if is_unmeant { default_scope(client, policy)? } else { scope };
     // A default is the operator's word and not the client's: such a request has no scope.
     let reason = if is_named { Reason::ScopeNotOfResource } else { Reason::ScopeMissing };
-    let understood = Understood::of(&resources, known, policy);
     let scope = understood.limit(scope, is_named).map_err(|hint| reason.hint(hint))?;
     Ok((scope, resources))
 }
@@ -44,6 +49,8 @@ pub(super) fn requested_terms(
 /// What the resources of a request understand.
 pub(super) struct Understood<'r> {
     resources: Vec<Cow<'r, Resource>>,
+    /// Whether there is no other resource, whose scopes could be meant.
+    is_only: bool,
     policy: &'r Policy,
 }
 
@@ -53,7 +60,9 @@ impl<'r> Understood<'r> {
             let of_request = || known.iter().find(|own| own.identifier() == named);
             policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
         };
-        Self { resources: resources.iter().filter_map(|named| find(named)).collect(), policy }
+        let is_only = policy.resources().len() == 1 && known.is_empty();
+        let named = resources.iter().filter(|_| !is_only);
+        Self { resources: named.filter_map(|named| find(named)).collect(), is_only, policy }
     }
 
     /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
@@ -73,7 +82,7 @@ impl<'r> Understood<'r> {
 
     /// Returns whether one of the resources understands the token.
     pub(super) fn has(&self, token: &str) -> bool {
-        self.resources.iter().any(|own| own.understands(token, self.policy))
+        self.is_only || self.resources.iter().any(|own| own.understands(token, self.policy))
     }
 }
 

@@ -261,7 +261,8 @@ fn consent_03_05_and_06_only_an_unanswered_page_of_its_own_session_is_open() {
 fn audit_01_a_form_without_a_ticket_names_its_user() {
     let world = World::new();
     for text in ["", "nonsense"] {
-        world.decide(text, Choice::Deny).unwrap_err();
+        let refusal = world.decide(text, Choice::Deny).unwrap_err();
+        assert_eq!(refusal.reason(), Reason::TicketMissing);
         let event = world.events().pop().unwrap();
         assert_eq!(event.reason, Some(Reason::TicketMissing));
         assert_eq!(event.subject.as_ref().map(Subject::as_str), Some(ALICE.subject()));

@@ -144,6 +144,13 @@ fn authz_18_a_scope_of_other_resources_alone_is_refused() {
     {
         assert_eq!(asked(&world, &asking(scope, resource)), scope, "{resource}");
     }
+    // What clients send everywhere says nothing about this resource, and is as no scope.
+    let habits = several(policy())
+        .scope("profile", "Who you are")
+        .resource("https://me.example/", "profile");
+    let habits = World::with(habits);
+    assert_eq!(asked(&habits, &asking("openid profile email", FILES)), "read");
+    assert_eq!(asked(&habits, &asking("profile", "https://me.example/")), "profile");
     // A scope that includes one of the resource's means something there.
     let world = World::with(several(policy()).scope_implies("write", "read"));
     assert_eq!(asked(&world, &asking("write", FILES)), "write");

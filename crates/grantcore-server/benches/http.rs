@@ -55,7 +55,8 @@ fn main() {
             (0..CONNECTIONS).map(flow).collect::<Vec<_>>()
         };
         // Grants of their own: a grant that is refreshed keeps its latest access tokens only.
-        let (checked, refreshed) = (flows(), flows());
+        let checked = flows();
+        let renewed = flows();
         let address: SocketAddr = program.issuer.trim_start_matches("http://").parse().unwrap();
         let host = address.to_string();
         let checks: Vec<_> = checked
@@ -66,13 +67,13 @@ fn main() {
                 )
             })
             .collect();
-        let mut refreshes: Vec<_> =
-            refreshed.iter().map(|(token, _)| refresh(&host, token)).collect();
-        let (mut check_times, mut refresh_times) = (Vec::new(), Vec::new());
+        let mut renewals: Vec<_> = renewed.iter().map(|(token, _)| refresh(&host, token)).collect();
+        let mut check_times = Vec::new();
+        let mut refresh_times = Vec::new();
         for _ in 0..ROUNDS {
             bare_time.push(bare.round());
             check_times.push(round(program.child.id(), address, &mut checks.clone(), &|_| None));
-            refresh_times.push(round(program.child.id(), address, &mut refreshes, &|body| {
+            refresh_times.push(round(program.child.id(), address, &mut renewals, &|body| {
                 Some(refresh(&host, between(body, "\"refresh_token\":\"", '"')))
             }));
         }

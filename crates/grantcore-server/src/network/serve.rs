@@ -110,13 +110,12 @@ async fn connection(
     // Responses are written whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::clone(slot.activity());
-    let watched = Watched {
+    let stream = TokioIo::new(Watched {
         stream,
         activity: Arc::clone(&activity),
         linger: Linger::default(),
         instead: None,
-    };
-    let stream = TokioIo::new(watched);
+    });
     let service = service_fn(|request: Request<Incoming>| {
         let router = router.clone();
         let activity = Arc::clone(&activity);

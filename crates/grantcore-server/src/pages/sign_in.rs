@@ -10,6 +10,10 @@ use super::{Screen, filters};
 /// provider, posted to `/login/provider`.
 #[derive(Debug, Default, Template)]
 #[template(path = "login.html", whitespace = "minimize")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a line of the page that is there or not"
+)]
 pub(crate) struct Login {
     /// The address to go to after the sign-in.
     pub(crate) next: String,

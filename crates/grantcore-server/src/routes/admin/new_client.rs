@@ -93,13 +93,11 @@ pub(crate) async fn create(
         Ok(secret) => {
             let admin = nav.account.clone().unwrap_or_default();
             steps::added(&app, &id, &steps::note(&admin, None)).await;
-            match secret {
-                Some(secret) => lead_to(&app, nav, &headers, (&id, secret), Made::Added).await,
-                None => {
-                    let added = [("id", &*id), ("done", "add-client")];
-                    Redirect::to(&address("/admin/client", &added)).into_response()
-                }
+            if let Some(secret) = secret {
+                return lead_to(&app, nav, &headers, (&id, secret), Made::Added).await;
             }
+            let added = [("id", &*id), ("done", "add-client")];
+            Redirect::to(&address("/admin/client", &added)).into_response()
         }
         Err(Unchanged::Store(error)) => failed(nav, &error),
         Err(error @ Unchanged::Entropy(_)) => failed(nav, &error),

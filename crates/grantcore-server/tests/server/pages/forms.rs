@@ -220,8 +220,8 @@ async fn connected_apps_say_that_the_account_is_suspended_and_end_together() {
     let flow = account.split("/admin/flow/").nth(1).unwrap().split('"').next().unwrap();
     let (_, flow) = admin.page(&format!("/admin/flow/{flow}")).await;
     assert!(flow.contains("Suspended: no access token works while the account"), "{flow}");
-    let lift = [("act", "lift-account"), ("subject", "alice")];
-    assert_eq!(admin.send("/admin/act", &lift).await.0, 303);
+    let end_of_it = [("act", "lift-account"), ("subject", "alice")];
+    assert_eq!(admin.send("/admin/act", &end_of_it).await.0, 303);
 
     let all = format!("{apps}/disconnect-all");
     let (status, ask) = page(&alice, &format!("{all}?client_id=demo-public")).await;
