@@ -37,9 +37,9 @@ pub(super) fn requested_terms(
     let understood = Understood::of(&resources, known, policy);
     // What clients send everywhere says nothing about this resource (CLIENTPOLICY-13).
     let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
-    let is_unmeant = is_named && scope.tokens().all(is_habit);
-    let is_named = is_named && !is_unmeant;
-    let scope = if is_unmeant { default_scope(client, policy)? } else { scope };
+    let is_habit = is_named && scope.tokens().all(is_habit);
+    let is_named = is_named && !is_habit;
+    let scope = if is_habit { default_scope(client, policy)? } else { scope };
     // A default is the operator's word and not the client's: such a request has no scope.
     let reason = if is_named { Reason::ScopeNotOfResource } else { Reason::ScopeMissing };
     let scope = understood.limit(scope, is_named).map_err(|hint| reason.hint(hint))?;
@@ -56,18 +56,17 @@ pub(super) struct Understood<'r> {
 
 impl<'r> Understood<'r> {
     pub(super) fn of(resources: &[Box<str>], known: &'r [Resource], policy: &'r Policy) -> Self {
-        let find = |named: &str| {
+        let find = |named| {
             let of_request = || known.iter().find(|own| own.identifier() == named);
             policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
         };
         let is_only = policy.resources().len() == 1 && known.is_empty();
-        let named = resources.iter().filter(|_| !is_only);
-        Self { resources: named.filter_map(|named| find(named)).collect(), is_only, policy }
+        let named = resources.iter().filter(|_| !is_only).map(|named| &**named);
+        Self { resources: named.filter_map(find).collect(), is_only, policy }
     }
 
     /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
-    /// What the request does not name is cut to what they understand, so that nobody is asked for
-    /// everything. What it names is never cut.
+    /// What the request does not name is cut to what they understand. What it names is never cut.
     fn limit(&self, scope: Scope, is_named: bool) -> Result<Scope, String> {
         if scope.tokens().all(|token| self.has(token))
             || is_named && scope.tokens().any(|token| self.has(token))
@@ -293,8 +292,7 @@ fn known_resources(policy: &Policy) -> String {
 /// request names none (OAuth 2.1 §4.3.1).
 ///
 /// A token that a granted one includes is no more than was granted (RS-11). The record has the
-/// granted tokens alone, so the narrowest one that includes it takes its place, and the response
-/// names that one.
+/// granted tokens alone: the narrowest one that includes it takes its place in the response too.
 pub(super) fn narrowed_scope(
     requested: Option<&str>,
     left: Subset,

@@ -209,7 +209,7 @@ async fn f07_a_session_that_ended_leads_through_the_login_to_the_same_page() {
     for state in states() {
         let server = start(&[]).await;
         let alice = signed_in(&server).await;
-        let asked = url(&server, &state, &[("resource", &format!("{}/api", server.issuer()))]);
+        let asked = url(&server, &state, &[("resource", &format!("{}/mcp", server.issuer()))]);
         let page = text(alice.http.get(asked.clone()).send().await.unwrap()).await;
         // The browser still has its session cookie, but the restarted server has no session.
         let stale = form(&page);
@@ -349,7 +349,10 @@ async fn clientpolicy_13_and_the_flags_of_authorization_requests() {
         Url::parse_with_params(&endpoint, all).unwrap()
     };
     let habit = "openid profile email offline_access";
-    let page = text(alice.http.get(scoped(&server, habit)).send().await.unwrap()).await;
+    let mut asked = scoped(&server, habit);
+    // The resource that understands `profile`.
+    asked.query_pairs_mut().append_pair("resource", &format!("{}/api", server.issuer()));
+    let page = text(alice.http.get(asked).send().await.unwrap()).await;
     assert!(page.contains("Allow access"), "{page}");
     let refused = onward(&alice.http.get(scoped(&server, "notes x")).send().await.unwrap());
     let description = param(&refused, "error_description").unwrap();
