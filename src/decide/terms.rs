@@ -38,11 +38,12 @@ pub(super) fn requested_terms(
     // What clients send everywhere says nothing about this resource (CLIENTPOLICY-13).
     let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
     let is_habit = is_named && scope.tokens().all(is_habit);
-    let is_named = is_named && !is_habit;
+    if is_named && !is_habit {
+        return Ok((scope, resources));
+    }
     let scope = if is_habit { default_scope(client, policy)? } else { scope };
-    // A default is the operator's word and not the client's: such a request has no scope.
-    let reason = if is_named { Reason::ScopeNotOfResource } else { Reason::ScopeMissing };
-    let scope = understood.limit(scope, is_named).map_err(|hint| reason.hint(hint))?;
+    // Where nothing is left of the default, there is none for these resources.
+    let scope = understood.limit(scope).map_err(|hint| Reason::ScopeMissing.hint(hint))?;
     Ok((scope, resources))
 }
 
@@ -65,12 +66,10 @@ impl<'r> Understood<'r> {
         Self { resources: named.filter_map(find).collect(), is_only, policy }
     }
 
-    /// Returns the scope if it means something at the resources, and a hint otherwise (RFC 8707 §2).
-    /// What the request does not name is cut to what they understand. What it names is never cut.
-    fn limit(&self, scope: Scope, is_named: bool) -> Result<Scope, String> {
-        if scope.tokens().all(|token| self.has(token))
-            || is_named && scope.tokens().any(|token| self.has(token))
-        {
+    /// Returns what the resources understand of a scope that the request does not name, or a hint if
+    /// that is nothing. What a request names is never cut.
+    fn limit(&self, scope: Scope) -> Result<Scope, String> {
+        if scope.tokens().all(|token| self.has(token)) {
             return Ok(scope);
         }
         Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).map_err(|_| {
@@ -107,8 +106,11 @@ pub(super) fn machine_scope(
     let asked = known_scope(requested, policy)?;
     let is_named = asked.is_some();
     let scope = scope_within(asked, all, may)?;
+    if is_named {
+        return Ok(scope);
+    }
     let understood = Understood::of(resources, &[], policy);
-    understood.limit(scope, is_named).map_err(|hint| Reason::ScopeNotOfResource.hint(hint))
+    understood.limit(scope).map_err(|hint| Reason::ScopeForbidden.hint(hint))
 }
 
 /// Returns the requested scope, or `default` if the request names none. `may` must hold for each

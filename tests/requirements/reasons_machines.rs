@@ -44,13 +44,6 @@ pub(crate) const MACHINES_ELSEWHERE: &[(Reason, Provoke)] = &[
         drop(world.machine(&params.and("resource", "https://mcp.example/b/mcp")));
         (world, Refused::At(Endpoint::Token))
     }),
-    (Reason::ScopeNotOfResource, || {
-        let files =
-            machines().scope("files", "Read files").resource("https://files.example/", "files");
-        let world = World::of_machines(files);
-        drop(world.machine(&Params::machine().and("resource", "https://files.example/")));
-        (world, Refused::At(Endpoint::Token))
-    }),
     (Reason::MetadataKeysAtUrl, || {
         let world = world_of_keys();
         let own = world.own(&metadata());

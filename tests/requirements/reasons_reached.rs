@@ -244,14 +244,6 @@ const OTHERS: &[(Reason, Provoke)] = &[
         );
         (world, Refused::At(Endpoint::Registration))
     }),
-    (Reason::ScopeNotOfResource, || {
-        let files =
-            policy().scope("files", "Read files").resource("https://files.example/", "files");
-        let world = World::with(files);
-        let request = Params::authorize().and("resource", "https://files.example/");
-        let refusal = world.authorize(&request).unwrap_err();
-        (world, Refused::By(refusal))
-    }),
     (Reason::ScopeMissing, || {
         requested(
             Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"),

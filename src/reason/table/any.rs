@@ -173,14 +173,6 @@ macro_rules! any_rows {
                 operator lets clients ask for more than they registered with: \
                 PolicyBuilder::registered_scope, --registered-scope=default of the reference server.",
         }
-        ScopeNotOfResource "scope_not_of_resource" {
-            code: InvalidScope,
-            section: "RFC 8707 §2",
-            description: "The scope has nothing that the resource understands.",
-            cause: "None of the scope tokens is one that the requested resources declare.",
-            fix: "Ask for the scopes in the resource's metadata document, or name the resource that \
-                the scope is for.",
-        }
         ScopeMalformed "scope_malformed" {
             code: InvalidScope,
             section: "OAuth 2.1 §1.4.1, App. A.4",

@@ -44,7 +44,7 @@ async fn host_31_a_call_that_needs_a_recent_login_leads_to_the_login_page_and_su
     // The client asks for what the challenge names. The user is signed in, and signs in again.
     alice.client.goto(&format!("{issuer}{request}&max_age=300")).await.unwrap();
     alice.arrives("the login page", |url| url.path() == "/login").await;
-    alice.shows("Sign in to decide").await;
+    alice.shows("asks you to sign in again. You are signed in as alice.").await;
     alice.shot("step-up").await;
     alice.fill("username", "alice").await;
     alice.fill("password", "alice").await;
