@@ -146,8 +146,8 @@ pub trait EntropySource {
     /// [`EntropyError`] if the generator returned none.
     fn draw(&self) -> Result<Entropy, EntropyError>;
 
-    /// Draws the id of a request that needs no other randomness: the check of a call. By default, it
-    /// is the id of a whole [draw](Self::draw).
+    /// Draws the id of a request that needs no other randomness: the check of a call. By default,
+    /// it is the id of a whole [draw](Self::draw).
     ///
     /// # Errors
     /// [`EntropyError`] if the generator returned none.

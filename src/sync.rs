@@ -1,7 +1,7 @@
 //! The locks of the crate: those of the standard library.
 //!
-//! With `--cfg grantcore_schedules`, the crate's own tests take those of `shuttle` in their place, and
-//! run in every order in which threads can take the locks: `just schedules`.
+//! With `--cfg grantcore_schedules`, the crate's own tests take those of `shuttle` in their place,
+//! and run in every order in which threads can take the locks: `just schedules`.
 
 #[cfg(not(all(test, grantcore_schedules)))]
 pub(crate) use std::sync::{

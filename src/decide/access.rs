@@ -50,8 +50,8 @@ impl AccessCheck<'_> {
         }
     }
 
-    /// Returns the digest of the token. It is taken before the records are read, because a store may
-    /// keep a lock while they are judged.
+    /// Returns the digest of the token. It is taken before the records are read, because a store
+    /// may keep a lock while they are judged.
     pub(crate) fn digest(&self) -> Option<Digest> {
         self.token.as_ref().map(|token| token.secret.digest())
     }

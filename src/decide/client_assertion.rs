@@ -147,8 +147,8 @@ impl Presented<'_> {
         Ok((claims.jti()?, end, strength))
     }
 
-    /// Checks that the assertion is for this server and no other one (KEYS-48, KEYS-49). Returns how
-    /// strong its proof is.
+    /// Checks that the assertion is for this server and no other one (KEYS-48, KEYS-49). Returns
+    /// how strong its proof is.
     fn check_audience(
         &self,
         claims: &Claims,
@@ -171,8 +171,8 @@ impl Presented<'_> {
     /// Audience injection: a server of an attacker's can name this token endpoint as its own, and
     /// gets an assertion that is good here. So the endpoint is accepted only of a client that could
     /// as well send nothing, or that the operator has vouched for, and never in an assertion of the
-    /// explicit type. The operator's word makes the proof a strong one. Without it the proof is weak:
-    /// it may be that server's.
+    /// explicit type. The operator's word makes the proof a strong one. Without it the proof is
+    /// weak: it may be that server's.
     fn audience_strength(
         &self,
         audience: &str,
@@ -196,8 +196,8 @@ impl Presented<'_> {
         }
     }
 
-    /// Returns the key of this header in the set at the URL. If there is no such key, a newer set is
-    /// asked for, once.
+    /// Returns the key of this header in the set at the URL. If there is no such key, a newer set
+    /// is asked for, once.
     fn select_fetched(
         &self,
         url: &KeysUrl,
@@ -226,9 +226,9 @@ impl Presented<'_> {
         }
     }
 
-    /// Reads the document of the client anew, which may have the key that the record lacks. Its keys
-    /// serve once they are recorded. A document that cannot be read is recorded as asked for, so
-    /// that unknown keys cause one fetch in 60 s (KEYS-38).
+    /// Reads the document of the client anew, which may have the key that the record lacks. Its
+    /// keys serve once they are recorded. A document that cannot be read is recorded as asked for,
+    /// so that unknown keys cause one fetch in 60 s (KEYS-38).
     fn read_newer_document(&self) -> Unproved {
         let ctx = self.ctx;
         let missing = Unproved::from(Fault::Key);
@@ -272,9 +272,9 @@ impl Presented<'_> {
         SingleUse::new(issuer, AssertionUse::Client, self.client_id, jti, end, replayed)
     }
 
-    /// Verifies the signature with a key of no client, unless it was verified by one of the client's.
-    /// The duration then discloses neither whether the client exists and has keys, nor which fault an
-    /// assertion has (KEYS-56).
+    /// Verifies the signature with a key of no client, unless it was verified by one of the
+    /// client's. The duration then discloses neither whether the client exists and has keys, nor
+    /// which fault an assertion has (KEYS-56).
     fn equalize_timing(&self, rules: &KeyRules) {
         if self.assertion.was_verified() {
             return;

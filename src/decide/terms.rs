@@ -66,8 +66,8 @@ impl<'r> Understood<'r> {
         Self { resources: named.filter_map(find).collect(), is_only, policy }
     }
 
-    /// Returns what the resources understand of a scope that the request does not name, or a hint if
-    /// that is nothing. What a request names is never cut.
+    /// Returns what the resources understand of a scope that the request does not name, or a hint
+    /// if that is nothing. What a request names is never cut.
     fn limit(&self, scope: Scope) -> Result<Scope, String> {
         if scope.tokens().all(|token| self.has(token)) {
             return Ok(scope);
@@ -84,8 +84,8 @@ impl<'r> Understood<'r> {
     }
 }
 
-/// Returns the scope that a client gets on its own behalf: what it requests, or all that it may have
-/// if it names none. More is refused and never cut (OAuth 2.1 §1.4.1).
+/// Returns the scope that a client gets on its own behalf: what it requests, or all that it may
+/// have if it names none. More is refused and never cut (OAuth 2.1 §1.4.1).
 pub(super) fn machine_scope(
     requested: Option<&str>,
     rights: &MachineRights,

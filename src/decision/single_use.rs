@@ -39,7 +39,8 @@ impl SingleUse {
 }
 
 impl<T> Decision<T> {
-    /// Makes the decision wait for the mark of an assertion. It was decided as if the mark was made.
+    /// Makes the decision wait for the mark of an assertion. It was decided as if the mark was
+    /// made.
     ///
     /// - The mark is this request's: the decision stays.
     /// - It is not made yet: the decision stays if it asks the host or refuses for now, so that the

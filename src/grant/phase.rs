@@ -115,8 +115,9 @@ pub(crate) enum KeyProof {
     #[default]
     None,
     /// An assertion whose `aud` is the token endpoint. It is accepted of a client that may act
-    /// without proof, and another server that the client calls may have sent it: such a server names
-    /// this endpoint as its own, and is handed an assertion that is good here (audience injection).
+    /// without proof, and another server that the client calls may have sent it: such a server
+    /// names this endpoint as its own, and is handed an assertion that is good here (audience
+    /// injection).
     Weak,
     /// An assertion whose `aud` is the issuer, or one for the token endpoint that the operator has
     /// allowed.

@@ -17,7 +17,8 @@ use crate::value::credential::GrantId;
 pub(super) struct Grants {
     by_id: ById,
     /// By the hash of the user and the first half of the id. A hash is compared faster than a name,
-    /// and two users who share one are distinguished by their records, as are two ids with one half.
+    /// and two users who share one are distinguished by their records, as are two ids with one
+    /// half.
     by_user: BTreeSet<(u64, u64)>,
     hash: RandomState,
     due: Due<GrantId>,
@@ -85,8 +86,8 @@ impl Grants {
         self.due.is_any(now)
     }
 
-    /// Looks at the next grant that is to be looked at. Returns whether it was dropped, or `None` if
-    /// there is none.
+    /// Looks at the next grant that is to be looked at. Returns whether it was dropped, or `None`
+    /// if there is none.
     pub(super) fn sweep_one(&mut self, now: Timestamp) -> Option<bool> {
         let id = self.due.take(now)?;
         let Some(stored) = self.by_id.get(id) else { return Some(false) };

@@ -11,8 +11,8 @@ use crate::value::credential::GrantId;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::ClientId;
 
-/// How many bits of an id name its shard. The search through all schedules has two shards: with more,
-/// it does not end.
+/// How many bits of an id name its shard. The search through all schedules has two shards: with
+/// more, it does not end.
 pub(super) const SHARD_BITS: u32 = if cfg!(all(test, grantcore_schedules)) { 1 } else { 3 };
 const SHARDS: usize = 1 << SHARD_BITS;
 
@@ -49,8 +49,8 @@ impl Shards {
         read(self.at(place(key.as_bytes().first())))
     }
 
-    /// Returns a shard for what every shard has: clients and accounts. Different names are likely to
-    /// get different shards.
+    /// Returns a shard for what every shard has: clients and accounts. Different names are likely
+    /// to get different shards.
     pub(super) fn of_name(&self, name: &str) -> RwLockReadGuard<'_, Shard> {
         let sum = name.bytes().fold(0, u8::wrapping_add);
         read(self.at(usize::from(sum) % SHARDS))

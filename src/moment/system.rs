@@ -58,8 +58,8 @@ const DRAWS: u8 = 64;
 ///
 /// - **What was drawn cannot be computed from what is in memory.** Each draw replaces the key, and
 ///   wipes the one before. Nothing is drawn in advance.
-/// - **What will be drawn is unknown again after 64 draws**, should the key become known: a new seed
-///   does not depend on the key.
+/// - **What will be drawn is unknown again after 64 draws**, should the key become known: a new
+///   seed does not depend on the key.
 /// - **A forked process draws otherwise than its parent.** The C library notifies `forkguard` of a
 ///   fork. The child then takes a seed before it draws.
 /// - **Copies of a running machine draw otherwise than each other**, and so does a child of a fork

@@ -154,7 +154,8 @@ pub enum PolicyError {
         /// The token.
         scope: String,
     },
-    /// The right of clients that register themselves names a resource that the policy does not have.
+    /// The right of clients that register themselves names a resource that the policy does not
+    /// have.
     #[error(
         "resource '{}' in machines() is refused: the policy has no such resource. Correct it, or add \
          it with resource().",

@@ -90,8 +90,8 @@ impl ClientAssertion<'_> {
 }
 
 impl<'a> Credentials<'a> {
-    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it is
-    /// sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
+    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it
+    /// is sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
     /// unknown.
     pub(super) fn by_assertion(
         id: Option<Cow<'a, str>>,

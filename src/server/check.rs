@@ -2,8 +2,8 @@
 //!
 //! A check writes nothing, so that it needs no step machine: it reads the records, judges them, and
 //! records its event. It borrows the records where they are kept, and makes no event of an accepted
-//! call that nobody records. So a check takes less than half of the instructions that it takes as an
-//! [operation](crate::operation) by the driver. Both ways judge by the same function.
+//! call that nobody records. So a check takes less than half of the instructions that it takes as
+//! an [operation](crate::operation) by the driver. Both ways judge by the same function.
 
 use super::core::Core;
 use super::early::EarlyRefusal;

@@ -111,8 +111,8 @@ impl RequireToken {
     /// host and the path of the request. A call that is at none is answered with 404.
     ///
     /// Handlers take the tenant from [`Caller::resource`], which was checked, and not from the
-    /// request. For a template with a variable in its host, `Host` must be the host that was called:
-    /// a proxy must pass it on.
+    /// request. For a template with a variable in its host, `Host` must be the host that was
+    /// called: a proxy must pass it on.
     ///
     /// ```
     /// use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Bodies, read up to a limit before a request is decided, and what is left of them when a request is
-//! refused early.
+//! Bodies, read up to a limit before a request is decided, and what is left of them when a request
+//! is refused early.
 
 use std::time::Duration;
 
@@ -65,9 +65,9 @@ const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(30);
 const DISCARD_SILENCE: Duration = Duration::from_secs(5);
 
-/// Reads the rest of a body in a task of its own, and throws it away, so that a response can be sent
-/// before the whole request has arrived. Otherwise the HTTP server would close the connection with
-/// bytes unread, and the client could lose the response (RFC 9112 §9.6).
+/// Reads the rest of a body in a task of its own, and throws it away, so that a response can be
+/// sent before the whole request has arrived. Otherwise the HTTP server would close the connection
+/// with bytes unread, and the client could lose the response (RFC 9112 §9.6).
 pub(crate) fn discard<B>(body: B)
 where
     B: HttpBody + Send + 'static,

@@ -42,8 +42,8 @@ use crate::router::RouterError;
 ///
 /// A response needs `exp`, which RFC 7662 §2.2 leaves optional: a token without an expiry counts as
 /// inactive. If the response has `iss`, it must be the policy's issuer. A token without `sub`, or
-/// whose `sub` is its `client_id` (RFC 9068 §2.2), is the client's own, and is served only where the
-/// needs [say so](Needs::machines).
+/// whose `sub` is its `client_id` (RFC 9068 §2.2), is the client's own, and is served only where
+/// the needs [say so](Needs::machines).
 ///
 /// The balance of an account is not known here. A call whose [`Needs`] are
 /// [billed](Needs::billed) is refused with 503.

@@ -124,8 +124,8 @@ pub(crate) async fn rotate_secret(
     }
 }
 
-/// Draws a secret of 256 random bits. Its prefix is that of the library's client secrets, which logs
-/// and search tools for leaked secrets know it by.
+/// Draws a secret of 256 random bits. Its prefix is that of the library's client secrets, which
+/// logs and search tools for leaked secrets know it by.
 fn draw() -> Result<String, Unchanged> {
     let token = Token::draw().map_err(|error| Unchanged::Entropy(error.to_string()))?;
     Ok(format!("gcs_{}", token.reveal()))

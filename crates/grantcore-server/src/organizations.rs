@@ -99,8 +99,8 @@ impl Organizations {
         self.0.get(id).is_some_and(|own| own.members.contains(subject))
     }
 
-    /// Decides about a connection that is being refreshed: it ends if it is for an organization that
-    /// its user does not belong to any more.
+    /// Decides about a connection that is being refreshed: it ends if it is for an organization
+    /// that its user does not belong to any more.
     pub(crate) fn decide(&self, grant: &Grant) -> RefreshDecision {
         let bound = bound(grant.properties()).zip(grant.subject());
         match bound {

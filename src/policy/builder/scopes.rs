@@ -47,8 +47,8 @@ impl PolicyBuilder {
     /// consent page list only the scope tokens that were requested. So a user who has allowed the
     /// wider token is not asked again for a narrower one (MCP, Step-Up Authorization Flow).
     ///
-    /// A client whose limit has the wider token can request the narrower one. A user can approve the
-    /// narrower one in place of the wider one. A refresh that requests a narrower one gets the
+    /// A client whose limit has the wider token can request the narrower one. A user can approve
+    /// the narrower one in place of the wider one. A refresh that requests a narrower one gets the
     /// granted token that includes it.
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
@@ -85,13 +85,13 @@ impl PolicyBuilder {
     ///
     /// # Templates
     ///
-    /// An identifier with up to four variables in braces is a template: one resource for each value.
-    /// A variable is one whole label of the host or one whole segment of the path, as in
-    /// `https://{org}.example.com/mcp` and `https://mcp.example.com/{org}/mcp`. In the host, it takes
-    /// letters, digits and inner hyphens, in lower case; in the path, 1 to 64 letters, digits and
-    /// `-._~`. Grants, tokens and documents name the concrete resource, and a token for one is good
-    /// at no other. One grant names at most one resource of a template. A request that names no
-    /// resource never means a template.
+    /// An identifier with up to four variables in braces is a template: one resource for each
+    /// value. A variable is one whole label of the host or one whole segment of the path, as in
+    /// `https://{org}.example.com/mcp` and `https://mcp.example.com/{org}/mcp`. In the host, it
+    /// takes letters, digits and inner hyphens, in lower case; in the path, 1 to 64 letters, digits
+    /// and `-._~`. Grants, tokens and documents name the concrete resource, and a token for one is
+    /// good at no other. One grant names at most one resource of a template. A request that names
+    /// no resource never means a template.
     ///
     /// A request can name a tenant that does not exist, and a user can approve one that they do not
     /// belong to: such a token is refused by nobody but the resource. Refuse strangers at the
@@ -103,8 +103,8 @@ impl PolicyBuilder {
     }
 
     /// Describes a resource in its metadata document. `identifier` is as in
-    /// [`resource`](Self::resource), byte for byte. Default: the document has what clients need, and
-    /// no name.
+    /// [`resource`](Self::resource), byte for byte. Default: the document has what clients need,
+    /// and no name.
     pub fn describe_resource(
         mut self,
         identifier: impl Into<String>,

@@ -149,9 +149,9 @@ impl OfferedMethods {
         Reason::MetadataAuthMethod.hint(format!("Received: {received}. Offered here: {known}."))
     }
 
-    /// Returns how a client with a document authenticates: by `none`, by keys, or by either. A public
-    /// document cannot contain a secret. A document without a method means `none` (AMB-30). A
-    /// document that names other methods only is refused.
+    /// Returns how a client with a document authenticates: by `none`, by keys, or by either. A
+    /// public document cannot contain a secret. A document without a method means `none` (AMB-30).
+    /// A document that names other methods only is refused.
     pub(super) fn for_document(
         &self,
         offered: AuthMethods,

@@ -1,9 +1,9 @@
 //! Measures whether the time of a decision depends on a secret: `just constant-time`.
 //!
-//! Each test has two classes of inputs, in random order, and a t-test of their times. A `max t` beyond
-//! 5 means that the classes can be told apart; the more measurements it took, the smaller the
-//! difference. The last test is a comparison that ends at the first wrong byte: it must be found, or
-//! the measurement is too coarse to find anything.
+//! Each test has two classes of inputs, in random order, and a t-test of their times. A `max t`
+//! beyond 5 means that the classes can be told apart; the more measurements it took, the smaller
+//! the difference. The last test is a comparison that ends at the first wrong byte: it must be
+//! found, or the measurement is too coarse to find anything.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement may fail loudly")]
 
@@ -140,8 +140,8 @@ fn client(id: &str, secret: &str) -> String {
     format!("grant_type=refresh_token&refresh_token=grt_x&client_id={id}&client_secret={secret}")
 }
 
-/// Measures a text that is wrong in its letter at `first`, and one that is wrong at `last`. The letter is
-/// random, so that no single text is measured.
+/// Measures a text that is wrong in its letter at `first`, and one that is wrong at `last`. The
+/// letter is random, so that no single text is measured.
 fn positions(text: &str, first: usize, last: usize, mut measure: impl FnMut(Class, &str)) {
     for (class, random) in classes().take(SAMPLES) {
         let at = match class {
@@ -172,8 +172,8 @@ fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
     }
 }
 
-/// An access token whose secret is wrong in its first letter, and in its last but one: the last letter
-/// has bits that are not used.
+/// An access token whose secret is wrong in its first letter, and in its last but one: the last
+/// letter has bits that are not used.
 fn access_token(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
     let (token, _) = world.tokens();

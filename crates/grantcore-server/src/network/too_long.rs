@@ -1,8 +1,8 @@
 //! The response to a request whose address is longer than hyper reads.
 //!
-//! hyper answers such a request by itself, with an empty 414. The address may be that of a page, and
-//! whoever followed a link to it sees an empty window. So that response is replaced by a page, which
-//! has the headers of every page.
+//! hyper answers such a request by itself, with an empty 414. The address may be that of a page,
+//! and whoever followed a link to it sees an empty window. So that response is replaced by a page,
+//! which has the headers of every page.
 
 use std::io;
 use std::pin::Pin;

@@ -1,5 +1,6 @@
-//! The administrator's pages. Here: what they share, and the pages that ask and refuse. The audit log
-//! is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in `admin/accounts.rs`.
+//! The administrator's pages. Here: what they share, and the pages that ask and refuse. The audit
+//! log is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in
+//! `admin/accounts.rs`.
 
 pub(super) mod accounts;
 pub(super) mod clients;

@@ -57,8 +57,8 @@ pub(crate) struct Entry {
     pub(crate) resources: Vec<String>,
     /// The name of the organization that it is for.
     pub(crate) organization: Option<String>,
-    /// Where the application runs or gets its answers, as a sentence without its full stop. It tells
-    /// two connections of one application apart.
+    /// Where the application runs or gets its answers, as a sentence without its full stop. It
+    /// tells two connections of one application apart.
     pub(crate) place: String,
     /// The version that the application claims to be.
     pub(crate) software: Option<String>,

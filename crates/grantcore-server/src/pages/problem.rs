@@ -91,8 +91,8 @@ fn registers_itself(client_id: &str) -> bool {
 }
 
 impl PlainWords {
-    /// Returns the words for a reason of the authorization endpoint. `client_id` is the one that was
-    /// received.
+    /// Returns the words for a reason of the authorization endpoint. `client_id` is the one that
+    /// was received.
     pub(crate) fn of(reason: Reason, client_id: Option<&str>) -> Self {
         let (heading, advice) = match reason {
             Reason::ConsentExpired => (

@@ -1,5 +1,5 @@
-//! Why a call was not forwarded, or has no response of the upstream: what the caller gets, and what the
-//! operator must correct.
+//! Why a call was not forwarded, or has no response of the upstream: what the caller gets, and what
+//! the operator must correct.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};

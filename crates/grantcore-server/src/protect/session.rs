@@ -1,12 +1,12 @@
 //! The MCP sessions of an upstream, each tied to the connection that it was made for.
 //!
 //! An upstream without OAuth takes its `Mcp-Session-Id` for the caller. So the caller gets the ID
-//! encrypted, under a key of the connection, and no other connection can use it or learn the ID of the
-//! upstream from it. Nothing is stored: every process of a deployment reads the IDs of the others, also
-//! after a restart.
+//! encrypted, under a key of the connection, and no other connection can use it or learn the ID of
+//! the upstream from it. Nothing is stored: every process of a deployment reads the IDs of the
+//! others, also after a restart.
 //!
-//! The key is a digest of the grant's ID, which its client alone has in its tokens. It is 128 random
-//! bits, and no other user ever gets it.
+//! The key is a digest of the grant's ID, which its client alone has in its tokens. It is 128
+//! random bits, and no other user ever gets it.
 
 use axum::http::header::HeaderName;
 use axum::http::{HeaderMap, HeaderValue};
@@ -54,8 +54,8 @@ impl Seal {
         Self { key: LessSafeKey::new(key), salt: digest("salt") }
     }
 
-    /// Returns the ID that the caller gets for a session of the upstream. It is always the same one:
-    /// its nonce is a digest of the session, so that no nonce serves two of them.
+    /// Returns the ID that the caller gets for a session of the upstream. It is always the same
+    /// one: its nonce is a digest of the session, so that no nonce serves two of them.
     fn close(&self, session: &[u8]) -> HeaderValue {
         let digest = Sha256::new_with_prefix(self.salt).chain_update(session).finalize();
         let mut nonce = [0; NONCE_LEN];

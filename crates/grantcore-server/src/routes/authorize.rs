@@ -124,8 +124,8 @@ async fn again(app: &App, parts: &Parts, query: &str) -> Asked {
     Asked { client_id: client_id(query), reload: link(app, request, &source(parts)).await }
 }
 
-/// Returns the user, with the connection to this client whose consent may be remembered. The library
-/// decides whether it covers the request.
+/// Returns the user, with the connection to this client whose consent may be remembered. The
+/// library decides whether it covers the request.
 async fn user_of<'s>(app: &App, session: &'s Session, query: &str) -> User<'s> {
     let user = session.user();
     let Some(client_id) = client_id(query).filter(|_| app.remembers) else { return user };

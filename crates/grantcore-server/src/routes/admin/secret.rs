@@ -1,9 +1,9 @@
 //! `/admin/secret`: shows a new secret, once.
 //!
 //! A form that makes a secret is answered with a redirect to this page, so that a reload repeats
-//! nothing. The address has a reference that is good for one look, in the browser of the form, for a
-//! few minutes. The database has a digest of the reference, and the secret encrypted under a key of
-//! the reference: its reader learns neither.
+//! nothing. The address has a reference that is good for one look, in the browser of the form, for
+//! a few minutes. The database has a digest of the reference, and the secret encrypted under a key
+//! of the reference: its reader learns neither.
 
 use std::sync::Arc;
 use std::time::SystemTime;

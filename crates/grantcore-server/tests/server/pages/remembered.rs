@@ -1,5 +1,5 @@
-//! What holds after the user's answer: how long it is remembered, and whether the user still belongs to
-//! the organization that the connection is for.
+//! What holds after the user's answer: how long it is remembered, and whether the user still
+//! belongs to the organization that the connection is for.
 
 use super::*;
 use crate::support::CHALLENGE;

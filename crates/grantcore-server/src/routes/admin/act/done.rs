@@ -37,8 +37,8 @@ pub(in crate::routes::admin) fn to_flow(act: &str, client: Option<&AppName>) -> 
     (act == "disconnect-grant").then_some(Done { to, text })
 }
 
-/// Returns what an action did to an account, or to one of its connections. `name` is the name of the
-/// account for people.
+/// Returns what an action did to an account, or to one of its connections. `name` is the name of
+/// the account for people.
 pub(in crate::routes::admin) async fn to_account(
     app: &App,
     shown: &Shown,
