@@ -218,10 +218,10 @@ pub trait Store: Send + Sync {
         async { load_each(self, keys).await }
     }
 
-    /// Passes the records that a check needs to `visit`, once. Override it where the records lie in
-    /// memory: `visit` borrows them, and each [`load`](Self::load) takes copies of what all
-    /// requests of a client share. It returns at once, and may be called under a lock for readers.
-    /// The default loads the records.
+    /// Passes the records that a check needs to `visit`, once. Override it in a store that keeps
+    /// its records in memory: `visit` borrows them, and [`load`](Self::load) clones what all
+    /// requests of a client share. `visit` returns at once, and may be called while a lock for
+    /// readers is held. The default loads the records.
     ///
     /// The records are those that [`load`](Self::load) returns for these keys. An error means that
     /// one of them is not known.

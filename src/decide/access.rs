@@ -56,11 +56,11 @@ impl AccessCheck<'_> {
         self.token.as_ref().map(|token| token.secret.digest())
     }
 
-    /// Checks the token of this digest, who it speaks for, the login, its scope and the balance, in
+    /// Checks the token of this digest, its principal, the login, its scope and the balance, in
     /// this order (RS-13, HOST-32).
     ///
-    /// This is the whole decision, whichever way the records came: the server's check passes
-    /// borrowed records and makes an event only if it is recorded.
+    /// This is the whole decision. The driver and the server's check share it; the check passes
+    /// borrowed records, and makes an event only if it is recorded.
     pub(crate) fn judge(
         &self,
         digest: Option<&Digest>,
@@ -108,7 +108,7 @@ pub(super) struct AcceptedToken<'a> {
     pub(super) rights: TokenRights,
 }
 
-/// What an access token is judged on.
+/// The records that an access token is judged on.
 pub(super) struct AccessContext<'a> {
     pub(super) records: Own<'a>,
     pub(super) policy: &'a Policy,
@@ -158,7 +158,7 @@ impl<'a> AccessContext<'a> {
     }
 }
 
-/// Checks that the operation serves whom the token speaks for. An operation that was written for
+/// Checks that the operation serves the principal of the token. An operation that was written for
 /// people must not take a machine for a user (RFC 9700 §4.15).
 fn check_principal(accepted: &AcceptedToken<'_>, needs: &Needs) -> Result<(), Reason> {
     let is_person = accepted.grant.principal().person().is_some();

@@ -292,7 +292,7 @@ impl ScopeInfo {
     }
 }
 
-/// Up to so many scopes are searched one by one, which is faster.
+/// The number of scopes up to which a search one by one is faster.
 const FEW_SCOPES: usize = 8;
 
 impl Policy {
@@ -306,7 +306,7 @@ impl Policy {
 
     /// Returns the scope of this name.
     pub(crate) fn find_scope(&self, name: &str) -> Option<&ScopeInfo> {
-        // Before the policy is built, and beyond the numbers of the order.
+        // The order is missing before the policy is built, and for more scopes than it can number.
         if self.scopes.len() <= FEW_SCOPES || self.scope_order.len() != self.scopes.len() {
             return self.scopes.iter().find(|own| own.name == name);
         }

@@ -78,7 +78,7 @@ impl ClientAssertion<'_> {
         Some(self.jws().ok()?.claims().as_claimed().sub().ok()?.to_owned())
     }
 
-    /// Returns whether the signature was verified, by whichever key.
+    /// Returns whether the signature was verified, with any key.
     pub(crate) fn was_verified(&self) -> bool {
         self.verified.is_known()
     }

@@ -250,7 +250,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ) -> Result<Redirect, Error<S::Error>> {
         match ConsentDecision::new(ticket, user, choice) {
             Ok(decision) => self.decide(Ok(decision), Limit::None, "").await,
-            // There is no record that names the user, and the host has authenticated one.
+            // No record names the user, but the host has authenticated one.
             Err(refusal) => {
                 let mut early = self.core.early_refusal(refusal, None);
                 early.event.subject = Some(Subject::new(user.subject()));

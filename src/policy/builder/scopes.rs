@@ -79,9 +79,9 @@ impl PolicyBuilder {
     /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
     /// most 64.
     ///
-    /// A request for a resource gets nothing by default that only other resources list, and a
-    /// request whose whole scope is that of other resources is refused. A resource that lists no
-    /// scope takes all. A scope that no resource lists is for all.
+    /// The default scope of a request is cut to the tokens that its resources list. A request whose
+    /// tokens all belong to other resources is refused. A resource that lists no scope accepts all
+    /// tokens. A token that no resource lists is for all resources.
     ///
     /// # Templates
     ///
