@@ -229,8 +229,8 @@ where
                 Err(reply) => {
                     let mut response = respond(reply);
                     let head = Head::of(&request);
-                    // A server of axum has this type. What another service gives is not known to be
-                    // a body.
+                    // A server of axum passes this type. Another service may pass a type that is no
+                    // body.
                     let body: Box<dyn Any + Send> = Box::new(request.into_body());
                     if let Ok(body) = body.downcast::<Body>() {
                         leave(head, *body, &mut response);

@@ -35,8 +35,8 @@ use crate::router::RouterError;
 ///
 /// An active token is cached for [`max_age`](IntrospectionBuilder::max_age), counted from the
 /// moment when its introspection was requested. So a revoked token is refused after this time at
-/// the latest. With zero, each call is introspected. Inactive tokens are not cached, unless
-/// [`inactive_max_age`](IntrospectionBuilder::inactive_max_age) says so.
+/// the latest. With zero, each call is introspected. Inactive tokens are cached only if
+/// [`inactive_max_age`](IntrospectionBuilder::inactive_max_age) is set.
 ///
 /// # Responses
 ///

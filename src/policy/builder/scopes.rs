@@ -43,9 +43,10 @@ impl PolicyBuilder {
     /// Declares that one scope token includes another, for example `admin` includes `read`.
     /// Inclusion is transitive. Default: none includes another.
     ///
-    /// Inclusion is considered when a resource checks an access token. The token response and the
-    /// consent page list only the scope tokens that were requested. So a user who has allowed the
-    /// wider token is not asked again for a narrower one (MCP, Step-Up Authorization Flow).
+    /// A resource that checks an access token accepts a wider token in place of a narrower one. The
+    /// token response and the consent page list no narrower token that was not requested. So a user
+    /// who has allowed the wider token is not asked again for a narrower one (MCP, Step-Up
+    /// Authorization Flow).
     ///
     /// A client whose limit has the wider token can request the narrower one. A user can approve
     /// the narrower one in place of the wider one. A refresh that requests a narrower one gets the

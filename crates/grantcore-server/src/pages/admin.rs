@@ -11,10 +11,10 @@ use axum::http::StatusCode;
 
 use super::{AppName, Nav, Screen, filters};
 
-/// What an administrator just did, as a sentence.
+/// A sentence about the last action of an administrator.
 #[derive(Clone, Debug)]
 pub(crate) struct Done {
-    /// What it was done to, with which the sentence begins.
+    /// The subject of the action, with which the sentence begins.
     pub(crate) to: AppName,
     /// The rest of the sentence.
     pub(crate) text: &'static str,

@@ -66,7 +66,7 @@ pub(crate) const OF_THE_SERVER: PlainWords = PlainWords {
     advice: "Nothing was shared. Try again in a minute. If that fails too, send the text below to the operator of this server.",
 };
 
-/// What the user of an application can do that did not register itself.
+/// What users can do about an application that did not register itself.
 const BY_AN_OPERATOR: &str = "Nothing was shared, and you did nothing wrong. Whoever set up the \
     application for this server must do so again: send the text below to the operator of this server, \
     or to the application's developer.";

@@ -2,9 +2,9 @@
 //! Challenge Handling).
 //!
 //! A challenge of an upstream does not pass: another scheme, realm or metadata document would send
-//! the caller's client away from this server. From one that asks for more scope, the client steps
-//! up. So the challenge is made anew, of this server's own metadata document and of the scope
-//! tokens that the resource declares.
+//! the caller's client away from this server. But a client needs a challenge in order to step up.
+//! So a challenge that asks for more scope is replaced by one with this server's metadata document
+//! and the scope tokens that the resource declares.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use grantcore::policy::Resource;

@@ -1,11 +1,11 @@
 //! The MCP sessions of an upstream, each tied to the connection that it was made for.
 //!
-//! An upstream without OAuth takes its `Mcp-Session-Id` for the caller. So the caller gets the ID
-//! encrypted, under a key of the connection, and no other connection can use it or learn the ID of
-//! the upstream from it. Nothing is stored: every process of a deployment reads the IDs of the
+//! An upstream without OAuth identifies the caller by its `Mcp-Session-Id`. So the caller gets the
+//! ID encrypted, under a key of the connection, and no other connection can use it or learn the ID
+//! of the upstream from it. Nothing is stored: every process of a deployment reads the IDs of the
 //! others, also after a restart.
 //!
-//! The key is a digest of the grant's ID, which its client alone has in its tokens. It is 128
+//! The key is derived from the grant's ID, which only the tokens of its client contain. It is 128
 //! random bits, and no other user ever gets it.
 
 use axum::http::header::HeaderName;
@@ -27,7 +27,7 @@ pub(super) struct Seal {
     salt: [u8; 32],
 }
 
-/// The session in a request is none of this connection.
+/// The session in a request does not belong to this connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Foreign;
 
@@ -43,7 +43,7 @@ impl Seal {
         let digest = |label: &str| -> [u8; 32] {
             let mut digest = Sha256::new_with_prefix(label);
             for part in parts {
-                // The length keeps two parts from being read as two others.
+                // The length separates the parts, so that no two lists of parts have one digest.
                 digest.update((part.len() as u64).to_be_bytes());
                 digest.update(part);
             }

@@ -1,4 +1,5 @@
-//! Where log lines go: to a buffer in memory, which a thread writes to standard error.
+//! The output of the log: lines are copied to a buffer in memory, and a thread writes them to
+//! standard error.
 //!
 //! A request that logs copies its line, and neither makes a system call nor waits for the reader of
 //! the log. The thread writes what has gathered for some milliseconds at once. The buffer is
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// An output that is as slow as its reader: each write waits for a word.
+    /// An output whose reader is slow: each write waits for a signal of the test.
     struct Slow {
         written: Arc<Mutex<Vec<u8>>>,
         next: Receiver<()>,

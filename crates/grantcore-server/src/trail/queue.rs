@@ -41,7 +41,7 @@ pub(crate) struct Queue {
     unattributed: Mutex<Unattributed>,
     /// Whether recording waits for the database.
     waits: bool,
-    /// Is notified by those who wait for what is in the queue.
+    /// Notified by callers that wait for items of the queue.
     hurry: Arc<Notify>,
     lost: Arc<Lost>,
     /// Whether the last write succeeded.
