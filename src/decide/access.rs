@@ -149,8 +149,8 @@ impl<'a> AccessContext<'a> {
             return Err(Reason::CimdDenied);
         }
         self.records.check_accounts_of(grant)?;
-        // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
-        // §7.1.4).
+        // Replay by a resource: a token that a resource received is not valid at another resource
+        // (OAuth 2.1 §7.1.4).
         if !rights.is_for(grant.terms(), resource, self.policy) {
             return Err(Reason::AudienceMismatch);
         }

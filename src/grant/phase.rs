@@ -165,7 +165,7 @@ pub(crate) struct AccessTokenEntry {
     pub(crate) resources: Subset,
 }
 
-/// What is left of an access token: [`Active::limited`].
+/// The scope and resources that are left of an access token: [`Active::limited`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenRights {
     pub(crate) issued: Timestamp,

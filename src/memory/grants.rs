@@ -147,8 +147,8 @@ impl Row {
 /// The bytes of an id as two numbers, which are compared faster and in the same order.
 type Key = (u64, u64);
 
-/// How many grants a bucket has on average before there are twice as many buckets. With half as
-/// many, a grant takes 25 bytes more.
+/// The average number of grants of a bucket from which on the number of buckets is doubled. With
+/// half as many, a grant takes 25 bytes more.
 const FULL: usize = 12;
 
 /// The number of rows by which a full bucket grows. If it doubled, it would be half empty.

@@ -115,7 +115,7 @@ const IDS: u16 = 1024;
 /// added to each id.
 struct Ids {
     stream: ChaCha12Rng,
-    /// How many ids were drawn since the seed.
+    /// The number of ids that were drawn since the seed.
     drawn: u16,
     fork: forkguard::Guard,
 }

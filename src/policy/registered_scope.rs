@@ -1,4 +1,4 @@
-//! What the scope of a registration means, and which scope tokens are within another scope.
+//! The meaning of a registration's scope, and the test whether a scope token is within a scope.
 
 use super::{Policy, Resource};
 use crate::value::scope::Scope;

@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::throttle::Throttle;
 
-/// What the host does with each event.
+/// The host's function for each event.
 pub(super) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
 
 pub(super) struct Core {

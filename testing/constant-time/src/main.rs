@@ -1,9 +1,9 @@
 //! Measures whether the time of a decision depends on a secret: `just constant-time`.
 //!
 //! Each test has two classes of inputs, in random order, and a t-test of their times. A `max t`
-//! beyond 5 means that the classes can be told apart; the more measurements it took, the smaller
-//! the difference. The last test is a comparison that ends at the first wrong byte: it must be
-//! found, or the measurement is too coarse to find anything.
+//! beyond 5 means that the classes can be distinguished; the more measurements this takes, the
+//! smaller the difference is. The last test is a comparison that ends at the first wrong byte: it
+//! must be found, or the measurement is too coarse to find anything.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement may fail loudly")]
 
@@ -160,7 +160,7 @@ fn secret_of_a_client(runner: &mut CtRunner, _: &mut BenchRng) {
     });
 }
 
-/// A client that exists, and one that does not, both with a secret that is wrong.
+/// A client that exists and a client that does not, both with a wrong secret.
 fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
     for (class, random) in classes().take(SAMPLES) {
@@ -192,7 +192,8 @@ fn refresh_token(runner: &mut CtRunner, _: &mut BenchRng) {
     });
 }
 
-/// The comparison of digests, which differ in their first byte, and in one of their last.
+/// The comparison of digests that differ in their first byte, and of digests that differ in one of
+/// their last bytes.
 fn digests(runner: &mut CtRunner, _: &mut BenchRng) {
     let text = serde_json::to_string(&Digest::of(SECRET.as_bytes())).unwrap();
     let digest = |text: &str| serde_json::from_str::<Digest>(text).unwrap();

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 /// The header of the streamable HTTP transport (MCP).
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// What the sessions of one connection are encrypted with.
+/// The key and the salt for the sessions of one connection.
 pub(super) struct Seal {
     key: LessSafeKey,
     /// Makes the nonce of a session.

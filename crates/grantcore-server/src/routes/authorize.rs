@@ -81,7 +81,8 @@ pub(super) async fn decide(
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a request could not be kept for its sign-in");
-                // The client and its redirect URI are verified, so the client is told (AUTHZ-25).
+                // The client and its redirect URI are verified, so the client gets the error
+                // (AUTHZ-25).
                 let failure = LoginFailure::Unavailable;
                 let error = app.oauth.give_up_login(incoming, user, failure).await;
                 app.failed(&error, Asked { client_id: client_id(query), reload: None })

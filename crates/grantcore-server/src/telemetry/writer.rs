@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The most bytes that wait to be written: several thousand lines.
 const ROOM: usize = 1 << 20;
-/// How long lines gather before they are written.
+/// The time for which lines gather before they are written.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Takes lines for the thread.
@@ -67,7 +67,7 @@ impl Shared {
 /// Starts the thread that writes to `output`.
 ///
 /// # Errors
-/// If the system starts no thread.
+/// An error if the system starts no thread.
 pub(crate) fn start(mut output: impl Write + Send + 'static) -> io::Result<(LogWriter, LogEnd)> {
     let shared = Arc::new(Shared::default());
     let taken = Arc::clone(&shared);

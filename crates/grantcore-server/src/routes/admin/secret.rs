@@ -24,7 +24,7 @@ use crate::pages::{Nav, NewSecret, Page};
 use crate::sessions::Token;
 use crate::waiting::Kind;
 
-/// What the secret was made for.
+/// The occasion on which the secret was made.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Made {
     /// The client is a new one.
