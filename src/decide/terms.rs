@@ -35,8 +35,7 @@ pub(super) fn requested_terms(
     let scope = scope_within(asked, || default_scope(client, policy), may)?;
     let resources = requested_resources(resources, known, policy)?;
     let understood = Understood::of(&resources, known, policy);
-    // Clients send these tokens to every server, so they mean nothing for this resource
-    // (CLIENTPOLICY-13).
+    // Clients send these tokens to every server, whatever the resource (CLIENTPOLICY-13).
     let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
     let is_habit = is_named && scope.tokens().all(is_habit);
     if is_named && !is_habit {
@@ -326,8 +325,7 @@ fn narrowest_including<'t>(
 ) -> Option<&'t str> {
     let own = || left.of(terms.scope.tokens());
     let including = || own().filter(|own| policy.implies(own, token));
-    // The narrowest one includes no other candidate. Tokens that include each other are equally
-    // wide.
+    // The narrowest includes no other candidate, except one that includes it as well.
     let is_wider = |one: &str| {
         including().any(|other| policy.implies(one, other) && !policy.implies(other, one))
     };

@@ -80,9 +80,10 @@ impl PolicyBuilder {
     /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
     /// most 64.
     ///
-    /// The default scope of a request is cut to the tokens that its resources list. A request whose
-    /// tokens all belong to other resources is refused. A resource that lists no scope accepts all
-    /// tokens. A token that no resource lists is for all resources.
+    /// The default scope of a request is cut to the tokens that its resources understand, and the
+    /// request is refused if none is left. A scope that the request names is not cut. A resource
+    /// understands the tokens that it lists, wider tokens that include one of these, and tokens
+    /// that no resource lists. A resource that lists no scope understands all tokens.
     ///
     /// # Templates
     ///
