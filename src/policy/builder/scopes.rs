@@ -83,7 +83,8 @@ impl PolicyBuilder {
     /// The default scope of a request is cut to the tokens that its resources understand, and the
     /// request is refused if none is left. A scope that the request names is not cut. A resource
     /// understands the tokens that it lists, wider tokens that include one of these, and tokens
-    /// that no resource lists. A resource that lists no scope understands all tokens.
+    /// that no resource lists. A resource that lists no scope, and the only resource of a policy,
+    /// understand all tokens.
     ///
     /// # Templates
     ///
