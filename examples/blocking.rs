@@ -20,8 +20,8 @@ use grantcore::store::{Change, Commit, Seen, SeenKey, Stored, Write};
 use grantcore::value::{ClientId, GrantId};
 use grantcore::{Account, AuthorizationStep, Choice, Client, Policy, Reply, RequestParts, User};
 
-/// A store has three reads, one conditional write and one listing. This one forgets everything at its
-/// end. `examples/integrations/own_store.rs` is a durable one.
+/// A store has three reads, one conditional write and one listing. This one forgets everything at
+/// its end. `examples/integrations/own_store.rs` is a durable one.
 #[derive(Default)]
 struct Tables {
     clients: Mutex<BTreeMap<ClientId, Stored<Client>>>,

@@ -1,9 +1,9 @@
 //! The same server for hosts without an async runtime.
 //!
 //! [`Server`] has the calls of [`grantcore::Server`](crate::Server), whose documentation holds for
-//! both; [`Store`], [`StoreAdministration`], [`Accounts`], [`Outside`] and [`AuditLog`] are the traits
-//! of their async namesakes with plain functions. A call runs on its caller's thread from its first line to
-//! its last, and nothing is spawned.
+//! both; [`Store`], [`StoreAdministration`], [`Accounts`], [`Outside`] and [`AuditLog`] are the
+//! traits of their async namesakes with plain functions. A call runs on its caller's thread from
+//! its first line to its last, and nothing is spawned.
 //!
 //! An async server on a database that blocks uses the same traits: [`OnThreads`] makes each of
 //! their calls on a thread pool of the host's.

@@ -209,9 +209,9 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::by_secret(method, secret))
     }
 
-    /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in
-    /// another process. It authenticates by `client_secret_basic`, and has no redirect URI and no
-    /// grant type.
+    /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server
+    /// in another process. It authenticates by `client_secret_basic`, and has no redirect URI and
+    /// no grant type.
     ///
     /// ```
     /// use grantcore::client::StoredSecret;

@@ -45,8 +45,8 @@
 //! # Accounts
 //!
 //! [`Accounts`](crate::Accounts) have laws of their own. An [`AccountsHarness`] opens and signs up
-//! accounts; [`BlockingAccounts`] and [`AsyncAccounts`] are, and so is each [`Harness`] of a store that
-//! [loads accounts](crate::LoadsAccounts):
+//! accounts; [`BlockingAccounts`] and [`AsyncAccounts`] are, and so is each [`Harness`] of a store
+//! that [loads accounts](crate::LoadsAccounts):
 //!
 //! ```
 //! # fn main() {}

@@ -20,10 +20,10 @@ use crate::store::{AccountSource, Failure, FailureCause, Store};
 
 /// Runs one operation against a store.
 ///
-/// It records no event: the host records the event of the result. What a request needs from
-/// [outside](crate::Outside) the store is not to be had here. If the host stops before it has
-/// done so, or drops the future during a commit, a durable write has no audit event.
-/// [`Server`](crate::Server) records every step.
+/// It records no event: the host records the event of the result. It has no
+/// [outside](crate::Outside): a request that needs something from there is refused. If the host
+/// stops before it has recorded the event, or drops the future during a commit, a durable write has
+/// no audit event. [`Server`](crate::Server) records every step.
 ///
 /// # Errors
 /// [`Failure`] at the first failure of the store or the accounts. It is not retried: a commit that

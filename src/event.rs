@@ -22,10 +22,10 @@ use crate::value::text::{ClientId, Subject, log_text};
 
 /// One step of one flow.
 ///
-/// As text it is one line for people. It serializes to one flat object, for a log of JSON lines or an audit log's database. The names
-/// of the object's members are those of the fields, with `class` for [`class`](Self::class). They
-/// are stable. A member is absent if its field is `None` or empty. Times are Unix seconds, ids
-/// their text, and the other values of this crate their names:
+/// As text it is one line for people. It serializes to one flat object, for a log of JSON lines or
+/// an audit log's database. The names of the object's members are those of the fields, with `class`
+/// for [`class`](Self::class). They are stable. A member is absent if its field is `None` or empty.
+/// Times are Unix seconds, ids their text, and the other values of this crate their names:
 ///
 /// ```json
 /// {
@@ -81,8 +81,8 @@ pub struct Event {
     /// [`Refusal::sent`](crate::Refusal::sent).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<Box<SentError>>,
-    /// The reason that an administrator gave, the resource server that introspected, the name that a
-    /// registration claims, or the grant whose consent was remembered: escaped, cut at 256 bytes.
+    /// The reason that an administrator gave, the resource server that introspected, the name that
+    /// a registration claims, or the grant whose consent was remembered: escaped, cut at 256 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
     /// The members of a client's metadata that this server left out, each with the values that it

@@ -13,8 +13,8 @@ use crate::value::text::{ClientId, Subject};
 /// of the client's owner if it has one.
 ///
 /// A store that loads them in its own way calls [`client_id`](Self::client_id),
-/// [`subject_id`](Self::subject_id), [`payer_id`](Self::payer_id) and [`caller_id`](Self::caller_id)
-/// with the loaded records.
+/// [`subject_id`](Self::subject_id), [`payer_id`](Self::payer_id) and
+/// [`caller_id`](Self::caller_id) with the loaded records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores and hosts build it with `..Keys::default()`")]
 pub struct Keys<'a> {
@@ -31,8 +31,8 @@ pub struct Keys<'a> {
     pub remembered: Option<GrantId>,
     /// Whether the balance of the [payer](Self::payer_id) is needed.
     pub balance: bool,
-    /// Whether the host's [decision](crate::Accounts::refresh_decision) about the grant is needed. A
-    /// store does not load it: the driver asks the accounts.
+    /// Whether the host's [decision](crate::Accounts::refresh_decision) about the grant is needed.
+    /// A store does not load it: the driver asks the accounts.
     pub refresh_decision: bool,
     /// Whether a store that [loads accounts](crate::LoadsAccounts) can leave them out, because the
     /// server takes them from elsewhere.
@@ -152,8 +152,8 @@ impl Keys<'_> {
         self.subject.as_deref().or_else(|| Some(grant?.subject()?.as_str()))
     }
 
-    /// Returns the subject whose balance is needed, if one is: the loaded grant's user, or the owner
-    /// of the loaded client if the grant has no user.
+    /// Returns the subject whose balance is needed, if one is: the loaded grant's user, or the
+    /// owner of the loaded client if the grant has no user.
     pub fn payer_id<'k>(
         &self,
         grant: Option<&'k Grant>,

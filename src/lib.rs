@@ -147,8 +147,8 @@
 //! - `time`: conversions of [`Timestamp`] from and to the types of the `time` crate, and RFC 3339.
 //! - `tracing`: `Event::trace`, which hands events to `tracing`:
 //!   `server.with_observer(Event::trace)`.
-//! - `jws`: [`RingVerifier`](jws::RingVerifier), which verifies the signatures of assertions with the
-//!   crate `ring`.
+//! - `jws`: [`RingVerifier`](jws::RingVerifier), which verifies the signatures of assertions with
+//!   the crate `ring`.
 //! - `conformance`: the laws of a store and of accounts as tests: `conformance!` and
 //!   `accounts_conformance!`.
 //!

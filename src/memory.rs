@@ -1,4 +1,5 @@
-//! The reference store: clients, grants and accounts in memory. They are gone when the process ends.
+//! The reference store: clients, grants and accounts in memory. They are gone when the process
+//! ends.
 
 mod due;
 mod grants;
@@ -93,8 +94,8 @@ impl MemoryStore {
     }
 
     /// Drops up to `limit` grants, clients and marks whose `drop_after` has passed, and returns how
-    /// many were dropped. It costs what it drops, and about one look at each other record in each of
-    /// the record's lifetimes.
+    /// many were dropped. Its cost is proportional to the records that it drops. It also examines
+    /// each other record about once in each of the record's lifetimes.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         self.0.sweep(now, limit)
     }

@@ -139,15 +139,15 @@ impl<F: Fn() -> Timestamp> Clock for F {
 /// [`Reason::EntropyUnavailable`](crate::Reason::EntropyUnavailable) before anything is written.
 /// Closures that return a `Result<Entropy, EntropyError>` are sources.
 pub trait EntropySource {
-    /// Draws 128 fresh bytes. A server draws once for each request, unless the id of the request is
-    /// all that it needs.
+    /// Draws 128 fresh bytes. A server draws once for each request, except for requests that need
+    /// only an [id](Self::draw_id).
     ///
     /// # Errors
     /// [`EntropyError`] if the generator returned none.
     fn draw(&self) -> Result<Entropy, EntropyError>;
 
-    /// Draws the id of a request that needs no other randomness: the check of a call. By default, it
-    /// is the id of a whole [draw](Self::draw).
+    /// Draws the id of a request that needs no other randomness, such as the check of a call. The
+    /// default takes the id of a whole [draw](Self::draw).
     ///
     /// # Errors
     /// [`EntropyError`] if the generator returned none.

@@ -246,7 +246,8 @@ pub trait Record:
     Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static + Sealed
 {
     /// Returns the key of the record within its table: the 16 bytes of a grant's id, the text of a
-    /// `client_id`, or the 32 bytes of a mark's key. The order of the bytes is the order of the ids.
+    /// `client_id`, or the 32 bytes of a mark's key. The order of the bytes is the order of the
+    /// ids.
     fn key(&self) -> &[u8];
 
     /// Returns the user of a grant, by whom [`grants_of`](crate::Store::grants_of) lists it.

@@ -1,7 +1,7 @@
 //! What a host implements to keep records: three reads, one conditional write and one listing.
 //!
-//! There are three tables: grants, clients and marks. A [`Write`] changes one row of one of them. The
-//! operator may add clients in any way; clients that register themselves are written by
+//! There are three tables: grants, clients and marks. A [`Write`] changes one row of one of them.
+//! The operator may add clients in any way; clients that register themselves are written by
 //! [`commit`](Store::commit).
 //!
 //! # The laws of a store
@@ -218,10 +218,10 @@ pub trait Store: Send + Sync {
         async { load_each(self, keys).await }
     }
 
-    /// Passes the records that a check needs to `visit`, once. Override it where the records lie in
-    /// memory: `visit` borrows them, and each [`load`](Self::load) takes copies of what all requests
-    /// of a client share. It returns at once, and may be called under a lock for readers. The
-    /// default loads the records.
+    /// Passes the records that a check needs to `visit`, once. Override it in a store that keeps
+    /// its records in memory: `visit` borrows them, and [`load`](Self::load) clones what all
+    /// requests of a client share. `visit` returns at once, and may be called while a lock for
+    /// readers is held. The default loads the records.
     ///
     /// The records are those that [`load`](Self::load) returns for these keys. An error means that
     /// one of them is not known.

@@ -1,6 +1,6 @@
 //! The locks of the crate: those of the standard library.
 //!
-//! With `--cfg grantcore_schedules`, the crate's own tests take those of `shuttle` in their place, and
+//! With `--cfg grantcore_schedules`, the crate's own tests use the locks of `shuttle` instead, and
 //! run in every order in which threads can take the locks: `just schedules`.
 
 #[cfg(not(all(test, grantcore_schedules)))]
@@ -20,10 +20,10 @@ pub(crate) mod schedules {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// The number of schedules after which a search ends: most end before.
+    /// The number of schedules after which a search ends. Most searches are complete before.
     const LIMIT: usize = 50_000;
 
-    /// How many schedules were run, and in how many of them the result was wrong.
+    /// The number of schedules that were run, and of those with a wrong result.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Found {
         pub(crate) schedules: usize,
@@ -38,7 +38,7 @@ pub(crate) mod schedules {
             assert!(self.wrong == 0 && self.schedules >= 6, "{self:?}");
         }
 
-        /// Asserts that the race was found which was planted.
+        /// Asserts that the planted race was found.
         #[track_caller]
         pub(crate) fn assert_found(self) {
             println!("{} of {} schedules", self.wrong, self.schedules);

@@ -86,7 +86,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_json_response(true)
         // Refuses a web page that has bound its own name to this machine (DNS rebinding): it sends
         // that name as `Host`. The default admits names of loopback alone, not the public one.
-        // Origins stay open: no cookie is read here, so a page can do no more than its token allows.
+        // Origins stay open: no cookie is read here, so a page can do no more than its token
+        // allows.
         .with_allowed_hosts(url.parse::<Uri>()?.authority().map(ToString::to_string));
     let notes = Notes::default();
     let sessions = Arc::<NeverSessionManager>::default();

@@ -34,8 +34,8 @@ use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Tab
 
 /// The version, `drop_after` and the JSON of each record, by its key.
 type Rows = TableDefinition<'static, &'static [u8], (u64, u64, &'static str)>;
-/// An index of the records by `drop_after`, so that a sweep reads only what is due. The value is the
-/// user of a grant.
+/// An index of the records by `drop_after`, so that a sweep reads only what is due. The value is
+/// the user of a grant.
 type Due = TableDefinition<'static, (u64, &'static [u8]), &'static str>;
 type Table = (Rows, Due);
 
@@ -81,8 +81,8 @@ impl RedbStore {
         later.take(limit).map(|row| decode(row?.1.value())).collect()
     }
 
-    /// Compares the version and writes the record with its indexes, in one transaction. redb has one
-    /// write transaction at a time, so no other write comes in between.
+    /// Compares the version and writes the record with its indexes, in one transaction. redb has
+    /// one write transaction at a time, so no other write comes in between.
     fn write<R: Record>(&self, (rows, due): Table, change: &Change<R>) -> Any<Commit> {
         let key = change.key();
         let drop_after = change.drop_after().unix_seconds();

@@ -1,11 +1,11 @@
-//! Users sign in with an external OpenID Connect provider, by the crate `openidconnect`. This server
-//! stays the authorization server of its own clients, with its own consent page and tokens.
+//! Users sign in with an external OpenID Connect provider, by the crate `openidconnect`. This
+//! server stays the authorization server of its own clients, with its own consent page and tokens.
 //!
 //! `cargo run -p grantcore-examples --example upstream_login -- \
 //!  127.0.0.1:8080 https://accounts.google.com CLIENT_ID CLIENT_SECRET`
 //!
-//! Register `http://127.0.0.1:8080/login/callback` with the provider. The provider knows this server
-//! by one `client_id`, whichever of our clients asks. Without step 5, this server would be a
+//! Register `http://127.0.0.1:8080/login/callback` with the provider. The provider knows this
+//! server by one `client_id`, whichever of our clients asks. Without step 5, this server would be a
 //! confused deputy (MCP, Security Best Practices). Each step, and the attack that it is against:
 //!
 //! 1. Our sign-in page comes before the provider. It names the client, and waits for a click.
@@ -122,7 +122,8 @@ impl Site {
             .set_redirect_uri(self.0.redirect_uri.clone())
     }
 
-    /// Reads the provider's keys again each hour. A provider announces new keys before it uses them.
+    /// Reads the provider's keys again each hour. A provider announces new keys before it uses
+    /// them.
     async fn refresh(self, issuer: IssuerUrl) {
         loop {
             tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -44,8 +44,8 @@ pub struct GrantChanges {
 
 impl GrantChanges {
     /// Takes every scope token that is not one of these away from the grant and from all its access
-    /// tokens, for good. Tokens that the grant does not have are ignored. If none is left, the grant
-    /// ends.
+    /// tokens, for good. Tokens that the grant does not have are ignored. If none is left, the
+    /// grant ends.
     pub fn with_scope(self, scope: Scope) -> Self {
         Self { scope: Some(scope), ..self }
     }

@@ -1,4 +1,4 @@
-//! Events that are kept at once, in every schedule.
+//! Tests of events that are recorded concurrently, in every schedule.
 
 use super::{AuditQuery, MemoryAuditLog};
 use crate::event::{Event, EventKind};
@@ -41,7 +41,7 @@ fn i45_no_schedule_keeps_more_events_than_there_is_room_for() {
     explore(|| MemoryAuditLog::new(1), threads, |log, _| kept(log).len() == 1).assert_none_wrong();
 }
 
-/// The planted race: an event is looked for under one lock, and kept under another.
+/// The planted race: an event is looked up under one lock, and inserted under another.
 #[test]
 fn i45_a_look_apart_from_the_keeping_is_found() {
     type Naive = Mutex<Vec<Event>>;

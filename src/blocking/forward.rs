@@ -1,4 +1,4 @@
-//! The traits for references and shared pointers to an implementor.
+//! Implementations of the traits for references and shared pointers to an implementor.
 
 use std::sync::Arc;
 

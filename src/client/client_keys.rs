@@ -64,8 +64,8 @@ impl ClientKeys {
     /// of the issuer. Default: `false`.
     ///
     /// With `true`, a server that the client confuses with this one can get an assertion that is
-    /// good here (audience injection). The operator vouches for the client: the proof is as strong
-    /// as one for the issuer.
+    /// good here (audience injection). The operator accepts that risk for this client, and the
+    /// proof is as strong as one for the issuer.
     #[must_use]
     pub fn with_endpoint_audience(self, allow: bool) -> Self {
         Self { endpoint_audience: allow, ..self }

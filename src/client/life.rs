@@ -31,8 +31,8 @@ impl Client {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
     }
 
-    /// Returns the same client after a change of its description. If its keys changed and the policy
-    /// says so, its grants are ended.
+    /// Returns the same client after a change of its description. If its keys changed and the
+    /// policy says so, its grants are ended.
     pub(crate) fn rekeyed(self, before: &Self, policy: &Policy) -> Self {
         let ends = policy.client_keys().is_some_and(|rules| rules.end_grants_on_key_change);
         if ends && self.keys() != before.keys() { self.with_grants_ended() } else { self }
@@ -120,9 +120,9 @@ impl Client {
         }
     }
 
-    /// Returns whether the metadata document may be fetched although it is fresh, because the client
-    /// uses a key that is not in it: once in 60 s (KEYS-38). A fetch in the future was recorded by a
-    /// clock that was ahead, and does not count.
+    /// Returns whether the metadata document may be fetched although it is fresh, because the
+    /// client uses a key that is not in it: once in 60 s (KEYS-38). A fetch in the future was
+    /// recorded by a clock that was ahead, and does not count.
     pub(crate) fn may_have_newer_document(&self, now: Timestamp) -> bool {
         match self.0.origin {
             Origin::MetadataDocument { asked, .. } => {

@@ -8,11 +8,12 @@ use crate::value::auth_method::SecretMethod;
 use crate::value::machine_rights::MachineRights;
 
 impl Client {
-    /// Starts a client that acts on its own behalf and never for a user (`client_credentials`, OAuth
-    /// 2.1 §4.2): a job, a service, an agent without a user. It authenticates by
+    /// Starts a client that acts on its own behalf and never for a user (`client_credentials`,
+    /// OAuth 2.1 §4.2): a job, a service, an agent without a user. It authenticates by
     /// `client_secret_basic`, and has no redirect URI.
     ///
-    /// The policy must allow it: [`PolicyBuilder::machines`](crate::policy::PolicyBuilder::machines).
+    /// The policy must allow it:
+    /// [`PolicyBuilder::machines`](crate::policy::PolicyBuilder::machines).
     pub fn machine(
         id: impl Into<String>,
         secret: StoredSecret,
@@ -32,9 +33,9 @@ impl Client {
         self.0.kind.machine()
     }
 
-    /// Returns what the client may do on its own behalf under this policy: by its record, or by what
-    /// the policy gives every client that registered itself. Only a client that proves itself may do
-    /// anything.
+    /// Returns what the client may do on its own behalf under this policy: by its record, or by
+    /// what the policy gives every client that registered itself. Only a client that proves itself
+    /// may do anything.
     pub(crate) fn machine_rights_under<'a>(
         &'a self,
         policy: &'a Policy,

@@ -1,8 +1,8 @@
 //! What the operator imposes on a client. The record keeps it apart from the registration, so that
 //! no update or document of the client changes it (I47).
 //!
-//! A client may use what it registered for, within its restrictions and within the policy. Which
-//! scope that is, is here as well.
+//! A client may use what it registered for, within its restrictions and within the policy. The
+//! module also computes the scope of a client.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ impl Restrictions {
 
 impl Client {
     /// Returns the scope that the client may request, with spaces between its tokens. Without a
-    /// limit it is all that the policy knows.
+    /// limit, the client may request every scope of the policy.
     pub(crate) fn scope_under(&self, policy: &Policy) -> String {
         let named: Vec<_> = match self.scope() {
             Some(scope) => scope.tokens().collect(),
@@ -95,8 +95,8 @@ impl Client {
                 .all(|allowed| policy.is_within(allowed, token))
     }
 
-    /// Returns the registered scope if it is what a request without a scope gets. The operator's
-    /// word about a client is always a limit.
+    /// Returns the registered scope if it is the default of a request without a scope. The scope of
+    /// a client of the operator is always a limit.
     pub(crate) fn default_scope(&self, policy: &Policy) -> Option<&Scope> {
         let is_default = policy.registered_scope() == RegisteredScope::Default
             && self.registration() != Registration::Operator;

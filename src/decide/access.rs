@@ -50,17 +50,17 @@ impl AccessCheck<'_> {
         }
     }
 
-    /// Returns the digest of the token. It is taken before the records are read, because a store may
-    /// keep a lock while they are judged.
+    /// Returns the digest of the token. It is taken before the records are read, because a store
+    /// may keep a lock while they are judged.
     pub(crate) fn digest(&self) -> Option<Digest> {
         self.token.as_ref().map(|token| token.secret.digest())
     }
 
-    /// Checks the token of this digest, who it speaks for, the login, its scope and the balance, in
+    /// Checks the token of this digest, its principal, the login, its scope and the balance, in
     /// this order (RS-13, HOST-32).
     ///
-    /// This is the whole decision, whichever way the records came: the server's check passes
-    /// borrowed records and makes an event only if it is recorded.
+    /// This is the whole decision. The driver and the server's check share it; the check passes
+    /// borrowed records, and makes an event only if it is recorded.
     pub(crate) fn judge(
         &self,
         digest: Option<&Digest>,
@@ -108,7 +108,7 @@ pub(super) struct AcceptedToken<'a> {
     pub(super) rights: TokenRights,
 }
 
-/// What an access token is judged on.
+/// The records that an access token is judged on.
 pub(super) struct AccessContext<'a> {
     pub(super) records: Own<'a>,
     pub(super) policy: &'a Policy,
@@ -149,8 +149,8 @@ impl<'a> AccessContext<'a> {
             return Err(Reason::CimdDenied);
         }
         self.records.check_accounts_of(grant)?;
-        // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
-        // §7.1.4).
+        // Replay by a resource: a token that a resource received is not valid at another resource
+        // (OAuth 2.1 §7.1.4).
         if !rights.is_for(grant.terms(), resource, self.policy) {
             return Err(Reason::AudienceMismatch);
         }
@@ -158,7 +158,7 @@ impl<'a> AccessContext<'a> {
     }
 }
 
-/// Checks that the operation serves whom the token speaks for. An operation that was written for
+/// Checks that the operation serves the principal of the token. An operation that was written for
 /// people must not take a machine for a user (RFC 9700 §4.15).
 fn check_principal(accepted: &AcceptedToken<'_>, needs: &Needs) -> Result<(), Reason> {
     let is_person = accepted.grant.principal().person().is_some();

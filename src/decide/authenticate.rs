@@ -27,7 +27,7 @@ pub(super) struct Authenticated<'a> {
     pub(super) client: &'a Client,
     /// `None` for a client that proved nothing.
     pub(super) proof: Option<ClientProof>,
-    /// How strong the proof by a key is.
+    /// The strength of the proof by a key.
     key_proof: KeyProof,
     /// The assertion that proved the client. Every outcome waits for its mark.
     single_use: Option<SingleUse>,
@@ -154,7 +154,7 @@ fn check_credentials(
         (Authentication::Public | Authentication::KeysOrNone(_), PresentedSecret::None) => {
             return Ok(None);
         }
-        // It has no credential: naming it proves nothing.
+        // The client has no credential, so its id proves nothing.
         (Authentication::Federated, PresentedSecret::None) => {
             return Err(Reason::ClientFederated.into());
         }

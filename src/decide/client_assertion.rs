@@ -31,7 +31,7 @@ pub(super) const TOKEN_ENDPOINT_AUDIENCE: &str = "The aud is the token endpoint.
 pub(super) struct AssertionProof {
     /// The name of the key.
     pub(super) kid: Option<Box<str>>,
-    /// How strong the proof is, by the audience of the assertion.
+    /// The strength of the proof, which depends on the audience of the assertion.
     pub(super) strength: KeyProof,
     /// The mark that every outcome waits for.
     pub(super) single_use: SingleUse,
@@ -147,8 +147,8 @@ impl Presented<'_> {
         Ok((claims.jti()?, end, strength))
     }
 
-    /// Checks that the assertion is for this server and no other one (KEYS-48, KEYS-49). Returns how
-    /// strong its proof is.
+    /// Checks that the assertion is for this server and no other one (KEYS-48, KEYS-49). Returns
+    /// how strong its proof is.
     fn check_audience(
         &self,
         claims: &Claims,
@@ -171,8 +171,8 @@ impl Presented<'_> {
     /// Audience injection: a server of an attacker's can name this token endpoint as its own, and
     /// gets an assertion that is good here. So the endpoint is accepted only of a client that could
     /// as well send nothing, or that the operator has vouched for, and never in an assertion of the
-    /// explicit type. The operator's word makes the proof a strong one. Without it the proof is weak:
-    /// it may be that server's.
+    /// explicit type. If the operator allows this audience, the proof is strong. Otherwise it is
+    /// weak, because that server may have sent it.
     fn audience_strength(
         &self,
         audience: &str,
@@ -196,8 +196,8 @@ impl Presented<'_> {
         }
     }
 
-    /// Returns the key of this header in the set at the URL. If there is no such key, a newer set is
-    /// asked for, once.
+    /// Returns the key of this header in the set at the URL. If there is no such key, a newer set
+    /// is asked for, once.
     fn select_fetched(
         &self,
         url: &KeysUrl,
@@ -226,9 +226,9 @@ impl Presented<'_> {
         }
     }
 
-    /// Reads the document of the client anew, which may have the key that the record lacks. Its keys
-    /// serve once they are recorded. A document that cannot be read is recorded as asked for, so
-    /// that unknown keys cause one fetch in 60 s (KEYS-38).
+    /// Reads the document of the client anew, which may have the key that the record lacks. Its
+    /// keys serve once they are recorded. A document that cannot be read is recorded as asked for,
+    /// so that unknown keys cause one fetch in 60 s (KEYS-38).
     fn read_newer_document(&self) -> Unproved {
         let ctx = self.ctx;
         let missing = Unproved::from(Fault::Key);
@@ -272,9 +272,9 @@ impl Presented<'_> {
         SingleUse::new(issuer, AssertionUse::Client, self.client_id, jti, end, replayed)
     }
 
-    /// Verifies the signature with a key of no client, unless it was verified by one of the client's.
-    /// The duration then discloses neither whether the client exists and has keys, nor which fault an
-    /// assertion has (KEYS-56).
+    /// Verifies the signature with a key that belongs to no client, unless it was verified with a
+    /// key of the client. The duration then discloses neither whether the client exists and has
+    /// keys, nor which fault an assertion has (KEYS-56).
     fn equalize_timing(&self, rules: &KeyRules) {
         if self.assertion.was_verified() {
             return;
@@ -282,7 +282,7 @@ impl Presented<'_> {
         let (Ok(jws), Some(verifier)) = (self.assertion.jws(), self.ctx.policy.verifier()) else {
             return;
         };
-        // The header of a stranger may name any algorithm.
+        // The header comes from a stranger, and may name any algorithm.
         let named = jws.header().algorithm(rules.algorithms).ok();
         if let Some(algorithm) = named.or_else(|| rules.algorithms.iter().next()) {
             jws.equalize_timing(algorithm, &self.assertion.verifier(verifier));

@@ -99,8 +99,8 @@ impl ConsentDecision<'_> {
         if client.verify_redirect(sent, ctx.policy)? != *redirect_uri {
             return Err(Reason::RedirectUriMismatch);
         }
-        // Nobody has decided: the user's grants were ended meanwhile, and the open page is one of
-        // them.
+        // The page was not answered: the user's grants were ended meanwhile, and its grant was one
+        // of them.
         match grant.phase() {
             Phase::Revoked(revoked) if revoked.cause != RevocationCause::Denied => {
                 Err(Reason::ConsentExpired)

@@ -74,9 +74,9 @@ impl<'a> Context<'a> {
     /// grant before.
     ///
     /// Proof is not given up: a client that may act without proof must not advance or end a grant
-    /// that it proved itself for, because a thief of its refresh token could do so too. Nor may it
-    /// after a strong proof with a weak one, which another server that the client calls could send
-    /// in its place (I38).
+    /// that it proved itself for, because a thief of its refresh token could do so too. After a
+    /// strong proof, a weak one does not suffice either: another server that the client calls could
+    /// send it in the client's place (I38).
     pub(super) fn check_key_proof(&self, code: &RedeemedCode) -> Result<(), Reason> {
         if self.key_proof < code.proof { Err(Reason::ClientProofDropped) } else { Ok(()) }
     }

@@ -75,8 +75,8 @@ impl IntrospectionRequest<'_> {
 }
 
 /// Returns the rules if the policy names this client as a resource server. A public client proves
-/// nothing, and a weak proof may be another server's, so anybody could scan for tokens in its name
-/// (RFC 7662 §2.1).
+/// nothing, and a weak proof may be another server's, so anybody could scan for tokens in the name
+/// of such a client (RFC 7662 §2.1).
 fn check_caller<'p>(
     caller: &Authenticated<'_>,
     policy: &'p Policy,

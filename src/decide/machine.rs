@@ -1,5 +1,5 @@
-//! `client_credentials`: a client gets a token on its own behalf (OAuth 2.1 §4.2). Each token is a new
-//! record: nothing is shared between two of them, so that no request waits for another.
+//! `client_credentials`: a client gets a token on its own behalf (OAuth 2.1 §4.2). Each token is a
+//! new record: nothing is shared between two of them, so that no request waits for another.
 //!
 //! The client has proved itself before. There is no user: no account is asked for, and no refresh
 //! token exists.
@@ -30,8 +30,8 @@ impl MachineExchange<'_> {
     /// Checks the client's right, its owner, and what is asked for. Returns the terms of the grant.
     fn check(&self, client: &Client, ctx: &Context<'_>) -> Result<Terms, Fault> {
         let policy = ctx.policy;
-        // Privilege escalation: the right is the operator's word. Nothing that a client registers or
-        // publishes gives it one (I41).
+        // Privilege escalation: the right is the operator's word. Nothing that a client registers
+        // or publishes gives it one (I41).
         let rights = client.machine_rights_under(policy).ok_or(Reason::GrantTypeUnauthorized)?;
         ctx.loaded.check_owner()?;
         let resources = machine_resources(&self.resources, rights, policy)?;

@@ -107,8 +107,8 @@ impl ManagementRequest<'_> {
 
 /// Returns the client with the metadata of the update in place of its own. Authentication and grant
 /// types stay if the update does not name them, so that no client loses its secret by leaving a
-/// member out. Grant types and scope also stay if the update names what the response shows: that is
-/// what they come to under the restrictions of the operator, and the record has more.
+/// member out. Grant types and scope also stay if the update repeats the values of the response:
+/// these are narrowed by the restrictions of the operator, and the record may have more.
 fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result<Client, Fault> {
     let mut metadata = update.metadata.clone();
     if repeats_scope(&metadata, client, ctx.policy) {
@@ -121,7 +121,7 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
     // Without new keys the client keeps those that it has.
     let own = client.keys();
     let keys = metadata.auth.keys.clone().or_else(|| own.cloned());
-    // What the operator vouched for stays.
+    // The operator's permission stays.
     let keys = keys.map(|keys| match own {
         Some(own) => keys.with_endpoint_audience(own.endpoint_audience()),
         None => keys,

@@ -86,8 +86,8 @@ impl VerifiedRequest<'_> {
         self.ctx.policy.consent_rules().remember == Remember::HttpsRedirect && is_own
     }
 
-    /// Returns whether the user was asked by the page of this grant, which is alive, for all that is
-    /// requested now.
+    /// Returns whether the user was asked by the page of this grant, which is alive, for all that
+    /// is requested now.
     fn is_covered_by(&self, earlier: &Grant, requested: &RequestedGrant, user: &User<'_>) -> bool {
         let Phase::Active(active) = earlier.phase() else { return false };
         let terms = earlier.terms();

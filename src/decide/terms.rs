@@ -35,22 +35,22 @@ pub(super) fn requested_terms(
     let scope = scope_within(asked, || default_scope(client, policy), may)?;
     let resources = requested_resources(resources, known, policy)?;
     let understood = Understood::of(&resources, known, policy);
-    // What clients send everywhere says nothing about this resource (CLIENTPOLICY-13).
+    // Clients send these tokens to every server, whatever the resource (CLIENTPOLICY-13).
     let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
     let is_habit = is_named && scope.tokens().all(is_habit);
     if is_named && !is_habit {
         return Ok((scope, resources));
     }
     let scope = if is_habit { default_scope(client, policy)? } else { scope };
-    // Where nothing is left of the default, there is none for these resources.
+    // If no token of the default is left, these resources have no default.
     let scope = understood.limit(scope).map_err(|hint| Reason::ScopeMissing.hint(hint))?;
     Ok((scope, resources))
 }
 
-/// What the resources of a request understand.
+/// The scope tokens that the resources of a request understand.
 pub(super) struct Understood<'r> {
     resources: Vec<Cow<'r, Resource>>,
-    /// Whether there is no other resource, whose scopes could be meant.
+    /// Whether the server has a single resource, so that no token can be meant for another.
     is_only: bool,
     policy: &'r Policy,
 }
@@ -66,8 +66,8 @@ impl<'r> Understood<'r> {
         Self { resources: named.filter_map(find).collect(), is_only, policy }
     }
 
-    /// Returns what the resources understand of a scope that the request does not name, or a hint if
-    /// that is nothing. What a request names is never cut.
+    /// Returns the part of a default scope that the resources understand, or a hint if nothing is
+    /// left. A scope that the request names is never cut.
     fn limit(&self, scope: Scope) -> Result<Scope, String> {
         if scope.tokens().all(|token| self.has(token)) {
             return Ok(scope);
@@ -84,8 +84,8 @@ impl<'r> Understood<'r> {
     }
 }
 
-/// Returns the scope that a client gets on its own behalf: what it requests, or all that it may have
-/// if it names none. More is refused and never cut (OAuth 2.1 §1.4.1).
+/// Returns the scope that a client gets on its own behalf: what it requests, or all that it may
+/// have if it names none. More is refused and never cut (OAuth 2.1 §1.4.1).
 pub(super) fn machine_scope(
     requested: Option<&str>,
     rights: &MachineRights,
@@ -325,7 +325,7 @@ fn narrowest_including<'t>(
 ) -> Option<&'t str> {
     let own = || left.of(terms.scope.tokens());
     let including = || own().filter(|own| policy.implies(own, token));
-    // None that includes a further candidate. Tokens that include each other are equally wide.
+    // The narrowest includes no other candidate, except one that includes it as well.
     let is_wider = |one: &str| {
         including().any(|other| policy.implies(one, other) && !policy.implies(other, one))
     };

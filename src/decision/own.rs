@@ -20,8 +20,8 @@ pub(crate) struct OwnRecords<'l> {
     has_foreign_client: bool,
 }
 
-/// The records of a grant without those of other issuers. A check is made on it: it comes from
-/// here and from nowhere else.
+/// The records of a grant without those of other issuers. A check takes this type, and only this
+/// module makes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own<'r>(Records<'r>);
 

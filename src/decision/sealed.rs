@@ -64,8 +64,8 @@ pub struct Settled<T> {
 }
 
 // A decision has about 500 bytes, and each move of it takes 80 instructions. So the driver keeps it
-// in one place, and the common steps change it where it is; `writing` and its like are for rare
-// ones.
+// in one place, and the common steps change it in place. Methods that take and return it, such as
+// `writing`, are for rare steps.
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let event = loaded.records().event(kind, None, moment.stamp());

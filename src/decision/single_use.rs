@@ -39,17 +39,18 @@ impl SingleUse {
 }
 
 impl<T> Decision<T> {
-    /// Makes the decision wait for the mark of an assertion. It was decided as if the mark was made.
+    /// Makes the decision wait for the mark of an assertion. The decision was made as if the mark
+    /// existed.
     ///
     /// - The mark is this request's: the decision stays.
-    /// - It is not made yet: the decision stays if it asks the host or refuses for now, so that the
-    ///   client can come again with the same assertion (SEEN-07). Otherwise the mark is created,
-    ///   after which the same is decided again. So a refusal uses the assertion up as well: nobody
-    ///   who holds one can try it twice (SEEN-06).
-    /// - It is another request's: the assertion was used before.
+    /// - The mark does not exist yet: the decision stays if it asks the host or refuses for now, so
+    ///   that the client can come again with the same assertion (SEEN-07). Otherwise the mark is
+    ///   created, after which the same is decided again. So a refusal uses the assertion up as
+    ///   well: an assertion cannot be tried twice (SEEN-06).
+    /// - The mark is another request's: the assertion was used before.
     ///
     /// A request with two assertions waits for the grant's mark first, and then for the client's:
-    /// the last one to be waited for is the first to be made (SEEN-15).
+    /// the mark that is waited for last is made first (SEEN-15).
     pub(crate) fn wait_for_mark(
         &mut self,
         single_use: &SingleUse,

@@ -67,7 +67,8 @@ enum Phase {
     Ask,
     /// The write is under way.
     Commit,
-    /// The write was the creation of a mark that exists. Whose it is, is being read.
+    /// The write was the creation of a mark that exists. The mark is being read, to learn which
+    /// request made it.
     Find,
     /// The write is durable and the observer has the event. The audit log is recording it.
     Record,

@@ -47,7 +47,7 @@ pub(crate) trait Host {
 pub(crate) struct Unguarded<'a, C: ?Sized> {
     pub(crate) policy: &'a Policy,
     pub(crate) clock: &'a C,
-    /// Made when a request needs keys: few do.
+    /// Made when a request needs keys, because few requests do.
     pub(crate) keys: OnceLock<CachedKeys>,
 }
 

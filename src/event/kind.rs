@@ -11,8 +11,8 @@ named_enum! {
         ConsentShown = "consent_shown",
         /// The user approved, and an authorization code was issued.
         ConsentApproved = "consent_approved",
-        /// An authorization code was issued without a consent page, because the user had granted the
-        /// same before. The event's note is the id of the earlier grant.
+        /// An authorization code was issued without a consent page, because the user had granted
+        /// the same before. The event's note is the id of the earlier grant.
         ConsentRemembered = "consent_remembered",
         /// An authorization code was issued without a consent page, because the operator lets the
         /// client skip it.

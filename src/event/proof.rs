@@ -49,7 +49,8 @@ impl Serialize for ClientProof {
     }
 }
 
-/// The method, and in brackets which secret or key it was, such as `client_secret_basic (retiring)`.
+/// The method, and in brackets which secret or key it was, such as `client_secret_basic
+/// (retiring)`.
 impl fmt::Display for ClientProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

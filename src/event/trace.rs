@@ -21,9 +21,9 @@ impl Event {
     /// The level is `WARN` if a replayed code or refresh token revoked its grant, and otherwise
     /// `INFO`. The message is the cause of the reason, or the kind if there is no reason. The
     /// fields have the names of the event's: `kind`, `reason`, `detail`, `client`, `claimed`,
-    /// `subject`, `proof`, `source`, `flow` and `correlation`. A field that the event lacks is left out. The
-    /// field `see` is added to a reason: its link in `docs/troubleshooting.md`. The subscriber adds
-    /// the time.
+    /// `subject`, `proof`, `source`, `flow` and `correlation`. A field that the event lacks is left
+    /// out. The field `see` is added to a reason: its link in `docs/troubleshooting.md`. The
+    /// subscriber adds the time.
     pub fn trace(&self) {
         // A macro, because the level of a `tracing` event must be a constant.
         macro_rules! emit {

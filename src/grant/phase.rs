@@ -99,13 +99,13 @@ pub(crate) struct RedeemedCode {
     pub(crate) code_challenge: CodeChallenge,
     /// When the code was redeemed.
     pub(crate) redeemed: Timestamp,
-    /// The strongest proof by a key that the client has given for this grant. It has to give one as
-    /// strong from then on.
+    /// The strongest proof by a key that the client has given for this grant. Each later request
+    /// needs a proof that is as strong.
     pub(crate) proof: KeyProof,
     pub(crate) refresh_family: RefreshFamily,
 }
 
-/// What a client has proved itself with, in ascending order of strength.
+/// The proof that a client gave of itself, in ascending order of strength.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -115,8 +115,9 @@ pub(crate) enum KeyProof {
     #[default]
     None,
     /// An assertion whose `aud` is the token endpoint. It is accepted of a client that may act
-    /// without proof, and another server that the client calls may have sent it: such a server names
-    /// this endpoint as its own, and is handed an assertion that is good here (audience injection).
+    /// without proof, and another server that the client calls may have sent it: such a server
+    /// names this endpoint as its own, and receives an assertion that is valid here (audience
+    /// injection).
     Weak,
     /// An assertion whose `aud` is the issuer, or one for the token endpoint that the operator has
     /// allowed.
@@ -164,7 +165,7 @@ pub(crate) struct AccessTokenEntry {
     pub(crate) resources: Subset,
 }
 
-/// What is left of an access token: [`Active::limited`].
+/// The scope and resources that are left of an access token: [`Active::limited`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenRights {
     pub(crate) issued: Timestamp,
@@ -181,7 +182,8 @@ pub(crate) struct Revoked {
     /// When the last of the revoked credentials would have expired.
     pub(crate) last_expiry: Timestamp,
     /// The page that led to no code: the user denied, and the same answer sent again gets the same
-    /// response; or the grant was revoked first, and the answer learns so.
+    /// response; or the grant was revoked before an answer, and a late answer gets the response for
+    /// that.
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) closed_consent: Option<PendingConsent>,
 }

@@ -58,7 +58,8 @@ pub(crate) enum Basis {
     },
     /// The operator's record of the client (OAuth 2.1 §4.2). There is no user.
     Machine,
-    /// What the platform of a workload signed, for a client that the policy names. There is no user.
+    /// What the platform of a workload signed, for a client that the policy names. There is no
+    /// user.
     Workload {
         /// Of the assertion.
         issuer: Box<str>,

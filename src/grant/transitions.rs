@@ -28,7 +28,7 @@ pub(crate) struct Minted {
     pub(crate) resources: Subset,
     /// Those of the client.
     pub(crate) lifetimes: EffectiveLifetimes,
-    /// What the client proved itself with.
+    /// The proof that the client gave of itself.
     pub(crate) proof: KeyProof,
 }
 

@@ -1,4 +1,4 @@
-//! Requests that are counted at once, in every schedule.
+//! Tests of requests that are counted concurrently, in every schedule.
 
 use super::Limiter;
 use crate::moment::Timestamp;

@@ -1,5 +1,5 @@
-//! When records are looked at by a sweep, so that a sweep costs what it drops and not what it
-//! keeps.
+//! The times at which a sweep examines records, so that its cost depends on the records that it
+//! drops and not on those that it keeps.
 
 use std::collections::BTreeMap;
 

@@ -16,8 +16,9 @@ use crate::value::credential::GrantId;
 #[derive(Debug, Default)]
 pub(super) struct Grants {
     by_id: ById,
-    /// By the hash of the user and the first half of the id. A hash is compared faster than a name,
-    /// and two users who share one are distinguished by their records, as are two ids with one half.
+    /// Keyed by the hash of the user and the first half of the id. A hash is compared faster than a
+    /// name. Two users with one hash are distinguished by their records, and so are two ids with
+    /// one first half.
     by_user: BTreeSet<(u64, u64)>,
     hash: RandomState,
     due: Due<GrantId>,
@@ -80,12 +81,12 @@ impl Grants {
             .collect()
     }
 
-    /// Returns whether a sweep has something to look at.
+    /// Returns whether a sweep has a grant to examine.
     pub(super) fn is_any_due(&self, now: Timestamp) -> bool {
         self.due.is_any(now)
     }
 
-    /// Looks at the next grant that is to be looked at. Returns whether it was dropped, or `None` if
+    /// Examines the next grant whose time has come. Returns whether it was dropped, or `None` if
     /// there is none.
     pub(super) fn sweep_one(&mut self, now: Timestamp) -> Option<bool> {
         let id = self.due.take(now)?;
@@ -125,7 +126,7 @@ struct ById {
 }
 
 /// A grant with the first half of its id. The other half is in the record, and is read only where
-/// the first is equal: that is the record that is looked for.
+/// the first half is equal, which is almost always the record that is looked for.
 #[derive(Debug)]
 struct Row {
     head: u64,
@@ -146,11 +147,11 @@ impl Row {
 /// The bytes of an id as two numbers, which are compared faster and in the same order.
 type Key = (u64, u64);
 
-/// How many grants a bucket has on average before there are twice as many buckets. With half of it,
-/// a grant takes 25 bytes more.
+/// The average number of grants of a bucket from which on the number of buckets is doubled. With
+/// half as many, a grant takes 25 bytes more.
 const FULL: usize = 12;
 
-/// By how many rows a full bucket grows. Doubled, it would be half empty.
+/// The number of rows by which a full bucket grows. If it doubled, it would be half empty.
 const GROWTH: usize = 3;
 
 fn key(id: GrantId) -> Key {

@@ -1,4 +1,4 @@
-//! Commits, loads and sweeps of the reference store at once, in every schedule.
+//! Tests of concurrent commits, loads and sweeps of the reference store, in every schedule.
 
 use super::MemoryStore;
 use crate::blocking::Store as _;
@@ -22,7 +22,7 @@ fn with_client() -> MemoryStore {
     store
 }
 
-/// Replaces the client that it has read.
+/// Reads the client and replaces it. Returns whether the replacement was acknowledged.
 fn replace(store: &MemoryStore) -> bool {
     let read = store.client("app").unwrap().unwrap();
     let next = Client::clone(&read.record).with_grants_ended();
@@ -33,7 +33,7 @@ fn done(results: &[bool]) -> u64 {
     u64::try_from(results.iter().filter(|is_done| **is_done).count()).unwrap()
 }
 
-/// Returns whether the client was replaced as often as was acknowledged.
+/// Returns whether the client was replaced once for each acknowledgement.
 fn agrees(store: &MemoryStore, results: &[bool]) -> bool {
     let client = store.client("app").unwrap().unwrap();
     client.record.epoch() == done(results) && client.version.0 == 1 + done(results)
@@ -49,7 +49,7 @@ fn store_01_no_schedule_loses_an_acknowledged_write() {
     };
     let threads: Vec<fn(&MemoryStore) -> bool> = vec![replace, put];
     let found = explore(with_client, threads, |store, all| {
-        // A replacement that is acknowledged was on the version before its own.
+        // An acknowledged replacement was made on the version before its own.
         let version = store.client("app").unwrap().unwrap().version.0;
         version == 2 + done(&all)
     });
@@ -97,7 +97,7 @@ fn i32_every_schedule_creates_a_mark_once_and_sweeps_it_once() {
     early.assert_none_wrong();
 }
 
-/// Ended grants of a user stay ended: epochs that are raised at once are not lost.
+/// Ended grants of a user stay ended: no concurrent raise of the epoch is lost.
 #[test]
 fn i20_no_schedule_loses_a_raised_epoch() {
     use crate::blocking::Accounts as _;

@@ -11,14 +11,15 @@ use crate::value::credential::GrantId;
 use crate::value::seen_key::SeenKey;
 use crate::value::text::ClientId;
 
-/// How many bits of an id name its shard. The search through all schedules has two shards: with more,
-/// it does not end.
+/// The number of bits of an id that select its shard. The search through all schedules has two
+/// shards, because it does not end with more.
 pub(super) const SHARD_BITS: u32 = if cfg!(all(test, grantcore_schedules)) { 1 } else { 3 };
 const SHARDS: usize = 1 << SHARD_BITS;
 
-/// Grants and marks by the first bits of their ids, which keep their order from shard to shard.
+/// Grants and marks, distributed by the first bits of their ids. The order of the ids is kept
+/// across the shards.
 ///
-/// Each shard has a copy of what requests seldom change: the clients and the accounts. So a check
+/// Each shard has a copy of the clients and the accounts, which requests seldom change. So a check
 /// takes one lock, and the checks of one client on several cores touch the same memory only where
 /// their grants are in one shard. A write of a client or of an account takes every lock, in order.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub(super) struct Shards {
     due_clients: Mutex<Due<ClientId>>,
 }
 
-/// Returns the shard of what begins with this byte.
+/// Returns the index of the shard for keys that begin with this byte.
 fn place(first: Option<&u8>) -> usize {
     first.map_or(0, |first| usize::from(*first >> (u8::BITS - SHARD_BITS)))
 }
@@ -49,8 +50,8 @@ impl Shards {
         read(self.at(place(key.as_bytes().first())))
     }
 
-    /// Returns a shard for what every shard has: clients and accounts. Different names are likely to
-    /// get different shards.
+    /// Returns a shard from which to read a client or an account, which every shard has. Different
+    /// names are likely to get different shards.
     pub(super) fn of_name(&self, name: &str) -> RwLockReadGuard<'_, Shard> {
         let sum = name.bytes().fold(0, u8::wrapping_add);
         read(self.at(usize::from(sum) % SHARDS))
@@ -99,7 +100,7 @@ impl Shards {
         let [first, ..] = &all;
         let change = Write::put_client(first.clients.get(client.id()), client);
         if let Write::Client(change) = &change {
-            // The locks are held, so that nobody else can have written.
+            // All locks are held, so that there is no conflict.
             let _done = self.commit_client(&mut all, change);
         }
     }
@@ -126,7 +127,8 @@ impl Shards {
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         let mut dropped = 0;
         for shard in &self.shards {
-            // Most sweeps find nothing, and block nobody. In between others get the lock.
+            // Most sweeps find nothing, and take no lock for writing. Between the batches, requests
+            // get the lock.
             while dropped < limit && read(shard).is_any_due(now) {
                 dropped += write(shard).sweep(now, (limit - dropped).min(1000));
             }
@@ -137,7 +139,7 @@ impl Shards {
         dropped
     }
 
-    /// Looks at the next client that is to be looked at. Returns whether it was dropped.
+    /// Examines the next client whose time has come. Returns whether it was dropped.
     fn sweep_one_client(&self, now: Timestamp) -> bool {
         let mut all = self.all();
         let Some(id) = self.due_clients().take(now) else { return false };

@@ -53,13 +53,13 @@ const DRAWS: u8 = 64;
 
 /// The generator of one thread.
 ///
-/// The system takes 430 ns for each request, and this takes 100 ns, 20 of them for the clock. These
-/// properties stay:
+/// Drawing from the system would take 430 ns for each request. The generator takes 100 ns, 20 of
+/// them for the clock. It keeps these properties:
 ///
 /// - **What was drawn cannot be computed from what is in memory.** Each draw replaces the key, and
 ///   wipes the one before. Nothing is drawn in advance.
-/// - **What will be drawn is unknown again after 64 draws**, should the key become known: a new seed
-///   does not depend on the key.
+/// - **What will be drawn is unknown again after 64 draws**, should the key become known: a new
+///   seed does not depend on the key.
 /// - **A forked process draws otherwise than its parent.** The C library notifies `forkguard` of a
 ///   fork. The child then takes a seed before it draws.
 /// - **Copies of a running machine draw otherwise than each other**, and so does a child of a fork
@@ -90,7 +90,7 @@ impl Generator {
         self.draws += 1;
         let mut stream = ChaCha12Rng::from_seed(self.key.0);
         stream.set_stream(nanoseconds());
-        // Both in one go: a second one takes 25 ns more.
+        // The next key and the entropy are drawn by one call: a second call takes 25 ns more.
         let mut drawn = Wiped([0; 160]);
         stream.fill_bytes(&mut drawn.0);
         let (key, rest) = drawn.0.split_at(32);
@@ -105,17 +105,17 @@ impl Generator {
     }
 }
 
-/// How many ids share a seed.
+/// The number of ids that share a seed.
 const IDS: u16 = 1024;
 
-/// The ids of one thread. They must differ, and are no secret, so that they are drawn in advance:
-/// an id takes 30 ns, most of them for the clock.
+/// The ids of one thread. They must differ and need not be secret, so they come from a stream: an
+/// id takes 30 ns, most of them for the clock.
 ///
 /// Copies of a running machine, and children of a fork, read different clocks: the nanosecond is
 /// added to each id.
 struct Ids {
     stream: ChaCha12Rng,
-    /// How many ids were drawn since the seed.
+    /// The number of ids that were drawn since the seed.
     drawn: u16,
     fork: forkguard::Guard,
 }
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(seeds, 3);
     }
 
-    /// Ids differ within a seed, from one seed to the next, and from those of a copy.
+    /// Ids differ within a seed, across seeds, and from the ids of a copy of the machine.
     #[test]
     fn i26_no_two_ids_are_equal() {
         let mut ids = Ids::new();

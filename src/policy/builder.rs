@@ -1,8 +1,8 @@
 //! Builds a policy: every setting, with its default and what it costs to loosen it.
 //!
 //! Groups of rules are values with defaults, which the `with_` methods of their types change. Here
-//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow`, `login` and
-//! `federation`.
+//! is the check of the whole; the settings are in `scopes`, `endpoints`, `clients`, `flow`, `login`
+//! and `federation`.
 
 // Empty lines keep this order, which is that of the groups in the rendered documentation.
 mod scopes;

@@ -48,7 +48,8 @@ impl ResourceDescription {
         Self { documentation: Some(url.into()), ..self }
     }
 
-    /// Sets `resource_policy_uri`, an `https` URL with the rules for the use of data. Default: none.
+    /// Sets `resource_policy_uri`, an `https` URL with the rules for the use of data. Default:
+    /// none.
     pub fn with_policy_uri(self, url: impl Into<String>) -> Self {
         Self { policy_uri: Some(url.into()), ..self }
     }

@@ -140,7 +140,7 @@ pub enum PolicyError {
         /// The identifier as it was given.
         resource: String,
     },
-    /// A scope token, or a setting that names some, is refused.
+    /// A scope token, or a setting that names scope tokens, is refused.
     #[error(transparent)]
     Scopes(#[from] ScopesError),
     /// The right of clients that register themselves has a scope token that the policy does not
@@ -154,7 +154,8 @@ pub enum PolicyError {
         /// The token.
         scope: String,
     },
-    /// The right of clients that register themselves names a resource that the policy does not have.
+    /// The right of clients that register themselves names a resource that the policy does not
+    /// have.
     #[error(
         "resource '{}' in machines() is refused: the policy has no such resource. Correct it, or add \
          it with resource().",

@@ -53,8 +53,8 @@ pub enum AssertionAudience {
     /// explicit type.
     ///
     /// A server that a client confuses with this one can get an assertion that is good here. With
-    /// this setting the operator vouches for the clients: the proof is as strong as one for the
-    /// issuer.
+    /// this setting the operator accepts that risk for all clients, and the proof is as strong as
+    /// one for the issuer.
     TokenEndpointToo,
 }
 

@@ -66,7 +66,8 @@ impl Limits {
     }
 
     /// Sets the maximum size of an assertion, in bytes. It takes the place of
-    /// [`with_value_bytes`](Self::with_value_bytes) for the parameters that have one. Default: 8 KiB.
+    /// [`with_value_bytes`](Self::with_value_bytes) for the parameters that have one. Default: 8
+    /// KiB.
     ///
     /// A higher cap lets each request of a stranger cost more parsing.
     pub fn with_assertion_bytes(self, limit: usize) -> Self {

@@ -1,10 +1,10 @@
-//! What the scope of a registration means, and which scope tokens are within another scope.
+//! The meaning of a registration's scope, and the test whether a scope token is within a scope.
 
 use super::{Policy, Resource};
 use crate::value::scope::Scope;
 
-/// What the scope means that a client registers with, or that its document has (RFC 7591 §2). It
-/// holds for clients that the operator did not register.
+/// The meaning of the scope in a registration or in a client's document (RFC 7591 §2). It applies
+/// to clients that the operator did not register.
 ///
 /// ```
 /// use grantcore::Policy;
@@ -40,8 +40,8 @@ impl Policy {
         self.registered_scope
     }
 
-    /// Returns whether the scope has this token or one that includes it. Who has the wider token
-    /// has the narrower one already.
+    /// Returns whether the scope has this token or one that includes it. A holder of the wider
+    /// token has the narrower one already.
     pub(crate) fn is_within(&self, scope: &Scope, token: &str) -> bool {
         scope.contains(token) || scope.tokens().any(|own| self.implies(own, token))
     }

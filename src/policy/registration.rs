@@ -90,8 +90,8 @@ impl RegistrationRules {
         Self { redirect_hosts: Some(HostPatterns::parse(patterns)), ..self }
     }
 
-    /// Sets whether a client may redirect to a loopback address. Default: `true`, because clients on
-    /// the user's own device need it (RFC 8252 §7.3).
+    /// Sets whether a client may redirect to a loopback address. Default: `true`, because clients
+    /// on the user's own device need it (RFC 8252 §7.3).
     ///
     /// With `true`, any program on the user's device can claim to be such a client.
     pub fn with_loopback_redirects(self, allow: bool) -> Self {

@@ -44,8 +44,8 @@ pub struct ResourceError;
 impl Resource {
     /// Makes a resource that the policy does not know, for
     /// [`AuthorizationRequest::with_resources`](crate::request::AuthorizationRequest::with_resources)
-    /// and [`Policy::needs_at`]. `scopes` are the scope tokens that its metadata lists, separated by
-    /// spaces.
+    /// and [`Policy::needs_at`]. `scopes` are the scope tokens that its metadata lists, separated
+    /// by spaces.
     ///
     /// ```
     /// use grantcore::policy::Resource;
@@ -88,8 +88,8 @@ impl Resource {
         self.scopes.iter().map(String::as_str)
     }
 
-    /// Returns the URL of the resource's metadata document (RFC 9728 §3). That of a template has its
-    /// variables.
+    /// Returns the URL of the resource's metadata document (RFC 9728 §3). That of a template has
+    /// its variables.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }
@@ -129,8 +129,8 @@ impl Resource {
         }
     }
 
-    /// Returns the resource of this template that a URL is of, or is below. Returns `None` for a URL
-    /// that matches nothing, and for a resource that is no template.
+    /// Returns the resource of this template that a URL is of, or is below. Returns `None` for a
+    /// URL that matches nothing, and for a resource that is no template.
     ///
     /// The host of the URL must be the one that was called: behind a proxy, the one that the proxy
     /// received.
@@ -292,7 +292,7 @@ impl ScopeInfo {
     }
 }
 
-/// Up to so many scopes are searched one by one, which is faster.
+/// The number of scopes up to which a search one by one is faster.
 const FEW_SCOPES: usize = 8;
 
 impl Policy {
@@ -306,7 +306,7 @@ impl Policy {
 
     /// Returns the scope of this name.
     pub(crate) fn find_scope(&self, name: &str) -> Option<&ScopeInfo> {
-        // Before the policy is built, and beyond the numbers of the order.
+        // The order is missing before the policy is built, and for more scopes than it can number.
         if self.scopes.len() <= FEW_SCOPES || self.scope_order.len() != self.scopes.len() {
             return self.scopes.iter().find(|own| own.name == name);
         }

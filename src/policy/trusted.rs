@@ -27,8 +27,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// ([`PolicyBuilder::trusted_issuer`](super::PolicyBuilder::trusted_issuer)).
 ///
 /// An issuer has one profile. [`id_jag`](Self::id_jag) is for the identity provider of an
-/// organization (MCP, Enterprise-Managed Authorization), [`workload`](Self::workload) for a platform
-/// that runs programs (MCP, Workload Identity Federation).
+/// organization (MCP, Enterprise-Managed Authorization), [`workload`](Self::workload) for a
+/// platform that runs programs (MCP, Workload Identity Federation).
 ///
 /// ```
 /// use grantcore::jws::KeysUrl;

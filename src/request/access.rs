@@ -96,8 +96,8 @@ impl Policy {
         }
     }
 
-    /// Returns the needs of an operation of a resource that the policy does not know, such as one of
-    /// [`AuthorizationRequest::with_resources`](super::AuthorizationRequest::with_resources). A
+    /// Returns the needs of an operation of a resource that the policy does not know, such as one
+    /// of [`AuthorizationRequest::with_resources`](super::AuthorizationRequest::with_resources). A
     /// resource of the policy is [named](Self::needs).
     ///
     /// # Errors
@@ -208,12 +208,12 @@ impl Needs {
 
     /// Judges an access token that its authorization server has described as active (RFC 7662
     /// §2.2), by its audience, whom it speaks for, its user's login and its scope. It is for a
-    /// resource in another process. `login` is the response's `auth_time` and `acr` (RFC 9470 §6.2),
-    /// and `now` the time of the call.
+    /// resource in another process. `login` is the response's `auth_time` and `acr` (RFC 9470
+    /// §6.2), and `now` the time of the call.
     ///
     /// # Errors
-    /// Returns the [`Refusal`] if the token is for other resources, the operation does not serve the
-    /// principal, or the login or the scope does not suffice.
+    /// Returns the [`Refusal`] if the token is for other resources, the operation does not serve
+    /// the principal, or the login or the scope does not suffice.
     pub fn judge<'t>(
         &self,
         policy: &Policy,

@@ -190,8 +190,8 @@ impl<'a> AuthorizationRequest<'a> {
 
     /// Binds these properties to the grant if the client [skips](crate::client::ConsentMode::Skip)
     /// its consent page. Default: none. The answer of a consent page
-    /// [has its own](super::ConsentDecision::with_properties), and a remembered consent has those of
-    /// the earlier grant.
+    /// [has its own](super::ConsentDecision::with_properties), and a remembered consent has those
+    /// of the earlier grant.
     pub fn with_properties(mut self, properties: Properties) -> Self {
         self.bound.properties = Some(properties);
         self
@@ -311,8 +311,8 @@ impl<'a> AuthorizationRequest<'a> {
     }
 
     /// Returns the id of the grant that this request makes: drawn, or, where the policy refuses
-    /// reused challenges, derived from issuer, client and challenge. Creating the record then finds a
-    /// second use.
+    /// reused challenges, derived from issuer, client and challenge. Creating the record then finds
+    /// a second use.
     pub(crate) fn grant_id(&self, policy: &Policy, moment: &Moment) -> GrantId {
         match self.code_challenge.get() {
             Some(challenge) if policy.refuses_reused_challenges() => {

@@ -78,7 +78,7 @@ impl ClientAssertion<'_> {
         Some(self.jws().ok()?.claims().as_claimed().sub().ok()?.to_owned())
     }
 
-    /// Returns whether the signature was verified, by whichever key.
+    /// Returns whether the signature was verified, with any key.
     pub(crate) fn was_verified(&self) -> bool {
         self.verified.is_known()
     }
@@ -90,8 +90,8 @@ impl ClientAssertion<'_> {
 }
 
 impl<'a> Credentials<'a> {
-    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it is
-    /// sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
+    /// Returns the credentials of an assertion. Its `sub` names the client, and `client_id` if it
+    /// is sent must be the same (KEYS-43). If neither names one, no client is named: an empty id is
     /// unknown.
     pub(super) fn by_assertion(
         id: Option<Cow<'a, str>>,

@@ -117,8 +117,8 @@ impl<'a> ConsentDecision<'a> {
     }
 
     /// Ends the grant at this time, if it does not end earlier by its
-    /// [lifetime](crate::policy::Lifetimes). No refresh and no later policy moves this end. Default:
-    /// none. A denial ignores it, and a time that is not in the future is refused.
+    /// [lifetime](crate::policy::Lifetimes). No refresh and no later policy moves this end.
+    /// Default: none. A denial ignores it, and a time that is not in the future is refused.
     #[must_use = "the decision with the end is the one returned"]
     pub fn until(mut self, end: Timestamp) -> Self {
         self.bound.until = Some(end);

@@ -57,7 +57,7 @@ impl<'a> AssertionExchange<'a> {
 pub(crate) struct Verification(OnceLock<(PublicKey, bool)>);
 
 impl Verification {
-    /// Returns whether the signature was verified, by whichever key.
+    /// Returns whether the signature was verified, with any key.
     pub(super) fn is_known(&self) -> bool {
         self.0.get().is_some()
     }

@@ -1,8 +1,8 @@
-//! Parameters of an authorization request that have a meaning elsewhere, and none here.
+//! Parameters of an authorization request that other specifications define and this server ignores.
 
 /// The parameters that other specifications define (IANA, OAuth Parameters) and this server
-/// ignores. Each may come once, as every parameter but `resource` (AUTHZ-12). A name that nobody
-/// has defined is ignored however often it comes (AUTHZ-03, OAuth 2.1 §3.1).
+/// ignores. Each may be sent once, like every parameter except `resource` (AUTHZ-12). An undefined
+/// name is ignored, however often it is sent (AUTHZ-03, OAuth 2.1 §3.1).
 const DEFINED: [&str; 9] = [
     "authorization_details",
     "claims",
@@ -18,9 +18,9 @@ const DEFINED: [&str; 9] = [
 /// The defined parameters that were sent.
 #[derive(Default)]
 pub(crate) struct Others {
-    /// A bit for each name.
+    /// One bit for each name.
     seen: u16,
-    /// The first that was sent twice.
+    /// The first parameter that was sent twice.
     pub(crate) repeated: Option<&'static str>,
 }
 

@@ -176,7 +176,7 @@ impl<'a> Authorization<'a> {
         let Self::One(value) = self else { return None };
         let (found, rest) = value.split_at_checked(scheme.len())?;
         // Spaces alone separate the two (RFC 9110 §11.4). Other whitespace stays part of the
-        // credentials, which are malformed then. HTTP removes whitespace at the end of a header.
+        // credentials, and makes them malformed. HTTP removes whitespace at the end of a header.
         let is_separated = rest.first().is_none_or(u8::is_ascii_whitespace);
         let spaces = rest.iter().take_while(|b| **b == b' ').count();
         let credentials = rest.get(spaces..).unwrap_or_default().trim_ascii_end();

@@ -62,8 +62,8 @@ impl Access {
         self.grant.subject()
     }
 
-    /// Returns the account that pays: the user's, or that of the client's owner if the client acts on
-    /// its own behalf. `None` if such a client has no owner.
+    /// Returns the account that pays: the user's, or that of the client's owner if the client acts
+    /// on its own behalf. `None` if such a client has no owner.
     pub fn payer(&self) -> Option<&Subject> {
         self.subject().or(self.owner.as_ref())
     }

@@ -308,15 +308,16 @@ impl ConsentPage {
         self.grant.resources()
     }
 
-    /// Returns the variables of the requested resources that are of a template, each with its value:
-    /// the tenant that the client asks for. Deny the request if the user does not belong to it.
+    /// Returns the variables of the requested resources that are of a template, each with its
+    /// value: the tenant that the client asks for. Deny the request if the user does not belong to
+    /// it.
     pub fn resource_variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.resource_variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Returns whether the client's document is at a domain that the operator
-    /// [trusts](crate::policy::DomainRules::with_trusted), and the answer goes to the origin of that
-    /// document.
+    /// [trusts](crate::policy::DomainRules::with_trusted), and the answer goes to the origin of
+    /// that document.
     pub fn domain_trusted(&self) -> bool {
         self.domain_trusted
     }

@@ -53,7 +53,8 @@ struct ServerMetadata<'a> {
     acr_values_supported: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     protected_resources: Vec<&'a str>,
-    /// OpenID Connect Discovery §3 assumes `true` where it is absent. RFC 8414 knows no such member.
+    /// OpenID Connect Discovery §3 assumes `true` where it is absent. RFC 8414 knows no such
+    /// member.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_uri_parameter_supported: Option<bool>,
     #[serde(flatten)]
@@ -226,8 +227,8 @@ impl Policy {
     }
 
     /// Returns the metadata document of the resource whose document is at this URL (RFC 9728 §3.2),
-    /// or `None` if there is none: respond with status 404. The URL is that of the request, with the
-    /// host that was called.
+    /// or `None` if there is none: respond with status 404. The URL is that of the request, with
+    /// the host that was called.
     ///
     /// It is needed for [resource templates](crate::policy::PolicyBuilder::resource). A request can
     /// name any host that matches a template, and learns nothing else from the document.

@@ -1,9 +1,10 @@
 //! The check at resources.
 //!
-//! A check writes nothing, so that it needs no step machine: it reads the records, judges them, and
-//! records its event. It borrows the records where they are kept, and makes no event of an accepted
-//! call that nobody records. So a check takes less than half of the instructions that it takes as an
-//! [operation](crate::operation) by the driver. Both ways judge by the same function.
+//! A check writes nothing, so it needs no step machine: it reads the records, judges them, and
+//! records its event. It borrows the records from the store, and makes the event of an accepted
+//! call only if it is observed or recorded. So a check takes less than half of the instructions
+//! that it takes as an [operation](crate::operation) by the driver. Both ways judge by the same
+//! function.
 
 use super::core::Core;
 use super::early::EarlyRefusal;
@@ -27,7 +28,7 @@ use crate::value::secret::Digest;
 /// The outcome of a check: the access, with its event if it is to be recorded.
 type Judged = Result<(Access, Option<Box<Event>>), Box<EarlyRefusal>>;
 
-/// A check, with everything that it is judged by besides the records.
+/// A check with its inputs, except the records.
 struct Judge<'a> {
     check: &'a AccessCheck<'a>,
     digest: Option<Digest>,
@@ -172,7 +173,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         if let Err(cause) = read {
             return Err(self.fail_check(check, cause, stamp, source).await.into());
         }
-        // A token that names no grant, and a store that shows no records: there are none.
+        // If the token names no grant, or the store calls no `visit`, there are no records.
         match judged.unwrap_or_else(|| judge.judge(Records::default())) {
             Ok((access, None)) => Ok(access),
             Ok((access, Some(event))) => self.record_access(access, event, source).await,

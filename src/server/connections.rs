@@ -1,5 +1,5 @@
-//! Calls that a host makes for a user or an administrator: the page of connected apps, and every way
-//! to end access but that of `revoke_user`.
+//! Calls that a host makes for a user or an administrator: the page of connected apps, and every
+//! way to end access but that of `revoke_user`.
 
 use super::{Error, Server};
 use crate::audit::AuditLog;

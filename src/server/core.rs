@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::throttle::Throttle;
 
-/// What the host does with each event.
+/// The host's function for each event.
 pub(super) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
 
 pub(super) struct Core {
@@ -23,7 +23,7 @@ pub(super) struct Core {
     pub(super) clock: Box<dyn Clock + Send + Sync>,
     entropy: Box<dyn EntropySource + Send + Sync>,
     pub(super) throttle: Throttle,
-    /// `None`: nobody observes, and an event that is not recorded is not made.
+    /// `None` if there is no observer. An event that is not recorded is not made then.
     pub(super) observer: Option<Observer>,
     pub(super) audit: AuditPolicy,
     pub(super) outside: Box<dyn AskOutside>,

@@ -17,7 +17,7 @@ pub(super) struct EarlyRefusal {
 }
 
 impl EarlyRefusal {
-    /// Takes a refusal with its event, which then has what is sent.
+    /// Takes a refusal with its event, and adds the response to the event.
     pub(super) fn of((refusal, mut event): (Refusal, Event), core: &Core) -> Self {
         event.sent = Some(Box::new(refusal.sent(&core.policy)));
         Self { refusal, event: Box::new(event) }

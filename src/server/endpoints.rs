@@ -33,10 +33,10 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// use grantcore::{AuthorizationStep, RequestParts, User};
     ///
     /// // GET /oauth/authorize?response_type=code&client_id=notes-app&…
-    /// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    /// // The user of the browser's session. `None` if nobody is signed in.
-    /// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
-    /// match server.authorize(&request, Some(alice)).await {
+    /// let request = RequestParts { method: "GET", query: query.as_bytes(),
+    /// ..RequestParts::default() }; // The user of the browser's session. `None` if nobody is
+    /// signed in. let alice = User::new("alice", b"Zk3n1sVd0Qe8")?; match
+    /// server.authorize(&request, Some(alice)).await {
     ///     Ok(AuthorizationStep::NeedsConsent(page)) => {
     ///         // Draw the page. Its form has `page.ticket()` in a hidden field.
     ///         assert_eq!(page.client_name(), "Notes");
@@ -180,7 +180,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     }
 
     /// Runs an authorization request. It counts towards the user's limit of consent pages if it
-    /// makes one or issues a code without one, and also if the store failed: the page may have been stored.
+    /// makes one or issues a code without one, and also if the store failed: the page may have been
+    /// stored.
     async fn run_authorization(
         &self,
         parsed: Result<AuthorizationRequest<'_>, Refusal>,
@@ -249,7 +250,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ) -> Result<Redirect, Error<S::Error>> {
         match ConsentDecision::new(ticket, user, choice) {
             Ok(decision) => self.decide(Ok(decision), Limit::None, "").await,
-            // There is no record that names the user, and the host has authenticated one.
+            // No record names the user, but the host has authenticated one.
             Err(refusal) => {
                 let mut early = self.core.early_refusal(refusal, None);
                 early.event.subject = Some(Subject::new(user.subject()));

@@ -11,10 +11,10 @@ use crate::value::text::Subject;
 /// A store that loads accounts in the same round trip as its records.
 ///
 /// An implementation promises that [`load`](Store::load), [`load_grants`](Store::load_grants) and
-/// [`inspect`](Store::inspect) fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
-/// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
-/// [`Loaded::fill_accounts`] does so where no join is possible. A server asks for
-/// [`Accounts::refresh_decision`] itself.
+/// [`inspect`](Store::inspect) fill [`Loaded::account`], [`Loaded::owner`] and, where
+/// [`Keys::balance`] asks for it, [`Loaded::balance`] with what its [`Accounts`] return, unless
+/// [`Keys::skip_accounts`] is set. [`Loaded::fill_accounts`] does so where no join is possible. A
+/// server asks for [`Accounts::refresh_decision`] itself.
 ///
 /// ```
 /// # use grantcore::{LoadsAccounts, MemoryStore, Policy, Server};

@@ -115,9 +115,9 @@ pub trait StoreAdministration: Store {
     /// Counts the records. The result may be an estimate, and may be out of date when it arrives.
     fn counts(&self) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
 
-    /// Drops up to `limit` records whose `drop_after` has passed, a grant together with its entry in
-    /// the index of its user's grants, and returns how many were dropped. A result below `limit` means that no more are due. Call it every few minutes: only
-    /// Redis drops records by itself.
+    /// Drops up to `limit` records whose `drop_after` has passed, a grant together with its entry
+    /// in the index of its user's grants, and returns how many were dropped. A result below `limit`
+    /// means that no more are due. Call it every few minutes: only Redis drops records by itself.
     ///
     /// What was dropped before an error stays dropped.
     fn sweep(

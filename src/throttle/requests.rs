@@ -54,9 +54,9 @@ impl Throttle {
         Some(Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)))
     }
 
-    /// Counts a request of which only the assertion says whose it is, once its signature is verified
-    /// and before anything is written. Until then it was counted with all others that name no client:
-    /// assertions that anybody makes up take no place of a client (ASSERT-58).
+    /// Counts a request of which only the assertion says whose it is, once its signature is
+    /// verified and before anything is written. Until then it was counted with all others that name
+    /// no client: assertions that anybody makes up take no place of a client (ASSERT-58).
     pub(crate) fn count_assertion(
         &self,
         policy: &Policy,

@@ -1,9 +1,9 @@
 //! base64url without padding (RFC 4648 §5), strict and canonical, for bytes and texts of a length
 //! that is known.
 //!
-//! By arithmetic, several characters at once: no table is read at a place that a secret decides. The
-//! crate `base64`, which the rest of this crate uses, takes 6.7 instructions for a character that it
-//! encodes and 10.5 for one that it decodes; these take about 5.
+//! By arithmetic, several characters at once: no table is read at a place that a secret decides.
+//! The crate `base64`, which the rest of this crate uses, takes 6.7 instructions for a character
+//! that it encodes and 10.5 for one that it decodes; these take about 5.
 
 use super::secret::Wiped;
 

@@ -1,5 +1,5 @@
-//! What a client may do on its own behalf (OAuth 2.1 §4.2). It comes from the operator alone: nothing
-//! that a client registers or publishes creates or widens it (I41).
+//! What a client may do on its own behalf (OAuth 2.1 §4.2). It comes from the operator alone:
+//! nothing that a client registers or publishes creates or widens it (I41).
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 

@@ -20,7 +20,8 @@ const MAX_DEPTH: usize = 16;
 /// object. Members are the same if they are equal after the escapes are resolved.
 ///
 /// Properties belong to one grant. The text is in the grant's record, and nowhere in an event, an
-/// error or a `Debug` text. It is no place for a secret: everyone who can read the database can read it.
+/// error or a `Debug` text. It is no place for a secret: everyone who can read the database can
+/// read it.
 ///
 /// ```
 /// use grantcore::value::Properties;

@@ -81,7 +81,7 @@ impl Scope {
 
     /// Returns whether the set contains every token of `other`.
     pub fn covers(&self, other: &Scope) -> bool {
-        // Both are sorted: one pass over each.
+        // Both are sorted, so one pass over each is enough.
         let mut own = self.tokens();
         other.tokens().all(|token| own.find(|own| *own >= token) == Some(token))
     }

@@ -100,7 +100,7 @@ impl<'a> Uri<'a> {
 
     /// Returns whether the text after the scheme has the characters of a URI, each at a place where
     /// RFC 3986 §3 allows it: a percent sign begins an escape of two hexadecimal digits, and
-    /// brackets enclose the address of a host. A fragment is no part of it.
+    /// brackets enclose the address of a host. A fragment is not allowed.
     pub(crate) fn is_well_formed(&self) -> bool {
         let after_scheme = self.text.get(self.scheme.len() + 1..).unwrap_or_default();
         let Some(authority) = self.authority else { return is_of_uri_characters(after_scheme) };
@@ -110,15 +110,15 @@ impl<'a> Uri<'a> {
             let port = self.port()?;
             authority.strip_suffix(port)?.strip_suffix(':')?.strip_suffix(host)
         });
-        // Userinfo, which an at sign ends.
+        // An at sign ends the userinfo.
         let userinfo = rest.unwrap_or(authority);
         is_of_uri_characters(self.path_and_query())
             && is_of_uri_characters(address.unwrap_or(host))
             && is_of_uri_characters(userinfo)
     }
 
-    /// Returns whether the host is a name with an empty label, as in `a..example`. No name of the
-    /// DNS has one, but for its end (RFC 3986 §3.2.2; RFC 1034 §3.5).
+    /// Returns whether the host is a name with an empty label, as in `a..example`. A DNS name has
+    /// an empty label only at its end (RFC 3986 §3.2.2; RFC 1034 §3.5).
     pub(crate) fn has_empty_label(&self) -> bool {
         let host = self.host();
         let name = host.strip_suffix('.').unwrap_or(host);

@@ -111,8 +111,8 @@ impl RequireToken {
     /// host and the path of the request. A call that is at none is answered with 404.
     ///
     /// Handlers take the tenant from [`Caller::resource`], which was checked, and not from the
-    /// request. For a template with a variable in its host, `Host` must be the host that was called:
-    /// a proxy must pass it on.
+    /// request. For a template with a variable in its host, `Host` must be the host that was
+    /// called: a proxy must pass it on.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -229,8 +229,8 @@ where
                 Err(reply) => {
                     let mut response = respond(reply);
                     let head = Head::of(&request);
-                    // A server of axum has this type. What another service gives is not known to be
-                    // a body.
+                    // A server of axum passes this type. Another service may pass a type that is no
+                    // body.
                     let body: Box<dyn Any + Send> = Box::new(request.into_body());
                     if let Ok(body) = body.downcast::<Body>() {
                         leave(head, *body, &mut response);

@@ -1,5 +1,5 @@
-//! Bodies, read up to a limit before a request is decided, and what is left of them when a request is
-//! refused early.
+//! Bodies of requests: they are read up to a limit before a decision, and discarded after an early
+//! refusal.
 
 use std::time::Duration;
 
@@ -61,13 +61,13 @@ pub(crate) async fn read(body: Body, policy: &Policy) -> Result<Bytes, BodyError
 
 /// The longest rest of a body that is read after an early response.
 const DISCARD_LIMIT: usize = 8 * 1024 * 1024;
-/// How long the rest of a body is read, and how long the client may send nothing of it.
+/// The longest time for which the rest of a body is read, and the longest pause of the client.
 const DISCARD_TIME: Duration = Duration::from_secs(30);
 const DISCARD_SILENCE: Duration = Duration::from_secs(5);
 
-/// Reads the rest of a body in a task of its own, and throws it away, so that a response can be sent
-/// before the whole request has arrived. Otherwise the HTTP server would close the connection with
-/// bytes unread, and the client could lose the response (RFC 9112 §9.6).
+/// Reads the rest of a body in a task of its own, and throws it away, so that a response can be
+/// sent before the whole request has arrived. Otherwise the HTTP server would close the connection
+/// with bytes unread, and the client could lose the response (RFC 9112 §9.6).
 pub(crate) fn discard<B>(body: B)
 where
     B: HttpBody + Send + 'static,
@@ -90,8 +90,8 @@ where
 }
 
 /// Leaves the body of a refused request: the rest is [discarded](discard), or the response ends the
-/// connection if the rest is too long, or if the client sends it only when it is asked to (RFC 9110
-/// §10.1.1).
+/// connection if the rest is too long, or if the client sends it only on request (`Expect`, RFC
+/// 9110 §10.1.1).
 pub(crate) fn leave<B>(head: Head, body: B, response: &mut Response)
 where
     B: HttpBody + Send + 'static,
@@ -109,7 +109,7 @@ where
     }
 }
 
-/// What decides how a body is left.
+/// The facts that decide how a body is left.
 #[derive(Clone, Copy)]
 pub(crate) struct Head {
     version: Version,

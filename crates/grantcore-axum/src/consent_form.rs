@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use grantcore::{Choice, Reason};
 
-/// The fields of a submitted consent page: the ticket, the decision, and the scopes that are ticked.
+/// The fields of a submitted consent page: the ticket, the decision, and the scopes that are
+/// ticked.
 ///
 /// [`router`](crate::router) reads it for its own route. It is public for hosts with a consent
 /// endpoint of their own.

@@ -16,8 +16,8 @@ const MCP_HEADERS: [HeaderName; 5] = [
 ];
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
-/// How long a browser may keep the answer to a preflight request. It is the most that Chromium
-/// keeps; without it, a browser asks again every five seconds.
+/// The time for which a browser may keep the response to a preflight request. Chromium keeps none
+/// longer. Without a limit, a browser asks again every five seconds.
 const PREFLIGHT: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Returns the layer that lets web pages of any origin call a protected resource, send a bearer

@@ -35,15 +35,15 @@ use crate::router::RouterError;
 ///
 /// An active token is cached for [`max_age`](IntrospectionBuilder::max_age), counted from the
 /// moment when its introspection was requested. So a revoked token is refused after this time at
-/// the latest. With zero, each call is introspected. Inactive tokens are not cached, unless
-/// [`inactive_max_age`](IntrospectionBuilder::inactive_max_age) says so.
+/// the latest. With zero, each call is introspected. Inactive tokens are cached only if
+/// [`inactive_max_age`](IntrospectionBuilder::inactive_max_age) is set.
 ///
 /// # Responses
 ///
 /// A response needs `exp`, which RFC 7662 §2.2 leaves optional: a token without an expiry counts as
 /// inactive. If the response has `iss`, it must be the policy's issuer. A token without `sub`, or
-/// whose `sub` is its `client_id` (RFC 9068 §2.2), is the client's own, and is served only where the
-/// needs [say so](Needs::machines).
+/// whose `sub` is its `client_id` (RFC 9068 §2.2), is the client's own, and is served only where
+/// the needs [say so](Needs::machines).
 ///
 /// The balance of an account is not known here. A call whose [`Needs`] are
 /// [billed](Needs::billed) is refused with 503.

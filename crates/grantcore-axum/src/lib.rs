@@ -11,8 +11,8 @@
 //! - [`RequireToken`] is a tower layer that checks the access tokens of a protected resource, and
 //!   [`Caller`] extracts the user, the client and the scope of an accepted token. [`cors`] lets web
 //!   pages call the resource.
-//! - [`sweep`] deletes expired records, and [`Tasks`] waits for requests whose clients have closed the
-//!   connection.
+//! - [`sweep`] deletes expired records, and [`Tasks`] waits for requests whose clients have closed
+//!   the connection.
 //! - [`TrustedProxies`] finds the client's address behind reverse proxies.
 #![cfg_attr(
     feature = "introspection",

@@ -34,8 +34,9 @@ impl SignedIn {
         Self { request, ..self }
     }
 
-    /// Sets when the user last signed in at this session, and by which class of login (`acr`), as in
-    /// [`User::with_login`]. Default: unknown, which is too old for every `max_age` and of no class.
+    /// Sets when the user last signed in at this session, and by which class of login (`acr`), as
+    /// in [`User::with_login`]. Default: unknown, which is too old for every `max_age` and of no
+    /// class.
     ///
     /// The class is 1 to 128 printable ASCII characters without a space, a quote and a backslash.
     /// With any other, the browser gets an error page with status 500.

@@ -1,14 +1,14 @@
-//! The client and the user of grants that were loaded lately. Neither ever changes, so that all
-//! records of the next request of a grant can be read at the same time.
+//! The client and the user of recently loaded grants. Neither ever changes, so all records of a
+//! grant's next request can be read at the same time.
 //!
-//! A hint only says what to read with the grant. The grant says what is used.
+//! A hint selects what is read with the grant. The grant decides what is used.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use grantcore::grant::Grant;
 use grantcore::value::{ClientId, GrantId, Subject};
 
-/// How many grants are remembered. Of two grants with one place, the later one is.
+/// The number of grants that are remembered. Of two grants with one place, the later one is kept.
 const PLACES: u16 = 4096;
 
 /// The client and the user of a grant.

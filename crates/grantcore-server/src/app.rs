@@ -177,7 +177,7 @@ pub(crate) struct Asked {
     pub(crate) reload: Option<String>,
 }
 
-/// Returns where a request comes from, as far as a limit goes by it.
+/// Returns the source of a request, for the limits.
 pub(crate) fn source_of(extensions: &Extensions) -> String {
     extensions.get::<Source>().map(|source| source.network().to_string()).unwrap_or_default()
 }

@@ -86,7 +86,7 @@ pub(crate) async fn add(
         builder = builder.scope(scope);
     }
     if redirect_uris.is_empty() && auth_method != Method::None {
-        // Such a client only acts on its own behalf.
+        // A client without a redirect URI acts on its own behalf only.
         builder =
             builder.grant_types(GrantTypes { authorization_code: false, refresh_token: false });
     }
@@ -124,8 +124,8 @@ pub(crate) async fn rotate_secret(
     }
 }
 
-/// Draws a secret of 256 random bits. Its prefix is that of the library's client secrets, which logs
-/// and search tools for leaked secrets know it by.
+/// Draws a secret of 256 random bits. Its prefix is that of the library's client secrets, so that
+/// logs and scanners for leaked secrets recognize it.
 fn draw() -> Result<String, Unchanged> {
     let token = Token::draw().map_err(|error| Unchanged::Entropy(error.to_string()))?;
     Ok(format!("gcs_{}", token.reveal()))

@@ -108,7 +108,7 @@ pub(crate) async fn declare(backend: &Backend, client: Client) -> Result<(), Sta
     Err(format!("client `{id}`: a client of this id has registered itself; choose another").into())
 }
 
-/// Reads one password from standard input. Refuses one that can be guessed because of its length.
+/// Reads one password from standard input. Refuses a password that is too short.
 fn password() -> Result<String, StartError> {
     if std::io::stdin().is_terminal() {
         note("Type the password (it is shown as you type):")?;

@@ -131,8 +131,8 @@ pub(crate) struct Config {
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
 
-    /// The name of this server for people, as its pages have it: "sign in to *Example*" [default: the
-    /// host of the --issuer].
+    /// The name of this server for people, as its pages have it: "sign in to *Example*" [default:
+    /// the host of the --issuer].
     ///
     /// Take the name by which your users know you.
     #[arg(long, env = "GRANTCORE_NAME", value_name = "NAME", help_heading = "Place")]
@@ -150,10 +150,10 @@ pub(crate) struct Config {
     /// and name of the server are verified, whatever `sslmode` says; `?sslmode=disable` accepts
     /// plain text. On this machine TLS is used if the URL has `sslmode=verify-full`.
     ///
-    /// `redis://HOST:PORT` on this machine, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`:
-    /// acknowledged writes survive a restart with `appendonly yes`, and a power loss with
-    /// `appendfsync always`. A failover can lose them. The audit log keeps about the latest 200,000
-    /// events.
+    /// `redis://HOST:PORT` on this machine, `rediss://HOST:PORT` with TLS,
+    /// `redis-cluster://HOST:PORT,HOST:PORT`: acknowledged writes survive a restart with
+    /// `appendonly yes`, and a power loss with `appendfsync always`. A failover can lose them. The
+    /// audit log keeps about the latest 200,000 events.
     ///
     /// If the database is lost, every application is disconnected. It holds digests of tokens,
     /// never tokens. Several servers of one --issuer may share any database except `memory:`, and a

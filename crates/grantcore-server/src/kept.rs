@@ -32,7 +32,7 @@ pub(crate) struct Request {
     pub(crate) answered: Option<SignIn>,
 }
 
-/// The demands of a request on the login, and what the login page says of its cause.
+/// The demands of a request on the login, and the cause that the login page shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
     /// Requires a new sign-in, even if a user is signed in.

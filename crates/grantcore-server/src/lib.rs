@@ -238,8 +238,8 @@ impl Running {
         Some(self.metrics.as_ref()?.address)
     }
 
-    /// Reports that the server is not ready, goes on for the time of `--drain`, and closes the port.
-    /// Returns when the requests that were on their way then have arrived. Call
+    /// Reports that the server is not ready, goes on for the time of `--drain`, and closes the
+    /// port. Returns when the requests that were on their way then have arrived. Call
     /// [`stop`](Self::stop) then.
     pub async fn drain(&self) {
         self.stop.drain();

@@ -45,7 +45,8 @@ use crate::payment::{Payment, Unpaid};
 /// The largest request, far above what the tools can use.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// The user, if there is one, and the client of an access token, as the guard of the route found them.
+/// The user, if there is one, and the client of an access token, as the guard of the route found
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[schemars(crate = "rmcp::schemars")]
 pub(crate) struct Identity {

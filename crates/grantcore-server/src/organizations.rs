@@ -88,19 +88,19 @@ impl Organizations {
         }
     }
 
-    /// Returns the name of an organization for people: its id, if it is not declared any more.
+    /// Returns the name of an organization for people, or its id if it is not declared any more.
     pub(crate) fn name<'a>(&'a self, id: &'a str) -> &'a str {
         self.0.get(id).map_or(id, |own| own.name.as_str())
     }
 
-    /// Returns whether an account belongs to an organization. One that is not declared any more has
-    /// no members.
+    /// Returns whether an account belongs to an organization. An organization that is not declared
+    /// any more has no members.
     pub(crate) fn has_member(&self, id: &str, subject: &str) -> bool {
         self.0.get(id).is_some_and(|own| own.members.contains(subject))
     }
 
-    /// Decides about a connection that is being refreshed: it ends if it is for an organization that
-    /// its user does not belong to any more.
+    /// Decides about a connection that is being refreshed: it ends if it is for an organization
+    /// that its user does not belong to any more.
     pub(crate) fn decide(&self, grant: &Grant) -> RefreshDecision {
         let bound = bound(grant.properties()).zip(grant.subject());
         match bound {

@@ -163,8 +163,8 @@ pub(crate) struct ForApplications {
 impl Screen for ForApplications {}
 
 impl ForApplications {
-    /// Returns the page with the status, the challenge and the other headers of a refusal, which are
-    /// those that a program receives.
+    /// Returns the page with the status, the challenge and the other headers of a refusal, which
+    /// are those that a program receives.
     pub(crate) fn in_place_of(self, refused: &Response) -> Response {
         let mut response = (refused.status(), Page(self)).into_response();
         for (name, value) in refused.headers() {

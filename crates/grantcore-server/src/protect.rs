@@ -63,7 +63,7 @@ pub(crate) struct Upstream {
     required_scope: String,
     /// Whether calls without a user are forwarded.
     machines: bool,
-    /// How old the user's sign-in may be, in seconds.
+    /// The greatest age of the user's sign-in at a call, in seconds.
     max_age: Option<u32>,
     max_body: u64,
     max_calls: usize,

@@ -30,8 +30,8 @@ pub(crate) const CONFIDENTIAL_CLIENT: &str = "demo-confidential";
 pub(crate) const MACHINE_CLIENT: &str = "demo-machine";
 /// The demonstration account that is responsible for the machine, and pays.
 const MACHINE_OWNER: &str = "alice";
-/// The published secret of the confidential client and of the machine, for trials. A real host generates a secret and
-/// shows it once.
+/// The published secret of the confidential client and of the machine, for trials. A real host
+/// generates a secret and shows it once.
 pub(crate) const DEMO_SECRET: &str = "demo-confidential-secret";
 
 /// The scope that the MCP endpoint requires.
@@ -204,7 +204,8 @@ fn named(list: &[String]) -> Vec<&str> {
 /// Returns the clients of the demonstration.
 ///
 /// The confidential client and the machine have a published secret, so they exist only under a
-/// loopback issuer. The public client has no secret and redirects to the user's own computer, so it always exists.
+/// loopback issuer. The public client has no secret and redirects to the user's own computer, so it
+/// always exists.
 pub(crate) fn demo_clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
     let public = Client::public(PUBLIC_CLIENT)
         .name("Demo application")

@@ -1,5 +1,5 @@
-//! What all pages have in common: the name of the server, and the path of the issuer, with which all
-//! public paths begin.
+//! The data that all pages have in common: the name of the server, and the path of the issuer, with
+//! which all public paths begin.
 //!
 //! Handlers, sessions and templates use paths of the router, such as `/login`. This module adds the
 //! prefix in one place: with the filter `path` in the links and forms of a page, and in the

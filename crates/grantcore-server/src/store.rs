@@ -47,7 +47,7 @@ pub(crate) struct Backend {
     /// A balance below this is low.
     low_balance: u64,
     meter: Meter,
-    /// Whom connections of organizations stay valid for.
+    /// The organizations whose members keep their connections.
     organizations: Arc<Organizations>,
 }
 
@@ -86,7 +86,7 @@ impl Backend {
         Self { ledger: self.ledger.measured(meter.clone()), meter, ..self }
     }
 
-    /// Returns the organizations whose connections it keeps.
+    /// Returns the organizations whose members keep their connections.
     pub(crate) fn organizations(&self) -> &Arc<Organizations> {
         &self.organizations
     }

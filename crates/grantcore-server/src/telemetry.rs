@@ -46,8 +46,8 @@ pub(crate) type HttpLog = TraceLayer<
     (),
 >;
 
-/// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`. The rest
-/// of the log is written when the returned value is dropped.
+/// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`. The
+/// rest of the log is written when the returned value is dropped.
 ///
 /// Fails if the filter is malformed, or logging has been started before.
 pub(crate) fn init(

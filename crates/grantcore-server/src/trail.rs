@@ -211,14 +211,15 @@ impl Entry {
     }
 }
 
-/// What stands before the proof in the detail of an entry.
+/// The mark before the proof in the detail of an entry.
 const PROOF: &str = "Proof: ";
 
 impl Entry {
     /// Takes what the client proved itself with out of the detail.
     pub(crate) fn take_proof(&mut self) -> Option<String> {
         let detail = self.detail.take()?;
-        // The name of a key is the client's, so the first mark counts.
+        // The client chooses the name of its key, which may contain the mark. So the first mark
+        // counts.
         let Some((before, proof)) = detail.split_once(PROOF) else {
             self.detail = Some(detail);
             return None;

@@ -19,7 +19,7 @@ use crate::store::{AnyLedger, BackendError, Ledger as _, Room, WaitingRow};
 /// usual requests.
 const ROOM: Room = Room { of_source: 4 * 1024 * 1024, in_all: 64 * 1024 * 1024 };
 
-/// How long a new secret waits for its page, to which its form redirects.
+/// The time for which a new secret waits for its page, to which the form redirects.
 const SECRET_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// A kind of what waits. Keys of one kind are of no use for another.

@@ -1,4 +1,4 @@
-//! What the program prints at its start.
+//! The text that the program prints at its start.
 
 use std::io::Write as _;
 

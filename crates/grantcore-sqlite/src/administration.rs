@@ -12,7 +12,7 @@ use super::reads::{account_of, count, decoded, id_bytes, versioned};
 use super::writes::seconds;
 use super::{Result, SqliteStore};
 
-/// How many records a sweep drops in one transaction: other writes wait for no more than these.
+/// The number of records that a sweep drops in one transaction, for which other writes wait.
 const BITE: usize = 64;
 
 impl StoreAdministration for SqliteStore {
@@ -72,7 +72,7 @@ impl StoreAdministration for SqliteStore {
     }
 }
 
-/// For each table, the search for records that are due, and the deletion of one that still is.
+/// For each table, the search for due records, and the deletion of a record that is still due.
 const SWEEPS: [[&str; 2]; 3] = [
     [
         "SELECT id FROM grantcore_grants WHERE drop_day <= ?1 / 86400 AND drop_after <= ?1 LIMIT ?2",

@@ -1,9 +1,10 @@
-//! The form of a record in a row: JSON, compressed with LZ4 and a dictionary that has what the JSON
-//! of most records has. A grant takes half of its JSON, so that twice as many are in a page.
+//! The form of a grant or client in a row: JSON, compressed with LZ4 and a dictionary of the text
+//! that the JSON of most records has in common. A grant takes half of its JSON, so that twice as
+//! many are in a page.
 //!
 //! A body begins with its form: 1 for LZ4 with the first dictionary, and then the length of the
-//! JSON in four bytes, the lowest first. A body that is JSON itself is read as well: it begins with
-//! `{`.
+//! JSON in four bytes, the lowest first. A body that begins with `{` is plain JSON, and is read as
+//! well.
 
 use std::borrow::Cow;
 
@@ -13,10 +14,11 @@ use serde::de::DeserializeOwned;
 
 use super::{Result, SqliteError};
 
-/// Never changed: bodies were written with it. What is most frequent is last.
+/// Must never change once databases exist, because it is needed to read their bodies. The most
+/// frequent text is last.
 const DICTIONARY: &[u8] = include_bytes!("dictionary_1.txt");
 const LZ4: u8 = 1;
-/// The most bytes that one byte of LZ4 stands for.
+/// The largest number of bytes that one byte of LZ4 expands to.
 const RATIO: usize = 255;
 
 pub(crate) fn encode(record: &impl Serialize) -> Result<Vec<u8>> {
@@ -40,7 +42,7 @@ fn json(body: &[u8]) -> Option<Cow<'_, [u8]>> {
     let Some(rest) = body.strip_prefix(&[LZ4]) else { return Some(body.into()) };
     let (length, compressed) = rest.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    // A damaged length allocates no more than such a body can have.
+    // A damaged length must not allocate more than such a body can contain.
     let most = compressed.len().saturating_mul(RATIO).saturating_add(DICTIONARY.len());
     let json = decompress_with_dict(compressed, length.min(most), DICTIONARY).ok()?;
     (json.len() == length).then(|| json.into())

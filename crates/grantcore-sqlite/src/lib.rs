@@ -43,6 +43,10 @@
 //! [`sweep`](grantcore::blocking::StoreAdministration::sweep) every few minutes: SQLite drops no
 //! record by itself.
 //!
+//! Columns have only what is queried. The bodies of grants and clients are compressed JSON: to read
+//! them, list the records with [`grants`](grantcore::blocking::StoreAdministration::grants) and
+//! [`clients`](grantcore::blocking::StoreAdministration::clients).
+//!
 //! # In an async server
 //!
 //! The store blocks its caller. With the feature `tokio`, `SqliteStore::on_tokio` returns its async
@@ -84,7 +88,7 @@ use self::writer::Writer;
 pub struct SqliteStore(Arc<Connections>);
 
 /// Writes have a connection of their own, so that a write that waits for the file delays no read.
-/// So have the reads of an operator, which may be long.
+/// The reads of an operator also have a connection of their own, because they may be long.
 #[derive(Debug)]
 struct Connections {
     reader: Mutex<Connection>,
@@ -101,7 +105,7 @@ pub enum SqliteError {
     /// SQLite reported an error.
     #[error("SQLite failed: {0}")]
     Database(#[from] rusqlite::Error),
-    /// The transaction failed in which this write was committed with others. It is not known
+    /// The transaction that committed this write together with others failed. It is not known
     /// whether the write was done.
     #[error("SQLite failed to commit: {0}")]
     Transaction(Arc<rusqlite::Error>),
@@ -182,7 +186,7 @@ impl SqliteStore {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.0.writer.add(is_single, work, move |result| drop(sender.send(result)));
         self.0.writer.commit_waiting();
-        // Another caller may have committed it, and is about to deliver its result.
+        // Another caller may have committed the write, and is about to deliver its result.
         receiver.recv().map_err(|_| SqliteError::Panicked)?
     }
 
@@ -195,7 +199,7 @@ impl SqliteStore {
     }
 }
 
-/// Locks a connection, or what waits for one. A thread that panicked left it usable.
+/// Locks a connection or its queue. A thread that panicked left it usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -80,8 +80,8 @@ pub(crate) fn load(connection: &Connection, keys: &Keys<'_>) -> Result<Loaded> {
     })
 }
 
-/// Runs reads in one transaction: SQLite locks the file for them once, and not once for each. Reads
-/// that are in a transaction already stay in it.
+/// Runs reads in one transaction, so that SQLite locks the file once for all of them. Reads that
+/// are in a transaction already stay in it.
 pub(crate) fn in_transaction<R>(
     connection: &Connection,
     reads: impl FnOnce() -> Result<R>,
@@ -92,7 +92,7 @@ pub(crate) fn in_transaction<R>(
     let execute = |sql| connection.prepare_cached(sql)?.execute([]);
     execute("BEGIN")?;
     let result = reads();
-    // Nothing was written. What was read stays true.
+    // Nothing was written, so the reads stay valid.
     if execute("COMMIT").is_err() && !connection.is_autocommit() {
         execute("ROLLBACK")?;
     }

@@ -1,5 +1,5 @@
-//! The async form of the store. A request takes one hop to another thread: for what it writes.
-//! Requests of the same moment share it.
+//! The async form of the store. A request needs one hop to another thread, for its write.
+//! Concurrent requests share it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,7 +75,7 @@ pub(crate) struct Reads(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     reads: Vec<Read>,
-    /// Whether a call that runs what waits is on its way.
+    /// Whether a call that runs the waiting reads is scheduled.
     is_scheduled: bool,
 }
 
@@ -100,7 +100,7 @@ impl Connections {
         let mut reads = Some(reads);
         let mut run = || {
             for read in reads.take().into_iter().flatten() {
-                // A panic is the caller's alone, who loses the sender of its result by it.
+                // A panic affects its caller alone: the sender of the result is dropped.
                 let _ = catch_unwind(AssertUnwindSafe(|| read(&connection)));
             }
             Ok(())
@@ -158,8 +158,8 @@ impl TokioSqliteStore {
     }
 
     /// Writes like [`transact`](Self::transact), but waits up to `patience` for another write, to
-    /// be committed with it. For writes that nobody waits for, such as a log: they then cost no
-    /// wait for the disk of their own.
+    /// be committed with it. It is for writes whose result nobody needs soon, such as a log: they
+    /// then need no wait for the disk of their own.
     ///
     /// # Errors
     /// [`ThreadError`] if it is not known whether `work` was done.
@@ -196,7 +196,7 @@ impl TokioSqliteStore {
         receiver
     }
 
-    /// Sends a call that commits what waits, unless one is on its way.
+    /// Sends a call that commits the waiting writes, unless one is scheduled.
     fn schedule(&self) {
         if self.inner().0.writer.must_schedule() {
             let due = Due(self.inner().clone(), Connections::commit_waiting_writes);

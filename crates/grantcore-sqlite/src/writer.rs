@@ -1,9 +1,9 @@
 //! The connection to write with, and the writes that wait for it. Writes that wait are committed
 //! together: in one transaction, and so with one wait for the disk.
 //!
-//! No thread is kept for it. Who adds a write sees to it that somebody commits what waits: a
-//! blocking caller does so itself, and an async one sends a call to a thread that may block. The
-//! writes that arrive in the meantime are the next transaction.
+//! No thread is kept for it. The caller that adds a write ensures that the waiting writes are
+//! committed: a blocking caller commits them itself, and an async caller sends a call to a thread
+//! that may block. The writes that arrive in the meantime are the next transaction.
 //!
 //! Here: order and transactions. Never here: what a statement means.
 
@@ -24,7 +24,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Waiting {
     writes: Vec<Box<dyn Write>>,
-    /// Whether a call that commits what waits is on its way.
+    /// Whether a call that commits the waiting writes is scheduled.
     is_scheduled: bool,
 }
 
@@ -68,13 +68,13 @@ where
             (Some(Err(error)), _) => (self.deliver)(Err(error)),
             (_, Some(failed)) => (self.deliver)(Err(SqliteError::Transaction(Arc::clone(failed)))),
             (Some(done), None) => (self.deliver)(done),
-            // It panicked. `deliver` is dropped, and the caller reads that as a panic.
+            // The write panicked. `deliver` is dropped, which the caller takes for a panic.
             (None, None) => {}
         }
     }
 }
 
-/// Runs one write. A panic is the caller's alone: the other writes of the transaction go on.
+/// Runs one write. A panic affects its caller alone: the other writes of the transaction continue.
 fn run<R>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<R>,
@@ -108,9 +108,9 @@ impl Writer {
         Self { connection: Mutex::new(connection), waiting: Mutex::default() }
     }
 
-    /// Adds a write to those that wait. `is_single` says that it changes at most one row, and runs
-    /// no statement after the one that did. `deliver` is called with its result once that is
-    /// durable, and dropped if `work` panics.
+    /// Adds a write to those that wait. `is_single` means that it changes at most one row, and runs
+    /// no statement after that change. `deliver` is called with its result once that is durable,
+    /// and dropped if `work` panics.
     pub(crate) fn add<R: Send + 'static>(
         &self,
         is_single: bool,
@@ -121,8 +121,8 @@ impl Writer {
         lock(&self.waiting).writes.push(Box::new(write));
     }
 
-    /// Returns whether a call of [`commit_waiting`](Self::commit_waiting) must be scheduled for
-    /// what waits. None must if one is on its way already.
+    /// Returns whether a call of [`commit_waiting`](Self::commit_waiting) must be scheduled for the
+    /// waiting writes. Returns `false` if one is scheduled already.
     #[cfg(feature = "tokio")]
     pub(crate) fn must_schedule(&self) -> bool {
         let mut waiting = lock(&self.waiting);
@@ -169,7 +169,7 @@ fn commit(connection: &Connection, writes: &mut [Box<dyn Write>]) -> rusqlite::R
     }
     execute(connection, "COMMIT").inspect_err(|_| {
         if !connection.is_autocommit() {
-            // The error of the commit is the one that counts.
+            // The error of the commit is returned, and not that of the rollback.
             let _ = execute(connection, "ROLLBACK");
         }
     })
@@ -179,7 +179,7 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-/// Shows no write: it has records.
+/// Shows no write, because writes contain records.
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).writes.len();

@@ -16,8 +16,8 @@ mod own_store;
 
 use own_store::RedbStore;
 
-/// Opens the file. redb lets one handle of it be open, so the others are its clones. `kept` lives as
-/// long as the harness.
+/// Opens the file. redb lets one handle of it be open, so the others are its clones. `kept` lives
+/// as long as the harness.
 fn opened(path: &Path, kept: impl Sync + 'static) -> Async<OnThreads<RedbStore>> {
     let store = RedbStore::open(path).unwrap();
     let runtime = Runtime::new().unwrap();

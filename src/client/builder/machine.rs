@@ -8,8 +8,8 @@ use crate::value::machine_rights::{MAX_RESOURCES, MachineRights};
 
 impl ClientBuilder {
     /// Sets what the client may do on its own behalf, without a user (`client_credentials`, OAuth
-    /// 2.1 §4.2). Default: nothing. `None` takes the right away from the tokens that are issued from
-    /// now on.
+    /// 2.1 §4.2). Default: nothing. `None` takes the right away from the tokens that are issued
+    /// from now on.
     ///
     /// It is for a client that proves itself. No registration, update or document of the client
     /// changes it. A client of the operator with this right needs no redirect URI.
@@ -18,7 +18,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Leaves the code flow out for a client of the operator that has another right, no redirect URI and no stated grant types.
+    /// Leaves the code flow out for a client of the operator that has another right, no redirect
+    /// URI and no stated grant types.
     pub(super) fn drop_unused_code_flow(&mut self) {
         let is_operators = matches!(self.origin, Origin::Operator { .. });
         let is_stated = self.stated.grant_types.is_some();

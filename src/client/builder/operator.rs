@@ -56,8 +56,8 @@ impl ClientBuilder {
     }
 
     /// Sets lifetimes of the client's own, for codes and tokens from now on. Default: the policy's.
-    /// A lifetime that is longer than the policy's has no effect, unless the operator registered the
-    /// client and the policy [allows it](crate::policy::PolicyBuilder::client_lifetimes).
+    /// A lifetime that is longer than the policy's has no effect, unless the operator registered
+    /// the client and the policy [allows it](crate::policy::PolicyBuilder::client_lifetimes).
     pub fn lifetimes(mut self, lifetimes: LifetimeOverrides) -> Self {
         self.lifetimes = Some(lifetimes).filter(|own| own.named().next().is_some());
         self

@@ -155,8 +155,8 @@ impl Exchanging<'_> {
     }
 }
 
-/// Ends a request whose client's document cannot be read: the client has not authenticated. Only the
-/// event says why, because the document may be of somebody else.
+/// Ends a request whose client's document cannot be read: the client has not authenticated. Only
+/// the event says why, because the document may be of somebody else.
 fn unreadable(fault: Fault) -> Stop {
     match fault.reason {
         Reason::DocumentsBusy => fault.into(),

@@ -10,8 +10,8 @@ use crate::value::document_url::claims_document;
 pub(super) enum Presenter<'a> {
     /// The request names no client.
     Nobody,
-    /// This client, authenticated as it registered. A public client has proved nothing, and a client
-    /// that need not prove itself may have given a weak proof.
+    /// This client, authenticated by the method that it registered. A public client gave no proof,
+    /// and a client that may act without proof may have given a weak one.
     Client(Authenticated<'a>),
     /// The request names a client without a credential of its own, and sends none. The assertion
     /// must be one of its workloads'.

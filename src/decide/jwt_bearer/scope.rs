@@ -8,9 +8,9 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::value::scope::{Scope, ScopeError};
 
-/// Returns what the claim, the request, the client, the ceiling of the issuer and the resources have
-/// in common (ASSERT-42). An absent claim and an absent request cut nothing. If both are absent, the
-/// default scope takes their place.
+/// Returns what the claim, the request, the client, the ceiling of the issuer and the resources
+/// have in common (ASSERT-42). An absent claim and an absent request cut nothing. If both are
+/// absent, the default scope takes their place.
 pub(super) fn person_scope(
     claims: &Claims,
     requested: Option<&str>,

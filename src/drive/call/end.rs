@@ -48,7 +48,7 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
         let event = match (self.phase, decided) {
             // The durability of its write is unknown, and the event records that.
             (Phase::Commit | Phase::Find, Some(event)) => event,
-            // The observer has it already.
+            // The observer has received it already.
             (Phase::Record, Some(event)) => return self.host.abandoned(event),
             _ => match self.earlier.take() {
                 Some(earlier) => *earlier,
@@ -61,8 +61,8 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
     }
 }
 
-/// Copies what an earlier attempt has written, or may have written, into the event that replaces
-/// the earlier one.
+/// Copies the write of an earlier attempt, which may be durable, into the event that replaces the
+/// earlier event.
 pub(super) fn carry_over_write(event: &mut Event, earlier: &Event) {
     event.prepared = earlier.prepared;
     event.marked = event.marked.or(earlier.marked);

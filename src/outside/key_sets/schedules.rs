@@ -1,4 +1,4 @@
-//! Fetches of one key set at once, in every schedule.
+//! Tests of concurrent fetches of one key set, in every schedule.
 
 use super::{CachedKeys, KeysAnswer};
 use crate::jws::{Generation, KeysUrl};
@@ -19,7 +19,7 @@ fn fetched() -> FetchResult {
     FetchResult::Response(FetchedResponse { status: 200, body, ..FetchedResponse::default() })
 }
 
-/// Fetches the set unless it is in hand. Returns the number of the set that it is answered.
+/// Fetches the set unless the cache has it. Returns the generation of the set that was returned.
 fn fetch(keys: &CachedKeys) -> Option<Generation> {
     let answer = keys.in_hand(&request(), NOW);
     match answer.unwrap_or_else(|| keys.keep(&request(), fetched(), NOW)) {
@@ -55,13 +55,13 @@ fn keys_36_no_schedule_lets_a_failed_fetch_displace_a_set() {
     let threads: Vec<fn(&CachedKeys) -> Option<Generation>> = vec![fetch, fail];
     let found = explore(CachedKeys::default, threads, |keys, all| match all[0] {
         Some(own) => in_hand(keys) == Some(own),
-        // The other fetch had failed before it began.
+        // The other fetch had failed before this one began.
         None => in_hand(keys).is_none(),
     });
     found.assert_none_wrong();
 }
 
-/// The planted race: a set is numbered under one lock, and kept under another.
+/// The planted race: a set is numbered under one lock, and stored under another.
 #[test]
 fn keys_33_a_number_apart_from_its_set_is_found() {
     #[derive(Default)]

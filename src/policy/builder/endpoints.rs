@@ -78,8 +78,8 @@ impl PolicyBuilder {
     /// domain. Each record has the new issuer after its next write. Default: none, and the records
     /// of every other issuer do not exist.
     ///
-    /// Clients keep their credentials by issuer (RFC 8414 §3.3), so that most must authorize anew in
-    /// any case. Leave it out when the grants of before have ended. Never name an issuer that is
+    /// Clients keep their credentials by issuer (RFC 8414 §3.3), so that most must authorize anew
+    /// in any case. Leave it out when the grants of before have ended. Never name an issuer that is
     /// still served on the same store: its tokens would be accepted here.
     pub fn former_issuer(mut self, issuer: impl Into<String>) -> Self {
         self.policy.former_issuers.push(Issuer::new(issuer.into()));

@@ -41,10 +41,11 @@ impl PolicyBuilder {
     }
 
     /// Sets shorter lifetimes for clients that the operator did not register: those that registered
-    /// themselves and those that are known by a document. Default: the policy's. A longer one has no
-    /// effect.
+    /// themselves and those that are known by a document. Default: the policy's. A longer one has
+    /// no effect.
     ///
-    /// Clients refresh more often, which costs a write each, and their users are asked again sooner.
+    /// Clients refresh more often, which costs a write each, and their users are asked again
+    /// sooner.
     pub fn unverified_lifetimes(mut self, lifetimes: LifetimeOverrides) -> Self {
         self.policy.unverified_lifetimes = lifetimes;
         self
@@ -151,10 +152,11 @@ impl PolicyBuilder {
     /// Sets whether tokens of a new consent end the user's older grants of the same application.
     /// Default: [`Supersede::Never`].
     ///
-    /// With [`Supersede::SamePlace`], each redemption lists the user's grants and makes one write for
-    /// each that it ends, before its response leaves. Whoever gets a user to connect an application
-    /// again, at a redirect URI of that application, ends the earlier connection there. Grants that
-    /// differ in their properties stay, so bind what tells two accounts of the application apart.
+    /// With [`Supersede::SamePlace`], each redemption lists the user's grants and makes one write
+    /// for each that it ends, before its response leaves. Whoever gets a user to connect an
+    /// application again, at a redirect URI of that application, ends the earlier connection there.
+    /// Grants that differ in their properties stay, so bind what tells two accounts of the
+    /// application apart.
     pub fn supersede(mut self, supersede: Supersede) -> Self {
         self.policy.supersede = supersede;
         self

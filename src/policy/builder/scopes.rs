@@ -43,12 +43,13 @@ impl PolicyBuilder {
     /// Declares that one scope token includes another, for example `admin` includes `read`.
     /// Inclusion is transitive. Default: none includes another.
     ///
-    /// Inclusion is considered when a resource checks an access token. The token response and the
-    /// consent page list only the scope tokens that were requested. So a user who has allowed the
-    /// wider token is not asked again for a narrower one (MCP, Step-Up Authorization Flow).
+    /// A resource that checks an access token accepts a wider token in place of a narrower one. The
+    /// token response and the consent page list no narrower token that was not requested. So a user
+    /// who has allowed the wider token is not asked again for a narrower one (MCP, Step-Up
+    /// Authorization Flow).
     ///
-    /// A client whose limit has the wider token can request the narrower one. A user can approve the
-    /// narrower one in place of the wider one. A refresh that requests a narrower one gets the
+    /// A client whose limit has the wider token can request the narrower one. A user can approve
+    /// the narrower one in place of the wider one. A refresh that requests a narrower one gets the
     /// granted token that includes it.
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
@@ -79,19 +80,21 @@ impl PolicyBuilder {
     /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
     /// most 64.
     ///
-    /// A request for a resource gets nothing by default that only other resources list, and a
-    /// request whose whole scope is that of other resources is refused. A resource that lists no
-    /// scope takes all. A scope that no resource lists is for all.
+    /// The default scope of a request is cut to the tokens that its resources understand, and the
+    /// request is refused if none is left. A scope that the request names is not cut. A resource
+    /// understands the tokens that it lists, wider tokens that include one of these, and tokens
+    /// that no resource lists. A resource that lists no scope, and the only resource of a policy,
+    /// understand all tokens.
     ///
     /// # Templates
     ///
-    /// An identifier with up to four variables in braces is a template: one resource for each value.
-    /// A variable is one whole label of the host or one whole segment of the path, as in
-    /// `https://{org}.example.com/mcp` and `https://mcp.example.com/{org}/mcp`. In the host, it takes
-    /// letters, digits and inner hyphens, in lower case; in the path, 1 to 64 letters, digits and
-    /// `-._~`. Grants, tokens and documents name the concrete resource, and a token for one is good
-    /// at no other. One grant names at most one resource of a template. A request that names no
-    /// resource never means a template.
+    /// An identifier with up to four variables in braces is a template: one resource for each
+    /// value. A variable is one whole label of the host or one whole segment of the path, as in
+    /// `https://{org}.example.com/mcp` and `https://mcp.example.com/{org}/mcp`. In the host, it
+    /// takes letters, digits and inner hyphens, in lower case; in the path, 1 to 64 letters, digits
+    /// and `-._~`. Grants, tokens and documents name the concrete resource, and a token for one is
+    /// good at no other. One grant names at most one resource of a template. A request that names
+    /// no resource never means a template.
     ///
     /// A request can name a tenant that does not exist, and a user can approve one that they do not
     /// belong to: such a token is refused by nobody but the resource. Refuse strangers at the
@@ -103,8 +106,8 @@ impl PolicyBuilder {
     }
 
     /// Describes a resource in its metadata document. `identifier` is as in
-    /// [`resource`](Self::resource), byte for byte. Default: the document has what clients need, and
-    /// no name.
+    /// [`resource`](Self::resource), byte for byte. Default: the document has what clients need,
+    /// and no name.
     pub fn describe_resource(
         mut self,
         identifier: impl Into<String>,

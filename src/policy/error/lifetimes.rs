@@ -1,8 +1,8 @@
-//! Why the lifetimes of a policy are refused.
+//! The errors of a policy's lifetimes.
 
 use std::time::Duration;
 
-/// Why a lifetime is refused.
+/// The reason for which a lifetime is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifetimesError {

@@ -1,9 +1,9 @@
-//! Why the scopes of a policy are refused.
+//! The errors of a policy's scopes.
 
 use crate::value::scope::ScopeError;
 use crate::value::text::log_text;
 
-/// Why a declared scope token, or a setting that names some, is refused.
+/// The reason for which a declared scope token, or a setting that names scope tokens, is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScopesError {
@@ -74,7 +74,7 @@ pub enum ScopesError {
         /// The narrower token.
         included: String,
     },
-    /// A client that the operator did not register, and that names no scope, could ask for nothing.
+    /// No scope is left for a client that the operator did not register and that names none.
     #[error(
         "unverified_scope '{}' is refused: it has no token of default_scope '{}', so that a client \
          of {feature} that names no scope could not connect. Add one to unverified_scope(), or \
@@ -83,11 +83,11 @@ pub enum ScopesError {
         log_text(default_scope)
     )]
     Unverified {
-        /// The setter that lets such clients come, such as `registration`.
+        /// The setter that admits such clients, such as `registration`.
         feature: &'static str,
         /// The most that such clients can ask for.
         unverified_scope: String,
-        /// What a request asks for that names no scope.
+        /// The scope of a request that names none.
         default_scope: String,
     },
 }

@@ -3,8 +3,8 @@
 //! A registration with a member of another JSON type is refused, so that its author notices the
 //! mistake. What works elsewhere and cannot be shown here is left out: the `http` page of a client
 //! on the user's own device (F15), a logo that is not at an `https` URL, an unknown
-//! `application_type`. From a document, which its author does not hear about, every unusable member
-//! is left out.
+//! `application_type`. From a document every unusable member is left out, because its author
+//! receives no response.
 
 use serde::Deserialize;
 use serde_json::Value;

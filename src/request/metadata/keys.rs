@@ -27,8 +27,8 @@ enum Sent {
 }
 
 impl Members {
-    /// Checks the members, so that the author of the client notices a mistake, and reads the keys if
-    /// the client offers to prove itself with them. Returns `None` if there are no keys.
+    /// Checks the members, so that the author of the client notices a mistake, and reads the keys
+    /// if the client offers to prove itself with them. Returns `None` if there are no keys.
     pub(super) fn read(
         self,
         offers_keys: bool,

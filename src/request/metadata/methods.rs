@@ -92,8 +92,8 @@ impl OfferedMethods {
     /// else by the strongest method of the list that the server offers. Keys are not offered by a
     /// client that has none.
     ///
-    /// A single method without a list gets the nearest method that the server offers, and one that
-    /// is not known counts as none (CLIENT-24). Keys where they are off are refused: a weaker
+    /// A single method without a list is replaced by the nearest method that the server offers, and
+    /// an unknown method is ignored (CLIENT-24). Keys are refused where they are off: a weaker
     /// method would be a downgrade (KEYS-06).
     pub(super) fn for_registration(
         &self,
@@ -149,9 +149,9 @@ impl OfferedMethods {
         Reason::MetadataAuthMethod.hint(format!("Received: {received}. Offered here: {known}."))
     }
 
-    /// Returns how a client with a document authenticates: by `none`, by keys, or by either. A public
-    /// document cannot contain a secret. A document without a method means `none` (AMB-30). A
-    /// document that names other methods only is refused.
+    /// Returns how a client with a document authenticates: by `none`, by keys, or by either. A
+    /// public document cannot contain a secret. A document without a method means `none` (AMB-30).
+    /// A document that names other methods only is refused.
     pub(super) fn for_document(
         &self,
         offered: AuthMethods,

@@ -1,4 +1,4 @@
-//! Failed authentications at once, in every schedule.
+//! Tests of concurrent failed authentications, in every schedule.
 
 use super::Failures;
 use crate::moment::Timestamp;
@@ -10,7 +10,8 @@ fn counted(results: &[bool]) -> usize {
     results.iter().filter(|is_counted| **is_counted).count()
 }
 
-/// A client is found or not, as it is created meanwhile: its failures are in two limiters.
+/// The client is created meanwhile, so that one request finds it and the other does not: its
+/// failures are in two limiters.
 #[test]
 fn i48_no_schedule_counts_more_failures_than_the_limit() {
     let known = |failures: &Failures| failures.count("app", true, 1, NOW).is_ok();

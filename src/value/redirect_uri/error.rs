@@ -31,7 +31,8 @@ pub enum RedirectUriError {
     #[error("http is for loopback hosts only")]
     InsecureHost,
     /// A browser writes the host in another way, such as `127.1` or `2130706433`, or does not
-    /// accept it, or the name has an empty label. The consent page would name another host than the one that gets the answer.
+    /// accept it, or the name has an empty label. The consent page would name another host than the
+    /// one that gets the answer.
     #[error("a redirect URI's host is written as a browser writes it")]
     HostSpelling,
     /// The host has `*`. There are no patterns.

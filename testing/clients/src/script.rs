@@ -85,8 +85,8 @@ impl Script {
         Some(Self::run(command, directory))
     }
 
-    /// Starts the 2.x client of an organization, whose identity provider signs with this key (PKCS#8,
-    /// P-256). Returns `None` if it is not installed.
+    /// Starts the 2.x client of an organization, whose identity provider signs with this key
+    /// (PKCS#8, P-256). Returns `None` if it is not installed.
     pub fn start_enterprise(
         (server, resource): (&str, &str),
         tool: &str,

@@ -1,9 +1,9 @@
 //! Measures whether the time of a decision depends on a secret: `just constant-time`.
 //!
-//! Each test has two classes of inputs, in random order, and a t-test of their times. A `max t` beyond
-//! 5 means that the classes can be told apart; the more measurements it took, the smaller the
-//! difference. The last test is a comparison that ends at the first wrong byte: it must be found, or
-//! the measurement is too coarse to find anything.
+//! Each test has two classes of inputs, in random order, and a t-test of their times. A `max t`
+//! beyond 5 means that the classes can be distinguished; the more measurements this takes, the
+//! smaller the difference is. The last test is a comparison that ends at the first wrong byte: it
+//! must be found, or the measurement is too coarse to find anything.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement may fail loudly")]
 
@@ -140,8 +140,8 @@ fn client(id: &str, secret: &str) -> String {
     format!("grant_type=refresh_token&refresh_token=grt_x&client_id={id}&client_secret={secret}")
 }
 
-/// Measures a text that is wrong in its letter at `first`, and one that is wrong at `last`. The letter is
-/// random, so that no single text is measured.
+/// Measures a text that is wrong in its letter at `first`, and one that is wrong at `last`. The
+/// letter is random, so that no single text is measured.
 fn positions(text: &str, first: usize, last: usize, mut measure: impl FnMut(Class, &str)) {
     for (class, random) in classes().take(SAMPLES) {
         let at = match class {
@@ -160,7 +160,7 @@ fn secret_of_a_client(runner: &mut CtRunner, _: &mut BenchRng) {
     });
 }
 
-/// A client that exists, and one that does not, both with a secret that is wrong.
+/// A client that exists and a client that does not, both with a wrong secret.
 fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
     for (class, random) in classes().take(SAMPLES) {
@@ -172,8 +172,8 @@ fn client_that_exists(runner: &mut CtRunner, _: &mut BenchRng) {
     }
 }
 
-/// An access token whose secret is wrong in its first letter, and in its last but one: the last letter
-/// has bits that are not used.
+/// An access token whose secret is wrong in its first letter, and in its last but one: the last
+/// letter has bits that are not used.
 fn access_token(runner: &mut CtRunner, _: &mut BenchRng) {
     let world = World::new();
     let (token, _) = world.tokens();
@@ -192,7 +192,8 @@ fn refresh_token(runner: &mut CtRunner, _: &mut BenchRng) {
     });
 }
 
-/// The comparison of digests, which differ in their first byte, and in one of their last.
+/// The comparison of digests that differ in their first byte, and of digests that differ in one of
+/// their last bytes.
 fn digests(runner: &mut CtRunner, _: &mut BenchRng) {
     let text = serde_json::to_string(&Digest::of(SECRET.as_bytes())).unwrap();
     let digest = |text: &str| serde_json::from_str::<Digest>(text).unwrap();

@@ -3,7 +3,8 @@
 //! Each write is on disk before it is acknowledged.
 //! `cargo bench -p grantcore-cross-store --bench durable`.
 //!
-//! The two take turns, on the same database, so that what else the machine does disturbs both alike.
+//! The two take turns, on the same database, so that what else the machine does disturbs both
+//! alike.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,8 +1,9 @@
 //! Writes the mutants of a crate into a copy of its source: `grantcore-mutants SRC LEFT_OUT`.
 //!
-//! Each mutant is a branch on `crate::mutant::on(number)`, so that all mutants are compiled once, and
-//! the variable `MUTANT` of the environment chooses one of them. `LEFT_OUT` is a file with the numbers
-//! of mutants that do not compile. Prints one line for each mutant: number, file, line, what it does.
+//! Each mutant is a branch on `crate::mutant::on(number)`, so that all mutants are compiled once,
+//! and the variable `MUTANT` of the environment chooses one of them. `LEFT_OUT` is a file with the
+//! numbers of mutants that do not compile. Prints one line for each mutant: number, file, line,
+//! what it does.
 
 mod mutate;
 mod values;

@@ -1,4 +1,4 @@
-//! The changes.
+//! The changes that mutants make to the source.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,10 @@
-//! The values that stand for a function's own.
+//! The values that replace the result of a function.
 
 use quote::quote;
 use syn::{Expr, GenericArgument, PathArguments, ReturnType, Type, parse_quote};
 
-/// Returns values of the type that a function returns, from its name alone. Some do not compile.
+/// Returns values for the return type of a function, from the name of the type alone. Some do not
+/// compile.
 pub(crate) fn of(output: &ReturnType) -> Vec<Expr> {
     match output {
         ReturnType::Default => vec![parse_quote!(())],

@@ -48,8 +48,8 @@ fn resident() -> usize {
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * PAGE
 }
 
-/// One grant, refreshed every ten minutes: what its last refreshes cost beside earlier ones, with as
-/// many access tokens alive.
+/// One grant, refreshed every ten minutes: what its last refreshes cost beside earlier ones, with
+/// as many access tokens alive.
 fn rotations(count: usize) {
     let bench = Bench::with_grants(1_000);
     let mut form = bench.refresh_form().0;

@@ -72,10 +72,10 @@ impl IntrospectionBuilder {
     /// Sets for how long a token that is not active is refused without another introspection.
     /// Default: zero, and each call with such a token is introspected. At most 365 days.
     ///
-    /// A client that goes on with a dead token then costs the authorization server little. A token
-    /// whose account or client was suspended works again this much later once the suspension is
-    /// lifted, so a few seconds are enough. These tokens have a cache of their own, with as many
-    /// places as that of the active ones.
+    /// A client that keeps sending a dead token then causes few introspections. A token whose
+    /// account or client was suspended works again this much later once the suspension is lifted,
+    /// so a few seconds are enough. These tokens have a cache of their own, with as many places as
+    /// that of the active ones.
     pub fn inactive_max_age(self, max_age: Duration) -> Self {
         Self { inactive_max_age: max_age, ..self }
     }

@@ -14,7 +14,8 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::*;
 
-/// Starts an https server with this certificate that says that each token is alive. Returns its port.
+/// Starts an https server with this certificate that says that each token is alive. Returns its
+/// port.
 async fn https(certified: &CertifiedKey<rcgen::KeyPair>) -> u16 {
     let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
     let tls = ServerConfig::builder_with_provider(ring::default_provider().into())

@@ -11,7 +11,7 @@ use crate::config::{Config, Method, StoreAt, similar};
 use crate::store::Backend;
 use crate::{plan, setup};
 
-/// How many declared names an error lists, if none of them is similar.
+/// The number of declared names that an error lists if none of them is similar.
 const NAMES_SHOWN: usize = 10;
 
 /// The client that the command line describes.
@@ -88,7 +88,7 @@ pub(super) async fn rotate(
     ))
 }
 
-/// What the settings declare, with which the names of a command are compared.
+/// The names that the settings declare. The names of a command are compared with them.
 struct Settings<'c> {
     config: &'c Config,
     policy: Policy,

@@ -99,8 +99,8 @@ async fn open(database: &Database, tls: &DatabaseTls, flag: &str) -> Result<Back
         .map_err(|error| format!("the database cannot be opened: {error} ({flag} {database})"))?)
 }
 
-/// Copies the records of one kind. Without the marks, an assertion that was used could be used again
-/// in the target.
+/// Copies the records of one kind. Without the marks, an assertion that was used could be used
+/// again in the target.
 async fn copy<R: Copied>(
     from: &Grants,
     to: &Grants,

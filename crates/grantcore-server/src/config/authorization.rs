@@ -48,11 +48,11 @@ pub(crate) struct Authorization {
     /// `never`: the consent page is shown at each request.
     ///
     /// `confidential`: it is not shown for an application with a secret or a key, if an earlier
-    /// connection of the user is alive and covers the request. A page of another site can then start
-    /// such a connection without a word to the user.
+    /// connection of the user is alive and covers the request. A page of another site can then
+    /// start such a connection without a word to the user.
     ///
-    /// `https-redirect`: the same for public applications that the answer reaches over https, if the
-    /// browser states that its user did not come from another site.
+    /// `https-redirect`: the same for public applications that the answer reaches over https, if
+    /// the browser states that its user did not come from another site.
     ///
     /// `consent` in `[[clients]]` goes before it.
     #[arg(long, env = "GRANTCORE_REMEMBER_CONSENT", value_name = "WHOSE")]

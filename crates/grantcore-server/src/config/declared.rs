@@ -331,8 +331,8 @@ impl Declared {
         for name in used.chain(trusted) {
             check_name("scope", name, &scopes, problems);
         }
-        // The resource of a protected upstream without one of its own is its path, at a host that is
-        // not known yet. The policy refuses what is none of its resources.
+        // The resource of a protected upstream without one of its own is its path, at a host that
+        // is not known yet. The policy refuses what is none of its resources.
         let is_protected = |url: &str| {
             self.protect.iter().any(|own| match &own.value.resource {
                 Some(resource) => resource == url,

@@ -209,8 +209,8 @@ fn the_example_has_every_key_with_its_default() {
     assert_eq!(named, keys(&Config::command()).collect());
 }
 
-/// The page for operators names every key of the file, each under its table, and the defaults of all
-/// lifetimes.
+/// The page for operators names every key of the file, each under its table, and the defaults of
+/// all lifetimes.
 #[test]
 fn the_page_for_operators_names_every_key() {
     let page = include_str!("../../../../docs/deploy.md");

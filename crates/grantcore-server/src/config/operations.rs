@@ -25,9 +25,9 @@ pub(crate) struct Operation {
     /// How long the server goes on accepting connections after SIGTERM.
     ///
     /// `/readyz` answers 503 meanwhile, so that a load balancer notices that the server stops. Then
-    /// the port is closed, requests that are on their way may arrive for a second, and requests that
-    /// have begun are answered within ten seconds. Ctrl-C stops without this time, and a second
-    /// signal ends the program at once.
+    /// the port is closed, requests that are on their way may arrive for a second, and requests
+    /// that have begun are answered within ten seconds. Ctrl-C stops without this time, and a
+    /// second signal ends the program at once.
     #[arg(long, env = "GRANTCORE_DRAIN", value_name = "DURATION")]
     #[arg(default_value = "5s", value_parser = super::seconds)]
     pub(crate) drain: Duration,

@@ -66,8 +66,8 @@ pub(crate) struct Protect {
     /// Whether calls of clients without a user are forwarded too, without the header of a user.
     #[serde(default)]
     pub(crate) machines: bool,
-    /// How long ago the user may have signed in when the access was allowed. An older sign-in is
-    /// challenged, so that the client has the user sign in again (RFC 9470). Default: any time.
+    /// How long before a call the user may have signed in. An older sign-in is challenged, so that
+    /// the client has the user sign in again (RFC 9470). Default: any time.
     #[serde(default, deserialize_with = "some_duration")]
     pub(crate) max_age: Option<Duration>,
     /// The certificate authorities (PEM) of an https upstream, in place of the system's.

@@ -73,7 +73,7 @@ pub(crate) struct TrustedIssuer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Profile {
-    /// For its users: an organization's identity provider.
+    /// An organization's identity provider, which speaks for its users.
     IdJag,
     /// For the programs that it runs.
     Workload,

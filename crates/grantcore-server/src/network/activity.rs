@@ -94,8 +94,8 @@ impl Activity {
         state.enter(phase).then(|| UnderWay(Arc::clone(self)))
     }
 
-    /// Records that the whole body of a request was read. Returns `false` if the connection is being
-    /// closed; the request must not be decided then.
+    /// Records that the whole body of a request was read. Returns `false` if the connection is
+    /// being closed; the request must not be decided then.
     pub(crate) fn body_ended(&self) -> bool {
         let mut state = self.lock();
         (state.body_open, state.has_unread) = (false, false);

@@ -32,8 +32,8 @@ impl Hosts {
         Self { issuer: issuer.clone(), further: further.into(), site: site.clone() }
     }
 
-    /// Returns the response of a refusal. Pages of other origins can read it, but for the refusal at
-    /// a page (AUTHZ-24).
+    /// Returns the response of a refusal. Pages of other origins can read it, except at the address
+    /// of a page (AUTHZ-24).
     fn respond(&self, answer: Answer, request: &Request) -> Response {
         if is_page(&self.site, request.uri().path()) {
             answer.at_page(request.headers())

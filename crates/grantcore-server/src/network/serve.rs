@@ -190,8 +190,8 @@ async fn answer(
 const CLOSE: (header::HeaderName, HeaderValue) =
     (header::CONNECTION, HeaderValue::from_static("close"));
 
-/// Returns whether the body has no transfer coding but `chunked`. The others are not decoded: a
-/// resource would get the encoded bytes as the body (RFC 9112 §6.1).
+/// Returns whether the body has no transfer coding other than `chunked`. Others are not decoded,
+/// and a resource would get the encoded bytes as the body (RFC 9112 §6.1).
 fn has_plain_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))

@@ -1,8 +1,8 @@
 //! The response to a request whose address is longer than hyper reads.
 //!
-//! hyper answers such a request by itself, with an empty 414. The address may be that of a page, and
-//! whoever followed a link to it sees an empty window. So that response is replaced by a page, which
-//! has the headers of every page.
+//! hyper answers such a request by itself, with an empty 414. The address may be that of a page,
+//! and a person who followed a link to it would see an empty window. So the response is replaced by
+//! a page, with the headers of every page.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub(super) fn is_own(bytes: &[u8]) -> bool {
     bytes.starts_with(OWN)
 }
 
-/// The page that is sent instead, as far as it is not written yet.
+/// The part of the page that is not written yet.
 pub(super) struct Instead(Vec<u8>);
 
 impl Instead {

@@ -1,4 +1,4 @@
-//! The bodies of requests, and what is left of them when a request is answered early.
+//! The bodies of requests, and how the rest of a body is discarded after an early response.
 //!
 //! A refusal often needs no body: a missing token, an unknown address. If the server closed the
 //! connection with a part of the body unread, the operating system would reset it, and the client
@@ -25,10 +25,10 @@ use super::activity::Activity;
 /// The longest rest of a body that is read so that the connection can serve the next request. A
 /// longer body ends the connection.
 const DRAIN_LIMIT: u64 = 8 * 1024 * 1024;
-/// How long the rest of a body is read, and how long the client may send nothing of it.
+/// The longest time for which the rest of a body is read, and the longest pause of the client.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 const DRAIN_SILENCE: Duration = Duration::from_secs(5);
-/// How long a connection lingers after its last response.
+/// The time for which a connection lingers after its last response.
 const LINGER_TIME: Duration = Duration::from_secs(10);
 
 /// Returns whether the rest of such a body is read after an early response. Otherwise the

@@ -1,5 +1,6 @@
-//! The administrator's pages. Here: what they share, and the pages that ask and refuse. The audit log
-//! is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in `admin/accounts.rs`.
+//! The administrator's pages. Here: what they share, and the pages that ask and refuse. The audit
+//! log is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in
+//! `admin/accounts.rs`.
 
 pub(super) mod accounts;
 pub(super) mod clients;
@@ -10,10 +11,10 @@ use axum::http::StatusCode;
 
 use super::{AppName, Nav, Screen, filters};
 
-/// What an administrator just did, as a sentence.
+/// A sentence about the last action of an administrator.
 #[derive(Clone, Debug)]
 pub(crate) struct Done {
-    /// What it was done to, with which the sentence begins.
+    /// The subject of the action, with which the sentence begins.
     pub(crate) to: AppName,
     /// The rest of the sentence.
     pub(crate) text: &'static str,

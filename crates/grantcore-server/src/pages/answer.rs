@@ -68,8 +68,8 @@ pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
         .is_some_and(|accepted| accepted.contains("text/html"))
 }
 
-/// Returns whether a person opens the address of a resource in a browser. A token in the request is
-/// a program's, whatever it accepts.
+/// Returns whether a person opens the address of a resource in a browser. A request with a token
+/// comes from a program, whatever it accepts.
 pub(crate) fn is_opened(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::GET && !headers.contains_key(header::AUTHORIZATION) && is_browser(headers)
 }

@@ -40,11 +40,11 @@ pub(crate) struct App {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Usable {
     Active,
-    /// Its last token has expired.
+    /// The last token of the connection has expired.
     Dormant,
-    /// It is blocked while the account is suspended.
+    /// The connection is blocked while the account is suspended.
     AccountSuspended,
-    /// It is blocked while the client is suspended.
+    /// The connection is blocked while the client is suspended.
     ClientSuspended,
 }
 
@@ -57,14 +57,14 @@ pub(crate) struct Entry {
     pub(crate) resources: Vec<String>,
     /// The name of the organization that it is for.
     pub(crate) organization: Option<String>,
-    /// Where the application runs or gets its answers, as a sentence without its full stop. It tells
-    /// two connections of one application apart.
+    /// The place where the application runs or gets its answers, as a sentence without its full
+    /// stop. It distinguishes two connections of one application.
     pub(crate) place: String,
     /// The version that the application claims to be.
     pub(crate) software: Option<String>,
     /// When it was connected: `3 days ago`.
     pub(crate) since: String,
-    /// When it was last used or renewed, as a sentence without its full stop.
+    /// The time of the last use or renewal, as a sentence without its full stop.
     pub(crate) last: Option<String>,
     /// When it was connected, in UTC.
     pub(crate) connected: String,

@@ -66,12 +66,12 @@ pub(crate) const OF_THE_SERVER: PlainWords = PlainWords {
     advice: "Nothing was shared. Try again in a minute. If that fails too, send the text below to the operator of this server.",
 };
 
-/// What the user of an application can do that did not register itself.
+/// The advice for users of an application that did not register itself.
 const BY_AN_OPERATOR: &str = "Nothing was shared, and you did nothing wrong. Whoever set up the \
     application for this server must do so again: send the text below to the operator of this server, \
     or to the application's developer.";
 
-/// What the operator or the developer of such an application can do.
+/// The fix by the operator or the developer of such an application.
 const FIX_BY_AN_OPERATOR: &str = "Correct the client_id, or ask the operator of this server. The \
     operator adds the client in [[clients]] of the file of settings or with `grantcore-server \
     add-client`, or lifts its suspension on the administration pages.";
@@ -91,8 +91,8 @@ fn registers_itself(client_id: &str) -> bool {
 }
 
 impl PlainWords {
-    /// Returns the words for a reason of the authorization endpoint. `client_id` is the one that was
-    /// received.
+    /// Returns the words for a reason of the authorization endpoint. `client_id` is the one that
+    /// was received.
     pub(crate) fn of(reason: Reason, client_id: Option<&str>) -> Self {
         let (heading, advice) = match reason {
             Reason::ConsentExpired => (

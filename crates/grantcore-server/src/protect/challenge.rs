@@ -2,9 +2,9 @@
 //! Challenge Handling).
 //!
 //! A challenge of an upstream does not pass: another scheme, realm or metadata document would send
-//! the caller's client away from this server. From one that asks for more scope, the client steps up.
-//! So the challenge is made anew, of this server's own metadata document and of the scope tokens that
-//! the resource declares.
+//! the caller's client away from this server. But a client needs a challenge in order to step up.
+//! So a challenge that asks for more scope is replaced by one with this server's metadata document
+//! and the scope tokens that the resource declares.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use grantcore::policy::Resource;
@@ -13,8 +13,8 @@ use http_auth::ChallengeParser;
 /// The code of the error.
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 
-/// Returns the challenge for the caller of this resource, or `None` if the upstream does not ask for
-/// more scope.
+/// Returns the challenge for the caller of this resource, or `None` if the upstream does not ask
+/// for more scope.
 pub(super) fn for_more_scope(received: &HeaderMap, resource: &Resource) -> Option<HeaderValue> {
     let mut asked = received
         .get_all(header::WWW_AUTHENTICATE)

@@ -1,12 +1,11 @@
-//! Why a call was not forwarded, or has no response of the upstream: what the caller gets, and what the
-//! operator must correct.
+//! The failures of a forwarded call: the response to the caller, and the log line for the operator.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Upstream;
 
-/// Why a call was not forwarded, or has no response of the upstream.
+/// The reason for which a call was not forwarded, or has no response of the upstream.
 #[derive(Debug)]
 pub(super) enum Failure {
     Method,

@@ -1,12 +1,12 @@
 //! The MCP sessions of an upstream, each tied to the connection that it was made for.
 //!
-//! An upstream without OAuth takes its `Mcp-Session-Id` for the caller. So the caller gets the ID
-//! encrypted, under a key of the connection, and no other connection can use it or learn the ID of the
-//! upstream from it. Nothing is stored: every process of a deployment reads the IDs of the others, also
-//! after a restart.
+//! An upstream without OAuth identifies the caller by its `Mcp-Session-Id`. So the caller gets the
+//! ID encrypted, under a key of the connection, and no other connection can use it or learn the ID
+//! of the upstream from it. Nothing is stored: every process of a deployment reads the IDs of the
+//! others, also after a restart.
 //!
-//! The key is a digest of the grant's ID, which its client alone has in its tokens. It is 128 random
-//! bits, and no other user ever gets it.
+//! The key is derived from the grant's ID, which only the tokens of its client contain. It is 128
+//! random bits, and no other user ever gets it.
 
 use axum::http::header::HeaderName;
 use axum::http::{HeaderMap, HeaderValue};
@@ -20,14 +20,14 @@ use sha2::{Digest as _, Sha256};
 /// The header of the streamable HTTP transport (MCP).
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// What the sessions of one connection are encrypted with.
+/// The key and the salt for the sessions of one connection.
 pub(super) struct Seal {
     key: LessSafeKey,
     /// Makes the nonce of a session.
     salt: [u8; 32],
 }
 
-/// The session in a request is none of this connection.
+/// The session in a request does not belong to this connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Foreign;
 
@@ -43,7 +43,7 @@ impl Seal {
         let digest = |label: &str| -> [u8; 32] {
             let mut digest = Sha256::new_with_prefix(label);
             for part in parts {
-                // The length keeps two parts from being read as two others.
+                // The length separates the parts, so that no two lists of parts have one digest.
                 digest.update((part.len() as u64).to_be_bytes());
                 digest.update(part);
             }
@@ -54,8 +54,8 @@ impl Seal {
         Self { key: LessSafeKey::new(key), salt: digest("salt") }
     }
 
-    /// Returns the ID that the caller gets for a session of the upstream. It is always the same one:
-    /// its nonce is a digest of the session, so that no nonce serves two of them.
+    /// Returns the ID that the caller gets for a session of the upstream. It is always the same
+    /// one: its nonce is a digest of the session, so that no nonce serves two of them.
     fn close(&self, session: &[u8]) -> HeaderValue {
         let digest = Sha256::new_with_prefix(self.salt).chain_update(session).finalize();
         let mut nonce = [0; NONCE_LEN];

@@ -278,8 +278,8 @@ pub(super) fn verify(
     })
 }
 
-/// Returns whether a token response that cannot be read has an ID token, which is the cause then: it
-/// lacks a claim, or is no JWT.
+/// Returns whether a token response that cannot be read has an ID token, which is the cause then:
+/// it lacks a claim, or is no JWT.
 fn has_id_token(body: &[u8]) -> bool {
     let response: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
     response.is_some_and(|response| response.get("id_token").is_some_and(Value::is_string))

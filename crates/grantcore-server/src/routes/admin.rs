@@ -1,6 +1,6 @@
-//! `/admin`: the pages of the administrators. Here: who may see them, and what they share. The audit
-//! log is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in `admin/accounts.rs`,
-//! and what an administrator does to them in `admin/act.rs`.
+//! `/admin`: the pages of the administrators. Here: who may see them, and what they share. The
+//! audit log is in `admin/log.rs`, the clients in `admin/clients.rs`, the accounts in
+//! `admin/accounts.rs`, and what an administrator does to them in `admin/act.rs`.
 
 mod accounts;
 mod act;

@@ -22,8 +22,8 @@ pub(crate) struct Export {
     signed_in: Option<u64>,
 }
 
-/// `POST /api/export`: returns all that the API knows of the user. Who found a browser that was left
-/// signed in does not get it: the guard asks for a login within [`RECENT_LOGIN`].
+/// `POST /api/export`: returns all that the API knows of the user. Who found a browser that was
+/// left signed in does not get it: the guard asks for a login within [`RECENT_LOGIN`].
 pub(crate) async fn export(
     Extension(caller): Extension<Identity>,
     Extension(LoginTime(signed_in)): Extension<LoginTime>,

@@ -81,7 +81,8 @@ pub(super) async fn decide(
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a request could not be kept for its sign-in");
-                // The client and its redirect URI are verified, so the client is told (AUTHZ-25).
+                // The client and its redirect URI are verified, so the client gets the error
+                // (AUTHZ-25).
                 let failure = LoginFailure::Unavailable;
                 let error = app.oauth.give_up_login(incoming, user, failure).await;
                 app.failed(&error, Asked { client_id: client_id(query), reload: None })
@@ -124,8 +125,8 @@ async fn again(app: &App, parts: &Parts, query: &str) -> Asked {
     Asked { client_id: client_id(query), reload: link(app, request, &source(parts)).await }
 }
 
-/// Returns the user, with the connection to this client whose consent may be remembered. The library
-/// decides whether it covers the request.
+/// Returns the user, with the connection to this client whose consent may be remembered. The
+/// library decides whether it covers the request.
 async fn user_of<'s>(app: &App, session: &'s Session, query: &str) -> User<'s> {
     let user = session.user();
     let Some(client_id) = client_id(query).filter(|_| app.remembers) else { return user };

@@ -281,8 +281,8 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
     }
 }
 
-/// Says when a connection was used last, as far as this server knows it: a refresh, and the lifetime
-/// of the token that it gave. Counted in days, the two are one if the lifetime is short.
+/// Says when a connection was used last, as far as this server knows it: a refresh, and the
+/// lifetime of the token that it gave. Counted in days, the two are one if the lifetime is short.
 fn last_use(own: &Connection, app: &App) -> Option<String> {
     let (last, now) = (own.last_refreshed_at(), app.oauth.now());
     let is_short = app.oauth.policy().lifetimes().access() <= HOUR;
@@ -297,7 +297,8 @@ fn is_users(own: &Connection) -> bool {
     matches!(own.by(), ConnectedBy::User)
 }
 
-/// Says in a sentence what the redirect URI of a connection shows of its application's place, or which organization connected it.
+/// Says in a sentence what the redirect URI of a connection shows of its application's place, or
+/// which organization connected it.
 fn place(own: &Connection, viewer: Viewer) -> String {
     if let ConnectedBy::Enterprise { issuer, .. } = own.by() {
         return match viewer {

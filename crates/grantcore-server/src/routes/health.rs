@@ -33,8 +33,8 @@ pub(crate) fn router(app: &Arc<App>, stop: &Stop) -> Router {
 }
 
 /// Answers 200 if the server does not stop, both parts of the database answer (the library's store,
-/// and the host's own tables), and the database can be written: without a write nobody signs in, and
-/// no token is issued.
+/// and the host's own tables), and the database can be written: without a write nobody signs in,
+/// and no token is issued.
 async fn ready(State((app, stop)): State<(Arc<App>, Stop)>) -> Response {
     if stop.is_draining() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, "the server stops");

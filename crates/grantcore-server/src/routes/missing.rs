@@ -1,5 +1,5 @@
-//! Requests to unknown addresses. A resource called with additional slashes is served, and so is its
-//! metadata document. Any other address is answered with the addresses of the metadata.
+//! Requests to unknown addresses. A resource called with additional slashes is served, and so is
+//! its metadata document. Any other address is answered with the addresses of the metadata.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Responses that no handler made: the framework's refusals of a form, a query or a method at the
+//! Responses that no handler makes: the framework's refusals of a form, a query or a method at the
 //! address of a page, and the end of a request that takes too long.
 
 use std::sync::Arc;

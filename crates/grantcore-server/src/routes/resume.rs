@@ -106,8 +106,8 @@ pub(super) async fn not_kept(
     app.refuse_asked(error.reason(), source, asked).await
 }
 
-/// Returns the page for a sign-in whose session cannot be kept. Its link leads to `next`, which asks
-/// for the sign-in again.
+/// Returns the page for a sign-in whose session cannot be kept. Its link leads to `next`, which
+/// asks for the sign-in again.
 pub(super) async fn no_session(app: &App, next: &str, source: &str) -> Response {
     let request = Kept::of_field(next);
     let client_id = request.as_ref().and_then(|request| client_id(&request.query));
@@ -176,8 +176,8 @@ async fn waiting(
     Page(Login { again, current, ..page }).into_response()
 }
 
-/// Returns the user name that a request suggests (OpenID Connect Core §3.1.2.1), within the bounds of
-/// the library.
+/// Returns the user name that a request suggests (OpenID Connect Core §3.1.2.1), within the bounds
+/// of the library.
 fn login_hint(query: &str) -> Option<String> {
     let hint = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "login_hint")?.1;
     let is_clean = hint.len() <= LONGEST_HINT && !hint.chars().any(char::is_control);

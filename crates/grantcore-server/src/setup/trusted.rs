@@ -47,9 +47,11 @@ fn build(table: &TrustedIssuerTable, own: &Issuer) -> Result<TrustedIssuer, Stri
     })
 }
 
-/// Returns what is wrong with the accounts that the issuer creates beside a provider of accounts.
+/// Returns the error of an issuer that creates accounts although an identity provider has rules
+/// about them.
 ///
-/// Privilege escalation: whom the rules of the provider keep out would come in by an assertion.
+/// Privilege escalation: users whom the rules of the provider keep out would get access by an
+/// assertion.
 pub(crate) fn bypass(table: &TrustedIssuerTable, provider: &ProviderSettings) -> Option<String> {
     match (table.create_accounts, table.bypass_provider_rules) {
         (true, false) if provider.has_rules() => Some(

@@ -23,7 +23,7 @@ pub(crate) enum Grants {
     Redis(RedisStore),
 }
 
-/// Makes the same call of whichever store it is.
+/// Makes the same call on the store of the variant.
 macro_rules! each {
     ($grants:expr, $store:ident => $call:expr) => {
         match $grants {

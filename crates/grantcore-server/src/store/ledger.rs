@@ -124,8 +124,8 @@ pub(crate) trait Ledger {
     async fn drop_waiting(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Stores these events durably, all of them or none. Of events with one correlation and kind
-    /// the first is kept, because a step may arrive twice. If nobody waits for it, a database may
-    /// take some milliseconds more, to write them with something else.
+    /// the first is kept, because a step may arrive twice. If no caller waits, a database may delay
+    /// the events by some milliseconds, to write them together with others.
     async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()>;
 
     /// Returns the latest `limit` events that match, before this place: the newest first, by their

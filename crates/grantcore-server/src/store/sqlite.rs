@@ -26,12 +26,12 @@ use super::ledger::Kind;
 use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
 use crate::trail::{Entry, Position, Search};
 
-/// How long events wait for a write of a grant, to be committed with it.
+/// The time for which events wait for a write of a grant, to be committed with it.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// How many rows of the audit log are dropped in one transaction: other writes wait for no more
-/// than these.
+/// The number of rows of the audit log that are dropped in one transaction, for which other writes
+/// wait.
 const BITE: usize = 64;
-/// The same where all rows are counted in each of these transactions.
+/// The same number for transactions that also count all rows.
 const BITE_COUNTED: usize = 256;
 
 /// Balances, sessions and the audit log. They are written through the store of the grants, which

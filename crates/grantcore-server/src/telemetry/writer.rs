@@ -1,4 +1,5 @@
-//! Where log lines go: to a buffer in memory, which a thread writes to standard error.
+//! The output of the log: lines are copied to a buffer in memory, and a thread writes them to
+//! standard error.
 //!
 //! A request that logs copies its line, and neither makes a system call nor waits for the reader of
 //! the log. The thread writes what has gathered for some milliseconds at once. The buffer is
@@ -14,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The most bytes that wait to be written: several thousand lines.
 const ROOM: usize = 1 << 20;
-/// How long lines gather before they are written.
+/// The time for which lines gather before they are written.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Takes lines for the thread.
@@ -66,7 +67,7 @@ impl Shared {
 /// Starts the thread that writes to `output`.
 ///
 /// # Errors
-/// If the system starts no thread.
+/// An error if the system starts no thread.
 pub(crate) fn start(mut output: impl Write + Send + 'static) -> io::Result<(LogWriter, LogEnd)> {
     let shared = Arc::new(Shared::default());
     let taken = Arc::clone(&shared);
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// An output that is as slow as its reader: each write waits for a word.
+    /// An output whose reader is slow: each write waits for a signal of the test.
     struct Slow {
         written: Arc<Mutex<Vec<u8>>>,
         next: Receiver<()>,

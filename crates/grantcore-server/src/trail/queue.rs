@@ -27,8 +27,8 @@ const UNATTRIBUTED_ROOM: usize = 1024;
 /// How many events are written at once. The bound lets other writes to the database take their
 /// turn.
 const AT_ONCE: usize = 512;
-/// How long events gather before they are written, if nobody waits for them. Each write wakes a
-/// task; so the task is woken for many events, and not for each.
+/// The time for which events gather before they are written, if no caller waits for them. Each
+/// write wakes a task, so the task is woken once for many events.
 const GATHER: Duration = Duration::from_millis(10);
 /// How often lost events are logged.
 const LOG_EVERY: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ pub(crate) struct Queue {
     unattributed: Mutex<Unattributed>,
     /// Whether recording waits for the database.
     waits: bool,
-    /// Is notified by those who wait for what is in the queue.
+    /// Notified by callers that wait for items of the queue.
     hurry: Arc<Notify>,
     lost: Arc<Lost>,
     /// Whether the last write succeeded.

@@ -1,4 +1,5 @@
-//! The pages of an administrator, with long, short and right-to-left names, with the keyboard alone.
+//! The pages of an administrator, with long, short and right-to-left names, with the keyboard
+//! alone.
 
 use fantoccini::key::Key;
 use serde_json::json;

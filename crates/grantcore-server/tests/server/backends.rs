@@ -199,8 +199,8 @@ async fn administrate(fixture: &Fixture, alice: &Browser, admin: &Browser) {
     assert!(ended.contains("by admin: because"), "{ended}");
 }
 
-/// The demonstration's machine gets a token, calls the tools and nothing of a user's, and is ended on
-/// the administrator's pages.
+/// The demonstration's machine gets a token, calls the tools and nothing of a user's, and is ended
+/// on the administrator's pages.
 async fn act_without_a_user(fixture: &Fixture, admin: &Browser) {
     let token = async || {
         let form = [("grant_type", "client_credentials")];

@@ -1,5 +1,5 @@
-//! Tests of requests that real clients sent, with the right response: the files of `tests/server/cases`
-//! against the running server.
+//! Tests of requests that real clients sent, with the right response: the files of
+//! `tests/server/cases` against the running server.
 //!
 //! Each file has one report of a real client and similar cases. `support/cases.rs` describes the
 //! format. Cases that need more than one request are modules below.

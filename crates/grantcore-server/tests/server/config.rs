@@ -206,7 +206,8 @@ fn check_config_reports_every_error_at_once() {
     }
     assert!(lines[1].ends_with("unknown key `issuers`; did you mean `issuer`?"), "{}", lines[1]);
 
-    // What only the library and other files show is reported at once too, and the same by the start.
+    // What only the library and other files show is reported at once too, and the same by the
+    // start.
     let directory = with_file(
         "issuer = 'https://auth.example.com'\naccounts = 'none'\ndocument_authority = 'none'\n\
          replay_window = '2h'\n[[resources]]\nurl = 'https://api.example'\n\

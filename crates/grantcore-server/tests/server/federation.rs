@@ -361,8 +361,8 @@ fn a_table_of_an_issuer_that_cannot_work_is_refused() {
     }
 }
 
-/// Whom the rules of the provider keep out does not come in by an assertion, unless the operator says
-/// so.
+/// Whom the rules of the provider keep out does not come in by an assertion, unless the operator
+/// says so.
 #[test]
 fn an_issuer_that_creates_accounts_does_not_bypass_the_rules_of_the_provider() {
     let base = "issuer = 'http://127.0.0.1:7999'\nlisten = '127.0.0.1:0'\ndatabase = 'memory:'

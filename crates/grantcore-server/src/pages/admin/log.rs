@@ -114,7 +114,7 @@ pub(crate) struct FlowHead {
     pub(crate) created: Option<String>,
     /// Where the application runs, of a live connection.
     pub(crate) place: Option<String>,
-    /// What the client proved itself with last.
+    /// The last proof that the client gave of itself.
     pub(crate) proof: Option<String>,
     pub(crate) refreshed: Option<String>,
     pub(crate) expires: Option<String>,

@@ -61,8 +61,8 @@ pub(crate) async fn accounts(
     .into_response()
 }
 
-/// Returns the accounts whose subject or name contains what was typed, by name, and the name after which the
-/// next page begins.
+/// Returns the accounts whose subject or name contains what was typed, by name, and the name after
+/// which the next page begins.
 async fn search(
     app: &App,
     typed: &str,

@@ -1,5 +1,6 @@
-//! What an administrator does. Each action is first asked for on a page of its own, which names what
-//! it is done to and takes the reason. That page's form is protected by the cookie of the browser.
+//! What an administrator does. Each action is first asked for on a page of its own, which names
+//! what it is done to and takes the reason. That page's form is protected by the cookie of the
+//! browser.
 
 mod ask;
 pub(super) mod done;

@@ -6,7 +6,7 @@ use grantcore::{Client, Timestamp};
 
 use crate::pages::{ClientProof, utc};
 
-/// Describes how a client proves itself. No secret and no digest of one is in it.
+/// Describes how a client proves itself. The description has no secret, and no digest of a secret.
 pub(super) fn of(client: &Client, now: Timestamp) -> ClientProof {
     match client.authentication() {
         Authentication::Confidential { method, secrets } => {

@@ -1,9 +1,9 @@
 //! `/admin/secret`: shows a new secret, once.
 //!
 //! A form that makes a secret is answered with a redirect to this page, so that a reload repeats
-//! nothing. The address has a reference that is good for one look, in the browser of the form, for a
-//! few minutes. The database has a digest of the reference, and the secret encrypted under a key of
-//! the reference: its reader learns neither.
+//! nothing. The address has a reference that is good for one look, in the browser of the form, for
+//! a few minutes. The database has a digest of the reference, and the secret encrypted under a key
+//! that is derived from the reference. A reader of the database learns neither.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,7 +24,7 @@ use crate::pages::{Nav, NewSecret, Page};
 use crate::sessions::Token;
 use crate::waiting::Kind;
 
-/// What the secret was made for.
+/// The occasion on which the secret was made.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Made {
     /// The client is a new one.
@@ -136,7 +136,7 @@ fn page(nav: Nav, client_id: &str, secret: Option<(Made, String)>) -> NewSecret 
     NewSecret { nav, title, path: client_path(&id), id, secret: secret.map(|own| own.1), ended }
 }
 
-/// Returns what the browser proves itself with: the value of its form cookie.
+/// Returns the value of the form cookie, which identifies the browser.
 fn browser(app: &App, headers: &HeaderMap) -> Option<String> {
     app.form_cookie.read(headers).map(|token| token.reveal())
 }
@@ -145,7 +145,7 @@ fn browser(app: &App, headers: &HeaderMap) -> Option<String> {
 fn key(reference: &str, browser: &str) -> LessSafeKey {
     let mut digest = Sha256::new_with_prefix("a secret for its page");
     for part in [reference, browser] {
-        // The length keeps two parts from being read as two others.
+        // The length separates the parts, so that no two lists of parts have one digest.
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
@@ -154,7 +154,7 @@ fn key(reference: &str, browser: &str) -> LessSafeKey {
     LessSafeKey::new(key)
 }
 
-/// The key is of one secret, so that its only nonce is used once.
+/// Each key encrypts one secret, so a constant nonce is used once.
 fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }

@@ -74,9 +74,9 @@ impl RedisLedger {
         Ok(dropped)
     }
 
-    /// Returns the latest `limit` matching events of each stream before this place, in the order they
-    /// were recorded. Of events with one correlation and kind only the first, because a step may
-    /// arrive twice.
+    /// Returns the latest `limit` matching events of each stream before this place, in the order
+    /// they were recorded. Of events with one correlation and kind only the first, because a step
+    /// may arrive twice.
     async fn read_back(
         &self,
         search: &Search,

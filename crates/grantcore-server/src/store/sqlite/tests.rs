@@ -1,4 +1,5 @@
-//! Tests of writes whose futures are dropped, which still run to their end, and of the journal mode.
+//! Tests of writes whose futures are dropped, which still run to their end, and of the journal
+//! mode.
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! What a form does that is sent twice, too late, by somebody else, or while the database is down.
+//! Tests of forms that are sent twice, too late, by somebody else, or while the database is down.
 
 use super::admin::{Admin, secret};
 use super::*;
@@ -94,7 +94,7 @@ async fn consent_05_and_06_a_bad_ticket_is_refused_before_an_organization_is_ask
     server.stop().await.unwrap();
 }
 
-/// The rows of what a signed-in user sent name the user, and a denial is the user's.
+/// The rows of a signed-in user's requests name the user, and a denial is recorded as the user's.
 #[tokio::test]
 async fn audit_01_the_rows_of_consent_forms_name_the_user_and_the_denial() {
     let admin = Admin::start().await;
@@ -118,7 +118,7 @@ async fn audit_01_the_rows_of_consent_forms_name_the_user_and_the_denial() {
     admin.server.stop().await.unwrap();
 }
 
-/// A database that fails while Allow is pressed has the way back to the request.
+/// If the database fails while Allow is pressed, the page leads back to the request.
 #[tokio::test]
 async fn authz_22_a_failure_at_allow_leads_back_to_the_request() {
     let folder = tempfile::tempdir().unwrap();
@@ -191,8 +191,8 @@ async fn host_18_and_24_the_login_page_says_why_and_for_whom_it_asks() {
     server.stop().await.unwrap();
 }
 
-/// A suspended account is told so, and so is the administrator. All connections of one application
-/// end with one button.
+/// A suspended user and the administrator see that the account is suspended. All connections of one
+/// application end with one button.
 #[tokio::test]
 async fn connected_apps_say_that_the_account_is_suspended_and_end_together() {
     let admin = Admin::start().await;

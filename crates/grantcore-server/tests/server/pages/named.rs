@@ -157,7 +157,7 @@ async fn the_pages_have_the_name_of_the_operators_server() {
     );
 }
 
-/// A client that the operator registers is not told to register itself again.
+/// The page of an operator's client does not advise it to register itself again.
 #[tokio::test]
 async fn the_advice_for_an_unknown_client_fits_how_it_is_registered() {
     let server = start().await;

@@ -1,5 +1,5 @@
-//! What holds after the user's answer: how long it is remembered, and whether the user still belongs to
-//! the organization that the connection is for.
+//! Tests after the user's answer: how long it is remembered, and whether the user still belongs to
+//! the organization of the connection.
 
 use super::*;
 use crate::support::CHALLENGE;

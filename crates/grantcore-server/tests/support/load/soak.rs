@@ -1,5 +1,5 @@
-//! A load for a time: `just load 10`. Both processes are restarted in turn, and what they take is
-//! printed as a table.
+//! A load for a time: `just load 10`. Both processes are restarted in turn, and their memory, files
+//! and latencies are printed as a table.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! What was done, as the page after an action says it: with the name of what it was done to.
+//! The sentence on the page after an action, with the name of the client, account or connection
+//! that the action changed.
 
 use grantcore::Store as _;
 use grantcore::value::display_text;
@@ -8,13 +9,13 @@ use super::Failed;
 use crate::app::App;
 use crate::pages::{AppName, Done};
 
-/// What a page shows beside its subject: where its list goes on, and what was just done.
+/// The state of a page beside its subject: the position in its list, and the last action.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Shown {
     pub(in crate::routes::admin) after: Option<String>,
     pub(in crate::routes::admin) done: String,
-    /// What it was done to, if it is not the subject of the page: a client or a connection.
+    /// The client or connection that the action changed, if it is not the subject of the page.
     pub(in crate::routes::admin) to: String,
 }
 
@@ -37,8 +38,8 @@ pub(in crate::routes::admin) fn to_flow(act: &str, client: Option<&AppName>) -> 
     (act == "disconnect-grant").then_some(Done { to, text })
 }
 
-/// Returns what an action did to an account, or to one of its connections. `name` is the name of the
-/// account for people.
+/// Returns what an action did to an account, or to one of its connections. `name` is the name of
+/// the account for people.
 pub(in crate::routes::admin) async fn to_account(
     app: &App,
     shown: &Shown,

@@ -154,7 +154,8 @@ async fn protect_an_https_upstream_is_called_if_its_certificate_is_right() {
     }
 }
 
-/// An upstream that asks for more scope: its client steps up at this server, and learns of no other.
+/// An upstream that asks for more scope: its client steps up at this server, and learns of no
+/// other.
 #[tokio::test]
 async fn protect_an_upstream_asks_for_more_scope() {
     let setting = Setting::by_file("scopes = ['read']\noptional_scopes = ['write']").await;

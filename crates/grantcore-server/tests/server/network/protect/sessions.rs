@@ -1,12 +1,13 @@
-//! Tests of the MCP sessions of an upstream, of upstreams that cannot be connected, and of sign-ins that
-//! are too old.
+//! Tests of the MCP sessions of an upstream, of upstreams that cannot be connected, and of sign-ins
+//! that are too old.
 
 use tokio::net::TcpSocket;
 
 use super::*;
 
-/// The session of an upstream belongs to the connection that it was made for. Another user who learns
-/// its ID gets what MCP has for a session that does not exist, and the upstream gets nothing.
+/// The session of an upstream belongs to the connection that it was made for. Another user who
+/// learns its ID gets what MCP has for a session that does not exist, and the upstream gets
+/// nothing.
 #[tokio::test]
 async fn protect_a_session_is_tied_to_its_user() {
     let setting = Setting::by_flag().await;
