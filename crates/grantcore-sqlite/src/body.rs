@@ -43,8 +43,8 @@ fn json(body: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (length, compressed) = rest.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     // A damaged length must not allocate more than such a body can contain.
-    let most = compressed.len().saturating_mul(RATIO).saturating_add(DICTIONARY.len());
-    let json = decompress_with_dict(compressed, length.min(most), DICTIONARY).ok()?;
+    let limit = compressed.len().saturating_mul(RATIO).saturating_add(DICTIONARY.len());
+    let json = decompress_with_dict(compressed, length.min(limit), DICTIONARY).ok()?;
     (json.len() == length).then(|| json.into())
 }
 
