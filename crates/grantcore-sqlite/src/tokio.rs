@@ -24,8 +24,8 @@ type Result<T> = std::result::Result<T, ThreadError<SqliteError>>;
 
 impl SqliteStore {
     /// Returns the store for an async server on tokio: it implements the async
-    /// [`Store`](grantcore::Store), [`Accounts`](grantcore::Accounts) and
-    /// [`StoreAdministration`](grantcore::store::StoreAdministration).
+    /// [`Store`], [`Accounts`] and
+    /// [`StoreAdministration`].
     ///
     /// ```
     /// use grantcore::store::StoreAdministration;
