@@ -157,9 +157,13 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// use grantcore::RequestParts;
     /// use grantcore::request::AuthorizationRequest;
     ///
-    /// let request = RequestParts { method: "GET", query: query.as_bytes(),
-    /// ..RequestParts::default() }; let request = AuthorizationRequest::parse(&request,
-    /// Some(alice), server.policy())?; let step = server.run(request).await?;
+    /// let request = RequestParts {
+    ///     method: "GET",
+    ///     query: query.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// let request = AuthorizationRequest::parse(&request, Some(alice), server.policy())?;
+    /// let step = server.run(request).await?;
     /// # Ok(())
     /// # }
     /// ```

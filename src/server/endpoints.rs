@@ -33,10 +33,14 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// use grantcore::{AuthorizationStep, RequestParts, User};
     ///
     /// // GET /oauth/authorize?response_type=code&client_id=notes-app&…
-    /// let request = RequestParts { method: "GET", query: query.as_bytes(),
-    /// ..RequestParts::default() }; // The user of the browser's session. `None` if nobody is
-    /// signed in. let alice = User::new("alice", b"Zk3n1sVd0Qe8")?; match
-    /// server.authorize(&request, Some(alice)).await {
+    /// let request = RequestParts {
+    ///     method: "GET",
+    ///     query: query.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// // The user of the browser's session. `None` if nobody is signed in.
+    /// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
+    /// match server.authorize(&request, Some(alice)).await {
     ///     Ok(AuthorizationStep::NeedsConsent(page)) => {
     ///         // Draw the page. Its form has `page.ticket()` in a hidden field.
     ///         assert_eq!(page.client_name(), "Notes");

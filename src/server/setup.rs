@@ -89,8 +89,9 @@ impl<S, A, L> Server<S, A, L> {
     /// let log = Arc::new(MemoryAuditLog::new(10_000));
     /// let server = example::server().with_audit_log(Arc::clone(&log), AuditPolicy::default());
     /// # let _ = server.token(&example::post("client_id=notes-app")).await;
-    /// let found = log.find(&AuditQuery { client: Some("notes-app"), ..AuditQuery::default() },
-    /// 50); assert_eq!(found.len(), 1);
+    /// let query = AuditQuery { client: Some("notes-app"), ..AuditQuery::default() };
+    /// let found = log.find(&query, 50);
+    /// assert_eq!(found.len(), 1);
     /// # Ok(())
     /// # }
     /// ```
