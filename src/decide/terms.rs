@@ -30,18 +30,22 @@ pub(super) fn requested_terms(
     policy: &Policy,
 ) -> Result<RequestedTerms, Fault> {
     let asked = known_scope(scope, policy)?;
+    let resources = requested_resources(resources, known, policy);
+    // Clients send these tokens to every server, whatever the resource and their registration
+    // (CLIENTPOLICY-13).
+    let asked = asked.filter(|asked| {
+        let Ok(resources) = &resources else { return true };
+        let understood = Understood::of(resources, known, policy);
+        asked.tokens().any(|token| !HABITUAL.contains(&token) || understood.has(token))
+    });
     let is_named = asked.is_some();
     let may = |token: &str| client.may_ask_for(token, policy);
     let scope = scope_within(asked, || default_scope(client, policy), may)?;
-    let resources = requested_resources(resources, known, policy)?;
-    let understood = Understood::of(&resources, known, policy);
-    // Clients send these tokens to every server, whatever the resource (CLIENTPOLICY-13).
-    let is_habit = |token: &str| HABITUAL.contains(&token) && !understood.has(token);
-    let is_habit = is_named && scope.tokens().all(is_habit);
-    if is_named && !is_habit {
+    let resources = resources?;
+    if is_named {
         return Ok((scope, resources));
     }
-    let scope = if is_habit { default_scope(client, policy)? } else { scope };
+    let understood = Understood::of(&resources, known, policy);
     // If no token of the default is left, these resources have no default.
     let scope = understood.limit(scope).map_err(|hint| Reason::ScopeMissing.hint(hint))?;
     Ok((scope, resources))

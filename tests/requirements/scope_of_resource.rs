@@ -152,6 +152,10 @@ fn authz_18_a_scope_that_a_client_names_is_never_cut() {
     let habits = World::with(habits);
     assert_eq!(asked(&habits, &asking("openid profile email", FILES)), "read");
     assert_eq!(asked(&habits, &asking("profile", "https://me.example/")), "profile");
+    // A registration that lacks them is no reason to refuse them.
+    let registered = Client::public("app").redirect_uri(CALLBACK);
+    habits.put(registered.scope(Scope::parse("read").unwrap()).build().unwrap());
+    assert_eq!(asked(&habits, &asking("openid profile email", FILES)), "read");
 }
 
 #[test]
