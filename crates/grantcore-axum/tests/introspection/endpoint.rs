@@ -1,8 +1,9 @@
 //! An introspection endpoint that is down, fails, or answers something else.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Response, StatusCode};
 use grantcore::moment::{Clock as _, SystemClock};
 use grantcore::{Needs, Policy};
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::socket::listen;
 use super::support::{RESOURCE_SERVER, SECRET};
@@ -18,13 +18,17 @@ use super::{Fake, assert_dead, assert_unavailable, builder, call, json, resource
 
 const TOKEN: &str = "gra_the-token-of-the-test";
 
-/// What the operator reads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What the operator reads of the calls of this thread.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes to [`LOG`] of the thread that writes.
+struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOG.with_borrow_mut(|log| log.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -32,18 +36,16 @@ impl io::Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+/// Logs for all threads. A subscriber of one thread would miss the events that another thread
+/// reaches first: `tracing` remembers of each whether anybody wants it.
+fn log() {
+    static START: Once = Once::new();
+    START.call_once(|| tracing_subscriber::fmt().with_writer(|| Log).with_ansi(false).init());
 }
 
-impl Log {
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
+/// Returns what was logged since the last call.
+fn logged() -> String {
+    String::from_utf8(LOG.take()).unwrap()
 }
 
 /// Returns the description of a live token, with these members replaced.
@@ -74,29 +76,30 @@ async fn answered(
 
 #[tokio::test]
 async fn i29_an_endpoint_that_is_down_is_a_retryable_failure_and_is_logged() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    log();
     let (listener, address) = listen().await;
     drop(listener);
     let down = resource(&builder(&format!("http://{address}")).build().unwrap(), "read");
     assert_unavailable(&call(&down, TOKEN).await);
-    let logged = log.take();
-    assert!(logged.contains("ERROR") && logged.contains("could not be called"), "{logged}");
+    let first = logged();
+    assert!(first.contains("ERROR") && first.contains("could not be called"), "{first}");
     let (answer, _) = answered(|| {
         let response = Response::builder().status(StatusCode::UNAUTHORIZED);
         response.body(Body::from("{\"error\":\"invalid_client\"}")).unwrap()
     })
     .await;
     assert_unavailable(&answer);
-    let more = log.take();
-    assert!(more.contains("401") && more.contains("check the client id, its secret"), "{more}");
+    let second = logged();
+    assert!(
+        second.contains("401") && second.contains("check the client id, its secret"),
+        "{second}"
+    );
     for secret in [SECRET, TOKEN] {
-        assert!(!logged.contains(secret) && !more.contains(secret));
+        assert!(!first.contains(secret) && !second.contains(secret));
     }
     // A token that is not active is no failure.
     assert_dead(&answered(|| json("{\"active\":false}")).await.0);
-    assert_eq!(log.take(), "");
+    assert_eq!(logged(), "");
 }
 
 #[tokio::test]
