@@ -75,12 +75,7 @@ api: tools
 semver revision='': tools
     .ci/semver {{ revision }}
 
-# The oldest versions of dependencies that are allowed.
-[group('checks')]
-minimal-versions:
-    .ci/minimal-versions
-
-# The oldest compiler that each crate promises.
+# The oldest compiler that each crate promises, with the oldest dependencies that it allows.
 [group('checks')]
 msrv:
     .ci/msrv
