@@ -14,6 +14,9 @@ use crate::store::Store as _;
 
 const WORKERS: usize = 4;
 const CALLS: usize = 60;
+/// How many calls begin or end between two faults. A fault at fixed times would hit every call of a
+/// slow database.
+const SPACING: u64 = 16;
 
 /// Checks that the reads and writes of several handles on the same records have one order, which
 /// agrees with the clock.
@@ -48,11 +51,16 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
         let calls =
             at_once(stores.iter().map(Some).chain([None]).enumerate(), |(worker, store)| {
                 let Some(store) = store else {
-                    // Loses one request after the other until all workers have finished.
+                    // Loses requests until all workers have finished.
                     let mut dice = Dice(9);
+                    let mut due = clock.load(Ordering::SeqCst);
                     while watched.load(Ordering::SeqCst) < WORKERS {
-                        harness.arm(*dice.pick(&Fault::ALL));
-                        std::thread::sleep(std::time::Duration::from_millis(10));
+                        let now = clock.load(Ordering::SeqCst);
+                        if now >= due {
+                            harness.arm(*dice.pick(&Fault::ALL));
+                            due = now + SPACING;
+                        }
+                        std::thread::sleep(std::time::Duration::from_millis(1));
                     }
                     harness.disarm();
                     return Ok(Vec::new());

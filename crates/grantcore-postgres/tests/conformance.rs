@@ -95,9 +95,9 @@ fn a_damaged_record_is_an_error() {
 }
 
 /// How long a store behind the proxy waits for a response.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(200);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
 /// The delay of a late response. It is longer than the store waits.
-const DELAY: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(700);
 
 impl Faults for PostgresHarness<(Database, Proxy)> {
     fn arm(&self, fault: Fault) {

@@ -96,8 +96,8 @@ fn a_damaged_record_is_an_error() {
 }
 
 /// How long a store waits for an answer here, and the delay of a late answer.
-const PATIENCE: Duration = Duration::from_millis(150);
-const LATE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(300);
+const LATE: Duration = Duration::from_millis(700);
 
 fn fault(fault: Fault) -> grantcore_testing_servers::Fault {
     use grantcore_testing_servers::Fault as Of;
@@ -161,6 +161,7 @@ impl Harness for ClusterBehind {
         let client = ClusterClient::builder(
             self.1.addresses().into_iter().map(|node| format!("redis://{node}/")),
         )
+        .connection_timeout(Duration::from_secs(30))
         .response_timeout(PATIENCE);
         let client = client
             .overall_response_timeout(Some(3 * PATIENCE))

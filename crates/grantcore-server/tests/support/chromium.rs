@@ -82,7 +82,11 @@ impl Driver {
             "--window-size=1000,1300",
             &scheme,
         ];
-        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let options = json!({
+            "goog:chromeOptions": { "args": arguments },
+            // Milliseconds: no limit that a busy machine exceeds.
+            "timeouts": { "script": 300_000, "pageLoad": 300_000 },
+        });
         install_crypto_provider();
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(options.as_object().unwrap().clone())
