@@ -67,8 +67,12 @@ wasm:
 
 # Types of other crates in the public interface.
 [group('checks')]
-api: tools
+api: tools checker
     .ci/api
+
+[private]
+checker:
+    .ci/tools cargo-check-external-types 0.5.0
 
 # The public interface against the last release, or against a revision.
 [group('checks')]
