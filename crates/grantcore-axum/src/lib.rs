@@ -4,8 +4,8 @@
 //! application would otherwise write itself:
 //!
 //! - [`router`] mounts every endpoint of the policy and the metadata documents, with CORS, body
-//!   limits and the headers of pages. Each request runs in a task of its own, so that it is not
-//!   cancelled when its client closes the connection.
+//!   limits and the headers of pages. A request that has begun runs to its end, also if its client
+//!   closes the connection.
 //! - [`Pages`] is the application's part: who is signed in, and the login page. The consent page
 //!   and the error page have plain defaults. [`DemoLogin`] is a login for trials.
 //! - [`RequireToken`] is a tower layer that checks the access tokens of a protected resource, and

@@ -354,6 +354,28 @@ async fn i45_finish_waits_for_the_requests_under_way() {
     assert_eq!(done.load(Ordering::SeqCst), 3);
 }
 
+/// The future of a request can be dropped on a thread that is none of the runtime's.
+#[test]
+fn i45_work_that_is_dropped_outside_its_runtime_goes_on() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tasks = Tasks::default();
+    let done = Arc::new(AtomicUsize::new(0));
+    let mut pending = {
+        let (tasks, done) = (tasks.clone(), Arc::clone(&done));
+        let work = async move {
+            suspend().await;
+            done.fetch_add(1, Ordering::SeqCst);
+        };
+        Box::pin(async move { tasks.run(work).await })
+    };
+    runtime.block_on(async {
+        assert!(pending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    });
+    drop(pending);
+    assert!(runtime.block_on(tasks.finish(SOON)));
+    assert_eq!(done.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn i45_work_that_panics_has_no_result_and_gives_its_place_back() {
     let tasks = Tasks::default();
