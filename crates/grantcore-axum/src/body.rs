@@ -47,16 +47,26 @@ pub(crate) async fn read(body: Body, policy: &Policy) -> Result<Bytes, BodyError
         return Err(BodyError::TooLarge);
     }
     let mut body = body;
-    let mut read = Vec::new();
+    // Most bodies are one part, which is not copied.
+    let mut first = Bytes::new();
+    let mut joined = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| BodyError::Incomplete)?;
-        read.extend_from_slice(&frame.into_data().unwrap_or_default());
-        if read.len() > limit {
+        let part = frame.into_data().unwrap_or_default();
+        if first.is_empty() {
+            first = part;
+        } else {
+            if joined.is_empty() {
+                joined.extend_from_slice(&first);
+            }
+            joined.extend_from_slice(&part);
+        }
+        if first.len().max(joined.len()) > limit {
             discard(body);
             return Err(BodyError::TooLarge);
         }
     }
-    Ok(read.into())
+    Ok(if joined.is_empty() { first } else { joined.into() })
 }
 
 /// The longest rest of a body that is read after an early response.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{Any, CorsLayer};
 
 const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -47,3 +47,16 @@ pub fn cors() -> CorsLayer {
             CORRELATION,
         ])
 }
+
+/// Adds the headers of [`cors`] to the response to a request whose method is not `OPTIONS`: for a
+/// service that is called often and adds them itself. `OPTIONS` is still the layer's.
+///
+/// For each request, axum clones the rules of the layer, and the layer makes the same headers anew.
+pub fn allow_cross_origin(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+}
+
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("retry-after,www-authenticate,mcp-session-id,x-correlation-id");

@@ -78,6 +78,7 @@ mod endpoints;
 #[cfg(feature = "introspection")]
 mod introspection;
 mod pages;
+mod programs;
 mod router;
 mod same_origin;
 mod signed_in;
@@ -86,7 +87,7 @@ mod tasks;
 
 pub use self::bearer::{Caller, RequireToken, RequireTokenService};
 pub use self::consent_form::ConsentForm;
-pub use self::cors::cors;
+pub use self::cors::{allow_cross_origin, cors};
 pub use self::demo::DemoLogin;
 #[cfg(feature = "introspection")]
 pub use self::introspection::{Introspection, IntrospectionBuilder, IntrospectionError};

@@ -5,25 +5,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use axum::routing::{any, post};
 use grantcore::audit::AuditLog;
-use grantcore::reason::Endpoint;
 use grantcore::response::PAGE_HEADERS;
 use grantcore::store::AccountSource;
-use grantcore::{Policy, Refusal, Reply, RequestParts, Server, Store};
+use grantcore::{Policy, Reply, Server, Store};
 #[cfg(feature = "fetch")]
 use grantcore_fetch::DocumentFetcher;
 
 use crate::authorize::{authorize, consent};
-use crate::body::read;
-use crate::cors::cors;
 use crate::documents::documents;
 use crate::endpoints::Endpoints;
 use crate::pages::{LOCATION_LIMIT, Pages, redirect_page};
+use crate::programs::programs;
 use crate::source::Source;
 use crate::tasks::Tasks;
 
@@ -278,7 +274,7 @@ pub(crate) struct Routes(BTreeSet<String>);
 
 impl Routes {
     /// Adds the path of this URL, and returns it as a route of axum.
-    fn claim(&mut self, url: &str) -> Result<String, RouterError> {
+    pub(crate) fn claim(&mut self, url: &str) -> Result<String, RouterError> {
         self.claim_route(url, escape(path_of(url)))
     }
 
@@ -294,63 +290,6 @@ impl Routes {
 /// Escapes the braces of a path, which are parameters in a route of axum.
 pub(crate) fn escape(path: &str) -> String {
     path.replace('{', "{{").replace('}', "}}")
-}
-
-/// Mounts the endpoints that are called directly, without a browser.
-fn programs(
-    endpoints: &Arc<dyn Endpoints>,
-    tasks: &Tasks,
-    taken: &mut Routes,
-) -> Result<Router, RouterError> {
-    let mut router = Router::new().without_v07_checks();
-    for entry in endpoints.policy().endpoints() {
-        let endpoint = entry.endpoint;
-        let path = match endpoint {
-            Endpoint::Authorization => continue,
-            Endpoint::Management => {
-                let path = path_of(&entry.url);
-                format!("{}{{client_id}}", escape(path.strip_suffix("{client_id}").unwrap_or(path)))
-            }
-            _ => taken.claim(&entry.url)?,
-        };
-        let state = Program { endpoints: Arc::clone(endpoints), tasks: tasks.clone(), endpoint };
-        router = router.route(&path, any(program).with_state(state));
-    }
-    // Not on the fallback: a router that merges this one would take it over for all its paths.
-    Ok(router.route_layer(cors()))
-}
-
-/// The state of an endpoint that is called directly.
-#[derive(Clone)]
-struct Program {
-    endpoints: Arc<dyn Endpoints>,
-    tasks: Tasks,
-    endpoint: Endpoint,
-}
-
-/// Handles a request at an endpoint that is called directly.
-async fn program(
-    State(Program { endpoints, tasks, endpoint }): State<Program>,
-    client_id: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = read(body, endpoints.policy()).await;
-    let answered = tasks.run(async move {
-        let source = source(&parts);
-        let body = match body {
-            Ok(body) => body,
-            Err(error) => {
-                let refusal = Refusal::plain(error.reason(endpoint), endpoint);
-                return endpoints.refuse(refusal, &source).await.reply(endpoints.policy());
-            }
-        };
-        let request = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
-        // A path that is not UTF-8 names no client: the server refuses the empty id.
-        let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
-        endpoints.answer(endpoint, &client_id, &request).await
-    });
-    answered.await.map_or_else(internal_error, respond)
 }
 
 /// Returns the part of a URL after its origin.

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::post;
-use grantcore_axum::{Caller, RequireToken, cors};
+use grantcore_axum::{Caller, RequireToken, allow_cross_origin, cors};
 use support::browser::{Asking, tokens};
 use support::{Answer, World, form_request};
 
@@ -87,6 +87,23 @@ async fn meta_04_web_pages_may_call_documents_and_endpoints_for_programs() {
             assert!(exposed.contains(name), "{path} {name}");
         }
     }
+}
+
+/// A service that adds the headers itself adds those of the layer.
+#[tokio::test]
+async fn meta_04_the_headers_of_a_response_are_those_of_the_layer() {
+    let by_layer = Router::new().route("/", post(|| async {})).route_layer(cors());
+    let by_service = post(|| async {
+        let mut headers = axum::http::HeaderMap::new();
+        allow_cross_origin(&mut headers);
+        headers
+    });
+    let by_service = Router::new().route("/", by_service);
+    let call = async |app: &Router| {
+        let request = Request::post("/").header("origin", PAGE);
+        support::send(app, request.body(Body::empty()).unwrap()).await.headers
+    };
+    assert_eq!(call(&by_service).await, call(&by_layer).await);
 }
 
 #[tokio::test]
