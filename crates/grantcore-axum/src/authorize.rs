@@ -49,7 +49,7 @@ pub(crate) async fn consent<P: Pages>(
     run(app, request, decide).await
 }
 
-/// Reads the body of a request, and decides the request in a task of its own.
+/// Reads the body of a request, and decides the request, also if its client hangs up.
 async fn run<P: Pages, F: Future<Output = Response> + Send>(
     app: Arc<App<P>>,
     request: Request,

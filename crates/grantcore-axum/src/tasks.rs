@@ -2,8 +2,8 @@
 //!
 //! When a client closes its connection, hyper drops the future of its request, possibly between a
 //! write and its audit event. So the future of each request that can write is on the heap, and
-//! moves to a task of its own if it is dropped before its end. A task for each request would be
-//! scheduled twice, which costs about 1 µs.
+//! moves to a task of its own if it is dropped before its end. Most requests need no task: it would
+//! be scheduled once, and its end would wake the task of the connection.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
