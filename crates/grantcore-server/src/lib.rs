@@ -195,14 +195,14 @@ impl Running {
             public_client: is_demo.then_some(setup::PUBLIC_CLIENT),
         });
         let observed_http = metrics.as_ref().map(Metrics::http);
-        let router = routes::router(&app, &builtins, protected, &config, &stop, observed_http)?;
+        let front = routes::front(&app, &builtins, protected, &config, &stop, observed_http)?;
         let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
         let most_files = network::most_files();
         let connections = Arc::new(Connections::new(&config.network, proxies, most_files));
         let scraped = scraped.map(|(listener, metrics)| {
             metrics.listen(listener, &app, &connections, &config.network)
         });
-        let serving = tokio::spawn(network::serve(listener, router, connections, stop.clone()));
+        let serving = tokio::spawn(network::serve(listener, front, connections, stop.clone()));
         Ok(Self {
             address,
             has_published_client: is_demo && issuer.is_loopback(),

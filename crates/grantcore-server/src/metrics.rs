@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::catalog::{BUCKETS, Kind, METRICS};
 use self::events::EventMetrics;
-pub(crate) use self::http::{HttpMetrics, measure};
+pub(crate) use self::http::{HttpMetrics, Measured};
 pub(crate) use self::store::{Call, Meter};
 use crate::app::App;
 use crate::config::Network;

@@ -3,8 +3,9 @@
 //!
 //! All of this happens before a route is chosen. It does not depend on what a request is for.
 
-pub(crate) mod activity;
+mod activity;
 pub(crate) mod connections;
+pub(crate) mod front;
 pub(crate) mod hosts;
 mod serve;
 mod streams;
@@ -12,12 +13,27 @@ mod too_long;
 mod unread;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use self::activity::Activity;
 pub(crate) use self::serve::serve;
 
-/// The local address of a request's connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Local(pub(crate) SocketAddr);
+/// The connection of a request. It is an extension of each request, behind an [`Arc`].
+#[derive(Debug)]
+pub(crate) struct Connection {
+    peer: SocketAddr,
+    local: SocketAddr,
+    activity: Arc<Activity>,
+}
+
+impl Connection {
+    /// Allows the response to the request that is under way to be silent for this long: the time is
+    /// that of an upstream, and not of the client.
+    pub(crate) fn allow_silence(&self, silence: Duration) {
+        self.activity.allow_silence(silence);
+    }
+}
 
 /// Raises the limit of open files of this process as far as the system allows, and returns it.
 pub(crate) fn most_files() -> usize {

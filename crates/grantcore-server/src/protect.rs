@@ -46,7 +46,7 @@ use self::path::Mapping;
 use self::session::Seal;
 use crate::app::App;
 use crate::config::{AllowedHost, Issuer, Protect, UpstreamUrl};
-use crate::network::activity::Activity;
+use crate::network::Connection;
 use crate::pages::ForApplications;
 use crate::pages::answer::is_opened;
 
@@ -210,8 +210,8 @@ impl Forwarding {
             return Err(Failure::TooLarge);
         }
         let permits = self.places()?;
-        if let Some(activity) = parts.extensions.get::<Arc<Activity>>() {
-            activity.allow_silence(upstream.response_timeout.max(upstream.idle_timeout));
+        if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
+            connection.allow_silence(upstream.response_timeout.max(upstream.idle_timeout));
         }
         let progress = Arc::new(Progress::default());
         let mut sent =

@@ -7,13 +7,14 @@ mod clients;
 mod connected;
 mod consent;
 mod guard;
-mod health;
+pub(crate) mod health;
 mod help;
 mod login;
 mod missing;
 pub(crate) mod plain;
 mod provider;
 mod resume;
+mod time_out;
 
 use std::sync::Arc;
 
@@ -21,23 +22,27 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::middleware;
-use axum::routing::{any, get, post};
+use axum::routing::{any, any_service, get, post};
 use grantcore::Needs;
 use grantcore::reason::Endpoint;
 use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_known_router};
+use tower::Layer as _;
 use tower_http::timeout::TimeoutLayer;
 
-use self::guard::{Billed, Guarded};
+use self::guard::{Billed, Guard, Guarded};
+use self::time_out::TimeOut;
 use crate::app::App;
 use crate::config::{Builtin, Config};
-use crate::metrics::{HttpMetrics, measure};
-use crate::network::hosts::{self, Hosts};
+use crate::mcp::McpService;
+use crate::metrics::HttpMetrics;
+use crate::network::front::{Front, Steps};
+use crate::network::hosts::Hosts;
+use crate::pages;
 use crate::protect::{self, Upstream};
 use crate::provider::CALLBACK;
-use crate::site::{self, Site};
+use crate::site::Site;
 use crate::stop::Stop;
 use crate::tasks::run_to_the_end;
-use crate::{mcp, pages, telemetry};
 
 /// The largest body that is read. It is far above the library's limit, so that the library refuses
 /// a large request and records it.
@@ -86,65 +91,30 @@ fn pages() -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(64 * 1024))
 }
 
-/// Builds the router of the whole server. `builtins` are the resources that it serves itself, with
-/// the scope that each requires. `protected` are the upstreams that it puts OAuth in front of.
-pub(crate) fn router(
+/// Builds the whole server behind its listener. `builtins` are the resources that it serves itself,
+/// with the scope that each requires. `protected` are the upstreams that it puts OAuth in front of.
+pub(crate) fn front(
     app: &Arc<App>,
     builtins: &[(Builtin, String, String)],
     protected: Vec<Upstream>,
     config: &Config,
     stop: &Stop,
     metrics: Option<&HttpMetrics>,
-) -> Result<Router, RouterError> {
+) -> Result<Front, RouterError> {
     let network = &config.network;
     let site = app.issuer.site();
     // The library's whole URLs contain the path of the issuer already.
     let programs = program_router(Arc::clone(&app.oauth), &app.tasks)?;
     let documents = well_known_router(app.oauth.policy())?;
-    let mut resources = Router::new();
-    for (builtin, identifier, scope) in builtins {
-        let path = path_of(identifier);
-        let (billed, route) = match builtin {
-            Builtin::Mcp => (Billed::Tools, mcp::service(stop.ending().clone())),
-            Builtin::Api => (Billed::All, get(api::whoami)),
-        };
-        #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
-        let free = app.oauth.policy().needs(identifier, scope).expect("a known resource");
-        // The tools serve machines as well. What the API returns is a user's.
-        let free = if *builtin == Builtin::Mcp { free.machines() } else { free };
-        let guarded = |needs: Needs, billed| {
-            let paid = needs.clone().billed();
-            let resource = identifier.to_owned();
-            let app = Arc::clone(app);
-            let guarded = Arc::new(Guarded { app, resource, free: needs, paid, billed });
-            middleware::from_fn_with_state(guarded, guard::guard)
-        };
-        if *builtin == Builtin::Api {
-            let recent = free.clone().max_age(api::RECENT_LOGIN);
-            let export = post(api::export).layer(guarded(recent, Billed::None));
-            resources = resources.route(&format!("{path}/export"), export);
-        }
-        resources = resources.route(path, route.layer(guarded(free, billed)));
-    }
-    let resources = resources.layer(cors().expose_headers([
-        header::RETRY_AFTER,
-        header::WWW_AUTHENTICATE,
-        header::HeaderName::from_static("mcp-session-id"),
-        header::HeaderName::from_static("x-correlation-id"),
-        guard::LOW_BALANCE,
-    ]));
-
+    let resources = resources(app, builtins, stop);
     // Bounds how long a request with an incomplete body holds its connection, and delays a stop of
     // the server.
-    let timeout =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
-    let bounded =
-        |router: Router| router.layer(timeout).layer(middleware::map_response(plain::late_error));
+    let limit = network.request_timeout;
+    let bounded = |router: Router| router.layer(TimeOut(limit));
     // A resource may have a host of its own.
     let hosts = protected.iter().filter_map(Upstream::host);
     let hosts: Vec<_> = network.allowed_hosts.iter().cloned().chain(hosts).collect();
     let hosts = Hosts::new(&app.issuer, &hosts, site);
-    let proxies = TrustedProxies::new(network.trusted_proxies.iter().copied());
     let served = builtins.iter().map(|(_, url, _)| path_of(url).to_owned());
     let served: Vec<_> = served.chain(protected.iter().map(Upstream::path)).collect();
     // Their calls have time-outs of their own.
@@ -154,27 +124,52 @@ pub(crate) fn router(
     let missing = missing::fallback(app, elsewhere);
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
     let as_pages = middleware::from_fn_with_state(Arc::clone(app), plain::as_pages);
+    let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limit);
     let pages = mounted(site, pages().layer(written))
         .layer(as_pages)
         .layer(timeout)
         .layer(middleware::map_response(plain::late_page))
         .with_state(Arc::clone(app));
     let own = programs.merge(endpoints_that_are_off(app)).merge(documents).merge(resources);
-    let router = bounded(own)
-        .merge(pages)
-        .merge(protected)
-        .fallback_service(missing)
-        .layer(middleware::from_fn_with_state(hosts, hosts::admit))
-        .layer(middleware::from_fn_with_state(site.clone(), site::finish))
-        .layer(telemetry::http())
-        .layer(proxies);
-    let router = match metrics {
-        Some(metrics) => {
-            router.layer(middleware::from_fn_with_state(metrics.of(site, served), measure))
-        }
-        None => router,
-    };
-    Ok(router.merge(health::router(app, stop)))
+    let routes = bounded(own).merge(pages).merge(protected).fallback_service(missing);
+    Ok(Front::new(Steps {
+        proxies: TrustedProxies::new(network.trusted_proxies.iter().copied()),
+        metrics: metrics.map(|metrics| metrics.of(site, served)),
+        hosts,
+        site: site.clone(),
+        routes,
+        health: health::router(app, stop),
+    }))
+}
+
+/// Returns the routes of the resources that the server serves itself.
+fn resources(app: &Arc<App>, builtins: &[(Builtin, String, String)], stop: &Stop) -> Router {
+    let mut resources = Router::new();
+    for (builtin, identifier, scope) in builtins {
+        let path = path_of(identifier);
+        #[expect(clippy::expect_used, reason = "the policy has the resource and its scopes")]
+        let free = app.oauth.policy().needs(identifier, scope).expect("a known resource");
+        let guard = |free: Needs, billed| {
+            let paid = free.clone().billed();
+            let resource = identifier.to_owned();
+            Guard(Arc::new(Guarded { app: Arc::clone(app), resource, free, paid, billed }))
+        };
+        let route = match builtin {
+            // The tools serve machines as well. What the API returns is a user's.
+            Builtin::Mcp => {
+                let guard = guard(free.machines(), Billed::Tools);
+                any_service(guard.layer(McpService::new(stop.ending().clone())))
+            }
+            Builtin::Api => {
+                let recent = guard(free.clone().max_age(api::RECENT_LOGIN), Billed::None);
+                let export = post(api::export).layer(recent);
+                resources = resources.route(&format!("{path}/export"), export);
+                get(api::whoami).layer(guard(free, Billed::All))
+            }
+        };
+        resources = resources.route(path, route);
+    }
+    resources
 }
 
 /// Mounts the router under the path of the issuer. The front page is at the path with and without a

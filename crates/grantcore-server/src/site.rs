@@ -11,10 +11,8 @@ use std::sync::Arc;
 
 use askama::{DynTemplate, Values};
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// The name of the value in which the filter of the templates finds the site.
@@ -130,15 +128,14 @@ pub(crate) struct Unrendered(pub(crate) Arc<dyn DynTemplate + Send + Sync>);
 
 /// Renders the page of a response, and adds the prefix to the target of a redirect to a page of
 /// this server.
-pub(crate) async fn finish(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if let Some(location) = response.headers().get(LOCATION).and_then(|own| outside(&site, own)) {
+pub(crate) fn finish(site: &Site, mut response: Response) -> Response {
+    if let Some(location) = response.headers().get(LOCATION).and_then(|own| outside(site, own)) {
         response.headers_mut().insert(LOCATION, location);
     }
     if let Some(Unrendered(page)) = response.extensions_mut().remove::<Unrendered>() {
-        match page.dyn_render_with_values(&site) {
+        match page.dyn_render_with_values(site) {
             Ok(html) => {
-                // A nested router has set the length of the empty body.
+                // The router has set the length of the empty body.
                 response.headers_mut().remove(CONTENT_LENGTH);
                 *response.body_mut() = Body::from(html);
             }

@@ -1,7 +1,6 @@
 //! Requests for pages that run to their end ([`Tasks`]). Those for programs do so by themselves.
 //!
-//! The body is read before that, in the future of the request. A body that never arrives holds no
-//! task.
+//! The body is read before that. A body that never arrives takes no place among them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,7 +15,7 @@ use http_body::Frame;
 
 use crate::routes::BODY_LIMIT;
 
-/// Runs the rest of a request in a task of its own, once its body is complete.
+/// Runs the rest of a request to its end, once its body is complete.
 pub(crate) async fn run_to_the_end(
     State(tasks): State<Tasks>,
     request: Request,

@@ -1,23 +1,26 @@
 //! The operator's log: one line per answered request, and further lines of its processing.
 //!
-//! Here: the set-up of the log and the HTTP layer that writes it. Never here: a query string, a
-//! header or a body. Authorization codes and states travel in queries and in the `Location` header,
-//! tokens and client secrets in headers and bodies, and a reader of the log must not get them. The
-//! layer therefore reads the method, the path, the source and the status, and nothing else. The
-//! events of the audit log come from the library; they have no secret.
+//! Here: the set-up of the log, and the line of a request. Never here: a query string, a header or
+//! a body. Authorization codes and states travel in queries and in the `Location` header, tokens and
+//! client secrets in headers and bodies, and a reader of the log must not get them. So the method,
+//! the path, the source and the status are read, and nothing else. The events of the audit log come
+//! from the library; they have no secret.
 
 mod writer;
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::response::Response;
 use clap::ValueEnum;
 use grantcore_axum::Source;
-use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
-use tower_http::trace::TraceLayer;
+use http_body::{Frame, SizeHint};
 use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Span};
 use tracing_subscriber::EnvFilter;
@@ -35,17 +38,6 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The layer that [`http`] returns.
-pub(crate) type HttpLog = TraceLayer<
-    SharedClassifier<ServerErrorsAsFailures>,
-    fn(&Request) -> Span,
-    (),
-    fn(&Response, Duration, &Span),
-    (),
-    (),
-    (),
->;
-
 /// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`. The
 /// rest of the log is written when the returned value is dropped.
 ///
@@ -62,23 +54,10 @@ pub(crate) fn init(
     Ok(end)
 }
 
-/// Logs every request once it is answered: method, path, status, and the time from the head of the
-/// request to the head of the response.
-///
-/// Every other line that is logged while the request is processed has its method, path and source.
-pub(crate) fn http() -> HttpLog {
-    TraceLayer::new_for_http()
-        .make_span_with(span as fn(&Request) -> Span)
-        .on_request(())
-        .on_response(answered as fn(&Response, Duration, &Span))
-        .on_body_chunk(())
-        .on_eos(())
-        .on_failure(())
-}
-
-/// Returns the span of a request. The path is recorded as a string, not by `Display`, so that the
+/// Returns the span of a request. Every line that is logged within it has the method, the path and
+/// the source of the request. The path is recorded as a string, not by `Display`, so that the
 /// formatters escape terminal control sequences.
-fn span(request: &Request) -> Span {
+pub(crate) fn span(request: &Request) -> Span {
     let method = request.method().as_str();
     let path = request.uri().path();
     let source = request.extensions().get::<Source>();
@@ -86,7 +65,51 @@ fn span(request: &Request) -> Span {
     tracing::info_span!("request", method, path, source)
 }
 
-fn answered(response: &Response, latency: Duration, _: &Span) {
+/// Answers a request within its span, and logs it once it is answered: the status, and the time
+/// from the head of the request to the head of the response.
+pub(crate) async fn logged(span: Span, answer: impl Future<Output = Response>) -> Response {
+    let begun = Instant::now();
+    let mut answer = pin!(async {
+        let response = answer.await;
+        answered(&response, begun.elapsed());
+        response
+    });
+    let response = poll_fn(|context| span.in_scope(|| answer.as_mut().poll(context))).await;
+    // Only a stream can log something after its head.
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|body| Body::new(Spanned { body, span }))
+}
+
+/// A body that is made within the span of its request.
+struct Spanned {
+    body: Body,
+    span: Span,
+}
+
+impl HttpBody for Spanned {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Self { body, span } = self.get_mut();
+        span.in_scope(|| Pin::new(body).poll_frame(context))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn answered(response: &Response, latency: Duration) {
     let status = response.status().as_u16();
     let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     if response.status().is_server_error() {
@@ -120,7 +143,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::Router;
-    use axum::body::Body;
     use axum::http::{StatusCode, header};
     use axum::routing::post;
     use tower::ServiceExt;
@@ -128,7 +150,18 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Captured {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// Answers a request as the server does.
+    async fn respond(app: Router, request: Request) -> Response {
+        logged(span(&request), async { app.oneshot(request).await.unwrap() }).await
+    }
 
     impl Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -142,7 +175,7 @@ mod tests {
 
     /// Returns the log of one request that is answered with `status`. Every part of the request but
     /// its path has a secret.
-    async fn logged(format: LogFormat, filter: &str, status: StatusCode) -> String {
+    async fn log_of(format: LogFormat, filter: &str, status: StatusCode) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
         let log = subscriber(format, filter, false, move || writer.clone()).unwrap();
@@ -153,25 +186,23 @@ mod tests {
             tracing::trace!("deciding");
             (status, [(header::LOCATION, "https://app.example/cb?code=SECRET")], "SECRET")
         };
-        let app = Router::new().route("/oauth/token", post(answer)).layer(http());
+        let app = Router::new().route("/oauth/token", post(answer));
         let request = Request::post("/oauth/token?code=SECRET&state=SECRET")
             .header(header::AUTHORIZATION, "Bearer SECRET")
             .header(header::COOKIE, "session=SECRET")
             .body(Body::from("refresh_token=SECRET"))
             .unwrap();
-        let response = app.oneshot(request).await.unwrap();
+        let response = respond(app, request).await;
         assert_eq!(response.status(), status);
         axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
-
-        let bytes = captured.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        captured.text()
     }
 
     #[tokio::test]
     async fn no_secret_of_a_request_or_its_answer_is_logged_at_any_level() {
         for format in [LogFormat::Text, LogFormat::Json] {
             for status in [StatusCode::FOUND, StatusCode::INTERNAL_SERVER_ERROR] {
-                let log = logged(format, "trace", status).await;
+                let log = log_of(format, "trace", status).await;
                 assert!(log.contains("deciding"), "the log is captured: {log}");
                 assert!(!log.contains("SECRET"), "{log}");
                 assert!(!log.contains("code="), "{log}");
@@ -181,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_text_line_has_method_path_and_status() {
-        let log = logged(LogFormat::Text, "", StatusCode::OK).await;
+        let log = log_of(LogFormat::Text, "", StatusCode::OK).await;
         assert_eq!(log.lines().count(), 1, "{log}");
         assert!(log.contains("INFO"), "{log}");
         assert!(log.contains(r#"request{method="POST" path="/oauth/token"}"#), "{log}");
@@ -190,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_json_line_is_one_object_with_numbers_as_numbers() {
-        let log = logged(LogFormat::Json, "", StatusCode::SERVICE_UNAVAILABLE).await;
+        let log = log_of(LogFormat::Json, "", StatusCode::SERVICE_UNAVAILABLE).await;
         let line: serde_json::Value = serde_json::from_str(&log).unwrap();
         assert_eq!(line["level"], "ERROR");
         assert_eq!(line["status"], 503);
@@ -209,11 +240,11 @@ mod tests {
             tracing::info!(reason = "rate_exceeded", "oauth");
             StatusCode::TOO_MANY_REQUESTS
         };
-        let app = Router::new().route("/oauth/register", post(refuse)).layer(http());
+        let app = Router::new().route("/oauth/register", post(refuse));
         let mut request = Request::post("/oauth/register").body(Body::empty()).unwrap();
         request.extensions_mut().insert(Source::from(std::net::IpAddr::from([203, 0, 113, 9])));
-        app.oneshot(request).await.unwrap();
-        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        respond(app, request).await;
+        let log = captured.text();
         assert_eq!(log.lines().count(), 2, "{log}");
         for line in log.lines() {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -221,9 +252,39 @@ mod tests {
         }
     }
 
+    /// A stream that logs when its next part is asked for.
+    struct Noisy;
+
+    impl HttpBody for Noisy {
+        type Data = Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+            tracing::warn!("the stream broke");
+            Poll::Ready(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_of_a_stream_has_the_path_of_its_request() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let log = subscriber(LogFormat::Text, "", false, move || writer.clone()).unwrap();
+        let _guard = tracing::dispatcher::set_default(&log);
+        let app = Router::new().route("/mcp", post(async || Body::new(Noisy)));
+        let response = respond(app, Request::post("/mcp").body(Body::empty()).unwrap()).await;
+        axum::body::to_bytes(response.into_body(), 10).await.unwrap();
+        let log = captured.text();
+        let line = log.lines().find(|line| line.contains("the stream broke")).unwrap();
+        assert!(line.contains(r#"path="/mcp""#), "{log}");
+    }
+
     #[tokio::test]
     async fn the_filter_is_applied() {
-        assert_eq!(logged(LogFormat::Text, "off", StatusCode::OK).await, "");
+        assert_eq!(log_of(LogFormat::Text, "off", StatusCode::OK).await, "");
         let error = init(LogFormat::Text, "tower=loudly").err().unwrap();
         assert!(error.to_string().starts_with("log filter `tower=loudly`: "), "{error}");
     }

@@ -27,6 +27,12 @@ impl Issuer {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Returns the host and the port as clients have them in a `Host` header: without the port if
+    /// it is the scheme's.
+    pub(crate) fn authority(&self) -> &str {
+        self.url.authority()
+    }
+
     /// Returns the scheme, the host and the port, without the path.
     pub(crate) fn origin(&self) -> String {
         self.url.origin().ascii_serialization()

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::metrics::{Counter, Gauge, Histogram};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::StatusCode;
 
 use super::Register;
 use crate::site::Site;
@@ -65,7 +63,7 @@ impl HttpMetrics {
     }
 }
 
-/// What the layer of requests needs.
+/// What is needed to measure the requests of a server.
 #[derive(Clone)]
 pub(crate) struct Measured {
     metrics: HttpMetrics,
@@ -75,36 +73,26 @@ pub(crate) struct Measured {
 }
 
 impl HttpMetrics {
-    /// Returns the state of the layer [`measure`].
+    /// Returns what measures the requests of this site, with these paths of resources.
     pub(crate) fn of(&self, site: &Site, resources: impl IntoIterator<Item = String>) -> Measured {
         let resources = resources.into_iter().collect();
         Measured { metrics: self.clone(), site: site.clone(), resources }
     }
 }
 
-/// Counts a request when its response begins, and measures the time until then. A request that is
-/// cut off is not counted.
-pub(crate) async fn measure(
-    State(measured): State<Measured>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let endpoint = measured.endpoint(request.uri().path());
-    let begun = Instant::now();
-    let _in_flight = InFlight::begin(&measured.metrics.in_flight);
-    let response = next.run(request).await;
-    let series = measured.metrics.series.iter().find(|series| series.endpoint == endpoint);
-    if let Some(series) = series {
-        let class = usize::from(response.status().as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = series.by_status.get(class) {
-            counter.increment(1);
-        }
-        series.duration.record(begun.elapsed());
-    }
-    response
-}
-
 impl Measured {
+    /// Begins to measure a request for this path.
+    pub(crate) fn begin(&self, path: &str) -> Measuring<'_> {
+        let Self { metrics: HttpMetrics { series, in_flight }, .. } = self;
+        let endpoint = self.endpoint(path);
+        in_flight.increment(1.0);
+        Measuring {
+            series: series.iter().find(|series| series.endpoint == endpoint),
+            begun: Instant::now(),
+            in_flight,
+        }
+    }
+
     fn endpoint(&self, path: &str) -> &'static str {
         if path.starts_with("/.well-known/") {
             return "metadata";
@@ -141,17 +129,27 @@ fn own_endpoint(path: &str) -> Option<&'static str> {
 }
 
 /// A request whose response has not begun.
-struct InFlight<'m>(&'m Gauge);
+pub(crate) struct Measuring<'m> {
+    series: Option<&'m Series>,
+    begun: Instant,
+    in_flight: &'m Gauge,
+}
 
-impl<'m> InFlight<'m> {
-    fn begin(gauge: &'m Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge)
+impl Measuring<'_> {
+    /// Counts the request, and measures the time until now: its response begins. A request that is
+    /// cut off is not counted.
+    pub(crate) fn end(self, status: StatusCode) {
+        let Some(series) = self.series else { return };
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = series.by_status.get(class) {
+            counter.increment(1);
+        }
+        series.duration.record(self.begun.elapsed());
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for Measuring<'_> {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.in_flight.decrement(1.0);
     }
 }

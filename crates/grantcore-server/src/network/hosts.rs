@@ -7,13 +7,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use axum::middleware::Next;
 use axum::response::Response;
 
-use super::Local;
+use super::Connection;
 use crate::config::{AllowedHost, Issuer};
 use crate::pages::answer::{self, Answer};
 use crate::routes::plain::is_page;
@@ -30,6 +29,73 @@ pub(crate) struct Hosts {
 impl Hosts {
     pub(crate) fn new(issuer: &Issuer, further: &[AllowedHost], site: &Site) -> Self {
         Self { issuer: issuer.clone(), further: further.into(), site: site.clone() }
+    }
+
+    /// Refuses a request for another host name. Refers a browser that uses plain `http` to the
+    /// issuer. Returns `None` if the request may go on.
+    pub(crate) fn refusal(&self, request: &Request) -> Option<Response> {
+        if self.is_of_issuer(request) || is_preflight(request) {
+            return None;
+        }
+        let Some(host) = host(request) else {
+            let received = answer::shown(&lines(request));
+            let answer = Answer {
+                status: StatusCode::BAD_REQUEST,
+                title: "Which host?",
+                code: "invalid_request",
+                description: format!(
+                    "The request must name one host in its Host header; received: {received}."
+                ),
+                message: None,
+                links: Vec::new(),
+            };
+            return Some(self.respond(answer, request));
+        };
+        let connection = request.extensions().get::<Arc<Connection>>();
+        if !self.allows(&host, connection.map(|own| own.local)) {
+            let received = answer::shown(host.as_str().as_bytes());
+            tracing::warn!(host = %received, "refused a Host that is not in --allowed-hosts");
+            let answer = Answer {
+                status: StatusCode::FORBIDDEN,
+                title: "Not a name of this server",
+                code: "invalid_request",
+                description: format!(
+                    "This server does not answer to the Host that it received: {received}. Its operator lets the proxy pass \
+                     the Host on as clients send it ({}), or names this one by --allowed-hosts.",
+                    self.issuer.host(),
+                ),
+                message: None,
+                links: Vec::new(),
+            };
+            return Some(self.respond(answer, request));
+        }
+        if self.is_opened_in_the_clear(request, &host) {
+            let issuer = self.issuer.as_str();
+            let received = answer::shown(host.as_str().as_bytes());
+            let answer = Answer {
+                status: StatusCode::MISDIRECTED_REQUEST,
+                title: "Open this server by https",
+                code: "invalid_request",
+                description: format!(
+                    "This server is {issuer}, and was reached over plain http, where nobody can sign in. Open {issuer} instead. \
+                     If you did, its proxy must pass on the Host header or set X-Forwarded-Proto to https, or its operator \
+                     names the Host that the proxy sends by --allowed-hosts; received: {received}.",
+                ),
+                message: None,
+                links: Vec::new(),
+            };
+            return Some(self.respond(answer, request));
+        }
+        None
+    }
+
+    /// Returns whether the request names the host of the issuer as clients spell it. Most do, and
+    /// need no further look: a named host is never refused.
+    fn is_of_issuer(&self, request: &Request) -> bool {
+        let mut lines = request.headers().get_all(header::HOST).iter();
+        let line = lines.next().filter(|_| lines.next().is_none());
+        request.uri().authority().is_none()
+            && line.is_some_and(|line| line.as_bytes() == self.issuer.authority().as_bytes())
     }
 
     /// Returns the response of a refusal. Pages of other origins can read it, except at the address
@@ -130,63 +196,6 @@ fn is_preflight(request: &Request) -> bool {
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Refuses requests for other host names. Refers browsers that use plain `http` to the issuer.
-pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    if is_preflight(&request) {
-        return next.run(request).await;
-    }
-    let local = request.extensions().get::<Local>().map(|Local(address)| *address);
-    let Some(host) = host(&request) else {
-        let received = answer::shown(&lines(&request));
-        let answer = Answer {
-            status: StatusCode::BAD_REQUEST,
-            title: "Which host?",
-            code: "invalid_request",
-            description: format!(
-                "The request must name one host in its Host header; received: {received}."
-            ),
-            message: None,
-            links: Vec::new(),
-        };
-        return hosts.respond(answer, &request);
-    };
-    if !hosts.allows(&host, local) {
-        let received = answer::shown(host.as_str().as_bytes());
-        tracing::warn!(host = %received, "refused a Host that is not in --allowed-hosts");
-        let answer = Answer {
-            status: StatusCode::FORBIDDEN,
-            title: "Not a name of this server",
-            code: "invalid_request",
-            description: format!(
-                "This server does not answer to the Host that it received: {received}. Its operator lets the proxy pass \
-                 the Host on as clients send it ({}), or names this one by --allowed-hosts.",
-                hosts.issuer.host(),
-            ),
-            message: None,
-            links: Vec::new(),
-        };
-        return hosts.respond(answer, &request);
-    }
-    if hosts.is_opened_in_the_clear(&request, &host) {
-        let issuer = hosts.issuer.as_str();
-        let received = answer::shown(host.as_str().as_bytes());
-        let answer = Answer {
-            status: StatusCode::MISDIRECTED_REQUEST,
-            title: "Open this server by https",
-            code: "invalid_request",
-            description: format!(
-                "This server is {issuer}, and was reached over plain http, where nobody can sign in. Open {issuer} instead. \
-                 If you did, its proxy must pass on the Host header or set X-Forwarded-Proto to https, or its operator \
-                 names the Host that the proxy sends by --allowed-hosts; received: {received}.",
-            ),
-            message: None,
-            links: Vec::new(),
-        };
-        return hosts.respond(answer, &request);
-    }
-    next.run(request).await
-}
-
 /// Returns the values of all `Host` headers, joined by commas.
 fn lines(request: &Request) -> Vec<u8> {
     let lines: Vec<_> =
@@ -196,30 +205,26 @@ fn lines(request: &Request) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::body::{Body, to_bytes};
-    use axum::middleware;
-    use tower::ServiceExt as _;
+    use axum::response::IntoResponse as _;
 
     use super::*;
+    use crate::network::connections::tests::connection;
 
     /// Returns the status and the body of the response from a server with these names.
     async fn asked(issuer: &str, further: &[&str], request: Request) -> (u16, String) {
         let further: Vec<_> = further.iter().map(|name| name.parse().unwrap()).collect();
         let site = Site::default();
         let hosts = Hosts::new(&issuer.parse().unwrap(), &further, &site);
-        let app = Router::new()
-            .fallback(|| async { "served" })
-            .layer(middleware::from_fn_with_state(hosts, admit))
-            .layer(middleware::from_fn_with_state(site, crate::site::finish));
-        let response = app.oneshot(request).await.unwrap();
+        let response = hosts.refusal(&request).unwrap_or_else(|| "served".into_response());
+        let response = crate::site::finish(&site, response);
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
         (status, String::from_utf8(body.into()).unwrap())
     }
 
     fn get(headers: &[(&str, &str)]) -> Request {
-        let request = Request::get("/login").extension(Local("192.0.2.7:8080".parse().unwrap()));
+        let request = Request::get("/login").extension(Arc::new(connection("192.0.2.7:8080")));
         let add = |request: axum::http::request::Builder, (name, value): &(&str, &str)| {
             request.header(*name, *value)
         };
@@ -254,11 +259,16 @@ mod tests {
             let (found, _) = asked(ISSUER, further, get(&[("host", host)])).await;
             assert_eq!(found, status, "{host} {further:?}");
         }
+        // The host of an absolute target counts, and not that of the header (RFC 9112 §3.2.2).
+        let mut absolute = get(&[("host", "auth.example.com")]);
+        *absolute.uri_mut() = "http://evil.example/login".parse().unwrap();
+        assert_eq!(asked(ISSUER, &[], absolute).await.0, 403);
         for bad in [
             &[] as &[_],
             &[("host", "")],
             &[("host", "a b")],
             &[("host", "localhost"), ("host", "x")],
+            &[("host", "auth.example.com"), ("host", "auth.example.com")],
         ] {
             assert_eq!(asked(ISSUER, &["*"], get(bad)).await.0, 400, "{bad:?}");
         }

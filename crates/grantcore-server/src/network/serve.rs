@@ -3,6 +3,7 @@
 //!
 //! axum's own loop has no limit of connections and no time-out for a head.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,12 +11,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
-use axum::extract::ConnectInfo;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use axum::{Json, Router};
-use http_body_util::BodyExt as _;
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,10 +24,10 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tower::ServiceExt as _;
+use tower::Service as _;
 
-use super::Local;
-use super::activity::Activity;
+use super::Connection;
+use super::activity::{Activity, UnderWay};
 use super::connections::{Connections, Slot};
 use super::streams::{self, UntilStop};
 use super::too_long::{self, Instead};
@@ -38,11 +38,26 @@ use crate::stop::Stop;
 /// queue of a listener of tokio.
 const QUEUE_LIMIT: usize = 1024;
 
+/// What answers the requests of a listener. A clone shares it.
+pub(crate) trait Application: Clone + Send + Sync + 'static {
+    /// Returns the response to a request.
+    fn respond(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl Application for Router {
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
+        match self.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
 /// Serves until the port closes. Open connections may begin requests until the server ends, and
 /// requests that have begun are answered. Streams of events end with the server.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    application: impl Application,
     connections: Arc<Connections>,
     stop: Stop,
 ) {
@@ -52,7 +67,8 @@ pub(crate) async fn serve(
     let begin = |stream, peer: SocketAddr, serving: &mut JoinSet<()>| {
         if let Some(slot) = connections.admit(peer.ip()) {
             let watcher = graceful.watcher();
-            serving.spawn(connection(stream, peer, slot, router.clone(), watcher, stop.clone()));
+            let application = application.clone();
+            serving.spawn(connection(stream, peer, slot, application, watcher, stop.clone()));
         }
     };
     loop {
@@ -102,7 +118,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     slot: Slot,
-    router: Router,
+    application: impl Application,
     watcher: Watcher,
     stop: Stop,
 ) {
@@ -116,22 +132,11 @@ async fn connection(
         linger: Linger::default(),
         instead: None,
     });
-    let service = service_fn(|request: Request<Incoming>| {
-        let router = router.clone();
-        let activity = Arc::clone(&activity);
-        let stop = stop.clone();
-        let is_get = request.method() == Method::GET;
-        async move {
-            let mut response = answer(router, &activity, peer, local, request).await;
-            if stop.is_draining() {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            if is_get && streams::is_events(response.headers()) {
-                response = response.map(|body| Body::new(UntilStop::new(body, stop.ending())));
-            }
-            Ok::<_, std::convert::Infallible>(response)
-        }
+    let connection = Arc::new(Connection { peer, local, activity: Arc::clone(&activity) });
+    let served = Arc::new(Served { application, connection, stop });
+    let service = service_fn(|request| {
+        let answered = Arc::clone(&served).answer(request);
+        async { Ok::<_, Infallible>(answered.await) }
     });
     let serving = watcher.watch(http1::Builder::new().serve_connection(stream, service));
     tokio::select! {
@@ -145,45 +150,74 @@ async fn connection(
     drop(slot);
 }
 
-/// Answers one request. The connection is busy until hyper has taken the whole response.
-///
-/// hyper takes a response that is complete at once, and begins no further request before it is
-/// sent. So the connection counts as idle while the client receives it. A response that is a stream
-/// is taken when the stream ends.
-async fn answer(
-    router: Router,
-    activity: &Arc<Activity>,
-    peer: SocketAddr,
-    local: SocketAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
-    let has_body = !request.body().is_end_stream();
-    let Some(under_way) = activity.begin(has_body) else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [CLOSE]).into_response();
-    };
-    if !has_plain_coding(request.headers()) {
-        activity.body_dropped(false);
-        return unknown_coding();
+/// What the requests of one connection share.
+struct Served<A> {
+    application: A,
+    connection: Arc<Connection>,
+    stop: Stop,
+}
+
+impl<A: Application> Served<A> {
+    /// Answers one request. The connection is busy until hyper has taken the whole response.
+    ///
+    /// hyper takes a response that is complete at once, and begins no further request before it is
+    /// sent. So the connection counts as idle while the client receives it. A response that is a
+    /// stream is taken when the stream ends.
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Outgoing> {
+        let Self { application, connection, stop } = &*self;
+        let activity = &connection.activity;
+        let has_body = !request.body().is_end_stream();
+        let under_way = activity.begin(has_body);
+        let mut response = if under_way.is_none() {
+            (StatusCode::SERVICE_UNAVAILABLE, [CLOSE]).into_response()
+        } else if has_plain_coding(request.headers()) {
+            let is_get = request.method() == Method::GET;
+            let drains = is_drained(request.headers(), request.body());
+            let mut request = request.map(|body| Body::new(Upload::new(body, drains, activity)));
+            request.extensions_mut().insert(Arc::clone(connection));
+            let mut response = application.respond(request).await;
+            if has_body && !drains && activity.has_unread() {
+                response.headers_mut().insert(CLOSE.0, CLOSE.1);
+            }
+            if is_get && streams::is_events(response.headers()) {
+                response = response.map(|body| Body::new(UntilStop::new(body, stop.ending())));
+            }
+            response
+        } else {
+            activity.body_dropped(false);
+            unknown_coding()
+        };
+        if stop.is_draining() {
+            response.headers_mut().insert(CLOSE.0, CLOSE.1);
+        }
+        response.map(|body| Outgoing { body, _under_way: under_way })
     }
-    let drains = is_drained(request.headers(), request.body());
-    let mut request = request.map(|body| Body::new(Upload::new(body, drains, activity)));
-    request.extensions_mut().insert(ConnectInfo(peer));
-    request.extensions_mut().insert(Local(local));
-    request.extensions_mut().insert(Arc::clone(activity));
-    let mut response = match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
-    if has_body && !drains && activity.has_unread() {
-        response.headers_mut().insert(CLOSE.0, CLOSE.1);
+}
+
+/// The body of a response. It is dropped once hyper has taken all of it.
+struct Outgoing {
+    body: Body,
+    _under_way: Option<UnderWay>,
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
     }
-    // The body owns `under_way`, and is dropped once all of it is taken.
-    response.map(|body| {
-        Body::new(body.map_err(move |error| {
-            let _ = &under_way;
-            error
-        }))
-    })
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The header of the last response of a connection.

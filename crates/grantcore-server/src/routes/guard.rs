@@ -4,21 +4,24 @@
 //! refuses the call if the balance is empty. The resource draws the unit after it accepted the call
 //! and before it does the work. If the draw fails, the guard refuses the call.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use grantcore::reason::Endpoint;
 use grantcore::value::Subject;
 use grantcore::{Access, Authorization, Needs, Reason, Refusal, Timestamp};
+use grantcore_axum::{Source, allow_cross_origin, cors};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use tower::{Layer, Service, ServiceExt as _};
 
 use super::authorize::{BodyError, read};
-use super::clients::source;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 use crate::organizations;
@@ -27,7 +30,11 @@ use crate::pages::answer::is_opened;
 use crate::payment::{Drawn, Payment};
 
 /// The header with the rest of a low balance.
-pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
+const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
+/// The headers that pages of other origins may read: those of the library, and that of the balance.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "retry-after,www-authenticate,mcp-session-id,x-correlation-id,x-low-balance",
+);
 
 /// A protected resource, with the scope that it requires and the calls that are billed.
 pub(crate) struct Guarded {
@@ -54,60 +61,121 @@ pub(crate) enum Billed {
 #[derive(Clone, Copy)]
 pub(crate) struct LoginTime(pub(crate) Option<u64>);
 
-/// Checks the access token and the balance of a call, and passes the call on with its identity and
-/// payment.
-pub(crate) async fn guard(
-    State(guarded): State<Arc<Guarded>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Guarded { app, free, paid, billed, .. } = &*guarded;
-    let (parts, body) = request.into_parts();
-    let (is_billed, body) = billed.of(body).await;
-    let values = parts.headers.get_all(header::AUTHORIZATION);
-    let authorization: Authorization<'_> = values.iter().map(HeaderValue::as_bytes).collect();
-    let needs = if is_billed { paid } else { free };
-    let access = match app.oauth.check(&authorization, needs).await {
-        Ok(access) => access,
-        Err(error) => {
-            let refused = app.reply(Err(error));
-            return if is_opened(&parts.method, &parts.headers) {
-                guarded.explained(&refused)
-            } else {
-                refused
-            };
-        }
-    };
-    let body = match body {
-        Ok(body) => body,
-        Err(BodyError::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Err(BodyError::Broken) => return StatusCode::BAD_REQUEST.into_response(),
-    };
-    let warns = access.warnings().next().is_some();
-    let ledger = app.oauth.store().ledger().clone();
-    // Without a payer no billed call gets here, and nothing can be drawn.
-    let payer = access.payer().map(Subject::as_str).unwrap_or_default();
-    let payment = Payment::by(payer, warns, ledger);
-    let source = source(&parts);
-    let mut request = Request::from_parts(parts, body);
-    request.extensions_mut().insert(identity(&access));
-    let signed_in = access.auth_time().map(Timestamp::unix_seconds);
-    request.extensions_mut().insert(LoginTime(signed_in));
-    request.extensions_mut().insert(payment.clone());
-    let mut response = next.run(request).await;
-    let reason = match payment.drawn() {
-        // The balance was not empty when it was checked, but another call drew the last unit.
-        Some(Drawn::Insufficient) => Reason::BalanceInsufficient,
-        Some(Drawn::Unavailable) => Reason::StorageUnavailable,
-        Some(Drawn::Left(_)) | None => {
-            if let Some(left) = payment.low() {
-                response.headers_mut().insert(LOW_BALANCE, left.into());
+/// The layer of a protected resource: it checks the access token and the balance of a call, and
+/// passes the call on with its identity and payment. Web pages of any origin may call it.
+#[derive(Clone)]
+pub(crate) struct Guard(pub(crate) Arc<Guarded>);
+
+impl<S> Layer<S> for Guard {
+    type Service = GuardService<S>;
+
+    fn layer(&self, inner: S) -> GuardService<S> {
+        GuardService { guarded: Arc::clone(&self.0), inner }
+    }
+}
+
+/// The service of the layer [`Guard`].
+#[derive(Clone)]
+pub(crate) struct GuardService<S> {
+    guarded: Arc<Guarded>,
+    inner: S,
+}
+
+impl<S> Service<Request> for GuardService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let guarded = Arc::clone(&self.guarded);
+        // `poll_ready` was called on `self.inner`: a clone of it may not be ready.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            if request.method() == Method::OPTIONS {
+                return preflight(request).await;
             }
-            return response;
-        }
-    };
-    let refusal = Refusal::plain(reason, Endpoint::Resource);
-    respond(app.oauth.refuse(refusal, Some(&access), &source).await.reply(app.oauth.policy()))
+            let mut response = guarded.answer(request, &mut inner).await;
+            allow_cross_origin(response.headers_mut());
+            response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            Ok(response)
+        })
+    }
+}
+
+/// Answers what a browser asks before it sends a page's request.
+async fn preflight(request: Request) -> Result<Response, Infallible> {
+    // The layer answers by itself.
+    let never_called = tower::service_fn(async |_| Ok(Response::default()));
+    cors().layer(never_called).oneshot(request).await
+}
+
+impl Guarded {
+    /// Answers a call, with the response of the resource if the call may reach it.
+    async fn answer<S>(&self, request: Request, resource: &mut S) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        let Self { app, free, paid, billed, .. } = self;
+        let (parts, body) = request.into_parts();
+        let (is_billed, body) = billed.of(body).await;
+        let values = parts.headers.get_all(header::AUTHORIZATION);
+        let authorization: Authorization<'_> = values.iter().map(HeaderValue::as_bytes).collect();
+        let needs = if is_billed { paid } else { free };
+        let access = match app.oauth.check(&authorization, needs).await {
+            Ok(access) => access,
+            Err(error) => {
+                let refused = app.reply(Err(error));
+                return if is_opened(&parts.method, &parts.headers) {
+                    self.explained(&refused)
+                } else {
+                    refused
+                };
+            }
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            Err(BodyError::Broken) => return StatusCode::BAD_REQUEST.into_response(),
+        };
+        let warns = access.warnings().next().is_some();
+        let ledger = app.oauth.store().ledger().clone();
+        // Without a payer no billed call gets here, and nothing can be drawn.
+        let payer = access.payer().map(Subject::as_str).unwrap_or_default();
+        let payment = Payment::by(payer, warns, ledger);
+        let source = parts.extensions.get::<Source>().copied();
+        let mut request = Request::from_parts(parts, body);
+        request.extensions_mut().insert(identity(&access));
+        let signed_in = access.auth_time().map(Timestamp::unix_seconds);
+        request.extensions_mut().insert(LoginTime(signed_in));
+        request.extensions_mut().insert(payment.clone());
+        let mut response = match resource.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let reason = match payment.drawn() {
+            // The balance was not empty when it was checked, but another call drew the last unit.
+            Some(Drawn::Insufficient) => Reason::BalanceInsufficient,
+            Some(Drawn::Unavailable) => Reason::StorageUnavailable,
+            Some(Drawn::Left(_)) | None => {
+                if let Some(left) = payment.low() {
+                    response.headers_mut().insert(LOW_BALANCE, left.into());
+                }
+                return response;
+            }
+        };
+        let refusal = Refusal::plain(reason, Endpoint::Resource);
+        let source = source.map(|source| source.network().to_string()).unwrap_or_default();
+        respond(app.oauth.refuse(refusal, Some(&access), &source).await.reply(app.oauth.policy()))
+    }
 }
 
 fn identity(access: &Access) -> Identity {

@@ -24,11 +24,19 @@ use crate::store::{BackendError, Ledger as _};
 /// How long the database may take to answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(2);
 
+const HEALTH: &str = "/healthz";
+const READINESS: &str = "/readyz";
+
+/// Returns whether this is the path of one of both routes.
+pub(crate) fn is_own(path: &str) -> bool {
+    path == HEALTH || path == READINESS
+}
+
 /// Returns both routes.
 pub(crate) fn router(app: &Arc<App>, stop: &Stop) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { answer(StatusCode::OK, "ok") }))
-        .route("/readyz", get(ready))
+        .route(HEALTH, get(|| async { answer(StatusCode::OK, "ok") }))
+        .route(READINESS, get(ready))
         .with_state((Arc::clone(app), stop.clone()))
 }
 

@@ -76,10 +76,7 @@ pub(super) async fn late_page(response: Response) -> Response {
 
 /// Returns the error of a request that took too long. Pages of other origins can read it: it is
 /// made outside of the layers of the routes.
-pub(super) async fn late_error(response: Response) -> Response {
-    if response.status() != StatusCode::REQUEST_TIMEOUT {
-        return response;
-    }
+pub(super) fn late_error() -> Response {
     let body = serde_json::json!({
         "error": "invalid_request",
         "error_description": "The request did not arrive in time.",

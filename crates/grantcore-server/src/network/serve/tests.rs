@@ -1,7 +1,6 @@
-use axum::body::{Bytes, HttpBody};
 use axum::extract::State;
 use axum::routing::{get, post};
-use http_body::Frame;
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Barrier;
 
@@ -29,7 +28,7 @@ struct Endless(bool);
 
 impl HttpBody for Endless {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
