@@ -6,6 +6,7 @@
 //! the path, the source and the status are read, and nothing else. The events of the audit log come
 //! from the library; they have no secret.
 
+mod text;
 mod writer;
 
 use std::error::Error;
@@ -27,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
+use self::text::{TextFields, TextLine};
 pub(crate) use self::writer::LogEnd;
 
 /// The format of log lines.
@@ -132,7 +134,10 @@ where
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match format {
-        LogFormat::Text => log.with_ansi(colors).into(),
+        LogFormat::Text if colors => log.with_ansi(true).into(),
+        LogFormat::Text => {
+            log.with_ansi(false).fmt_fields(TextFields).event_format(TextLine).into()
+        }
         LogFormat::Json => log.json().flatten_event(true).with_span_list(false).into(),
     })
 }
