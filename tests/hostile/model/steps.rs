@@ -13,7 +13,7 @@ pub fn posted(body: &str) -> RequestParts<'_> {
         method: "POST",
         content_type: ContentType::FORM,
         body: body.as_bytes(),
-        site: Site::NotSaid,
+        site: Site::Unknown,
         source: "192.0.2.7",
         ..RequestParts::default()
     }

@@ -133,7 +133,7 @@ pub fn forms(data: &[u8]) {
         request.method = "GET";
     }
     let mut incoming: RequestParts<'_> = request.incoming();
-    incoming.site = Site::NotSaid;
+    incoming.site = Site::Unknown;
     if selected & 8 != 0 {
         incoming.content_type = [content_type].into_iter().collect();
     }
