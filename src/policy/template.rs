@@ -200,8 +200,8 @@ impl Template {
         self.instance(&[uri.origin(), slash, &above.join("/")].concat())
     }
 
-    /// Returns the variables of the host with their values in lower case, or `None` if the host does
-    /// not match.
+    /// Returns the variables of the host with their values in lower case, or `None` if the host
+    /// does not match.
     fn host_variables(&self, host: &str) -> Option<Vec<(String, String)>> {
         if let [Part::Literal(literal)] = self.host.as_slice() {
             return literal.eq_ignore_ascii_case(host).then(Vec::new);

@@ -1,4 +1,5 @@
-//! Tests of AUTHZ-01 to -04 and -12 to -14: how the parameters of an authorization request are read.
+//! Tests of AUTHZ-01 to -04 and -12 to -14: how the parameters of an authorization request are
+//! read.
 
 use std::sync::atomic::Ordering;
 

@@ -1,5 +1,5 @@
-//! Tests of AUTHZ-06 to -10: which client an authorization request names, and where its response may
-//! go.
+//! Tests of AUTHZ-06 to -10: which client an authorization request names, and where its response
+//! may go.
 
 use grantcore::{Client, Reason};
 

@@ -1,5 +1,5 @@
-//! Tests of CLIENT-16 and -17: which responses are accepted as a client document, and the client that
-//! the document describes.
+//! Tests of CLIENT-16 and -17: which responses are accepted as a client document, and the client
+//! that the document describes.
 
 use grantcore::client::{Authentication, Registration};
 use grantcore::policy::DocumentRules;

@@ -97,8 +97,8 @@ fn clientpolicy_13_other_unknown_scopes_are_refused_by_name() {
     assert!(refusal.description().contains("Unknown: 'x'."), "{}", refusal.description());
 }
 
-/// A refresh notes the scope tokens that it drops, and none that was granted, also if the policy does
-/// not declare it any more.
+/// A refresh notes the scope tokens that it drops, and none that was granted, also if the policy
+/// does not declare it any more.
 #[test]
 fn clientpolicy_13_a_scope_that_was_granted_is_not_noted_as_dropped() {
     let declared = || {

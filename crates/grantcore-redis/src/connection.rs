@@ -150,8 +150,8 @@ impl Connection {
         }
     }
 
-    /// Runs a script by its hash. A server that does not know the hash has run nothing, and gets the
-    /// text.
+    /// Runs a script by its hash. A server that does not know the hash has run nothing, and gets
+    /// the text.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,
         script: &Lua,

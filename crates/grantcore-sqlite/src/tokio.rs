@@ -78,8 +78,8 @@ struct Waiting {
     is_scheduled: bool,
 }
 
-/// A call for a thread that may block. It is made on drop, so that it is made as well if the runtime
-/// shuts down and drops its task: other runtimes may wait for it.
+/// A call for a thread that may block. It is made on drop, so that it is made as well if the
+/// runtime shuts down and drops its task: other runtimes may wait for it.
 struct CallOnDrop {
     store: SqliteStore,
     call: fn(&Connections),

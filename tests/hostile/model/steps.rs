@@ -1,5 +1,5 @@
-//! The steps of a program: each makes a request, sends it on one of the faces, and judges the answer
-//! by the model's.
+//! The steps of a program: each makes a request, sends it on one of the faces, and judges the
+//! answer by the model's.
 
 use grantcore::request::Site;
 use grantcore::{ContentType, RequestParts, User};
