@@ -49,8 +49,8 @@ pub struct Event {
     /// Why the request was refused, or why nothing was done. `None` for any other step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// What was received and what is right, as in [`Refusal::detail`](crate::Refusal::detail). In a
-    /// step that was no refusal, what was changed of the request, such as `scope_dropped`.
+    /// The received value and the right one, as in [`Refusal::detail`](crate::Refusal::detail). In
+    /// a step that was no refusal, what was changed of the request, such as `scope_dropped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Cow<'static, str>>,
     /// The time of the step, by the server's clock.

@@ -79,7 +79,8 @@ named_enum! {
     }
 }
 
-/// Where a request is refused. The error code and the status of a [`Reason`] depend on it.
+/// The endpoint at which a request is refused. The error code and the status of a [`Reason`] depend
+/// on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {

@@ -79,7 +79,7 @@ impl EventKind {
 }
 
 named_enum! {
-    /// Who can cause an event.
+    /// The parties that can cause an event.
     ///
     /// An audit log of limited size keeps the two classes apart, so that requests that anybody can
     /// send displace no event that the operator needs.

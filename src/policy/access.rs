@@ -79,7 +79,7 @@ impl CheckRules {
         Self { suspended_is_forbidden: forbid, ..self }
     }
 
-    /// Sets whether every operation serves machines, as if each had said so with
+    /// Sets whether every operation serves machines, as if each was built with
     /// [`Needs::machines`](crate::Needs::machines). Default: `false`.
     ///
     /// An operation that was written for people then gets calls without a user.
@@ -97,7 +97,7 @@ impl CheckRules {
     }
 }
 
-/// When two resource identifiers name the same resource (RFC 9728 §6; MCP, Canonical Server URI).
+/// The comparison of two resource identifiers (RFC 9728 §6; MCP, Canonical Server URI).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Audience {

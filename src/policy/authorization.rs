@@ -1,6 +1,7 @@
 //! Choices of the authorization code flow that the specifications leave to the server.
 
-/// How an error reaches a client whose redirect URI is verified (OAuth 2.1 §4.1.2.1, §7.13).
+/// The way in which an error reaches a client whose redirect URI is verified (OAuth 2.1 §4.1.2.1,
+/// §7.13).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorDelivery {
@@ -15,14 +16,14 @@ pub enum ErrorDelivery {
     AlwaysBanner,
 }
 
-/// When the token request must repeat the redirect URI of the authorization request.
+/// The rule for the redirect URI that a token request repeats from the authorization request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenRedirectUri {
-    /// If the authorization request had one (RFC 6749 §4.1.3).
+    /// It must be repeated if the authorization request had one (RFC 6749 §4.1.3).
     #[default]
     RequiredIfSent,
-    /// Never. One that is sent must be the same (OAuth 2.1 §4.1.3). Clients that send none are
-    /// served; PKCE still binds the code to the client that asked for it.
+    /// It may be left out. A redirect URI that is sent must be the same (OAuth 2.1 §4.1.3). Clients
+    /// that send none are served; PKCE still binds the code to the client that asked for it.
     MatchIfPresent,
 }

@@ -52,21 +52,20 @@ impl ConsentRules {
     }
 }
 
-/// Whose consent is remembered.
+/// The clients whose users' consent is remembered.
 ///
-/// It is remembered only if the earlier grant is alive, and covers the whole request at the same
-/// redirect URI, and that is an `https` URI that does not lead to the user's own device.
+/// A consent is remembered only if the earlier grant is alive, and covers the whole request at the
+/// same redirect URI, and that is an `https` URI that does not lead to the user's own device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remember {
-    /// Nobody's: every request is asked (OAuth 2.1 §7.3.1).
+    /// No client: the user is asked at every request (OAuth 2.1 §7.3.1).
     #[default]
     Never,
-    /// That of clients with a secret. Nobody else can redeem a code that such a client got without
-    /// a page.
+    /// Clients with a secret. Nobody else can redeem a code that such a client got without a page.
     Confidential,
-    /// That of public clients as well, if the user's browser states that it did not come from
-    /// [another site](crate::request::Site).
+    /// Public clients as well, if the user's browser states that it did not come from [another
+    /// site](crate::request::Site).
     ///
     /// A public client has no other proof of who it is than its redirect URI. A client that is used
     /// with many servers hands its code to the server that it believes it talks to: a hostile

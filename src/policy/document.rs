@@ -28,11 +28,11 @@ pub struct DocumentRules {
     pub(crate) loopback_redirects: bool,
 }
 
-/// Where the documents of clients may redirect to.
+/// The redirect URIs that the document of a client may name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DocumentRedirects {
-    /// Anywhere. Everybody who can write to the URL of a document can choose its redirect URIs.
+    /// All. Everybody who can write to the URL of a document can choose its redirect URIs.
     #[default]
     Any,
     /// An `https` redirect URI is of the origin of the document (CIMD, Redirect URIs). Clients that

@@ -1,7 +1,7 @@
 //! Rules about hosts: which documents are read, which clients are trusted for their own host, and
 //! where registrations may redirect to.
 
-use crate::value::uri::{Uri, is_same_origin};
+use crate::value::uri::{Uri, is_port, is_same_origin};
 
 /// A pattern of hosts: a host, or `*.` and a host for every name below it. A port other than the
 /// scheme's default is named.
@@ -19,36 +19,17 @@ impl HostPattern {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (host, port) = match rest.rfind(']') {
-            Some(_) if is_below => return None,
-            Some(end) => {
-                let (host, port) = rest.split_at(end + 1);
-                (host, Some(port).filter(|port| !port.is_empty()))
-            }
-            None => match rest.find(':') {
-                Some(at) => (rest.get(..at)?, rest.get(at..)),
-                None => (rest, None),
-            },
+        let (host, port) = split_port(rest);
+        if port.is_some_and(|port| !is_port(port)) {
+            return None;
+        }
+        let is_host = if is_below {
+            // The names below a top-level domain belong to others.
+            is_name(host) && host.contains('.')
+        } else {
+            is_name(host) || is_address(host)
         };
-        let port = match port {
-            None => None,
-            Some(port) => {
-                Some(port.strip_prefix(':').filter(|port| crate::value::uri::is_port(port))?)
-            }
-        };
-        let is_label = |label: &str| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        let is_address = host.starts_with('[')
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_hexdigit() || matches!(b, b'[' | b']' | b':' | b'.'));
-        let is_name = host.len() <= 253 && host.split('.').all(is_label);
-        // Every name of a top-level domain belongs to somebody else.
-        let is_narrow = !is_below || host.contains('.');
-        ((is_address || is_name) && is_narrow).then(|| Self {
+        is_host.then(|| Self {
             host: host.to_ascii_lowercase(),
             port: port.map(str::to_owned),
             is_below,
@@ -70,11 +51,39 @@ impl HostPattern {
             return host.eq_ignore_ascii_case(&self.host);
         }
         let start = host.len().checked_sub(self.host.len());
-        let Some((above, below)) = start.and_then(|start| host.split_at_checked(start)) else {
+        let Some((labels, domain)) = start.and_then(|start| host.split_at_checked(start)) else {
             return false;
         };
-        below.eq_ignore_ascii_case(&self.host) && above.len() > 1 && above.ends_with('.')
+        domain.eq_ignore_ascii_case(&self.host) && labels.len() > 1 && labels.ends_with('.')
     }
+}
+
+/// Splits a port off. The colons of an IPv6 address are within its brackets.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    let end = text.rfind(']').map_or(0, |bracket| bracket + 1);
+    let colon = text.get(end..).and_then(|rest| rest.find(':')).map(|at| end + at);
+    match colon.and_then(|at| text.split_at_checked(at)) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => (text, None),
+    }
+}
+
+/// Returns whether this is a name of a host, of labels of 1 to 63 characters.
+fn is_name(host: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    host.len() <= 253 && host.split('.').all(is_label)
+}
+
+/// Returns whether this has the characters of an IPv6 address in brackets.
+fn is_address(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    address.is_some_and(|address| {
+        !address.is_empty()
+            && address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
+    })
 }
 
 /// A list of patterns, and the texts that are none.
@@ -197,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_a_host_or_what_is_below_one() {
+    fn a_pattern_matches_a_host_or_the_names_below_one() {
         for (pattern, url) in [
             ("example.com", "https://example.com/a"),
             ("EXAMPLE.com", "https://Example.COM:443"),

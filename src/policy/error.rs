@@ -14,7 +14,7 @@ pub use self::trusted::TrustedIssuerError;
 use super::members::MemberError;
 use crate::value::text::log_text;
 
-/// Why a policy cannot be built.
+/// The reason why a policy cannot be built.
 ///
 /// The message names the value, the rule that it breaks and what to do. Values are cleaned for a
 /// log line and cut at 256 bytes.

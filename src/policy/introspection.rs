@@ -14,10 +14,16 @@ use super::Policy;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "rules do nothing until a policy is built with them"]
 pub struct IntrospectionRules {
-    /// Each caller's `client_id`, with a resource that it can ask about.
-    pub(super) callers: Vec<(String, String)>,
+    pub(super) callers: Vec<IntrospectionCaller>,
     /// The member of the response that has the properties of the grant.
     pub(super) properties: Option<String>,
+}
+
+/// A client that can ask about the tokens for a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IntrospectionCaller {
+    pub(super) client_id: String,
+    pub(super) resource: String,
 }
 
 /// Members of the response that this crate writes or that are registered for it (RFC 7662 §2.2;
@@ -54,7 +60,8 @@ impl IntrospectionRules {
         client_id: impl Into<String>,
         resource: impl Into<String>,
     ) -> Self {
-        self.callers.push((client_id.into(), resource.into()));
+        let caller = IntrospectionCaller { client_id: client_id.into(), resource: resource.into() };
+        self.callers.push(caller);
         self
     }
 
@@ -84,8 +91,8 @@ impl IntrospectionRules {
     pub(crate) fn resources_of<'a>(&'a self, client_id: &'a str) -> impl Iterator<Item = &'a str> {
         self.callers
             .iter()
-            .filter(move |(client, _)| client == client_id)
-            .map(|(_, resource)| resource.as_str())
+            .filter(move |caller| caller.client_id == client_id)
+            .map(|caller| caller.resource.as_str())
     }
 }
 

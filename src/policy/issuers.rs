@@ -5,7 +5,7 @@ use crate::value::issuer::Issuer;
 use crate::value::resource::{at_root, well_known};
 use crate::value::uri::{Value, canonical_issuer, form_encoded, is_server_url};
 
-/// How an issuer of a record relates to a policy.
+/// The relation of a record's issuer to a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Belonging {
     /// The record is the policy's.
@@ -16,14 +16,14 @@ pub(crate) enum Belonging {
     Foreign,
 }
 
-/// Whose grants a list shows, where several issuers share one store.
+/// The issuers whose grants a list shows, where several share one store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Issuers {
-    /// Those of the policy's own issuer.
+    /// The policy's own issuer.
     #[default]
     Own,
-    /// Those of every issuer.
+    /// Every issuer.
     All,
 }
 

@@ -66,7 +66,7 @@ const OF_RESOURCE: &[&str] = &[
     "signed_metadata",
 ];
 
-/// Why a member cannot be added to a metadata document.
+/// The reason why a member cannot be added to a metadata document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {

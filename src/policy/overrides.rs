@@ -99,14 +99,14 @@ impl LifetimeOverrides {
     }
 }
 
-/// Whether the lifetimes of a client can be longer than those of the policy.
+/// The rule for lifetimes of a client that are longer than the policy's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientLifetimes {
-    /// Never. The lesser of the two holds.
+    /// They have no effect: the lesser of the two holds.
     #[default]
     Shorten,
-    /// Those of a client that the operator registered can be. The policy then no longer bounds how
+    /// They hold for a client that the operator registered. The policy then no longer bounds how
     /// long a token of such a client works after it has leaked.
     OperatorMayExtend,
 }
@@ -181,6 +181,14 @@ impl EffectiveLifetimes {
     }
 }
 
+/// A lifetime of a client that is longer than its limit.
+pub(crate) struct TooLong {
+    /// The name of the lifetime, such as `access`.
+    pub(crate) lifetime: &'static str,
+    pub(crate) value: Duration,
+    pub(crate) limit: Duration,
+}
+
 impl Policy {
     /// Returns the lifetimes of a client with these overrides.
     pub(crate) fn effective_lifetimes(
@@ -207,27 +215,27 @@ impl Policy {
     }
 
     /// Returns the first lifetime of a client that is longer than the policy allows.
-    pub(crate) fn too_long(
+    pub(crate) fn first_too_long(
         &self,
         is_operators: bool,
         own: &LifetimeOverrides,
-    ) -> Option<(&'static str, Duration, Duration)> {
+    ) -> Option<TooLong> {
         let longest_code = Duration::from_secs(600);
-        if let Some(code) = own.code.filter(|code| *code > longest_code) {
-            return Some(("code", code, longest_code));
+        if let Some(value) = own.code.filter(|code| *code > longest_code) {
+            return Some(TooLong { lifetime: "code", value, limit: longest_code });
         }
         if is_operators && self.client_lifetimes == ClientLifetimes::OperatorMayExtend {
             return None;
         }
         let lifetimes = &self.lifetimes;
-        own.named().find_map(|(name, value)| {
-            let limit = match name {
+        own.named().find_map(|(lifetime, value)| {
+            let limit = match lifetime {
                 "code" => lifetimes.code,
                 "access" => lifetimes.access,
                 "refresh_idle" => lifetimes.refresh_idle,
                 _ => lifetimes.refresh_absolute.unwrap_or(Duration::MAX),
             };
-            (value > limit).then_some((name, value, limit))
+            (value > limit).then_some(TooLong { lifetime, value, limit })
         })
     }
 }

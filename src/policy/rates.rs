@@ -119,7 +119,7 @@ impl RateRules {
     }
 }
 
-/// Which token requests share a limit.
+/// The key of the token endpoint's rate limit: requests with the same key share a limit.
 ///
 /// Every key is made of what the request claims, before anything is proved. It keeps honest clients
 /// and retry storms within bounds. What strangers can send in all is for the host to bound, in
@@ -188,7 +188,7 @@ impl PartialEq for RateKey {
 
 impl Eq for RateKey {}
 
-/// What is known of a token request before it is looked at.
+/// The parts of a token request that are known before it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateHit<'a> {

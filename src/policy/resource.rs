@@ -21,7 +21,7 @@ pub struct Resource {
     pub(crate) kind: ResourceKind,
 }
 
-/// What the identifier of a resource is.
+/// The kind of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ResourceKind {
     /// One resource.
@@ -32,7 +32,7 @@ pub(crate) enum ResourceKind {
     Instance { of: Arc<Template>, variables: Vec<(String, String)> },
 }
 
-/// Why a text is not the resource of a request.
+/// The reason why a text is not the resource of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a resource is an https URL with a host, and without user, password, fragment and braces \

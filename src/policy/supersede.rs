@@ -1,6 +1,6 @@
 //! Whether a new grant ends older ones.
 
-/// Whether tokens of a new consent end the user's older grants of the same application.
+/// The rule for a user's older grants of the same application when a new consent gets tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Supersede {

@@ -12,7 +12,7 @@ const SEGMENT_LIMIT: usize = 64;
 /// The longest value in a host, in bytes (RFC 1035 §2.3.4).
 const LABEL_LIMIT: usize = 63;
 
-/// Why a resource is not a template.
+/// The reason why a resource is not a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
@@ -180,16 +180,8 @@ impl Template {
         {
             return None;
         }
-        let mut variables = Vec::new();
-        if let [Part::Literal(address)] = self.host.as_slice() {
-            if !uri.host().eq_ignore_ascii_case(address) {
-                return None;
-            }
-        } else {
-            let labels: Vec<&str> = uri.host().split('.').collect();
-            self.take(&self.host, &labels, true, &mut variables)?;
-        }
-        self.take(&self.path, &segments(path), false, &mut variables)?;
+        let mut variables = self.host_variables(uri.host())?;
+        variables.extend(self.path_variables(path)?);
         let value = |name: &str| {
             let found = variables.iter().find(|(own, _)| own == name);
             found.map_or("", |(_, value)| value.as_str())
@@ -208,36 +200,27 @@ impl Template {
         self.instance(&[uri.origin(), slash, &above.join("/")].concat())
     }
 
-    /// Compares parts with texts, and adds the values of the variables.
-    fn take(
-        &self,
-        parts: &[Part],
-        texts: &[&str],
-        is_host: bool,
-        variables: &mut Vec<(String, String)>,
-    ) -> Option<()> {
-        if parts.len() != texts.len() {
-            return None;
+    /// Returns the variables of the host with their values in lower case, or `None` if the host
+    /// does not match.
+    fn host_variables(&self, host: &str) -> Option<Vec<(String, String)>> {
+        if let [Part::Literal(literal)] = self.host.as_slice() {
+            return literal.eq_ignore_ascii_case(host).then(Vec::new);
         }
-        for (part, text) in parts.iter().zip(texts) {
-            match part {
-                Part::Literal(literal) if is_host => {
-                    literal.eq_ignore_ascii_case(text).then_some(())?;
-                }
-                Part::Literal(literal) => (literal == text).then_some(())?,
-                Part::Variable(name) if is_host => {
-                    let value = text.to_ascii_lowercase();
-                    let is_foreign = value.starts_with("xn--") && !self.allows_punycode;
-                    (is_label(&value) && !is_foreign).then_some(())?;
-                    variables.push((name.clone(), value));
-                }
-                Part::Variable(name) => {
-                    is_segment(text).then_some(())?;
-                    variables.push((name.clone(), (*text).to_owned()));
-                }
-            }
-        }
-        Some(())
+        let labels: Vec<&str> = host.split('.').collect();
+        let is_literal = |literal: &str, label: &str| literal.eq_ignore_ascii_case(label);
+        let value = |label: &str| {
+            let value = label.to_ascii_lowercase();
+            let is_foreign = value.starts_with("xn--") && !self.allows_punycode;
+            (is_label(&value) && !is_foreign).then_some(value)
+        };
+        match_parts(&self.host, &labels, is_literal, value)
+    }
+
+    /// Returns the variables of the path with their values, or `None` if the path does not match.
+    fn path_variables(&self, path: &str) -> Option<Vec<(String, String)>> {
+        let is_literal = |literal: &str, segment: &str| literal == segment;
+        let value = |segment: &str| is_segment(segment).then(|| segment.to_owned());
+        match_parts(&self.path, &segments(path), is_literal, value)
     }
 
     /// Returns whether some identifier is an instance of both. A slash at the end does not count,
@@ -273,6 +256,28 @@ impl Part {
         let name = name.filter(is_name).ok_or(TemplateError::Variable)?;
         Ok(Self::Variable(name.to_owned()))
     }
+}
+
+/// Compares each part with a text, and returns the variables with their values. `value` returns the
+/// value of a variable that has this text, or `None` if none has it.
+fn match_parts(
+    parts: &[Part],
+    texts: &[&str],
+    is_literal: impl Fn(&str, &str) -> bool,
+    value: impl Fn(&str) -> Option<String>,
+) -> Option<Vec<(String, String)>> {
+    if parts.len() != texts.len() {
+        return None;
+    }
+    let mut variables = Vec::new();
+    for (part, text) in parts.iter().zip(texts) {
+        match part {
+            Part::Literal(literal) if is_literal(literal, text) => {}
+            Part::Literal(_) => return None,
+            Part::Variable(name) => variables.push((name.clone(), value(text)?)),
+        }
+    }
+    Some(variables)
 }
 
 /// Returns the segments of a path. An empty path and a single slash have none.

@@ -56,7 +56,7 @@ pub struct TrustedIssuer {
     pub(crate) profile: Profile,
 }
 
-/// Where the keys of an issuer are.
+/// The place of an issuer's keys.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "keys are in the policy or they are fetched")]
 pub enum IssuerKeys {

@@ -10,6 +10,7 @@ use self::resources::check_resources;
 use self::urls::check_endpoints;
 pub(super) use self::urls::check_issuer;
 use super::builder::NamedEndpoints;
+use super::introspection::IntrospectionCaller;
 use super::machines::check_machines;
 use super::members::Document;
 use super::trusted::check_trusted;
@@ -239,10 +240,12 @@ fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
     if let Some(member) = rules.properties().filter(|name| IntrospectionRules::is_reserved(name)) {
         return Err(PolicyError::IntrospectionMember { member: member.to_owned() });
     }
-    match rules.callers.iter().find(|(_, resource)| policy.declared_resource(resource).is_none()) {
-        Some((client_id, resource)) => Err(PolicyError::IntrospectionResource {
-            client_id: client_id.clone(),
-            resource: resource.clone(),
+    let is_unknown =
+        |caller: &&IntrospectionCaller| policy.declared_resource(&caller.resource).is_none();
+    match rules.callers.iter().find(is_unknown) {
+        Some(caller) => Err(PolicyError::IntrospectionResource {
+            client_id: caller.client_id.clone(),
+            resource: caller.resource.clone(),
         }),
         None => Ok(()),
     }

@@ -22,7 +22,7 @@ pub struct AccessCheck<'a> {
     pub(crate) needs: &'a Needs,
 }
 
-/// What an operation of a protected resource needs: the resource, the scope, and whether the call
+/// The needs of an operation of a protected resource: the resource, the scope, and whether the call
 /// is billed.
 ///
 /// [`Policy::needs`] builds it once, when the host starts, and refuses what the policy does not

@@ -68,7 +68,7 @@ pub struct User<'a> {
     pub(crate) remembered: Option<GrantId>,
 }
 
-/// Why there is no such user. It is a fault of the host's, not of the request.
+/// The reason why a user cannot be made. It is a fault of the host, not of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UserError {

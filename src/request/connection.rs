@@ -47,7 +47,7 @@ pub struct ClientRevocation<'a> {
     pub(crate) note: &'a str,
 }
 
-/// Who revokes grants. The text is a note for the audit log.
+/// The party that revokes grants. The text is a note for the audit log.
 ///
 /// ```
 /// use grantcore::RevokedBy;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::metadata::{ClientMetadata, Members, Source};
+use super::parts::elements;
 use crate::policy::{DocumentRules, Policy};
 use crate::reason::Reason;
 use crate::refusal::{Fault, quoted};
@@ -112,23 +113,8 @@ fn is_json(content_type: &[u8]) -> bool {
         .unwrap_or_default()
         .trim_ascii()
         .to_ascii_lowercase();
-    let is_one = !outside_quotes(content_type).any(|b| b == b',');
+    let is_one = elements(content_type).nth(1).is_none();
     is_one
         && (media_type == b"application/json"
             || media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))
-}
-
-/// Returns the bytes of a header value that are not within a quoted string (RFC 9110 §5.6.4).
-fn outside_quotes(value: &[u8]) -> impl Iterator<Item = u8> {
-    let mut quoted = false;
-    let mut escaped = false;
-    value.iter().copied().filter(move |b| {
-        let ends_escape = std::mem::take(&mut escaped);
-        match b {
-            b'\\' if quoted && !ends_escape => escaped = true,
-            b'"' if !ends_escape => quoted = !quoted,
-            _ => {}
-        }
-        !quoted
-    })
 }

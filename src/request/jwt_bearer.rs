@@ -51,8 +51,8 @@ impl<'a> AssertionExchange<'a> {
     }
 }
 
-/// What is known of the signature of an assertion. A request is decided several times, on the same
-/// bytes and keys.
+/// The result of verifying the signature of an assertion, once it is known. A request is decided
+/// several times, on the same bytes and keys.
 #[derive(Default)]
 pub(crate) struct Verification(OnceLock<(PublicKey, bool)>);
 

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::value::acr::is_acr;
 
-/// When a user last actively signed in, and how: the class of the login.
+/// The time of a user's last active login, and its class.
 ///
 /// ```
 /// use grantcore::request::Login;
@@ -68,7 +68,7 @@ impl From<Login<'_>> for LoginFacts {
     }
 }
 
-/// Why a host gives a login up: the error that the client gets.
+/// The reason why a host gives a login up. It decides the error that the client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LoginFailure {

@@ -4,7 +4,7 @@
 use crate::value::credential::GrantId;
 use crate::value::scope::Scope;
 
-/// What a grant is limited to. By default nothing is taken away.
+/// The scope and the resources that a grant is limited to. By default nothing is taken away.
 ///
 /// ```
 /// use grantcore::request::Narrowing;

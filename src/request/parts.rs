@@ -223,7 +223,7 @@ fn is_of_type(media_type: &[u8], wanted: &[u8]) -> bool {
 
 /// Returns the elements of a list in a header (RFC 9110 §5.6.1). A comma within a quoted string
 /// separates nothing.
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut is_quoted = false;
     let mut is_escaped = false;
     list.split(move |b| {

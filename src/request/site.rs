@@ -14,7 +14,7 @@
 pub enum Site {
     /// The header is absent, repeated or unknown.
     #[default]
-    NotSaid,
+    Unknown,
     /// A page of this server.
     SameOrigin,
     /// A page of another host of this site.
@@ -33,7 +33,7 @@ impl<'a> FromIterator<&'a [u8]> for Site {
             (Some(b"same-site"), None) => Self::SameSite,
             (Some(b"cross-site"), None) => Self::CrossSite,
             (Some(b"none"), None) => Self::None,
-            _ => Self::NotSaid,
+            _ => Self::Unknown,
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Credentials<'a> {
     pub(crate) secret: PresentedSecret<'a>,
 }
 
-/// What a request presents as proof of its client: a secret, by the place where it was sent, or an
+/// The proof of its client that a request presents: a secret, by the place where it was sent, or an
 /// assertion.
 pub(crate) enum PresentedSecret<'a> {
     None,
@@ -45,7 +45,7 @@ pub(crate) enum PresentedSecret<'a> {
 /// text is part of the request, which the host owns.
 pub(crate) struct SecretText<'a>(Cow<'a, str>);
 
-/// What the request exchanges for tokens, or the rule that it breaks.
+/// The grant that the request exchanges for tokens, or the rule that it breaks.
 pub(crate) enum Exchange<'a> {
     Invalid(Reason),
     Code(Result<CodeExchange<'a>, Reason>),
@@ -69,7 +69,7 @@ pub(crate) struct RefreshExchange<'a> {
     pub(crate) resources: Vec<Cow<'a, str>>,
 }
 
-/// What a client asks for on its own behalf (OAuth 2.1 §4.2).
+/// The scope and the resources that a client asks for on its own behalf (OAuth 2.1 §4.2).
 pub(crate) struct MachineExchange<'a> {
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) resources: Vec<Cow<'a, str>>,
@@ -144,9 +144,8 @@ impl<'a> TokenRequest<'a> {
         }
         refuse_secrets_in_query(request.query, limits)?;
         let form = Form::read(request.form(limits)?, limits)?;
-        let grant_type = form.grant_type.get().map(GrantType::from_name);
-        let is_assertion =
-            grant_type == Some(Some(GrantType::JwtBearer)) && !policy.trusted_issuers().is_empty();
+        let grant_type = form.read_grant_type(policy);
+        let is_assertion = grant_type == Ok(GrantType::JwtBearer);
         let credentials = if is_assertion && form.names_no_client(&request.authorization) {
             // The assertion can name the client.
             Credentials::absent()
@@ -160,32 +159,27 @@ impl<'a> TokenRequest<'a> {
             )?
         };
         let exchange = match grant_type {
-            None => Exchange::Invalid(Reason::GrantTypeMissing),
-            Some(Some(GrantType::AuthorizationCode)) => Exchange::Code(CodeExchange::read(
+            Err(reason) => Exchange::Invalid(reason),
+            Ok(GrantType::AuthorizationCode) => Exchange::Code(CodeExchange::read(
                 form.code.get(),
                 form.redirect_uri.value,
                 form.code_verifier.value,
                 form.resources,
             )),
-            Some(Some(GrantType::RefreshToken)) => Exchange::Refresh(RefreshExchange::read(
+            Ok(GrantType::RefreshToken) => Exchange::Refresh(RefreshExchange::read(
                 form.refresh_token.get(),
                 form.scope.value,
                 form.resources,
             )),
-            Some(Some(GrantType::ClientCredentials)) => Exchange::Machine(MachineExchange {
+            Ok(GrantType::ClientCredentials) => Exchange::Machine(MachineExchange {
                 scope: form.scope.value,
                 resources: form.resources,
             }),
-            Some(Some(GrantType::JwtBearer)) if is_assertion => {
-                Exchange::Assertion(AssertionExchange::new(
-                    form.assertion.value.ok_or(Reason::AssertionMissing)?,
-                    form.scope.value,
-                    form.resources,
-                ))
-            }
-            Some(None | Some(GrantType::JwtBearer)) => {
-                Exchange::Invalid(Reason::GrantTypeUnsupported)
-            }
+            Ok(GrantType::JwtBearer) => Exchange::Assertion(AssertionExchange::new(
+                form.assertion.value.ok_or(Reason::AssertionMissing)?,
+                form.scope.value,
+                form.resources,
+            )),
         };
         Ok(Self { credentials, exchange })
     }
@@ -234,6 +228,17 @@ impl<'a> Form<'a> {
             ("scope", &form.scope),
         ])?;
         Ok(form)
+    }
+
+    /// Returns the grant type. Assertions are a supported one if the policy trusts an issuer.
+    fn read_grant_type(&self, policy: &Policy) -> Result<GrantType, Reason> {
+        let name = self.grant_type.get().ok_or(Reason::GrantTypeMissing)?;
+        match GrantType::from_name(name) {
+            Some(GrantType::JwtBearer) if policy.trusted_issuers().is_empty() => {
+                Err(Reason::GrantTypeUnsupported)
+            }
+            known => known.ok_or(Reason::GrantTypeUnsupported),
+        }
     }
 
     /// Returns whether neither the form nor the header names or authenticates a client.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::names::impl_name_texts;
 
-/// Where a confidential client sends its secret (OAuth 2.1 §2.4.1).
+/// The place where a confidential client sends its secret (OAuth 2.1 §2.4.1).
 ///
 /// ```
 /// use grantcore::value::SecretMethod;

@@ -115,7 +115,8 @@ fn encode(value: u8) -> u8 {
         .wrapping_add(above(63, b'_' - b'-' - 1))
 }
 
-/// Returns the number of a character, and 0 if it has one.
+/// Returns the number that a character stands for, and a byte that is 0 only if the character is
+/// one of the alphabet.
 fn decode_one(character: u8) -> (u8, u8) {
     let part = |first: u8, count: u8, value: u8| {
         let place = character.wrapping_sub(first);
@@ -144,9 +145,9 @@ mod tests {
         })
     }
 
-    /// For each seed, the text and its bytes are those of the crate `base64`. In each place of it,
-    /// each other byte is what that crate makes of it.
-    fn agree<const N: usize>() {
+    /// Asserts that texts and bytes are those of the crate `base64`: for bytes of every seed, and
+    /// for one text with every byte in every place.
+    fn assert_agreement<const N: usize>() {
         for seed in 0..=u8::MAX {
             let bytes = bytes::<N>(seed);
             let text = Text::of(&bytes);
@@ -168,12 +169,12 @@ mod tests {
 
     #[test]
     fn i22_base64url_is_that_of_the_crate_in_both_directions() {
-        agree::<1>();
-        agree::<2>();
-        agree::<3>();
-        agree::<16>();
-        agree::<32>();
-        agree::<48>();
-        agree::<80>();
+        assert_agreement::<1>();
+        assert_agreement::<2>();
+        assert_agreement::<3>();
+        assert_agreement::<16>();
+        assert_agreement::<32>();
+        assert_agreement::<48>();
+        assert_agreement::<80>();
     }
 }

@@ -12,8 +12,9 @@ const MAX_BYTES: usize = 64 * 1024;
 /// The most objects and arrays inside each other, the outer object counted.
 const MAX_DEPTH: usize = 16;
 
-/// What a host binds to a grant: the tenant that a user chose, a plan, a role. One JSON object,
-/// which the host writes at the consent and reads at each check. This crate never looks into it.
+/// The properties that a host binds to a grant: the tenant that a user chose, a plan, a role. One
+/// JSON object, which the host writes at the consent and reads at each check. This crate never
+/// looks into it.
 ///
 /// The text is kept byte for byte. It is checked once, when it is made: one object of at most
 /// [`DEFAULT_BYTES`](Self::DEFAULT_BYTES), at most 16 levels deep, and no member twice in one
@@ -43,8 +44,8 @@ const MAX_DEPTH: usize = 16;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Properties(Box<str>);
 
-/// Why a text is not the properties of a grant, or is not those of the type it was read as. It has
-/// no part of the text.
+/// The reason why a text is not the properties of a grant, or not those of the type that it was
+/// read as. It has no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PropertiesError {
@@ -71,7 +72,7 @@ pub enum PropertiesError {
     /// The properties are not those of the type that they were read as.
     #[error("the properties are not those of the requested type, at column {column}")]
     Mismatch {
-        /// Where the text differs, in bytes.
+        /// The column at which the text differs, in bytes.
         column: usize,
     },
 }

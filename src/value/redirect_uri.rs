@@ -27,12 +27,12 @@ const RESERVED: [&str; 6] = ["code", "state", "iss", "error", "error_description
 #[derive(Clone)]
 pub struct RegisteredRedirectUri {
     text: Arc<str>,
-    /// What a browser makes of the text, once it was asked for. Parsing it at each request took
+    /// The reading of the text by a browser, once it was needed. Parsing it at each request took
     /// 8,600 instructions of an authorization.
     reading: OnceLock<Reading>,
 }
 
-/// What a browser makes of a redirect URI.
+/// The reading of a redirect URI by a browser.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     is_dangerous: bool,
@@ -261,7 +261,7 @@ macro_rules! uri_text {
     };
 }
 
-/// What was read of the text is no part of the value.
+/// Compares the texts. The reading is derived from them.
 impl PartialEq for RegisteredRedirectUri {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text

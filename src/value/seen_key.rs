@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::secret::{Digest, serde_bytes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What an assertion is used for. It keeps the marks of the two uses apart.
+/// The use of an assertion. It keeps the marks of the two uses apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AssertionUse {
     /// It authenticates a client (RFC 7523 §2.2). Its party is the client.

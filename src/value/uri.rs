@@ -199,7 +199,7 @@ pub(crate) fn with_parameters(
     let mut extended = String::with_capacity(uri.len() + extra);
     extended.push_str(uri);
     // Parameter injection: the first question mark begins the query, and a later one is part of a
-    // value. A parameter that were appended to that value would be lost.
+    // value. A parameter that is appended to that value would be lost.
     let query = memchr(b'?', uri.as_bytes()).and_then(|place| uri.get(place + 1..));
     let mut separator = match query {
         None => Some('?'),
@@ -219,7 +219,7 @@ pub(crate) fn with_parameters(
     extended
 }
 
-/// Why a browser does not go to a URI.
+/// The reason why a browser does not go to a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BrowserError {
     /// The port is not a number up to 65535.
@@ -279,7 +279,7 @@ impl BrowserUrl {
         self.host().is_some_and(|host| host.eq_ignore_ascii_case(written))
     }
 
-    /// Returns the names of the query's parameters, decoded.
+    /// Returns whether the query has a parameter of one of these names, which are compared decoded.
     pub(crate) fn has_parameter(&self, names: &[&str]) -> bool {
         self.0.query_pairs().any(|(name, _)| names.contains(&&*name))
     }

@@ -14,7 +14,8 @@ use grantcore::conformance::{
     values_of_any_kind_are_kept,
 };
 
-use crate::broken::{Broken, Bug, harness};
+use crate::broken::{Broken, harness};
+use crate::bug::Bug;
 
 /// Asserts that the check finds each bug by its law.
 #[track_caller]

@@ -2,7 +2,8 @@
 
 use grantcore::value::GrantId;
 
-use crate::broken::{Broken, Bug};
+use crate::broken::Broken;
+use crate::bug::Bug;
 use crate::rows::Id;
 
 impl Broken {

@@ -11,6 +11,7 @@
 
 mod administration;
 mod broken;
+mod bug;
 mod found;
 mod hooks;
 mod index;
@@ -82,7 +83,8 @@ mod on_threads {
 
 /// The plain store passes. The broken stores are made of it, so each is found by its bug alone.
 mod plain {
-    use crate::broken::{Bug, harness};
+    use crate::broken::harness;
+    use crate::bug::Bug;
 
     grantcore::conformance!([harness(Bug::None)]);
     grantcore::accounts_conformance!([harness(Bug::None)], FromStore);

@@ -61,7 +61,7 @@ impl Request {
             content_type: self.content_type.map(str::as_bytes).into_iter().collect(),
             authorization: self.authorization.iter().map(Vec::as_slice).collect(),
             source: "192.0.2.7",
-            site: Site::NotSaid,
+            site: Site::Unknown,
             body: &self.body,
         }
     }

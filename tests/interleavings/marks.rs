@@ -7,16 +7,19 @@
 //!
 //! Each rule that protects an invariant is removed once, and the model must notice.
 
+mod state;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use grantcore::conformance::AssertionRequest;
 use grantcore::moment::Moment;
 use grantcore::operation::{Decision, Loaded, Next, Operation};
-use grantcore::store::{Commit, Seen, SeenKey, Stored, Version, Write};
+use grantcore::store::{Commit, Seen, Stored, Version, Write};
 use grantcore::value::GrantId;
 use grantcore::{Policy, Reason, Timestamp};
 
+pub use self::state::{Answer, Kind, LoadedGrant, Phase, Run, State, Turn};
 use crate::support::{T, entropy};
 
 /// The end of the assertions.
@@ -58,73 +61,16 @@ pub enum Without {
     FirstAttempt,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct State {
-    /// The number of the time that the fastest clock shows.
-    pub clock: usize,
-    pub marks: BTreeMap<SeenKey, Seen>,
-    /// For each request, whose grant of its id is stored.
-    pub grants: Vec<Option<usize>>,
-    /// The writes that were given up and may still land, each with its request.
-    pub late: Vec<(usize, Kind)>,
-    pub runs: Vec<Run>,
-    pub faults: u8,
+/// All inputs of a decision.
+#[derive(PartialEq, Eq, Hash)]
+struct Inputs {
+    /// The number of the request.
+    run: usize,
+    turns: Vec<Turn>,
+    loaded: Option<LoadedGrant>,
+    /// Whether the request has a mark, which the judgment of the decision needs.
+    has_marked: bool,
 }
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Run {
-    pub turns: Vec<Turn>,
-    /// What was loaded: whose grant, and at which time.
-    pub loaded: Option<(Option<usize>, i64)>,
-    pub phase: Phase,
-    /// Whether it ever created a mark, and its grant.
-    pub has_marked: bool,
-    pub has_created: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Turn {
-    Lost(i64),
-    /// A mark was tried: what the request was given for what was found, and what was found.
-    Marked {
-        own: Seen,
-        given: Option<Seen>,
-        found: Option<Seen>,
-        now: i64,
-    },
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Phase {
-    Loads,
-    Decides,
-    /// A write is on its way. `is_free` is what a comparison before the write has found.
-    Sent {
-        kind: Kind,
-        is_free: bool,
-    },
-    Finds(Seen),
-    Answered(Answer),
-    Crashed,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Mark(Seen),
-    Grant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Answer {
-    Accepted,
-    Refused(Reason),
-    /// The store failed.
-    Unknown,
-}
-
-/// All inputs of a decision: the request, what it has done, what it has loaded, and whether it has
-/// a mark, which the judgment of the decision needs.
-type Question = (usize, Vec<Turn>, Option<(Option<usize>, i64)>, bool);
 
 /// What a request does after a decision.
 #[derive(Clone)]
@@ -138,7 +84,7 @@ pub struct Model {
     /// The requests, each with how far the clock of its node is behind.
     pub requests: Vec<(AssertionRequest, i64)>,
     pub without: Without,
-    decided: RefCell<HashMap<Question, Decided>>,
+    decided: RefCell<HashMap<Inputs, Decided>>,
     /// The invariants that a decision broke.
     pub broken: RefCell<BTreeSet<&'static str>>,
 }
@@ -188,7 +134,7 @@ impl Model {
 
     /// Returns the moment of the next decision, by the library's own turns.
     fn moment(&self, run: usize, own: &Run) -> Moment {
-        let (_, loaded_at) = own.loaded.expect("it has loaded");
+        let loaded_at = own.loaded.expect("it has loaded").at;
         let first = own.turns.iter().find_map(|turn| match turn {
             Turn::Lost(now) => Some(*now),
             Turn::Marked { .. } => None,
@@ -215,8 +161,8 @@ impl Model {
     }
 
     fn loaded(&self, run: usize, own: &Run) -> Loaded {
-        let (by, _) = own.loaded.expect("it has loaded");
-        let grant = by.map(|by| {
+        let created_by = own.loaded.expect("it has loaded").created_by;
+        let grant = created_by.map(|by| {
             let request = self.requests[by].0.without_assertions();
             let moment = Moment::new(time(0), entropy(0));
             let decision = request.decide(&Loaded::default(), &self.policy, &moment);
@@ -312,7 +258,8 @@ impl Model {
                 if own.loaded.is_some() {
                     own.turns.push(Turn::Lost(now));
                 }
-                own.loaded = Some((state.grants[self.place(run)], now));
+                own.loaded =
+                    Some(LoadedGrant { created_by: state.grants[self.place(run)], at: now });
                 vec![after]
             }
             Phase::Decides => vec![phase(self.decided(state, run))],
@@ -330,11 +277,12 @@ impl Model {
 
     fn decided(&self, state: &State, run: usize) -> Phase {
         let own = &state.runs[run];
-        let question = (run, own.turns.clone(), own.loaded, own.has_marked);
-        let known = self.decided.borrow().get(&question).cloned();
+        let Run { turns, loaded, has_marked, .. } = own.clone();
+        let inputs = Inputs { run, turns, loaded, has_marked };
+        let known = self.decided.borrow().get(&inputs).cloned();
         let decided = known.unwrap_or_else(|| {
             let decided = self.decide_anew(run, own);
-            self.decided.borrow_mut().insert(question, decided.clone());
+            self.decided.borrow_mut().insert(inputs, decided.clone());
             decided
         });
         match decided {
@@ -345,7 +293,7 @@ impl Model {
 
     fn decide_anew(&self, run: usize, own: &Run) -> Decided {
         let is_lost = own.turns.iter().any(|turn| matches!(turn, Turn::Lost(_)));
-        let (_, loaded_at) = own.loaded.expect("it has loaded");
+        let loaded_at = own.loaded.expect("it has loaded").at;
         if self.without == Without::Settled && is_lost && loaded_at >= END {
             return Decided::Answers(Answer::Refused(AssertionRequest::EXPIRED));
         }

@@ -16,7 +16,7 @@ use crate::support::entropy;
 impl Model {
     /// Judges an answer when it is decided.
     pub fn judge(&self, run: usize, own: &Run, answer: Answer, at: grantcore::Timestamp) {
-        let (_, loaded_at) = own.loaded.expect("it has loaded");
+        let loaded_at = own.loaded.expect("it has loaded").at;
         let mut broken = self.broken.borrow_mut();
         let is_lost = |turn: &&Turn| matches!(turn, Turn::Lost(_));
         let lost: Vec<_> = own.turns.iter().filter(is_lost).collect();

@@ -266,3 +266,21 @@ fn assert_12_a_description_does_not_tell_which_fault_it_was() {
     let body = crate::support::json(&reply);
     assert_eq!(body["error_description"], *descriptions.first().unwrap());
 }
+
+#[test]
+fn assert_41_only_an_actor_that_is_there_is_noted_as_ignored() {
+    let ignoring = trusting_people(
+        IdJag::new("read write".parse().unwrap())
+            .with_client("web")
+            .with_actors(ActorClaim::Ignore),
+    );
+    let federation = Federation::with(ignoring);
+    federation.person(&person("1"));
+    let is_noted = || {
+        let detail = federation.world.events().pop().unwrap().detail;
+        detail.is_some_and(|detail| detail.contains("An actor was ignored."))
+    };
+    assert!(!is_noted());
+    federation.person(&with(person("2"), "act", json!({ "sub": "agent" })));
+    assert!(is_noted());
+}

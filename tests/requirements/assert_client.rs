@@ -1,7 +1,8 @@
 //! ASSERT-30 to -35: type, audience, and the client of an identity provider's assertion.
 
-use grantcore::client::{ClientKeys, Registration};
+use grantcore::client::{ClientKeys, Registration, StoredSecret};
 use grantcore::policy::{DocumentRules, IdJag, KeyRules, Limits, RegistrationRules};
+use grantcore::value::{Digest, SecretMethod};
 use grantcore::{Client, Reason};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::support::toy_issuers::{
     FORGER, Federation, KEY, Signer, exchange, id_jag, id_jag_header, person, program,
     trusting_people, with, without, workload,
 };
-use crate::support::{CALLBACK, Granted, ISSUER, SECRET, T, app, json as body, web};
+use crate::support::{CALLBACK, Granted, ISSUER, SECRET, T, World, app, json as body, policy, web};
 
 fn rules() -> IdJag {
     IdJag::new("read write".parse().unwrap())
@@ -76,9 +77,9 @@ fn assert_31_the_audience_is_this_server_alone() {
 fn assert_32_an_assertion_is_for_its_client() {
     let federation =
         Federation::with(trusting_people(rules().with_client("web").with_client("other")));
-    let secret = grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"other"));
+    let secret = StoredSecret::Digest(Digest::of(b"other"));
     federation.world.put(
-        Client::confidential("other", grantcore::value::SecretMethod::Post, secret)
+        Client::confidential("other", SecretMethod::Post, secret)
             .redirect_uri(CALLBACK)
             .build()
             .unwrap(),
@@ -119,8 +120,8 @@ fn assert_34_a_client_needs_the_right() {
     federation.world.put(web().edit().assertions(true).build().unwrap());
     Granted::of(&federation.world.token(&params));
     // A client with nothing but this right needs no redirect URI.
-    let secret = grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"s"));
-    let only = Client::confidential("only", grantcore::value::SecretMethod::Basic, secret);
+    let secret = StoredSecret::Digest(Digest::of(b"s"));
+    let only = Client::confidential("only", SecretMethod::Basic, secret);
     let only = only.assertions(true).build().unwrap();
     assert!(only.may_use_assertions() && only.redirect_uris().is_empty());
     assert!(app().edit().assertions(true).build().is_err(), "a public client proves nothing");
@@ -268,4 +269,60 @@ fn seen_15_the_clients_assertion_is_used_up_before_the_grants() {
     let forged = keys.sign(&with(id_jag_header(), "kid", "own"), &claims("4"));
     let params = send("4", "4").set("assertion", &forged);
     federation.refused(&params, 400, "invalid_grant", Reason::AssertionKey);
+}
+
+/// The list of clients of an issuer opens it for those on it.
+#[test]
+fn assert_34_a_client_that_is_not_on_the_list_has_no_right() {
+    let federation = Federation::with(trusting_people(rules().with_client("web")));
+    let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    let other = Client::confidential("other", SecretMethod::Post, secret).redirect_uri(CALLBACK);
+    federation.world.put(other.build().unwrap());
+    let claims = with(person("1"), "client_id", "other");
+    let params = exchange(&id_jag(&claims)).set("client_id", "other").set("client_secret", SECRET);
+    federation.refused(&params, 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+    assert_eq!(federation.marks(), 0);
+}
+
+/// A good assertion lets no secret pass that is sent beside it: a program's client has none.
+#[test]
+fn assert_11_a_program_that_sends_a_secret_is_refused() {
+    let federation = Federation::new();
+    let params = exchange(&workload(&program("1"))).set("client_id", "bot");
+    let reply = federation.world.token(&params.clone().set("client_secret", "wrong"));
+    assert_eq!((reply.status, body(&reply)["error"].as_str()), (401, Some("invalid_client")));
+    assert_eq!(federation.marks(), 0);
+    Granted::of(&federation.world.token(&params));
+}
+
+/// With documents off, no assertion makes the server read one.
+#[test]
+fn assert_35_without_documents_no_url_is_read() {
+    let federation = Federation::with(trusting_people(rules().with_public_client(DOCUMENT)));
+    let claims = with(person("1"), "client_id", DOCUMENT);
+    let params = exchange(&id_jag(&claims)).set("client_id", DOCUMENT);
+    federation.refused(&params, 401, "invalid_client", Reason::ClientUnknown);
+    assert_eq!(federation.directory.documents.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+/// The event of a client that does not exist says who it claimed to be.
+#[test]
+fn audit_07_the_event_of_an_assertion_has_the_claimed_client() {
+    let federation = Federation::with(trusting_people(rules().with_client("web")));
+    let params = exchange(&id_jag(&person("1"))).set("client_id", "nobody");
+    federation.refused(&params, 401, "invalid_client", Reason::ClientUnknown);
+    let event = federation.world.events().pop().unwrap();
+    assert_eq!(event.claimed.as_deref(), Some("nobody"));
+}
+
+/// A client that registered itself with a secret, that the operator gave rights, and that becomes
+/// public: what needs a proof is gone.
+#[test]
+fn assert_34_a_client_that_gives_up_its_proof_loses_the_right() {
+    let world = World::with(policy().registration(RegistrationRules::default()));
+    let own = world.own(&confidential());
+    world.put(world.client(&own.id).unwrap().edit().assertions(true).build().unwrap());
+    let public = with_member(confidential(), "token_endpoint_auth_method", "none");
+    world.updated(&own, public);
+    assert!(!world.client(&own.id).unwrap().may_use_assertions());
 }

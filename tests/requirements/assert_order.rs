@@ -91,7 +91,7 @@ fn i33_a_fault_writes_nothing_and_a_refusal_marks() {
 }
 
 #[test]
-fn assert_12_what_the_row_of_an_issuer_names_is_told_after_the_signature_only() {
+fn assert_12_the_row_of_an_issuer_is_disclosed_after_the_signature_only() {
     for (_, fault) in FAULTS.iter().take(11) {
         let (federation, _) = attempt(&[(Reason::AssertionIssuer, *fault)]);
         assert_eq!(federation.directory.asked.lock().unwrap().len(), 0, "nobody is asked");

@@ -1,12 +1,37 @@
-//! Tests of CLIENT-16: which responses are accepted as a client document.
+//! Tests of CLIENT-16 and -17: which responses are accepted as a client document, and the client
+//! that the document describes.
 
+use grantcore::client::{Authentication, Registration};
+use grantcore::policy::DocumentRules;
 use grantcore::request::FetchedDocument;
-use grantcore::{AuthorizationStep, Reason};
+use grantcore::value::GrantTypes;
+use grantcore::{AuthorizationStep, Choice, Reason};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, with, without};
+use crate::support::params::Params;
 use crate::support::refused::assert_page;
-use crate::support::{CALLBACK, World};
+use crate::support::{CALLBACK, Granted, World, param, policy};
+
+/// Asserts that a client with this document is refused with `invalid_client`.
+#[track_caller]
+pub(crate) fn not_served(world: &World, document: &Value, reason: Reason) {
+    not_served_as(world, document, "invalid_client", reason);
+}
+
+/// Asserts that a client with this document is refused on the error page, and that nothing is
+/// stored.
+#[track_caller]
+pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason: Reason) {
+    let commits = world.store.commits();
+    let before = world.client(DOCUMENT);
+    let body = document.to_string();
+    let refusal = world
+        .authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .expect_err("it is not served");
+    assert_page(world, &refusal, 400, code, reason);
+    assert_eq!((world.store.commits(), world.client(DOCUMENT)), (commits, before), "{document}");
+}
 
 #[track_caller]
 fn not_believed(fetched: FetchedDocument<'_>, reason: Reason) {
@@ -172,4 +197,168 @@ fn client_16_at_most_5120_bytes() {
         assert_eq!(detail.as_deref(), Some("The document is over 5120 bytes."));
     }
     not_believed(fetched(&larger.as_bytes()[..5_121]), Reason::DocumentInvalid);
+}
+
+/// A comma behind an escaped backslash separates two media types.
+#[test]
+fn client_16_two_media_types_are_not_one() {
+    let text = document().to_string();
+    for (content_type, is_one) in [
+        (r#"application/json; x="a,b""#, true),
+        (r#"application/json; x="a\",b""#, true),
+        (r#"application/json; x="a\\", text/html"#, false),
+        (r#"application/json; x="a\\""#, true),
+    ] {
+        let rules = DocumentRules::default();
+        let world = World::with(policy().client_documents(rules));
+        let mut found = fetched(text.as_bytes());
+        found.content_type = Some(content_type.as_bytes());
+        let step = world.authorize_with_document(&ask(DOCUMENT), Some(found));
+        assert_eq!(step.is_ok(), is_one, "{content_type}");
+    }
+}
+
+#[test]
+fn client_17_a_document_needs_a_name_and_redirect_uris() {
+    let world = World::open();
+    for name in [json!(null), json!(""), json!(1), json!(["Notes"])] {
+        not_served(&world, &with(document(), "client_name", name), Reason::DocumentMetadata);
+    }
+    for uris in [
+        json!(null),
+        json!([]),
+        json!(CALLBACK),
+        json!([1]),
+        json!([""]),
+        json!(["http://client.example/cb"]),
+    ] {
+        not_served(&world, &with(document(), "redirect_uris", uris), Reason::DocumentMetadata);
+    }
+    let many: Vec<_> = (0..11).map(|n| format!("{CALLBACK}/{n}")).collect();
+    for uris in [json!([CALLBACK, "javascript:alert(1)"]), json!(many)] {
+        not_served(&world, &with(document(), "redirect_uris", uris), Reason::DocumentMetadata);
+    }
+    for member in ["client_name", "redirect_uris"] {
+        not_served(&world, &without(document(), member), Reason::DocumentMetadata);
+    }
+}
+
+#[test]
+fn client_17_a_document_must_not_have_a_secret() {
+    let world = World::open();
+    for method in ["client_secret_basic", "client_secret_post", "client_secret_jwt"] {
+        not_served(
+            &world,
+            &with(document(), "token_endpoint_auth_method", method),
+            Reason::DocumentMetadata,
+        );
+    }
+    for secret in [json!("s"), json!(""), json!(1), json!({})] {
+        not_served(&world, &with(document(), "client_secret", secret), Reason::DocumentMetadata);
+    }
+    not_served(&world, &with(document(), "client_secret_expires_at", 0), Reason::DocumentMetadata);
+}
+
+#[test]
+fn client_17_none_or_no_method_is_a_public_client() {
+    for method in [json!("none"), json!(null), json!("")] {
+        let world = World::open();
+        let document = with(document(), "token_endpoint_auth_method", method);
+        world.page_with(&ask(DOCUMENT), &document);
+        let client = world.client(DOCUMENT).unwrap();
+        assert_eq!(
+            (client.authentication(), client.registration()),
+            (Authentication::Public, Registration::MetadataDocument)
+        );
+        assert!(!client.is_trusted(), "its errors are not redirected");
+        assert_eq!(client.description().name.as_deref(), Some("Notes Helper"));
+    }
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &without(document(), "token_endpoint_auth_method"));
+    assert!(world.works(&world.tokens_of(DOCUMENT).access));
+    let with_secret = Params::refresh(world.tokens_of(DOCUMENT).refresh())
+        .set("client_id", DOCUMENT)
+        .set("client_secret", "x");
+    world.refused(&with_secret, 401, "invalid_client", Reason::ClientSecretUnexpected);
+}
+
+#[test]
+fn client_17_entries_for_other_servers_are_ignored() {
+    let kept = |grant_types: Value| {
+        let world = World::open();
+        world.page_with(&ask(DOCUMENT), &with(document(), "grant_types", grant_types));
+        world.client(DOCUMENT).unwrap().grant_types()
+    };
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    let both = GrantTypes { authorization_code: true, refresh_token: true };
+    assert_eq!(
+        kept(json!(["authorization_code", "refresh_token", device, "client_credentials"])),
+        both
+    );
+    assert_eq!(
+        kept(json!([device, "authorization_code"])),
+        GrantTypes { refresh_token: false, ..both }
+    );
+    assert_eq!(
+        kept(json!(null)),
+        GrantTypes { refresh_token: false, ..both },
+        "the default of RFC 7591"
+    );
+    let world = World::open();
+    for types in [json!([device]), json!([]), json!(["refresh_token"]), json!("authorization_code")]
+    {
+        not_served(&world, &with(document(), "grant_types", types), Reason::DocumentMetadata);
+    }
+    not_served(
+        &world,
+        &with(document(), "response_types", json!(["token"])),
+        Reason::DocumentMetadata,
+    );
+    world.page_with(&ask(DOCUMENT), &with(document(), "response_types", json!(["code", "token"])));
+}
+
+/// The published documents of two real clients, with their redirect URIs.
+#[test]
+fn client_17_the_documents_of_real_clients() {
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    let claude = json!({
+        "client_id": "https://claude.ai/oauth/claude-code-client-metadata",
+        "client_name": "Claude Code",
+        "client_uri": "https://claude.ai",
+        "redirect_uris": ["http://localhost/callback", "http://127.0.0.1/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    });
+    let code = json!({
+        "client_id": "https://vscode.dev/oauth/client-metadata.json",
+        "client_name": "Visual Studio Code",
+        "client_uri": "https://vscode.dev/product",
+        "redirect_uris": ["http://127.0.0.1:33418/", "https://vscode.dev/redirect"],
+        "grant_types": ["authorization_code", "refresh_token", device],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    });
+    for (document, uri, loopback) in [
+        (&claude, "http://localhost:51004/callback", true),
+        (&claude, "http://127.0.0.1:3118/callback", true),
+        (&code, "http://127.0.0.1:33418/", false),
+        (&code, "http://127.0.0.1:51004/", false),
+        (&code, "https://vscode.dev/redirect", false),
+    ] {
+        let world = World::open();
+        let id = document["client_id"].as_str().unwrap();
+        let page = world.page_with(&ask(id).set("redirect_uri", uri), document);
+        assert_eq!(
+            (page.loopback_only(), page.redirects_to_loopback()),
+            (loopback, uri.starts_with("http:"))
+        );
+        let location = world.decide(&page.ticket(), Choice::Allow).unwrap().into_location();
+        assert!(location.starts_with(uri), "{location}");
+        let redeem = Params::redeem(&param(&location, "code").unwrap())
+            .set("client_id", id)
+            .set("redirect_uri", uri);
+        let tokens = Granted::of(&world.token(&redeem));
+        Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", id)));
+    }
 }

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Server;
 use grantcore::moment::Entropy;
 use grantcore::policy::{AuthMethods, RegistrationRules};
-use grantcore::{AuthorizationStep, Choice, FromStore, MemoryStore, Reason, Timestamp};
+use grantcore::{AuthorizationStep, Choice, Client, FromStore, MemoryStore, Reason, Timestamp};
 
 use crate::support::clients::{Own, ask, code_in, metadata, posting, with, without};
 use crate::support::params::Params;
-use crate::support::{Answered, Granted, T, World, json as body, policy, user};
+use crate::support::{Answered, CALLBACK, Granted, T, World, json as body, policy, user};
 
 #[test]
 fn client_20_an_id_is_128_random_bits_in_url_safe_characters() {
@@ -177,4 +177,12 @@ fn cve_2023_34246_a_registered_public_client_is_asked_again() {
         assert!(world.works(&tokens.access));
         world.page(&ask(&own.id));
     }
+}
+
+/// A client that moves its redirect URI is another client than before.
+#[test]
+fn client_19_clients_with_other_redirect_uris_differ() {
+    let at = |uri: &str| Client::public("own").redirect_uri(uri).build().unwrap();
+    assert_eq!(at(CALLBACK), at(CALLBACK));
+    assert_ne!(at(CALLBACK), at("https://app.example/elsewhere"));
 }

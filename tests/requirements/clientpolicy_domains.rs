@@ -203,3 +203,32 @@ fn clientpolicy_10_a_trusted_domain_gets_errors_at_its_own_origin_at_once() {
     let reply = world.reply(world.try_token(&Params::refresh("x"), Authorization::None));
     assert_refused(&world, &reply, 400, "invalid_grant", Reason::RefreshUnknown);
 }
+
+/// A domain that an operator allows is a name, an address or what is below a name.
+#[test]
+fn clientpolicy_08_a_domain_is_read_whole() {
+    let allows = |pattern: &str| {
+        let rules = DomainRules::default().with_allowed([pattern]);
+        policy().document_domains(rules).build().is_ok()
+    };
+    let label = "a".repeat(63);
+    let name = [&*label, &*label, &*label, &"b".repeat(61)].join(".");
+    assert_eq!(name.len(), 253);
+    for domain in ["[::1]:8443", "[2001:db8::1]", "*.example.com", "example.com:8443", &*name] {
+        assert!(allows(domain), "{domain}");
+    }
+    for domain in [
+        "[::1]8443",
+        "[::1]:",
+        "[::1]:x",
+        "*.[::1]",
+        "[::g]",
+        "[]x]",
+        "*.com",
+        "example..com",
+        &format!("a{name}"),
+        &format!("{label}a.example.com"),
+    ] {
+        assert!(!allows(domain), "{domain}");
+    }
+}

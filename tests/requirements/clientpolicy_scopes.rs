@@ -1,11 +1,11 @@
 //! Tests of CLIENTPOLICY-13: scopes that clients send by habit.
 
 use grantcore::event::EventKind;
-use grantcore::{Choice, Reason};
+use grantcore::{Choice, Policy, Reason};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_redir, refused};
-use crate::support::{Granted, World, assert_refused, json, param, policy};
+use crate::support::{Granted, ISSUER, MCP, World, assert_refused, json, param, policy};
 
 const HABIT: &str = "openid profile email offline_access";
 
@@ -95,4 +95,31 @@ fn clientpolicy_13_other_unknown_scopes_are_refused_by_name() {
     let refusal = refused(&world, &ask("openid read x"));
     assert_redir(&world, &refusal, "invalid_scope", Reason::ScopeUnknown);
     assert!(refusal.description().contains("Unknown: 'x'."), "{}", refusal.description());
+}
+
+/// A refresh notes the scope tokens that it drops, and none that was granted, also if the policy
+/// does not declare it any more.
+#[test]
+fn clientpolicy_13_a_scope_that_was_granted_is_not_noted_as_dropped() {
+    let declared = || {
+        Policy::builder(ISSUER)
+            .scope("read", "Read your notes")
+            .default_scope("read")
+            .resource(MCP, "read")
+            .drop_unknown_scopes(true)
+    };
+    let before = declared().scope("write", "Change your notes");
+    let world = World::with(before);
+    let code = world.code(&Params::authorize());
+    let tokens = Granted::of(&world.token(&Params::redeem(&code)));
+    let later = world.beside(declared().build().unwrap(), 2);
+    let is_noted = || {
+        let detail = later.events().pop().unwrap().detail;
+        detail.is_some_and(|detail| detail.contains("scope_dropped"))
+    };
+    let reply = later.token(&Params::refresh(tokens.refresh()).set("scope", "read other"));
+    assert!(is_noted());
+    let tokens = Granted::of(&reply);
+    let _ = later.token(&Params::refresh(tokens.refresh()).set("scope", "read write"));
+    assert!(!is_noted());
 }

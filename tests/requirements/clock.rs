@@ -9,11 +9,12 @@ use grantcore::policy::{Lifetimes, LifetimesError, PolicyBuilder, PolicyError};
 use grantcore::request::TokenRequest;
 use grantcore::{Choice, Event, FromStore, Reason, Timestamp};
 
+use crate::support::host::{allow, at};
 use crate::support::params::Params;
 use crate::support::sources::sources;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
-use crate::support::{Granted, T, World, entropy, param, policy};
+use crate::support::{Answered, Granted, Outcome, T, World, entropy, param, policy};
 
 #[test]
 fn clock_01_decisions_import_no_store_no_driver_and_no_clock() {
@@ -337,4 +338,26 @@ fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
             refresh_idle: seconds(30 * 24 * 60 * 60),
         }))
     );
+}
+
+/// At the second in which a grant ends it has ended.
+#[test]
+fn clock_02_a_grant_is_over_at_its_end() {
+    let redeemed = World::new();
+    let ticket = redeemed.page(&Params::authorize()).ticket();
+    let code = redeemed.approved(allow(&ticket).until(at(5)));
+    redeemed.at(5);
+    redeemed.invalid_grant(&Params::redeem(&code), Reason::CodeExpired);
+
+    let world = World::with(policy().revocation(grantcore::policy::RevocationRules::default()));
+    let tokens = world.tokens_bound(|decision| decision.until(at(50)));
+    world.at(50);
+    let commits = world.store.commits();
+    let text = Params::refresh("").without("refresh_token").and("token", tokens.refresh()).encode();
+    let reply = world.server.revoke(&form(&text)).answered(world.server.policy());
+    assert_eq!((reply.status, world.store.commits()), (200, commits));
+    let to = grantcore::request::Narrowing::default().with_scope("read".parse().unwrap());
+    let id = world.only_grant().id();
+    let narrowed = world.server.narrow_connection("alice", id, &to).outcome();
+    assert_eq!(narrowed.unwrap_err().reason(), Reason::ConnectionUnknown);
 }

@@ -280,3 +280,14 @@ fn revoke_09_the_next_check_refuses_and_a_new_consent_works() {
             .all(|stored| stored.record.id() != one)
     );
 }
+
+/// A page of connections that is not full is the last one: the store is asked once.
+#[test]
+fn revoke_06_a_short_page_is_the_last_one() {
+    let world = World::new();
+    world.tokens();
+    world.store.calls();
+    let page = world.server.connections("alice", None, 100).unwrap();
+    assert!(page.next.is_none() && page.entries.len() == 1);
+    assert_eq!(world.store.calls().iter().filter(|call| **call == "grants_of").count(), 1);
+}

@@ -7,12 +7,12 @@ use grantcore::client::Registration;
 use grantcore::grant::GrantState;
 use grantcore::response::Redirect;
 use grantcore::value::Subject;
-use grantcore::{Account, AuthorizationStep, Choice, Client, Reason, Refusal, User};
+use grantcore::{Account, AuthorizationStep, Choice, Client, Policy, Reason, Refusal, User};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, codes, states};
 use crate::support::{
-    ALICE, CALLBACK, Granted, MCP, Outcome, World, app, json, param, policy, user,
+    ALICE, CALLBACK, Granted, ISSUER, MCP, Outcome, World, app, json, param, policy, user,
 };
 
 const SECOND: &str = "https://app.example/cb2";
@@ -253,4 +253,20 @@ fn consent_15_every_request_needs_a_new_consent() {
         ));
     }
     assert_eq!((tickets.len(), codes(&world)), (3, 3));
+}
+
+/// A scope token that the policy lost while the page was open.
+#[test]
+fn consent_10_a_scope_that_is_not_declared_any_more_is_unknown() {
+    let world = World::new();
+    let ticket = world.page(&Params::authorize()).ticket();
+    let smaller = Policy::builder(ISSUER)
+        .scope("read", "Read your notes")
+        .default_scope("read")
+        .resource(MCP, "read")
+        .build()
+        .unwrap();
+    let later = world.beside(smaller, 2);
+    let refusal = later.server.run(crate::support::host::allow(&ticket)).outcome().unwrap_err();
+    assert_eq!(refusal.reason(), Reason::ScopeUnknown);
 }

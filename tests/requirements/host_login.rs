@@ -282,7 +282,7 @@ const FAILURES: [(LoginFailure, &str, Reason); 4] = [
 ];
 
 #[test]
-fn host_27_a_login_that_is_given_up_is_told_to_the_client() {
+fn host_27_the_client_gets_an_error_for_a_login_that_is_given_up() {
     let world = World::new();
     for (failure, code, reason) in FAILURES {
         let refusal = give_up(&world, &Params::authorize(), Some(ALICE), failure);
@@ -296,7 +296,7 @@ fn host_27_a_login_that_is_given_up_is_told_to_the_client() {
 }
 
 #[test]
-fn host_27_nobody_is_told_before_client_and_redirect_uri_are_verified() {
+fn host_27_no_error_is_sent_before_client_and_redirect_uri_are_verified() {
     let world = World::new();
     for (failure, ..) in FAILURES {
         for (params, code, reason) in [
@@ -329,7 +329,7 @@ fn host_27_nobody_is_told_before_client_and_redirect_uri_are_verified() {
 
 /// A document that is stale by now is not fetched: the login page was shown for the client.
 #[test]
-fn host_27_a_client_with_a_stale_document_is_told_as_well() {
+fn host_27_a_client_with_a_stale_document_gets_the_error_as_well() {
     use grantcore::policy::DocumentRules;
     use serde_json::json;
     let world = World::with(policy().client_documents(DocumentRules::default()));

@@ -10,6 +10,7 @@ use grantcore::value::GrantId;
 use grantcore::{Authorization, Reason, Refusal};
 use proptest::prelude::*;
 
+use crate::support::host::at;
 use crate::support::params::Params;
 use crate::support::store::Fault;
 use crate::support::{Granted, MCP, Outcome, World, json, needs, policy, property};
@@ -251,4 +252,17 @@ fn i52_what_is_left_never_grows_and_no_token_reaches_beyond_it() {
         }
         Ok(())
     });
+}
+
+/// All credentials have ended, and the grant itself would live for months.
+#[test]
+fn host_52_an_idle_grant_is_not_in_use() {
+    let world = World::new();
+    world.tokens();
+    let id = world.only_grant().id();
+    world.at(90 * 24 * 60 * 60);
+    assert!(world.only_grant().expires() > at(90 * 24 * 60 * 60));
+    let to = Narrowing::default().with_scope("read".parse().unwrap());
+    let narrowed = world.server.narrow_connection("alice", id, &to).outcome();
+    assert_eq!(narrowed.unwrap_err().reason(), Reason::ConnectionUnknown);
 }

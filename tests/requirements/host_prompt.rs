@@ -265,3 +265,35 @@ fn host_24_the_digest_of_a_request_survives_a_session_that_keeps_text() {
         assert!(other.parse::<RequestDigest>().is_err(), "{other}");
     }
 }
+
+/// The digest of a request keeps its parameters apart, also if their values are the same one after
+/// the other.
+#[test]
+fn host_24_no_two_requests_have_one_digest() {
+    let world = World::new();
+    let digest = |hint: Option<&str>, locales: Option<&str>| {
+        let mut params = Params::authorize();
+        for (name, value) in [("login_hint", hint), ("ui_locales", locales)] {
+            if let Some(value) = value {
+                params = params.set(name, value);
+            }
+        }
+        match world.authorize_as(&params, None) {
+            Ok(AuthorizationStep::NeedsLogin(page)) => page.request(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let all = [
+        digest(None, None),
+        digest(Some("a"), Some("b\u{1}c")),
+        digest(Some("a\u{1}b"), Some("c")),
+        digest(Some("ab"), Some("c")),
+        digest(Some("a"), Some("bc")),
+        digest(Some("abc"), None),
+        digest(None, Some("abc")),
+    ];
+    for (at, one) in all.iter().enumerate() {
+        assert!(all[at + 1..].iter().all(|other| other != one), "{at}");
+    }
+    assert_eq!(digest(Some("a"), None), digest(Some("a"), None));
+}

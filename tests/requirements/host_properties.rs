@@ -354,3 +354,10 @@ fn host_03_a_registration_sets_no_properties() {
     let tokens = Granted::of(&world.token(&redeem));
     assert_eq!(world.properties_of(&tokens.access), None);
 }
+
+#[test]
+fn host_01_properties_are_an_object() {
+    for text in ["1.5", "-1", "1", "true", "null", "[]", r#""x""#] {
+        assert_eq!(Properties::parse(text), Err(PropertiesError::NotAnObject), "{text}");
+    }
+}

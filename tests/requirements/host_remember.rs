@@ -64,7 +64,7 @@ impl Earlier {
         params: &Params,
         user: User<'_>,
     ) -> Result<AuthorizationStep, Refusal> {
-        ask_from(&self.world, params, user, Site::NotSaid)
+        ask_from(&self.world, params, user, Site::Unknown)
     }
 }
 
@@ -251,7 +251,7 @@ fn host_38_a_client_that_described_itself_anew_is_asked() {
     let own = world.own(&secret);
     world.tokens_by(&own);
     let id = world.grants()[0].record.id();
-    let again = || ask_from(&world, &ask(&own.id), ALICE.remembering(id), Site::NotSaid);
+    let again = || ask_from(&world, &ask(&own.id), ALICE.remembering(id), Site::Unknown);
     silent(again());
     world.at(60);
     // An update that changes nothing describes nothing anew.
@@ -288,7 +288,7 @@ fn host_39_only_an_assured_client_is_remembered() {
 }
 
 const SITES: [Site; 5] =
-    [Site::NotSaid, Site::SameOrigin, Site::SameSite, Site::CrossSite, Site::None];
+    [Site::Unknown, Site::SameOrigin, Site::SameSite, Site::CrossSite, Site::None];
 
 #[test]
 fn host_40_a_public_client_is_remembered_if_no_other_site_sent_the_browser() {
@@ -298,7 +298,7 @@ fn host_40_a_public_client_is_remembered_if_no_other_site_sent_the_browser() {
         let step = ask_from(&earlier.world, &Params::authorize(), user, site);
         match site {
             Site::SameOrigin | Site::None => drop(silent(step)),
-            Site::NotSaid | Site::SameSite | Site::CrossSite => assert_asked(step),
+            Site::Unknown | Site::SameSite | Site::CrossSite => assert_asked(step),
         }
     }
     // After a login the browser comes from the login page, whichever site began the flow.
@@ -310,14 +310,14 @@ fn host_40_a_public_client_is_remembered_if_no_other_site_sent_the_browser() {
     // The header is read once.
     let site = |values: &[&'static str]| values.iter().map(|value| value.as_bytes()).collect();
     for (values, expected) in [
-        (&[][..], Site::NotSaid),
+        (&[][..], Site::Unknown),
         (&["none"], Site::None),
         (&["same-origin"], Site::SameOrigin),
         (&["same-site"], Site::SameSite),
         (&["cross-site"], Site::CrossSite),
-        (&["None"], Site::NotSaid),
-        (&["none", "none"], Site::NotSaid),
-        (&["same-origin", "cross-site"], Site::NotSaid),
+        (&["None"], Site::Unknown),
+        (&["none", "none"], Site::Unknown),
+        (&["same-origin", "cross-site"], Site::Unknown),
     ] {
         let own: Site = site(values);
         assert_eq!(own, expected, "{values:?}");

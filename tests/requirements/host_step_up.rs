@@ -101,7 +101,7 @@ fn host_31_needs_are_checked_when_they_are_made() {
 }
 
 #[test]
-fn host_32_what_is_needed_is_told_for_a_token_that_is_good_in_all_else() {
+fn host_32_the_need_is_disclosed_for_a_token_that_is_good_in_all_else() {
     let world =
         World::with(policy().resource("https://files.example", "read").default_resource(MCP));
     let granted = tokens(&world, ALICE.with_login(login(0, "a")));

@@ -236,3 +236,24 @@ fn host_51_the_operation_spares_what_is_not_older_and_in_use() {
     assert_eq!(run(newest, newer), None);
     assert!(world.works(&second.access));
 }
+
+/// The event names the newer grant, whichever of the two was redeemed now.
+#[test]
+fn host_47_the_note_of_a_superseded_grant_names_the_other() {
+    let mut own_is_older = 0;
+    for seed in 2..18 {
+        let world = World::new();
+        let policy = policy().supersede(Supersede::SamePlace).build().unwrap();
+        let world = world.beside(policy, seed);
+        // Both are redeemed in one second: the lesser id is the older grant.
+        let tokens = [world.tokens(), world.tokens()];
+        let grants = world.grants();
+        let alive = grants.iter().find(|own| own.record.state() == GrantState::Active).unwrap();
+        let kind = EventKind::GrantRevoked;
+        let event = world.events().into_iter().find(|event| event.kind == kind).unwrap();
+        let note = format!("superseded by {}", alive.record.id());
+        assert_eq!(event.note.as_deref(), Some(&*note));
+        own_is_older += usize::from(world.works(&tokens[0].access));
+    }
+    assert!((1..16).contains(&own_is_older), "{own_is_older}");
+}

@@ -349,3 +349,16 @@ fn keys_37_a_set_belongs_to_its_url() {
     assert!(std::sync::Arc::ptr_eq(&sets[0], &sets[1]));
     assert!(matches!(cache.look(&url("b"), None, now), Look::Ask));
 }
+
+#[test]
+fn keys_37_a_set_that_was_fetched_again_is_the_last_that_was_used() {
+    let now = Timestamp::from_unix_seconds(T);
+    let url = |name: &str| KeysUrl::parse(&format!("https://{name}.example/keys"), false).unwrap();
+    let mut cache = KeyCache::new(2, Duration::ZERO);
+    for name in ["a", "b", "a", "c"] {
+        cache.put(&url(name), br#"{"keys": []}"#, None, now).unwrap();
+    }
+    let has =
+        |cache: &mut KeyCache, name| matches!(cache.look(&url(name), None, now), Look::Have { .. });
+    assert!(has(&mut cache, "a") && has(&mut cache, "c") && !has(&mut cache, "b"));
+}

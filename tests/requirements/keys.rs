@@ -1,14 +1,16 @@
 //! Tests of KEYS-01 to -10 without verification of keys: the authentication method of a client that
 //! names several methods, or an unsupported one.
 
-use grantcore::client::Authentication;
+use grantcore::client::{Authentication, ClientKeys};
+use grantcore::jws::{Algorithm, Algorithms};
 use grantcore::policy::{AuthMethods, DocumentRules, RegistrationRules, RevocationRules};
 use grantcore::value::SecretMethod;
 use grantcore::{Reason, RequestParts};
 use serde_json::{Value, json};
 
-use crate::client_documents_kept::not_served_as;
+use crate::client_document_contents::not_served_as;
 use crate::support::clients::{DOCUMENT, ask, document, managed, metadata, with, without};
+use crate::support::keyed::set_of;
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::steps::form;
@@ -346,4 +348,12 @@ fn keys_08_no_error_goes_to_the_redirect_uri() {
     assert_eq!((problem.continue_url, problem.anchor), (None, "document_no_common_method"));
     let again = refused(&world, &Params::authorize().set("client_id", "nobody"));
     assert_page(&world, &again, 400, "invalid_client", Reason::ClientUnknown);
+}
+
+#[test]
+fn keys_23_a_client_has_the_algorithms_that_it_was_given() {
+    let only = Algorithms::of([Algorithm::EdDsa]).unwrap();
+    let keys = ClientKeys::inline(set_of("ed")).with_algorithms(only);
+    assert_eq!(keys.algorithms(), only);
+    assert_eq!(ClientKeys::inline(set_of("ed")).algorithms(), Algorithms::ALL);
 }

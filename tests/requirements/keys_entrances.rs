@@ -9,7 +9,7 @@ use grantcore::policy::{
 use grantcore::{AuthorizationStep, Client, Reason};
 use serde_json::{Value, json};
 
-use crate::client_documents_kept::not_served_as;
+use crate::client_document_contents::not_served_as;
 use crate::key_sets;
 use crate::support::assertions::{key_set, merged, signer};
 use crate::support::clients::{DOCUMENT, Own, ask, document, metadata, with, without};

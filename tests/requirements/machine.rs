@@ -364,3 +364,16 @@ fn machine_19_parameters_of_other_grants_are_ignored() {
     let scope: Scope = "read write".parse().unwrap();
     assert_eq!(job().machine_rights().unwrap().scope(), &scope);
 }
+
+/// The operator restricts a client that registered itself, which keeps what is left.
+#[test]
+fn machine_05_a_restricted_client_gets_what_is_left() {
+    let registered = MachineRules::default().with_registered(rights());
+    let open = policy().machines(registered).registration(RegistrationRules::default());
+    let world = World::with(open);
+    let own = world.own(&confidential());
+    let restricted = world.client(&own.id).unwrap().edit().scope("read".parse().unwrap());
+    world.put(restricted.build().unwrap());
+    let reply = world.token(&own.proven(Params::machine()));
+    assert_eq!(Granted::of(&reply).scope, "read");
+}

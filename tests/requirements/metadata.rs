@@ -117,19 +117,19 @@ fn meta_04_a_document_is_a_plain_json_response() {
 
 /// Asserts that the value has no null, no empty array and no empty text.
 #[track_caller]
-fn assert_said(value: &Value, at: &str) {
+fn assert_no_empty_value(value: &Value, at: &str) {
     match value {
         Value::Null => panic!("{at} is null"),
         Value::String(text) => assert!(!text.is_empty(), "{at} is empty"),
         Value::Array(items) => {
             assert!(!items.is_empty(), "{at} is empty");
             for item in items {
-                assert_said(item, at);
+                assert_no_empty_value(item, at);
             }
         }
         Value::Object(members) => {
             for (name, member) in members {
-                assert_said(member, &format!("{at}.{name}"));
+                assert_no_empty_value(member, &format!("{at}.{name}"));
             }
         }
         Value::Bool(_) | Value::Number(_) => {}
@@ -146,10 +146,10 @@ fn meta_04_absent_features_are_left_out() {
             AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false),
         )
     }] {
-        assert_said(&server(policy()), "server");
-        assert_said(&resource(policy()), "resource");
+        assert_no_empty_value(&server(policy()), "server");
+        assert_no_empty_value(&resource(policy()), "resource");
     }
-    assert_said(&server(bare().auth_methods(none_but_public)), "server");
+    assert_no_empty_value(&server(bare().auth_methods(none_but_public)), "server");
     assert_eq!(
         (server(bare()).get("scopes_supported"), resource(bare()).get("scopes_supported")),
         (None, None)

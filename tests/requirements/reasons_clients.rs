@@ -180,6 +180,15 @@ pub(crate) const CLIENTS: &[(Reason, Provoke)] = &[
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
         (world, Refused::By(refusal))
     }),
+    (Reason::MetadataKeysAtUrl, || {
+        let world = crate::keys_entrances::world();
+        world.not_registered(
+            &crate::keys_entrances::keyed_at_url(),
+            "invalid_client_metadata",
+            Reason::MetadataKeysAtUrl,
+        );
+        (world, Refused::At(Endpoint::Registration))
+    }),
 ];
 
 fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Refused) {

@@ -188,7 +188,7 @@ fn refresh_11_a_family_ends_180_days_after_its_consent() {
 }
 
 #[test]
-fn refresh_11_no_absolute_lifetime_is_said_explicitly() {
+fn refresh_11_no_absolute_lifetime_is_set_explicitly() {
     let world = World::with(policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)));
     let token = rotated_until(&world, 2000);
     assert_eq!(token.expires_in, 3600);

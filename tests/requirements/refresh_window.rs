@@ -243,3 +243,15 @@ fn refresh_14_a_requests_own_commit_does_not_count_as_a_replay() {
         world.refreshed(second.refresh());
     }
 }
+
+/// An access token that has just expired takes no place in the record.
+#[test]
+fn refresh_16_an_access_token_is_dropped_at_its_expiry() {
+    let world = World::new();
+    let tokens = world.tokens();
+    world.at(tokens.expires_in);
+    world.refreshed(tokens.refresh());
+    let record = serde_json::to_value(world.only_grant()).unwrap();
+    let entries = &record["phase"]["active"]["access_tokens"];
+    assert_eq!(entries.as_array().map(Vec::len), Some(1), "{record}");
+}

@@ -210,3 +210,39 @@ fn tenant_12_a_template_is_not_called() {
     assert!(matches!(policy.needs_at(template, "read"), Err(NeedsError::Template { .. })));
     assert!(policy.needs("https://acme.example.com/mcp", "read").is_ok());
 }
+
+/// Instances of two templates are not two tenants of one.
+#[test]
+fn tenant_06_instances_of_two_templates_stand_side_by_side() {
+    let files = "https://{org}.files.example/";
+    let notes = "https://{org}.notes.example/";
+    let world = World::with(policy().resource(files, "read").resource(notes, "read"));
+    let params = Params::authorize()
+        .set("scope", "read")
+        .and("resource", "https://acme.files.example/")
+        .and("resource", "https://acme.notes.example/");
+    world.page(&params);
+}
+
+/// The port and the host of a template are compared whole, also of a host that is one label.
+#[test]
+fn tenant_03_port_and_host_of_a_template_are_compared() {
+    let built = |template: &str| policy().resource(template, "read").build().unwrap();
+    let is_known = |policy: &Policy, resource: &str| policy.needs(resource, "read").is_ok();
+    let ported = built("https://mcp.example.com:8443/{org}/mcp");
+    assert!(is_known(&ported, "https://mcp.example.com:8443/acme/mcp"));
+    let own = ported.needs("https://mcp.example.com:8443/acme/mcp", "read").unwrap();
+    assert_eq!(own.resource().identifier(), "https://mcp.example.com:8443/acme/mcp");
+    for other in [
+        "https://mcp.example.com/acme/mcp",
+        "https://mcp.example.com:8444/acme/mcp",
+        "https://mcp.example.com:8443/acme/team/mcp",
+        "https://mcp.example.com:8443/acme/mcp/more",
+    ] {
+        assert!(!is_known(&ported, other), "{other}");
+    }
+    let single = built("https://intranet/{org}/mcp");
+    assert!(is_known(&single, "https://intranet/acme/mcp"));
+    assert!(is_known(&single, "https://INTRANET/acme/mcp"));
+    assert!(!is_known(&single, "https://extranet/acme/mcp"));
+}

@@ -286,3 +286,16 @@ fn token_22_client_credentials_are_not_offered() {
         serde_json::json!(["authorization_code", "refresh_token"])
     );
 }
+
+/// Only pairs that the sender can leave out are counted. Empty pairs are not.
+#[test]
+fn token_05_the_detail_of_too_many_parameters_counts_them() {
+    let world = World::new();
+    let limits = grantcore::policy::Limits::default().with_parameters(3);
+    let world = world.beside(policy().limits(limits).build().unwrap(), 2);
+    let text = "&&a=1&b=2&&c=3&d=4&e=5&";
+    let reply = world.server.token(&form(text)).answered(world.server.policy());
+    assert_eq!(reply.status, 413);
+    let description = json(&reply)["error_description"].as_str().unwrap().to_owned();
+    assert!(description.contains("Received: 5 parameters. At most 3"), "{description}");
+}

@@ -157,7 +157,7 @@ async fn authz_25_a_host_that_fails_is_a_page_of_5xx() {
         let failed = send("fails").await;
         assert_eq!((failed.status, failed.header("x-of-the-site")), (503, Some("1")));
         assert_eq!(world.reason(), Some(Reason::StorageUnavailable));
-        // A panic, and a user without a name: nothing of it is said.
+        // A panic, and a user without a name: nothing of it is shown.
         for user in ["panics", "nobody"] {
             let answer = send(user).await;
             assert_eq!((answer.status, &*answer.body), (500, ""), "{user}");

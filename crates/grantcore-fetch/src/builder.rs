@@ -9,7 +9,7 @@ use crate::error::BuildError;
 use crate::rates::Rates;
 use crate::single_flight::SingleFlight;
 use crate::slots::{SlotLimits, Slots};
-use crate::{DocumentFetcher, Names, Shared, Timeouts, look_up, tls};
+use crate::{DocumentFetcher, Resolver, Shared, Timeouts, look_up, tls};
 
 /// The settings of a [`DocumentFetcher`].
 ///
@@ -34,7 +34,7 @@ pub struct DocumentFetcherBuilder {
     slots: SlotLimits,
     per_minute_for_users: u32,
     per_minute_for_strangers: u32,
-    pub(crate) names: Names,
+    pub(crate) resolver: Resolver,
 }
 
 impl Default for DocumentFetcherBuilder {
@@ -46,7 +46,7 @@ impl Default for DocumentFetcherBuilder {
             slots: SlotLimits::default(),
             per_minute_for_users: 60,
             per_minute_for_strangers: 20,
-            names: Arc::new(look_up),
+            resolver: Arc::new(look_up),
         }
     }
 }
@@ -142,7 +142,7 @@ impl DocumentFetcherBuilder {
         let shared = Shared {
             allow_loopback: self.allow_loopback,
             timeouts: self.timeouts,
-            names: self.names,
+            resolver: self.resolver,
             rates: Rates::new(self.per_minute_for_users, self.per_minute_for_strangers),
             slots: Slots::new(self.slots),
             fetches: SingleFlight::default(),

@@ -14,7 +14,8 @@ use crate::address::ForbiddenAddress;
 /// An error of a library below. Shared, because all who wait for a fetch get the same error.
 type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why there is no document: the guard that refused, or what failed. For the operator's log only.
+/// The reason why there is no document: the guard that refused, or what failed. For the operator's
+/// log only.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -82,7 +83,7 @@ pub enum Busy {
     Rate,
 }
 
-/// Why a fetcher cannot be built.
+/// The reason why a fetcher cannot be built.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {

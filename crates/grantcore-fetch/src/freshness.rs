@@ -53,8 +53,8 @@ pub(crate) fn fresh_for(
     Some(policy.time_to_live(now))
 }
 
-/// The directives of `Cache-Control` by their names in lower case, those with the shortest lifetime
-/// first. The number is that of `max-age` and `s-maxage`.
+/// Returns the directives of `Cache-Control` by their names in lower case, the shortest lifetime
+/// first. A directive has a number if it is `max-age` or `s-maxage`.
 fn directives(headers: &HeaderMap) -> Vec<(String, Option<u64>)> {
     let mut directives = Vec::new();
     for line in headers.get_all(CACHE_CONTROL) {
@@ -72,7 +72,8 @@ fn directives(headers: &HeaderMap) -> Vec<(String, Option<u64>)> {
     directives
 }
 
-/// Reads a number of seconds. One that is too large is the greatest; what is no number is zero.
+/// Reads a number of seconds. A number that is too large becomes the largest, and any other text
+/// zero.
 fn seconds(text: &str) -> u64 {
     text.parse().unwrap_or_else(|error: std::num::ParseIntError| match error.kind() {
         IntErrorKind::PosOverflow => u64::MAX,

@@ -149,7 +149,7 @@ pub struct DocumentFetcher {
 struct Shared {
     allow_loopback: bool,
     timeouts: Timeouts,
-    names: Names,
+    resolver: Resolver,
     rates: Rates,
     slots: Slots,
     fetches: SingleFlight,
@@ -163,8 +163,8 @@ struct Timeouts {
     total: Duration,
 }
 
-/// The look-up of a name's addresses. A value, so that tests can replace DNS.
-type Names = Arc<dyn Fn(String) -> LookUp + Send + Sync>;
+/// Looks the addresses of a name up. A value, so that tests can replace DNS.
+type Resolver = Arc<dyn Fn(String) -> LookUp + Send + Sync>;
 type LookUp = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 impl DocumentFetcher {
@@ -308,7 +308,7 @@ impl Shared {
     /// Resolves a name. A look-up on a thread cannot be cancelled, so it holds the slot until it
     /// ends, even after the time-out: slow name servers cannot fill the process with threads.
     async fn resolve(&self, name: &str, slot: Arc<Slot>) -> io::Result<Vec<IpAddr>> {
-        let look_up = (self.names)(name.to_owned());
+        let look_up = (self.resolver)(name.to_owned());
         let resolved = tokio::spawn(async move {
             let addresses = look_up.await;
             drop(slot);
@@ -318,7 +318,7 @@ impl Shared {
     }
 }
 
-/// What a fetch fetches. Two fetches of equal targets are one.
+/// The URL that is fetched, with its limits. Two fetches of equal targets are one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Target {
     url: Url,

@@ -20,7 +20,7 @@ mod support;
 
 /// A DNS that gives these answers in turn, the last one again and again, and the number of its
 /// questions.
-fn dns(answers: &[&[&str]]) -> (Names, Arc<AtomicUsize>) {
+fn dns(answers: &[&[&str]]) -> (Resolver, Arc<AtomicUsize>) {
     let parse = |answer: &&[&str]| answer.iter().map(|address| address.parse().unwrap()).collect();
     let answers: Vec<Vec<IpAddr>> = answers.iter().map(parse).collect();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -33,8 +33,8 @@ fn dns(answers: &[&[&str]]) -> (Names, Arc<AtomicUsize>) {
 }
 
 /// Returns a fetcher with these settings and this DNS.
-fn with_names(mut builder: DocumentFetcherBuilder, names: Names) -> DocumentFetcher {
-    builder.names = names;
+fn with_resolver(mut builder: DocumentFetcherBuilder, resolver: Resolver) -> DocumentFetcher {
+    builder.resolver = resolver;
     builder.build().unwrap()
 }
 
@@ -57,7 +57,7 @@ async fn client_14_only_https_is_fetched_and_http_from_this_machine_if_allowed()
     assert!(fetch(&local().build().unwrap(), &url).await.is_ok());
     for url in ["http://1.1.1.1/", "http://a.example/", "file:///etc/passwd"] {
         let (names, _) = dns(&[&["127.0.0.1", "1.1.1.1"]]);
-        let fetched = fetch(&with_names(local(), names), url).await;
+        let fetched = fetch(&with_resolver(local(), names), url).await;
         assert!(matches!(fetched, Err(FetchError::NotHttps)), "{url}: {fetched:?}");
     }
     for url in ["", "client", "https://", "https://a b/", "https://256.0.0.1/"] {
@@ -73,11 +73,11 @@ async fn client_15_one_forbidden_address_refuses_a_name() {
     {
         let (names, _) = dns(&[&answer]);
         let url = format!("http://a.example:{}/", address.port());
-        let fetched = fetch(&with_names(local(), names), &url).await;
+        let fetched = fetch(&with_resolver(local(), names), &url).await;
         assert!(matches!(fetched, Err(FetchError::Forbidden(_))), "{answer:?}: {fetched:?}");
     }
     let (names, _) = dns(&[&["1.1.1.1", "127.0.0.1"]]);
-    let strict = with_names(DocumentFetcher::builder(), names);
+    let strict = with_resolver(DocumentFetcher::builder(), names);
     let refusal = fetch(&strict, &format!("https://a.example:{}/", address.port())).await;
     assert_eq!(
         refusal.unwrap_err().to_string(),
@@ -91,7 +91,7 @@ async fn client_15_a_name_is_resolved_once_and_the_judged_address_is_called() {
     let (first, connections) = host("127.0.0.1:0", answering(DOCUMENT));
     let (_, elsewhere) = host(("127.0.0.2", first.port()), answering(DOCUMENT));
     let (names, asked) = dns(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let fetcher = with_names(local(), names);
+    let fetcher = with_resolver(local(), names);
     let url = format!("http://a.example:{}/", first.port());
     fetch(&fetcher, &url).await.unwrap();
     assert_eq!(count(&asked), 1);
@@ -107,10 +107,10 @@ async fn client_15_of_several_addresses_the_first_that_accepts_is_used() {
     let (address, _) = host("127.0.0.3:0", answering(DOCUMENT));
     let url = format!("http://a.example:{}/", address.port());
     let (names, _) = dns(&[&["::1", "127.0.0.9", "127.0.0.3"]]);
-    assert!(fetch(&with_names(local(), names), &url).await.is_ok());
+    assert!(fetch(&with_resolver(local(), names), &url).await.is_ok());
     for answer in [["127.0.0.9"].as_slice(), &[]] {
         let (names, _) = dns(&[answer]);
-        let fetched = fetch(&with_names(local(), names), &url).await;
+        let fetched = fetch(&with_resolver(local(), names), &url).await;
         assert!(matches!(fetched, Err(FetchError::Exchange(_))), "{fetched:?}");
     }
 }
@@ -123,7 +123,7 @@ async fn a_look_up_that_hangs_holds_its_slot() {
         let door = Arc::clone(&door);
         Box::pin(async move { door.acquire().await.map(|_| Vec::new()).map_err(io::Error::other) })
     };
-    let fetcher = with_names(local(), Arc::new(names));
+    let fetcher = with_resolver(local(), Arc::new(names));
     for url in ["https://a.example/1", "https://A.example.:443/2"] {
         assert!(matches!(fetch(&fetcher, url).await, Err(FetchError::TimedOut(_))));
     }
@@ -184,7 +184,7 @@ async fn client_14_https_needs_a_certificate_for_the_host_from_a_trusted_authori
     let at = |host: &str| format!("https://{host}:{}/client", address.port());
     let fetcher = |builder: DocumentFetcherBuilder| {
         let (names, _) = dns(&[&["127.0.0.1"]]);
-        with_names(builder.allow_loopback(true), names)
+        with_resolver(builder.allow_loopback(true), names)
     };
     let trusting = fetcher(DocumentFetcher::builder().additional_roots(authority));
     for host in ["client.test", "client.test.", "127.0.0.1"] {

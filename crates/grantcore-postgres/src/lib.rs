@@ -44,7 +44,7 @@
 //!   off` loses writes at a power loss; the store does not check it.
 //! - A future that is dropped leaves the pool sound. There is no transaction to inherit, and the
 //!   next user of the connection waits for the statement that still runs. A connection that has not
-//!   answered [in time](PostgresStore::answered_within) is closed.
+//!   answered [in time](PostgresStore::with_statement_timeout) is closed.
 //!
 //! # Requirements
 //!
@@ -55,8 +55,8 @@
 //!   it is promoted. Codes and tokens that were used in that time can be used again, and grants
 //!   that were revoked work again. With `synchronous_standby_names` set, a commit waits for a
 //!   replica. Promote only such a replica.
-//! - **TLS to another machine**: [`connect_with_tls`](PostgresStore::connect_with_tls). Whoever can
-//!   read or change the connection can take over every grant.
+//! - **TLS to another machine**: [`connect_with_tls`](PostgresStore::connect_with_tls). Anybody
+//!   who can read or change the connection can take over every grant.
 //! - **As many connections as statements run at once.** Each call holds one connection for one
 //!   round trip. [`connect`](PostgresStore::connect) opens at most 16. All processes together must
 //!   stay below `max_connections`. A call that gets no connection within five seconds is an error.
@@ -94,7 +94,7 @@ use tokio_postgres::{Config, NoTls, Row, Socket};
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: Pool,
-    longest: Duration,
+    statement_timeout: Duration,
 }
 
 /// A failure of the database, or a record that cannot be read.
@@ -223,13 +223,13 @@ impl PostgresStore {
         }
         tables::migrate(&mut connection).await?;
         drop(connection);
-        Ok(Self { pool, longest: STATEMENT_TIMEOUT })
+        Ok(Self { pool, statement_timeout: STATEMENT_TIMEOUT })
     }
 
     /// Sets how long a statement may take, its preparation included. By default ten seconds.
     #[must_use = "the store with this time-out is the one returned"]
-    pub fn answered_within(self, longest: Duration) -> Self {
-        Self { longest, ..self }
+    pub fn with_statement_timeout(self, timeout: Duration) -> Self {
+        Self { statement_timeout: timeout, ..self }
     }
 
     /// Returns the pool, for the host's own queries and for its status.
@@ -246,7 +246,7 @@ impl PostgresStore {
     /// been done.
     pub async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let connection = self.pool.get().await?;
-        let answer = timeout(self.longest, async {
+        let answer = timeout(self.statement_timeout, async {
             let statement = connection.prepare_cached(sql).await?;
             connection.query(&statement, values).await
         });

@@ -223,7 +223,8 @@ fn decode<R: DeserializeOwned>(version: i64, body: &str) -> Result<Stored<R>> {
     })
 }
 
-/// Seconds since 1970. `None` for a time that PostgreSQL cannot count: it never comes.
+/// Returns the seconds since 1970, or `None` for a time that PostgreSQL cannot count, which never
+/// comes.
 pub(crate) fn seconds(time: Timestamp) -> Option<i64> {
     i64::try_from(time.unix_seconds()).ok()
 }
@@ -233,7 +234,7 @@ pub(crate) fn id_bytes(id: Option<&GrantId>) -> &[u8] {
     id.map_or(&[], |id| id.as_bytes())
 }
 
-/// A limit, up to 2^63.
+/// Returns the limit as a number of PostgreSQL, at most 2^63 - 1.
 pub(crate) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

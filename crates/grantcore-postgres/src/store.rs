@@ -51,9 +51,7 @@ impl PostgresStore {
             }
         }
     }
-}
 
-impl PostgresStore {
     async fn create_mark(&self, seen: &Seen) -> Result<bool> {
         let key = seen.key().as_bytes().as_slice();
         // A time that PostgreSQL cannot count is no time of a mark.

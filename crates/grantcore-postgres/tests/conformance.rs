@@ -44,7 +44,9 @@ impl<B: Sync> Harness for PostgresHarness<B> {
     type Store = PostgresStore;
 
     fn open(&self) -> PostgresStore {
-        self.wait(PostgresStore::connect(&self.url)).unwrap().answered_within(self.response_timeout)
+        self.wait(PostgresStore::connect(&self.url))
+            .unwrap()
+            .with_statement_timeout(self.response_timeout)
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {

@@ -73,7 +73,7 @@ async fn a_lost_connection_is_an_error_whether_or_not_it_wrote() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_an_error_and_its_connection_is_given_up() {
     let Some(database) = Database::new().await else { return };
-    let store = database.store().await.answered_within(Duration::from_secs(3));
+    let store = database.store().await.with_statement_timeout(Duration::from_secs(3));
     let write = Write::client(None, app("app"));
     let beside = database.beside().await;
     assert_eq!(store.commit(&write).await.unwrap(), Commit::Done);

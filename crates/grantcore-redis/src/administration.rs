@@ -3,13 +3,14 @@
 //! There is no list of all grants: it would be one key that every new grant writes, on one node of
 //! a cluster. To list or count grants, the names of all keys are read.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::grant::Grant;
 use grantcore::store::{Counts, Seen, SeenKey, StoreAdministration, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Store as _, Timestamp};
 use redis::cmd;
-use std::collections::BTreeSet;
 
 use super::store::AT_ONCE;
 use super::{RedisStore, RedisStoreError, Result, key};
@@ -122,7 +123,7 @@ impl RedisStore {
         limit: usize,
     ) -> Result<Vec<(Subject, Account)>> {
         let is_later = |subject: &String| after.is_none_or(|after| subject.as_str() > after);
-        let mut subjects = First::new(limit);
+        let mut subjects = Smallest::new(limit);
         self.scan(key::ACCOUNTS, |name| {
             let subject = key::account_of(name)?;
             if is_later(&subject) {
@@ -135,7 +136,7 @@ impl RedisStore {
             let account = self.account_at(key::account(&subject)).await?;
             Ok((Subject::from(subject), account))
         };
-        let accounts = subjects.0.into_iter().map(read);
+        let accounts = subjects.items.into_iter().map(read);
         stream::iter(accounts).buffered(AT_ONCE).try_collect().await
     }
 
@@ -147,7 +148,7 @@ impl RedisStore {
         after: Option<T>,
         limit: usize,
     ) -> Result<BTreeSet<T>> {
-        let mut ids = First::new(limit);
+        let mut ids = Smallest::new(limit);
         self.scan(pattern, |name| {
             let id = id_of(name)?;
             if after.is_none_or(|after| id > after) {
@@ -156,7 +157,7 @@ impl RedisStore {
             Some(())
         })
         .await?;
-        Ok(ids.0)
+        Ok(ids.items)
     }
 
     /// Calls `found` with each key of this pattern, in no order. A key may come twice. A key for
@@ -188,18 +189,21 @@ impl RedisStore {
     }
 }
 
-/// The first items of many, ascending and each once.
-struct First<T>(BTreeSet<T>, usize);
+/// The smallest `limit` items of those that were inserted.
+struct Smallest<T> {
+    items: BTreeSet<T>,
+    limit: usize,
+}
 
-impl<T: Ord> First<T> {
+impl<T: Ord> Smallest<T> {
     fn new(limit: usize) -> Self {
-        Self(BTreeSet::new(), limit)
+        Self { items: BTreeSet::new(), limit }
     }
 
     fn insert(&mut self, item: T) {
-        self.0.insert(item);
-        if self.0.len() > self.1 {
-            self.0.pop_last();
+        self.items.insert(item);
+        if self.items.len() > self.limit {
+            self.items.pop_last();
         }
     }
 }

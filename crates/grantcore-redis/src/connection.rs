@@ -55,12 +55,20 @@ impl Lua {
         Self { code, hash: Script::new(code).get_hash().to_owned() }
     }
 
-    /// The call has one key, which decides the node of a cluster.
-    fn call(&self, by_name: bool, key: &str, arguments: &[&[u8]]) -> Cmd {
-        let (verb, script) =
-            if by_name { ("EVALSHA", self.hash.as_str()) } else { ("EVAL", self.code) };
-        cmd(verb).arg(script).arg(1).arg(key).arg(arguments).take()
+    /// Returns a call by the hash of the script.
+    fn call_by_hash(&self, key: &str, arguments: &[&[u8]]) -> Cmd {
+        call("EVALSHA", &self.hash, key, arguments)
     }
+
+    /// Returns a call with the text of the script.
+    fn call_by_text(&self, key: &str, arguments: &[&[u8]]) -> Cmd {
+        call("EVAL", self.code, key, arguments)
+    }
+}
+
+/// Returns a call of a script that has one key, which decides the node of a cluster.
+fn call(command: &str, script: &str, key: &str, arguments: &[&[u8]]) -> Cmd {
+    cmd(command).arg(script).arg(1).arg(key).arg(arguments).take()
 }
 
 impl Connection {
@@ -142,17 +150,17 @@ impl Connection {
         }
     }
 
-    /// Runs a script by its hash, or by its text if the server does not know it: then it has not
-    /// run.
+    /// Runs a script by its hash. A server that does not know the hash has run nothing, and gets
+    /// the text.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,
         script: &Lua,
         key: &str,
         arguments: &[&[u8]],
     ) -> RedisResult<T> {
-        match self.ask(&script.call(true, key, arguments)).await {
+        match self.ask(&script.call_by_hash(key, arguments)).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.ask(&script.call(false, key, arguments)).await
+                self.ask(&script.call_by_text(key, arguments)).await
             }
             answer => answer,
         }

@@ -51,9 +51,8 @@ impl RedisStore {
         }
     }
 
-    /// Writes the user's index first, so that it names every grant. A grant without a user is in no
-    /// index. A crash between the two writes
-    /// leaves an entry without a grant.
+    /// Writes the user's index first, so that it names every grant. A crash between the two writes
+    /// leaves an entry without a grant. A grant without a user is in no index.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
         // The first write of a grant sets its end, whatever its state is if it was moved here. So

@@ -39,7 +39,7 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::body::{Download, Fault, Progress, Upload};
+use self::body::{Download, Fault, LimitedUpload, Progress};
 use self::client::{Client, ClientError};
 use self::failure::Failure;
 use self::path::Mapping;
@@ -214,8 +214,11 @@ impl Forwarding {
             connection.allow_silence(upstream.response_timeout.max(upstream.idle_timeout));
         }
         let progress = Arc::new(Progress::default());
-        let mut sent =
-            Request::new(Body::new(Upload::new(body, upstream.max_body, Arc::clone(&progress))));
+        let mut sent = Request::new(Body::new(LimitedUpload::new(
+            body,
+            upstream.max_body,
+            Arc::clone(&progress),
+        )));
         *sent.method_mut() = parts.method.clone();
         *sent.uri_mut() = target.clone();
         let scope = self.scope_of(caller);

@@ -13,7 +13,7 @@ use super::writes::seconds;
 use super::{Result, SqliteStore};
 
 /// The number of records that a sweep drops in one transaction, for which other writes wait.
-const BITE: usize = 64;
+const SWEEP_BATCH: usize = 64;
 
 impl StoreAdministration for SqliteStore {
     fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
@@ -64,8 +64,8 @@ impl StoreAdministration for SqliteStore {
         let mut dropped = 0;
         for [search, drop] in SWEEPS {
             let due = self.due(search, now, limit - dropped)?;
-            for bite in due.chunks(BITE) {
-                dropped += self.drop_due(drop, now, bite.to_vec())?;
+            for batch in due.chunks(SWEEP_BATCH) {
+                dropped += self.drop_due(drop, now, batch.to_vec())?;
             }
         }
         Ok(dropped)

@@ -125,7 +125,7 @@ pub(crate) fn id_bytes(id: Option<&GrantId>) -> &[u8] {
     id.map_or(&[], |id| id.as_bytes())
 }
 
-/// A limit, up to 2^63.
+/// Returns the limit as a number of SQLite, at most 2^63 - 1.
 pub(crate) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

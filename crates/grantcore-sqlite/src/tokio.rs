@@ -23,9 +23,8 @@ use super::{Connections, SqliteError, SqliteStore, lock, reads, writes};
 type Result<T> = std::result::Result<T, ThreadError<SqliteError>>;
 
 impl SqliteStore {
-    /// Returns the store for an async server on tokio: it implements the async
-    /// [`Store`], [`Accounts`] and
-    /// [`StoreAdministration`].
+    /// Returns the store for an async server on tokio: it implements the async [`Store`],
+    /// [`Accounts`] and [`StoreAdministration`].
     ///
     /// ```
     /// use grantcore::store::StoreAdministration;
@@ -79,13 +78,23 @@ struct Waiting {
     is_scheduled: bool,
 }
 
-/// A call on a thread that may block. It is made when this is dropped, so that it is also made if
-/// the runtime shuts down and never runs it: other runtimes may wait for it.
-struct Due(SqliteStore, fn(&Connections));
+/// A call for a thread that may block. It is made on drop, so that it is made as well if the
+/// runtime shuts down and drops its task: other runtimes may wait for it.
+struct CallOnDrop {
+    store: SqliteStore,
+    call: fn(&Connections),
+}
 
-impl Drop for Due {
+impl CallOnDrop {
+    /// Makes the call on a thread for blocking calls.
+    fn schedule(self) {
+        drop(spawn_blocking(move || drop(self)));
+    }
+}
+
+impl Drop for CallOnDrop {
     fn drop(&mut self) {
-        (self.1)(&self.0.0);
+        (self.call)(&self.store.0);
     }
 }
 
@@ -199,8 +208,8 @@ impl TokioSqliteStore {
     /// Sends a call that commits the waiting writes, unless one is scheduled.
     fn schedule(&self) {
         if self.inner().0.writer.must_schedule() {
-            let due = Due(self.inner().clone(), Connections::commit_waiting_writes);
-            drop(spawn_blocking(move || drop(due)));
+            let store = self.inner().clone();
+            CallOnDrop { store, call: Connections::commit_waiting_writes }.schedule();
         }
     }
 
@@ -230,8 +239,8 @@ impl TokioSqliteStore {
         let must_schedule = !std::mem::replace(&mut waiting.is_scheduled, true);
         drop(waiting);
         if must_schedule {
-            let due = Due(self.inner().clone(), Connections::run_waiting_reads);
-            drop(spawn_blocking(move || drop(due)));
+            let store = self.inner().clone();
+            CallOnDrop { store, call: Connections::run_waiting_reads }.schedule();
         }
         receiver
     }

@@ -108,7 +108,7 @@ pub(crate) fn raise_epoch(connection: &Connection, subject: &str) -> Result<()> 
     Ok(())
 }
 
-/// Seconds since 1970, up to 2^63.
+/// Returns the seconds since 1970, at most 2^63 - 1.
 pub(crate) fn seconds(time: Timestamp) -> i64 {
     i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
 }

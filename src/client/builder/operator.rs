@@ -3,7 +3,7 @@
 
 use super::{ClientBuilder, Origin};
 use crate::client::ClientError;
-use crate::policy::{LifetimeOverrides, Policy, is_countable, is_issuer};
+use crate::policy::{LifetimeOverrides, Policy, TooLong, is_countable, is_issuer};
 use crate::value::issuer::Issuer;
 use crate::value::redirect_uri::RedirectRules;
 
@@ -90,9 +90,9 @@ impl ClientBuilder {
             return Err(ClientError::Lifetime { lifetime, value });
         }
         let is_operators = matches!(self.origin, Origin::Operator { .. });
-        let too_long = rules.policy.and_then(|policy| policy.too_long(is_operators, own));
+        let too_long = rules.policy.and_then(|policy| policy.first_too_long(is_operators, own));
         match too_long {
-            Some((lifetime, value, limit)) => {
+            Some(TooLong { lifetime, value, limit }) => {
                 Err(ClientError::LifetimeTooLong { lifetime, value, limit })
             }
             None => Ok(()),

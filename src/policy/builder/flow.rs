@@ -153,10 +153,10 @@ impl PolicyBuilder {
     /// Default: [`Supersede::Never`].
     ///
     /// With [`Supersede::SamePlace`], each redemption lists the user's grants and makes one write
-    /// for each that it ends, before its response leaves. Whoever gets a user to connect an
+    /// for each that it ends, before its response leaves. An attacker who makes a user connect an
     /// application again, at a redirect URI of that application, ends the earlier connection there.
-    /// Grants that differ in their properties stay, so bind what tells two accounts of the
-    /// application apart.
+    /// Grants that differ in their properties stay: if a user can have two accounts at the
+    /// application, bind a property that names the account.
     pub fn supersede(mut self, supersede: Supersede) -> Self {
         self.policy.supersede = supersede;
         self

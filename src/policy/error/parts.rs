@@ -4,7 +4,7 @@ use super::super::members::MemberError;
 use super::super::template::TemplateError;
 use crate::value::text::log_text;
 
-/// Why several issuers cannot have these rules.
+/// The reason why several issuers cannot have these rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuersError {
@@ -45,7 +45,7 @@ pub enum IssuersError {
     },
 }
 
-/// Why a resource, or its description, is refused.
+/// The reason why a resource, or its description, is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResourcesError {

@@ -1,14 +1,14 @@
-//! Why a trusted issuer is refused.
+//! The reason why a trusted issuer is refused.
 
 use std::time::Duration;
 
 use crate::value::text::log_text;
 
-/// Why a trusted issuer is refused.
+/// The reason why a trusted issuer is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustedIssuerError {
-    /// It is this server itself.
+    /// The issuer is this server itself.
     #[error(
         "it is this server's own issuer, and no token of this server is an assertion (ID-JAG §8.3). \
          Leave it out"

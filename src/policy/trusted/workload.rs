@@ -23,7 +23,7 @@ pub struct Workload {
     pub(crate) reuse: AssertionReuse,
 }
 
-/// How often one token of a platform is accepted (AMB-36).
+/// The number of times that one token of a platform is accepted (AMB-36).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AssertionReuse {
@@ -36,7 +36,7 @@ pub enum AssertionReuse {
 }
 
 impl Workload {
-    /// Adds a rule. The first one that fits counts.
+    /// Adds a rule. The first rule whose every condition holds counts.
     pub fn with_rule(mut self, rule: WorkloadRule) -> Self {
         self.rules.push(rule);
         self
@@ -56,10 +56,10 @@ impl Workload {
         Self { reuse, ..self }
     }
 
-    /// Returns the client of the first rule that fits.
+    /// Returns the client of the first rule whose every condition holds.
     pub(crate) fn client_of(&self, claims: &Claims) -> Option<&str> {
-        let fits = |rule: &&WorkloadRule| rule.conditions.iter().all(|own| own.holds(claims));
-        self.rules.iter().find(fits).map(WorkloadRule::client_id)
+        let is_met = |rule: &&WorkloadRule| rule.conditions.iter().all(|own| own.holds(claims));
+        self.rules.iter().find(is_met).map(WorkloadRule::client_id)
     }
 
     /// Returns the rules.
@@ -136,7 +136,7 @@ impl<T: Into<String>> From<T> for ClaimName {
 }
 
 impl ClaimMatch {
-    fn fits(&self, text: &str) -> bool {
+    fn accepts(&self, text: &str) -> bool {
         match self {
             Self::Equals(own) => own == text,
             Self::OneOf(own) => own.iter().any(|own| own == text),
@@ -154,7 +154,7 @@ impl WorkloadCondition {
             None => claims.text(name),
             Some(member) => claims.inner_text(name, member),
         };
-        text.ok().flatten().is_some_and(|text| self.matching.fits(text))
+        text.ok().flatten().is_some_and(|text| self.matching.accepts(text))
     }
 
     /// Returns the claim.

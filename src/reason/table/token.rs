@@ -209,8 +209,8 @@ macro_rules! token_rows {
             code: InvalidGrant,
             section: "OAuth 2.1 §4.3.3",
             description: "The service ended the connection. Authorize again.",
-            cause: "The host decided at this refresh that the grant is over: it said so, it left \
-                nothing of the scope, or it named an end that has passed. The grant is revoked.",
+            cause: "The host decided at this refresh that the grant is over: it ended the grant, left \
+                nothing of the scope, or set an end that has passed. The grant is revoked.",
             fix: "Authorize again. The note of the audit event is the reason that the host gave.",
         }
         GrantSuperseded "grant_superseded" {

@@ -2,7 +2,7 @@
 
 use crate::value::text::log_text;
 
-/// Why a policy has nothing that satisfies these needs.
+/// The reason why a policy has nothing that satisfies these needs.
 ///
 /// The message names the value, the rule that it breaks and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

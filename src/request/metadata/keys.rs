@@ -20,7 +20,7 @@ pub(super) struct Members {
     pub(super) signing_algs: Option<Value>,
 }
 
-/// Where the keys are, as it was sent.
+/// The keys or their URL, as they were sent.
 enum Sent {
     Inline(Box<RawValue>),
     At(String),

@@ -26,7 +26,7 @@ pub(super) struct OfferedMethods {
     list: Option<BTreeSet<String>>,
 }
 
-/// How a client is to authenticate, by its metadata and by what the server offers.
+/// The method that a client gets, by its metadata and by what the server offers.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientAuth {
     /// `None` if the client named none.

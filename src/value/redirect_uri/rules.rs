@@ -23,11 +23,11 @@ pub struct RedirectRules {
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "RFC 8252 knows no further hosts")]
 pub enum LoopbackPorts {
-    /// None. Native clients that listen on a fresh port each time cannot connect.
+    /// No URI. Native clients that listen on a fresh port each time cannot connect.
     Off,
-    /// Those of `127.0.0.1` and `[::1]`, as RFC 8252 §7.3 requires.
+    /// The URIs of `127.0.0.1` and `[::1]`, as RFC 8252 §7.3 requires.
     IpLiterals,
-    /// Those of `localhost` as well. RFC 8252 §8.3 advises against `localhost`, but most native
+    /// The URIs of `localhost` as well. RFC 8252 §8.3 advises against `localhost`, but most native
     /// clients register it.
     #[default]
     IpLiteralsAndLocalhost,

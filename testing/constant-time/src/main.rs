@@ -16,7 +16,9 @@ use grantcore::moment::{Entropy, Moment};
 use grantcore::operation::Operation;
 use grantcore::request::{AccessCheck, TokenRequest};
 use grantcore::value::{Digest, SecretMethod};
-use grantcore::{Authorization, Client, ContentType, MemoryStore, Needs, Policy, RequestParts, Timestamp, User};
+use grantcore::{
+    Authorization, Client, ContentType, MemoryStore, Needs, Policy, RequestParts, Timestamp, User,
+};
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
@@ -39,7 +41,8 @@ impl World {
         let store = MemoryStore::new();
         let client = |id: &str| {
             let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
-            Client::confidential(id, SecretMethod::Post, secret).redirect_uri("https://web.example/cb")
+            Client::confidential(id, SecretMethod::Post, secret)
+                .redirect_uri("https://web.example/cb")
         };
         store.put_client(client("web").build().unwrap());
         let moment = Moment::new(Timestamp::from_unix_seconds(NOW), Entropy::from_bytes([7; 128]));
@@ -86,9 +89,12 @@ impl World {
         let query = format!(
             "response_type=code&client_id=web&code_challenge={challenge}&code_challenge_method=S256"
         );
-        let asked = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+        let asked =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let user = User::new("alice", b"a browser").unwrap();
-        let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) = server.authorize(&asked, Some(user)) else {
+        let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) =
+            server.authorize(&asked, Some(user))
+        else {
             unreachable!("the request is good")
         };
         let allowed = server.consent(&page.ticket(), user, grantcore::Choice::Allow).unwrap();
@@ -105,7 +111,10 @@ impl World {
             ..RequestParts::default()
         };
         let reply = server.token(&parts).expect("tokens");
-        (part(&reply.body, "\"access_token\":\"", '"'), part(&reply.body, "\"refresh_token\":\"", '"'))
+        (
+            part(&reply.body, "\"access_token\":\"", '"'),
+            part(&reply.body, "\"refresh_token\":\"", '"'),
+        )
     }
 }
 
@@ -214,4 +223,11 @@ fn early_exit(runner: &mut CtRunner, _: &mut BenchRng) {
     });
 }
 
-ctbench_main!(secret_of_a_client, client_that_exists, access_token, refresh_token, digests, early_exit);
+ctbench_main!(
+    secret_of_a_client,
+    client_that_exists,
+    access_token,
+    refresh_token,
+    digests,
+    early_exit
+);

@@ -20,7 +20,8 @@ fn main() {
         panic!("usage: grantcore-mutants SRC LEFT_OUT");
     };
     let left_out = fs::read_to_string(left_out).unwrap_or_default();
-    let left_out: BTreeSet<u32> = left_out.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    let left_out: BTreeSet<u32> =
+        left_out.split_whitespace().filter_map(|n| n.parse().ok()).collect();
     let mut files = Vec::new();
     list(Path::new(source), &mut files);
     files.sort();
@@ -35,7 +36,9 @@ fn main() {
             println!("{}\t{}\t{}\t{}", mutant.number, path.display(), mutant.line, mutant.what);
         }
         if path.ends_with("lib.rs") {
-            file.items.push(syn::parse_quote!(mod mutant;));
+            file.items.push(syn::parse_quote!(
+                mod mutant;
+            ));
             file.attrs.push(syn::parse_quote!(#![allow(warnings)]));
         }
         fs::write(&path, prettyplease::unparse(&file)).expect("the copy can be written");
@@ -46,7 +49,9 @@ fn main() {
 
 /// Lists the source files. The conformance kit is a test, and the tables of reasons are texts.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+    for entry in
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+    {
         let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if entry.is_dir() {
             list(&entry, files);

@@ -6,8 +6,8 @@ use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Attribute, BinOp, Block, Expr, ExprIf, File, ImplItemFn, ItemConst, ItemFn, ItemMod, ItemStatic, Pat,
-    ReturnType, Signature, Stmt, TraitItemFn, Type, UnOp, parse_quote,
+    Arm, Attribute, BinOp, Block, Expr, ExprIf, File, ImplItemFn, ItemConst, ItemFn, ItemMod,
+    ItemStatic, Pat, ReturnType, Signature, Stmt, TraitItemFn, Type, UnOp, parse_quote,
 };
 
 use crate::values;
@@ -70,7 +70,9 @@ impl<'a> Mutate<'a> {
     }
 
     fn condition(&mut self, condition: &mut Expr) {
-        if matches!(condition, Expr::Binary(_) | Expr::Unary(_) | Expr::Let(_)) || has_let(condition) {
+        if matches!(condition, Expr::Binary(_) | Expr::Unary(_) | Expr::Let(_))
+            || has_let(condition)
+        {
             return;
         }
         if let Some(on) = self.mutant(condition.span().start().line, "negates the condition") {
@@ -93,10 +95,12 @@ impl<'a> Mutate<'a> {
             BinOp::Or(_) => self
                 .mutant(line, "|| becomes &&")
                 .map(|on| parse_quote!((if (#left) != #on { !#on } else { #right }))),
-            BinOp::Eq(_) | BinOp::Ne(_) => {
-                self.mutant(line, &format!("{what} is negated")).map(|on| parse_quote!(((#left #operator #right) != #on)))
+            BinOp::Eq(_) | BinOp::Ne(_) => self
+                .mutant(line, &format!("{what} is negated"))
+                .map(|on| parse_quote!(((#left #operator #right) != #on))),
+            BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_) => {
+                self.comparison(line, &what, binary)
             }
-            BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_) => self.comparison(line, &what, binary),
             BinOp::Add(_) | BinOp::Sub(_) => {
                 let other: BinOp = if what == "+" { parse_quote!(-) } else { parse_quote!(+) };
                 self.mutant(line, &format!("{what} becomes the other"))
@@ -121,7 +125,9 @@ impl<'a> Mutate<'a> {
         let moved = self.mutant(line, &format!("{what} has another bound"));
         let negated = self.mutant(line, &format!("{what} is negated"));
         let compared: Expr = match moved {
-            Some(on) => parse_quote!((if #on { #left #bound #right } else { #left #operator #right })),
+            Some(on) => {
+                parse_quote!((if #on { #left #bound #right } else { #left #operator #right }))
+            }
             None => parse_quote!((#left #operator #right)),
         };
         Some(match negated {
@@ -134,14 +140,17 @@ impl<'a> Mutate<'a> {
     fn predicate(&mut self, expression: &mut Expr) {
         let Expr::MethodCall(call) = expression else { return };
         let name = call.method.to_string();
-        let is_known = ["filter", "is_some_and", "is_none_or", "any", "all", "find", "position", "retain"];
+        let is_known =
+            ["filter", "is_some_and", "is_none_or", "any", "all", "find", "position", "retain"];
         if !is_known.contains(&&*name) || call.args.len() != 1 {
             return;
         }
         let Some(Expr::Closure(closure)) = call.args.first_mut() else { return };
         let line = closure.span().start().line;
         for value in [true, false] {
-            let Some(on) = self.mutant(line, &format!("the closure of {name} is {value}")) else { continue };
+            let Some(on) = self.mutant(line, &format!("the closure of {name} is {value}")) else {
+                continue;
+            };
             let body = &closure.body;
             closure.body = parse_quote!((if #on { #value } else { #body }));
         }
@@ -198,8 +207,14 @@ impl VisitMut for Mutate<'_> {
         for statement in &mut block.stmts {
             let Stmt::Expr(expression, Some(_)) = statement else { continue };
             let is_step = match expression {
-                Expr::Call(_) | Expr::MethodCall(_) | Expr::Try(_) | Expr::Assign(_) | Expr::Await(_) => true,
-                Expr::Binary(binary) => matches!(binary.op, BinOp::AddAssign(_) | BinOp::SubAssign(_)),
+                Expr::Call(_)
+                | Expr::MethodCall(_)
+                | Expr::Try(_)
+                | Expr::Assign(_)
+                | Expr::Await(_) => true,
+                Expr::Binary(binary) => {
+                    matches!(binary.op, BinOp::AddAssign(_) | BinOp::SubAssign(_))
+                }
                 _ => false,
             };
             if !is_step {

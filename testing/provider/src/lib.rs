@@ -1,5 +1,5 @@
 //! An OpenID Connect provider for tests, in this process. Its user is signed in, and it redirects
-//! every request at once, unless it is to ask. [`Fault`] lists how it can misbehave.
+//! every request at once, unless an approval is required. [`Fault`] lists how it can misbehave.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,22 +9,21 @@
     reason = "a test may fail loudly"
 )]
 
+mod endpoints;
 mod keys;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{self, Form, Query};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use url::Url;
 
 pub use self::keys::Algorithm;
 use self::keys::Key;
@@ -35,7 +34,7 @@ pub const CLIENT_SECRET: &str = "of-the-provider";
 /// The `sub` of the user.
 pub const ALICE: &str = "248289761001";
 
-/// A place of the provider.
+/// An endpoint of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "tests name each place")]
 pub enum Place {
@@ -44,7 +43,7 @@ pub enum Place {
     Token,
 }
 
-/// What the provider does wrong.
+/// A way in which the provider misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "tests name each fault")]
 pub enum Fault {
@@ -118,8 +117,8 @@ struct State {
     faults: HashSet<Fault>,
     /// Further members of ID tokens.
     claims: Value,
-    /// Whether the provider shows a page with two links instead of a redirect.
-    asks: bool,
+    /// Whether the authorization endpoint shows a page with two links instead of a redirect.
+    requires_approval: bool,
     /// The parameters of the requests, by their codes.
     requests: HashMap<String, HashMap<String, String>>,
     codes: usize,
@@ -143,7 +142,7 @@ impl Provider {
                 generation: 1,
                 faults: HashSet::new(),
                 claims: json!({}),
-                asks: false,
+                requires_approval: false,
                 requests: HashMap::new(),
                 codes: 0,
                 calls: HashMap::new(),
@@ -151,10 +150,10 @@ impl Provider {
             task: Mutex::default(),
         }));
         let app = Router::new()
-            .route("/.well-known/openid-configuration", get(document))
-            .route("/keys", get(keys))
-            .route("/authorize", get(authorize))
-            .route("/token", post(token))
+            .route("/.well-known/openid-configuration", get(endpoints::document))
+            .route("/keys", get(endpoints::keys))
+            .route("/authorize", get(endpoints::authorize))
+            .route("/token", post(endpoints::token))
             .with_state(provider.clone());
         let serve = async move { axum::serve(listener, app).await.unwrap() };
         *provider.0.task.lock().unwrap() = Some(tokio::spawn(serve));
@@ -175,28 +174,28 @@ impl Provider {
         }
     }
 
-    /// Makes the provider do this, and nothing else, wrong.
-    pub fn does(&self, fault: Fault) {
+    /// Makes the provider misbehave in this way, and in no other.
+    pub fn set_fault(&self, fault: Fault) {
         self.state().faults = HashSet::from([fault]);
     }
 
-    /// Makes the provider behave.
-    pub fn behaves(&self) {
+    /// Makes the provider behave correctly.
+    pub fn clear_faults(&self) {
         self.state().faults.clear();
     }
 
-    /// Sets further claims of the user. `sub` may be among them.
-    pub fn says(&self, claims: Value) {
+    /// Sets further claims of ID tokens. `sub` may be among them.
+    pub fn set_claims(&self, claims: Value) {
         self.state().claims = claims;
     }
 
     /// Shows a page with the links "Approve" and "Cancel", instead of a redirect.
-    pub fn asks(&self) {
-        self.state().asks = true;
+    pub fn require_approval(&self) {
+        self.state().requires_approval = true;
     }
 
     /// Replaces the key by a new one of the same algorithm, with another `kid`.
-    pub fn rotates_its_key(&self) {
+    pub fn rotate_key(&self) {
         let mut state = self.state();
         state.key = Key::new(state.key.algorithm());
         state.generation += 1;
@@ -229,7 +228,7 @@ impl Provider {
             return Some(([(header::CONTENT_TYPE, "application/json")], long).into_response());
         }
         if faults.contains(&Fault::Redirects(place)) {
-            self.behaves();
+            self.clear_faults();
             return Some(Redirect::temporary(path).into_response());
         }
         None
@@ -313,116 +312,4 @@ impl State {
     fn kid(&self) -> String {
         format!("key-{}", self.generation)
     }
-}
-
-async fn document(extract::State(provider): extract::State<Provider>) -> Response {
-    if let Some(fault) = provider.fault(Place::Document, "/.well-known/openid-configuration").await
-    {
-        return fault;
-    }
-    let issuer = provider.issuer();
-    let state = provider.state();
-    let is = |fault| state.faults.contains(&fault);
-    let algorithms = if is(Fault::WeakAlgorithms) {
-        json!(["none", "HS256"])
-    } else {
-        json!([state.key.algorithm().name(), "HS256", "none"])
-    };
-    Json(json!({
-        "issuer": if is(Fault::DocumentOfOther) { "https://other.example" } else { issuer },
-        "authorization_endpoint": format!("{issuer}/authorize"),
-        "token_endpoint": format!("{issuer}/token"),
-        "jwks_uri": format!("{issuer}/keys"),
-        "response_types_supported": ["code"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": algorithms,
-        "authorization_response_iss_parameter_supported": true,
-        "code_challenge_methods_supported": ["S256"],
-    }))
-    .into_response()
-}
-
-async fn keys(extract::State(provider): extract::State<Provider>) -> Response {
-    if let Some(fault) = provider.fault(Place::Keys, "/keys").await {
-        return fault;
-    }
-    let state = provider.state();
-    Json(json!({ "keys": [state.key.public(&state.kid())] })).into_response()
-}
-
-async fn authorize(
-    extract::State(provider): extract::State<Provider>,
-    Query(request): Query<HashMap<String, String>>,
-) -> Response {
-    assert_eq!(request["client_id"], CLIENT_ID);
-    assert_eq!(request["code_challenge_method"], "S256");
-    let mut state = provider.state();
-    let is = |fault| state.faults.contains(&fault);
-    let mut back = Url::parse(&request["redirect_uri"]).unwrap();
-    back.query_pairs_mut().append_pair("state", &request["state"]);
-    if is(Fault::ResponseOfOther) {
-        back.query_pairs_mut().append_pair("iss", "https://other.example");
-    } else if !is(Fault::ResponseWithoutIssuer) {
-        back.query_pairs_mut().append_pair("iss", provider.issuer());
-    }
-    let refused = |error| {
-        let mut back = back.clone();
-        back.query_pairs_mut().append_pair("error", error);
-        back
-    };
-    if is(Fault::ServerError) {
-        return Redirect::to(refused("server_error").as_str()).into_response();
-    }
-    let cancelled = refused("access_denied");
-    state.codes += 1;
-    let code = format!("code-{}", state.codes);
-    back.query_pairs_mut().append_pair("code", &code);
-    state.requests.insert(code, request);
-    if !state.asks {
-        return Redirect::to(back.as_str()).into_response();
-    }
-    let link = |url: &Url, text| {
-        format!("<p><a href=\"{}\">{text}</a></p>", url.as_str().replace('&', "&amp;"))
-    };
-    let links = link(&back, "Approve") + &link(&cancelled, "Cancel");
-    let page = "<!doctype html><html lang=\"en\"><title>The provider</title><h1>The provider</h1>";
-    Html(format!("{page}{links}")).into_response()
-}
-
-async fn token(
-    extract::State(provider): extract::State<Provider>,
-    headers: HeaderMap,
-    Form(form): Form<HashMap<String, String>>,
-) -> Response {
-    if let Some(fault) = provider.fault(Place::Token, "/token").await {
-        return fault;
-    }
-    let refused = |status: StatusCode, code: &str| {
-        // A description that no log of a server may repeat.
-        let body = json!({ "error": code, "error_description": "alice@example.com" });
-        (status, Json(body)).into_response()
-    };
-    let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
-    let is_refused = provider.state().faults.contains(&Fault::RefusesClient);
-    if is_refused || headers.get(header::AUTHORIZATION).is_none_or(|own| *own != *basic) {
-        return refused(StatusCode::UNAUTHORIZED, "invalid_client");
-    }
-    let request = provider.state().requests.remove(form.get("code").map_or("", String::as_str));
-    let Some(request) = request else {
-        return refused(StatusCode::BAD_REQUEST, "invalid_grant");
-    };
-    let verifier = form.get("code_verifier").map_or("", String::as_str);
-    let is_own = keys::sha256(verifier) == request["code_challenge"]
-        && form.get("redirect_uri") == request.get("redirect_uri");
-    if !is_own {
-        return refused(StatusCode::BAD_REQUEST, "invalid_grant");
-    }
-    let mut tokens = json!({
-        "access_token": "of-the-provider", "token_type": "bearer",
-        "id_token": provider.id_token(&request),
-    });
-    if provider.state().faults.contains(&Fault::NoIdToken) {
-        tokens.as_object_mut().unwrap().remove("id_token");
-    }
-    Json(tokens).into_response()
 }

@@ -1,5 +1,5 @@
-//! The steps of a program: each makes a request, sends it on one of the faces, and judges the answer
-//! by the model's.
+//! The steps of a program: each makes a request, sends it on one of the faces, and judges the
+//! answer by the model's.
 
 use grantcore::request::Site;
 use grantcore::{ContentType, RequestParts, User};
@@ -13,7 +13,7 @@ pub fn posted(body: &str) -> RequestParts<'_> {
         method: "POST",
         content_type: ContentType::FORM,
         body: body.as_bytes(),
-        site: Site::NotSaid,
+        site: Site::Unknown,
         source: "192.0.2.7",
         ..RequestParts::default()
     }

@@ -133,7 +133,7 @@ pub fn forms(data: &[u8]) {
         request.method = "GET";
     }
     let mut incoming: RequestParts<'_> = request.incoming();
-    incoming.site = Site::NotSaid;
+    incoming.site = Site::Unknown;
     if selected & 8 != 0 {
         incoming.content_type = [content_type].into_iter().collect();
     }
@@ -195,7 +195,8 @@ pub fn forms(data: &[u8]) {
     }
 }
 
-/// The bytes are an `Authorization` header of a call. `TOKEN` in it stands for a token that is good.
+/// The bytes are an `Authorization` header of a call. `TOKEN` in it stands for a token that is
+/// good.
 pub fn headers(data: &[u8]) {
     let text = String::from_utf8_lossy(data).replace("TOKEN", &FIXTURE.token);
     let header = if std::str::from_utf8(data).is_ok() { text.as_bytes() } else { data };

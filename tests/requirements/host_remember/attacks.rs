@@ -74,7 +74,7 @@ fn ghsa_6x8h_498w_gv8c_a_shared_client_id_is_asked_when_another_site_began() {
         let redeem = Params::redeem(&code).set("client_id", id).set("redirect_uri", uri);
         Granted::of(&world.token(&redeem));
         let user = ALICE.remembering(world.grants()[0].record.id());
-        for site in [Site::CrossSite, Site::SameSite, Site::NotSaid] {
+        for site in [Site::CrossSite, Site::SameSite, Site::Unknown] {
             assert_asked(ask_from(&world, &params, user, site));
         }
         let from_here = ask_from(&world, &params, user, Site::None);

@@ -16,7 +16,7 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Nothing if Redis is not installed.
+    /// Returns `None` if Redis is not installed.
     pub fn start() -> Option<Self> {
         let cluster = RedisCluster::start()?;
         let clients: Vec<_> =
@@ -58,7 +58,7 @@ fn proxy(node: &Client) -> Proxy {
     Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
 }
 
-/// Has each node say that its proxy is where it listens, and waits until all have heard of all.
+/// Announces the proxy of each node as its address, and waits until every node knows every proxy.
 fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
     for (node, proxy) in nodes.iter_mut().zip(proxies) {
         cmd("CONFIG")
@@ -69,13 +69,13 @@ fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
             .unwrap();
     }
     for node in nodes {
-        let known = |info: String| {
-            proxies.iter().all(|proxy| info.contains(&format!("{}@", proxy.address())))
+        let has_all = |nodes: String| {
+            proxies.iter().all(|proxy| nodes.contains(&format!("{}@", proxy.address())))
         };
-        let heard = (0..3_000).any(|_| {
+        let is_known = (0..3_000).any(|_| {
             sleep(Duration::from_millis(20));
-            known(cmd("CLUSTER").arg("NODES").query(node).unwrap())
+            has_all(cmd("CLUSTER").arg("NODES").query(node).unwrap())
         });
-        assert!(heard, "every node hears of every proxy");
+        assert!(is_known, "every node knows every proxy");
     }
 }

@@ -60,19 +60,19 @@ impl Progress {
 }
 
 /// The body of a request, up to a limit.
-pub(super) struct Upload {
+pub(super) struct LimitedUpload {
     body: Body,
     left: u64,
     progress: Arc<Progress>,
 }
 
-impl Upload {
+impl LimitedUpload {
     pub(super) fn new(body: Body, limit: u64, progress: Arc<Progress>) -> Self {
         Self { body, left: limit, progress }
     }
 }
 
-impl HttpBody for Upload {
+impl HttpBody for LimitedUpload {
     type Data = Bytes;
     type Error = Fault;
 

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn authz_24_pages_are_told_from_the_endpoints_of_programs() {
+    fn authz_24_pages_are_distinguished_from_the_endpoints_of_programs() {
         let root = Site::default();
         for page in [
             "",

@@ -41,8 +41,8 @@ pub(crate) struct Queue {
     unattributed: Mutex<Unattributed>,
     /// Whether recording waits for the database.
     waits: bool,
-    /// Notified by callers that wait for items of the queue.
-    hurry: Arc<Notify>,
+    /// Ends the wait for more items, because a caller waits for one of them.
+    write_now: Arc<Notify>,
     lost: Arc<Lost>,
     /// Whether the last write succeeded.
     works: Arc<AtomicBool>,
@@ -69,11 +69,11 @@ impl Queue {
         let (sender, receiver) = mpsc::unbounded_channel();
         let lost = Arc::new(Lost::default());
         let works = Arc::new(AtomicBool::new(true));
-        let hurry = Arc::new(Notify::new());
+        let write_now = Arc::new(Notify::new());
         let writer = Writer {
             ledger: ledger.clone(),
             waits,
-            hurry: Arc::clone(&hurry),
+            write_now: Arc::clone(&write_now),
             lost: Arc::clone(&lost),
             works: Arc::clone(&works),
         };
@@ -85,7 +85,7 @@ impl Queue {
             unattributed_room: Arc::new(Semaphore::new(UNATTRIBUTED_ROOM)),
             unattributed: Mutex::default(),
             waits,
-            hurry,
+            write_now,
             lost,
             works,
         }
@@ -195,7 +195,7 @@ impl Queue {
         self.send_counts(counts);
         let (done, written) = oneshot::channel();
         self.send(Queued { done: Some(done), ..Queued::default() });
-        self.hurry.notify_one();
+        self.write_now.notify_one();
         let _ = written.await;
     }
 
@@ -220,7 +220,7 @@ impl Queue {
 struct Writer {
     ledger: AnyLedger,
     waits: bool,
-    hurry: Arc<Notify>,
+    write_now: Arc<Notify>,
     lost: Arc<Lost>,
     works: Arc<AtomicBool>,
 }
@@ -242,7 +242,7 @@ impl Writer {
         if batch.iter().all(|queued| queued.done.is_none()) {
             tokio::select! {
                 () = tokio::time::sleep(GATHER) => {}
-                () = self.hurry.notified() => {}
+                () = self.write_now.notified() => {}
             }
         }
         while batch.len() < AT_ONCE {

@@ -5,7 +5,7 @@ use crate::chromium::Driver;
 use crate::screen::SMALLEST;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
+async fn two_connections_of_one_app_have_different_names_and_are_disconnected_by_them() {
     let Some(driver) = Driver::start() else { return };
     let server = start().await;
     let issuer = server.issuer();

@@ -86,7 +86,7 @@ async fn consent_05_a_stale_page_blames_nobody_and_has_the_way_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rs_02_a_browser_is_told_what_a_resource_is_and_a_program_is_challenged_as_before() {
+async fn rs_02_a_browser_gets_a_page_about_a_resource_and_a_program_is_challenged_as_before() {
     let Some(driver) = Driver::start() else { return };
     let server = start().await;
     let issuer = server.issuer();

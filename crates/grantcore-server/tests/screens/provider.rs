@@ -14,8 +14,8 @@ async fn a_user_of_the_provider_walks_from_the_application_to_the_consent_page_a
     let Some(driver) = Driver::start() else { return };
     let axe = axe_core();
     let provider = Provider::start(Algorithm::P256).await;
-    provider.asks();
-    provider.says(json!({ "email": "alice@example.com", "email_verified": true }));
+    provider.require_approval();
+    provider.set_claims(json!({ "email": "alice@example.com", "email_verified": true }));
     let server = support::provider::start(&provider, EVERYBODY).await;
     let issuer = server.issuer();
     let client = named(issuer, "Note Taker").await;
@@ -54,7 +54,7 @@ async fn a_user_of_the_provider_walks_from_the_application_to_the_consent_page_a
     assert!(tokens["access_token"].is_string(), "{tokens}");
 
     // An answer that cannot be trusted is explained, and leads on.
-    provider.does(grantcore_testing_provider::Fault::WrongNonce);
+    provider.set_fault(grantcore_testing_provider::Fault::WrongNonce);
     alice.client.goto(&format!("{issuer}{asks}&prompt=select_account")).await.unwrap();
     alice.shows("Continue as alice@example.com").await;
     look("provider-choice").await;
@@ -63,7 +63,7 @@ async fn a_user_of_the_provider_walks_from_the_application_to_the_consent_page_a
     alice.press("Approve").await;
     alice.shows("You are not signed in").await;
     look("provider-refused").await;
-    provider.behaves();
+    provider.clear_faults();
     alice.press("Try again").await;
     alice.shows("Continue with Example ID").await;
 

@@ -1,15 +1,10 @@
 //! Tests of clients that do not know the server: discovery from any origin, and registration.
 
-use crate::support::{Browser, CALLBACK, plain_client};
+use crate::support::{Browser, CALLBACK, plain_client, start};
 use grantcore_server::Running;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-
-async fn start(more: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
-}
 
 async fn get(server: &Running, path: &str) -> Response {
     plain_client(false)

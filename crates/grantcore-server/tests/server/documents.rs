@@ -3,19 +3,15 @@
 
 mod slow;
 
+use crate::support::client::redemption;
 use crate::support::publisher::Publisher;
-use crate::support::{Browser, CALLBACK, CHALLENGE, VERIFIER, param, plain_client};
+use crate::support::{Browser, CALLBACK, CHALLENGE, param, plain_client, start};
 use grantcore_server::Running;
 use reqwest::{Response, Url};
 use serde_json::{Value, json};
 
 /// A redirect URI of native clients, which listen on any free port (RFC 8252 §7.3).
 const PORTLESS: &str = "http://127.0.0.1/callback";
-
-async fn start(more: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
-}
 
 /// Starts a server that trusts this publisher on this machine.
 async fn start_for(publisher: &Publisher) -> Running {
@@ -90,14 +86,7 @@ async fn a_client_that_nobody_registered_connects_by_its_document() {
     }
     let answer = browser.press(request(&server, &id).as_str(), &page, "allow").await;
     let code = param(&answer, "code").unwrap();
-    let redeem = [
-        ("grant_type", "authorization_code"),
-        ("client_id", &*id),
-        ("redirect_uri", CALLBACK),
-        ("code", &*code),
-        ("code_verifier", VERIFIER),
-    ];
-    let tokens: Value = token(&server, &redeem).await.json().await.unwrap();
+    let tokens: Value = token(&server, &redemption(&id, &code)).await.json().await.unwrap();
     let refresh = [
         ("grant_type", "refresh_token"),
         ("client_id", &*id),

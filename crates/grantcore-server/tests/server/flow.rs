@@ -1,8 +1,8 @@
 //! Tests of the whole flow over real HTTP. The client is the `oauth2` crate, and it starts from the
 //! URL of the resource.
 
-use crate::support::{Browser, CALLBACK, authorization_url, form, param, plain_client};
-use grantcore_server::Running;
+use crate::support::client::redemption;
+use crate::support::{Browser, CALLBACK, authorization_url, form, param, plain_client, start};
 use oauth2::basic::{BasicClient, BasicErrorResponseType};
 use oauth2::{
     AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
@@ -11,11 +11,6 @@ use oauth2::{
 use serde_json::{Value, json};
 
 type Oauth = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
-
-async fn start(more: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
-}
 
 async fn document(url: &str) -> Value {
     let response = plain_client(false).get(url).send().await.unwrap();
@@ -297,16 +292,9 @@ async fn the_user_may_leave_a_scope_out() {
         .unwrap();
     let location = reqwest::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
     let code = param(&location, "code").unwrap();
-    let redeem = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", crate::support::VERIFIER),
-    ];
     let tokens = plain_client(false)
         .post(format!("{}/oauth/token", server.issuer()))
-        .form(&redeem)
+        .form(&redemption("demo-public", &code))
         .send()
         .await
         .unwrap();

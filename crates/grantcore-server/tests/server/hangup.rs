@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
+use crate::support::{Browser, CALLBACK, authorization_url, client, plain_client};
 use grantcore::blocking::StoreAdministration as _;
 use grantcore::grant::GrantState;
 use grantcore_server::Running;
 use grantcore_sqlite::SqliteStore;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -89,16 +89,8 @@ async fn i45_a_disconnect_cancels_no_write_and_hides_no_event() {
     let mut replays = Vec::new();
     for _ in 0..HANG_UPS {
         let url = authorization_url(&issuer, &format!("{issuer}/api"));
-        let code = param(&browser.authorize(&url, "allow").await, "code").unwrap();
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("client_id", "demo-public"),
-            ("redirect_uri", CALLBACK),
-            ("code", &code),
-            ("code_verifier", VERIFIER),
-        ];
-        let answer = http.post(format!("{issuer}/oauth/token")).form(&form).send().await.unwrap();
-        let tokens: Value = answer.json().await.unwrap();
+        let redirect = browser.authorize(&url, "allow").await;
+        let tokens = client::redeem(&issuer, "demo-public", &redirect).await;
         let token = tokens["refresh_token"].as_str().unwrap();
         let body = format!("grant_type=refresh_token&client_id=demo-public&refresh_token={token}");
         let rotation = http.post(format!("{issuer}/oauth/token"));
@@ -112,10 +104,7 @@ async fn i45_a_disconnect_cancels_no_write_and_hides_no_event() {
     let mut registered = BTreeSet::new();
     for _ in 0..HANG_UPS {
         let metadata = json!({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"});
-        let answer =
-            http.post(format!("{issuer}/oauth/register")).json(&metadata).send().await.unwrap();
-        assert_eq!(answer.status(), 201);
-        let own: Value = answer.json().await.unwrap();
+        let own = client::register(&issuer, &metadata).await;
         let text = |member: &str| own[member].as_str().unwrap().to_owned();
         let id = text("client_id");
         let token = text("registration_access_token");

@@ -4,20 +4,13 @@
 mod provider;
 mod provider_faults;
 
-use crate::support::{Browser, CALLBACK, CHALLENGE, form, form_to, param};
+use crate::support::{Browser, CALLBACK, CHALLENGE, form, form_to, param, start};
 use grantcore_server::Running;
 use reqwest::header::LOCATION;
 use reqwest::{Response, Url};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 /// The largest response head that nginx reads by default (`proxy_buffer_size`).
 const PROXY_BUFFER: usize = 4096;
-
-async fn start(more: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
-}
 
 fn parameters<'a>(state: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut all = vec![
@@ -370,44 +363,4 @@ async fn clientpolicy_13_and_the_flags_of_authorization_requests() {
     assert_eq!(refused.status(), 400);
     assert!(text(refused).await.contains("consent_required"));
     lenient.stop().await.unwrap();
-}
-
-/// Sends these bytes, and reads the response to its end.
-async fn raw(server: &Running, request: &str) -> String {
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    // The response may come before the whole request is sent.
-    let _ = stream.write_all(request.as_bytes()).await;
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-#[tokio::test]
-async fn a10_an_incomplete_body_is_not_reported_as_too_large() {
-    let server = start(&[]).await;
-    let form_type = "application/x-www-form-urlencoded";
-    for (path, media_type, code, description) in [
-        ("/oauth/token", form_type, "invalid_request", "not form-encoded"),
-        ("/oauth/revoke", form_type, "invalid_request", "not form-encoded"),
-        ("/oauth/introspect", form_type, "invalid_request", "not form-encoded"),
-        ("/oauth/authorize", form_type, "invalid_request", "not form-encoded"),
-        ("/oauth/register", "application/json", "invalid_client_metadata", "JSON"),
-    ] {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media_type}\r\n\
-             Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
-            server.address()
-        );
-        let answer = raw(&server, &format!("{head}zz\r\nnonsense")).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
-        assert!(answer.contains(code) && answer.contains(description), "{path}: {answer}");
-        let large = format!("{head}20000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x20000));
-        let answer = raw(&server, &large).await;
-        let status = if path == "/oauth/authorize" { "400" } else { "413" };
-        assert!(
-            answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{path}: {answer}"
-        );
-    }
-    server.stop().await.unwrap();
 }

@@ -17,6 +17,7 @@ mod support;
 mod accounts;
 mod backends;
 mod cases;
+mod check_config;
 mod client_keys;
 mod commands;
 mod config;

@@ -8,14 +8,10 @@ mod mounted;
 mod nginx;
 mod protect;
 
-use grantcore_server::Running;
 use reqwest::Response;
 use serde_json::json;
 
-async fn start(more: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
-}
+use crate::support::start;
 
 /// Returns a port of this machine that was free a moment ago.
 fn free_port() -> u16 {

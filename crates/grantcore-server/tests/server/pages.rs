@@ -10,6 +10,7 @@ mod remembered;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use crate::support::client::{redeem, register};
 use crate::support::{
     Browser, CALLBACK, VERIFIER, authorization_url, form, install_crypto_provider, param,
     plain_client,
@@ -32,27 +33,13 @@ impl Drop for KillOnDrop {
 }
 
 async fn start() -> Running {
-    Running::start(["test", "--listen", "127.0.0.1:0", "--database", "memory:"]).await.unwrap()
+    crate::support::start(&[]).await
 }
 
 /// Authorizes the demo client for the API, and returns its access and refresh token.
 async fn tokens(issuer: &str, browser: &Browser) -> (String, String) {
     let url = authorization_url(issuer, &format!("{issuer}/api"));
-    let code = param(&browser.authorize(&url, "allow").await, "code").unwrap();
-    let fields = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
-    let answer = plain_client(false)
-        .post(format!("{issuer}/oauth/token"))
-        .form(&fields)
-        .send()
-        .await
-        .unwrap();
-    let body: Value = answer.json().await.unwrap();
+    let body = redeem(issuer, "demo-public", &browser.authorize(&url, "allow").await).await;
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     (text("access_token"), text("refresh_token"))
 }
@@ -278,15 +265,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
         "redirect_uris": ["https://a.example/cb"],
         "token_endpoint_auth_method": "client_secret_post",
     });
-    let registered: Value = client
-        .post(format!("{issuer}/oauth/register"))
-        .json(&metadata)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let registered = register(&issuer, &metadata).await;
     secrets.extend([
         text(&registered, "client_secret"),
         text(&registered, "registration_access_token"),

@@ -10,15 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    Browser, CALLBACK, authorization_url, form, install_crypto_provider, plain_client,
+    Browser, CALLBACK, authorization_url, form, install_crypto_provider, plain_client, start,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
-
-async fn start(more: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0"];
-    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
-}
 
 fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
@@ -42,64 +37,73 @@ fn assert_closed(response: &Response, what: &str) {
 
 #[tokio::test]
 async fn authz_24_every_refusal_at_a_page_is_a_page() {
-    let server = start(&["--database", "memory:"]).await;
+    let server = start(&[]).await;
     let http = plain_client(false);
-    let large = vec![b'x'; 3_000_000];
-    let json = "application/json";
-    let post = Method::POST;
-    let mut cases = Vec::new();
-    for path in [
+    // Sends a request from a page of another site, and returns the page of its refusal.
+    let refused = async |method: Method, path: &str, (kind, body): (&str, &[u8]), status: u16| {
+        let what = format!("{method} {} {kind} {}", &path[..path.len().min(60)], body.len());
+        let request = http.request(method, format!("{}{path}", server.issuer()));
+        let request = request.header(CONTENT_TYPE, kind).header("origin", "https://evil.example");
+        let response = request.body(body.to_vec()).send().await.unwrap();
+        assert_eq!(response.status(), status, "{what}: {response:?}");
+        assert_closed(&response, &what);
+        assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8", "{what}");
+        assert_eq!(header(&response, "allow").contains("POST"), status == 405, "{what}");
+        response.text().await.unwrap()
+    };
+    let forms = [
         "/login",
         "/login/provider",
         "/login/stay",
         "/logout",
         "/oauth/switch",
         "/settings/connected-apps/x/disconnect",
-    ] {
-        cases.push((post.clone(), path, json, b"{}".to_vec(), 400));
-        cases.push((post.clone(), path, FORM, b"csrf=a&csrf=b".to_vec(), 400));
-        cases.push((post.clone(), path, FORM, b"csrf=%FF\xff".to_vec(), 400));
-        cases.push((post.clone(), path, FORM, large.clone(), 400));
-        cases.push((Method::PATCH, path, FORM, Vec::new(), 405));
+    ];
+    let requests = ["/oauth/consent", "/oauth/authorize"];
+    let large = vec![b'x'; 3_000_000];
+    let large = (FORM, large.as_slice());
+    let json = ("application/json", &b"{}"[..]);
+    let nothing = (FORM, &b""[..]);
+
+    // Forms and queries that no handler sees.
+    let mut unread = vec![(Method::POST, "/oauth/authorize", json)];
+    for path in forms {
+        unread
+            .extend([json, (FORM, b"csrf=a&csrf=b"), large].map(|body| (Method::POST, path, body)));
     }
-    for path in ["/oauth/consent", "/oauth/authorize"] {
-        cases.push((post.clone(), path, FORM, b"ticket=\xff\xfe".to_vec(), 400));
-        cases.push((post.clone(), path, FORM, large.clone(), 400));
-        cases.push((post.clone(), path, json, b"{}".to_vec(), 400));
-        cases.push((Method::PATCH, path, FORM, Vec::new(), 405));
+    for path in requests {
+        unread.extend(
+            [(FORM, &b"ticket=\xff\xfe"[..]), large].map(|body| (Method::POST, path, body)),
+        );
     }
-    let twice = ["/login?request=a&request=b", "/oauth/continue?request=a&request=b"];
-    cases.extend(twice.map(|path| (Method::GET, path, FORM, Vec::new(), 400)));
     let long = format!("/oauth/authorize?client_id=x&state={}", "s".repeat(20_000));
-    cases.push((Method::GET, &long, FORM, Vec::new(), 400));
-    for (method, path, kind, body, status) in cases {
-        let what = format!("{method} {} {kind} {}", &path[..path.len().min(60)], body.len());
-        let request = http.request(method, format!("{}{path}", server.issuer()));
-        let request = request.header(CONTENT_TYPE, kind).header("origin", "https://evil.example");
-        let response = request.body(body).send().await.unwrap();
-        // Some handlers refuse any such form before they look at all of it.
-        let is_forged = [403, 404].contains(&response.status().as_u16());
-        if what.ends_with(" 9") && response.status() == 303 {
-            continue; // A form that can be read, of nobody who is signed in.
-        }
-        assert!(is_forged || response.status() == status, "{what}: {response:?}");
-        assert_closed(&response, &what);
-        if status == 405 && !is_forged {
-            assert!(header(&response, "allow").contains("POST"), "{what}");
-        }
-        assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8", "{what}");
-        let page = response.text().await.unwrap();
-        // The address of a form answers other methods by a page of its own.
-        let has_code =
-            status == 405 || (page.contains("invalid_request") && page.contains("Reference"));
-        assert!(is_forged || has_code, "{what}: {page}");
+    for path in ["/login?request=a&request=b", "/oauth/continue?request=a&request=b", &long] {
+        unread.push((Method::GET, path, nothing));
+    }
+    for (method, path, body) in unread {
+        let page = refused(method, path, body, 400).await;
+        assert!(page.contains("invalid_request") && page.contains("Reference"), "{path}: {page}");
+    }
+    // Forms that are read, and refused because a page of another site sent them.
+    let forged = (FORM, &b"csrf=%FF\xff"[..]);
+    for (path, body, status) in [
+        ("/login", forged, 403),
+        ("/login/provider", forged, 404),
+        ("/login/stay", forged, 403),
+        ("/oauth/switch", forged, 403),
+        ("/oauth/consent", json, 403),
+    ] {
+        refused(Method::POST, path, body, status).await;
+    }
+    for path in forms.iter().chain(&requests) {
+        refused(Method::PATCH, path, nothing, 405).await;
     }
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn authz_24_a_foreign_host_learns_nothing_at_a_page() {
-    let server = start(&["--database", "memory:"]).await;
+    let server = start(&[]).await;
     let http = plain_client(false);
     for (path, is_page) in [
         ("/oauth/authorize", true),
@@ -140,7 +144,7 @@ async fn authz_24_a_foreign_host_learns_nothing_at_a_page() {
 /// The address is longer than hyper reads, so that no route is reached.
 #[tokio::test]
 async fn authz_24_a_very_long_address_is_answered_with_a_page() {
-    let server = start(&["--database", "memory:"]).await;
+    let server = start(&[]).await;
     let url = format!("{}/oauth/authorize?state={}", server.issuer(), "s".repeat(70_000));
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let target = url.strip_prefix(server.issuer()).unwrap();
@@ -159,7 +163,7 @@ async fn authz_24_a_very_long_address_is_answered_with_a_page() {
 /// The body never arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn token_17_a_request_that_takes_too_long_is_answered_in_the_form_of_its_endpoint() {
-    let server = start(&["--database", "memory:", "--request-timeout", "1s"]).await;
+    let server = start(&["--request-timeout", "1s"]).await;
     let late = async |path: &str| {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         let head = format!(
@@ -219,7 +223,7 @@ async fn futures_join<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
 
 #[tokio::test]
 async fn consent_02_a_form_that_contradicts_itself_decides_nothing() {
-    let server = start(&["--database", "memory:"]).await;
+    let server = start(&[]).await;
     let url = authorization_url(server.issuer(), &format!("{}/mcp", server.issuer()));
     let browser = Browser::new("alice");
     let page = browser.consent_page(&url).await;
@@ -256,7 +260,8 @@ async fn authz_25_a_request_that_cannot_be_kept_is_an_error_for_its_client() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("grants.sqlite");
     let database = format!("sqlite:{}", path.display());
-    let server = start(&["--database", &database]).await;
+    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", &database];
+    let server = Running::start(arguments).await.unwrap();
     let http = plain_client(true);
     let get = async |url: String| http.get(url).send().await.unwrap();
     let ready = format!("{}/readyz", server.issuer());
@@ -296,7 +301,7 @@ async fn authz_25_a_request_that_cannot_be_kept_is_an_error_for_its_client() {
 
 #[tokio::test]
 async fn f19_a_metadata_document_is_found_with_the_slash_of_its_resource() {
-    let server = start(&["--database", "memory:"]).await;
+    let server = start(&[]).await;
     let http = plain_client(false);
     let get = async |path: &str| {
         let response = http.get(format!("{}{path}", server.issuer())).send().await.unwrap();

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::client::redeem;
 use crate::support::program::Program;
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
+use crate::support::{Browser, authorization_url, plain_client};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -21,23 +22,8 @@ async fn grants_survive_a_restart_and_a_signal_stops_the_program() {
     let program = start("127.0.0.1:0", directory.path());
     let issuer = program.issuer.clone();
     let url = authorization_url(&issuer, &format!("{issuer}/api"));
-    let code = param(&Browser::new("alice").authorize(&url, "allow").await, "code").unwrap();
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
-    let tokens: Value = plain_client(false)
-        .post(format!("{issuer}/oauth/token"))
-        .form(&form)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let redirect = Browser::new("alice").authorize(&url, "allow").await;
+    let tokens = redeem(&issuer, "demo-public", &redirect).await;
     assert!(program.stop());
     assert!(directory.path().join("grantcore.sqlite").exists(), "the default database");
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
+use crate::support::client::redemption;
+use crate::support::{Browser, authorization_url, param, plain_client};
 use grantcore_server::Running;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -90,13 +91,7 @@ impl Fixture {
 }
 
 fn redeem(code: &str) -> [(&str, &str); 5] {
-    [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", code),
-        ("code_verifier", VERIFIER),
-    ]
+    redemption("demo-public", code)
 }
 
 fn refresh(token: &str) -> [(&str, &str); 3] {

@@ -33,7 +33,10 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{Browser, CALLBACK, CHALLENGE, VERIFIER, authorization_url, param, plain_client};
+use super::client::redeem;
+use super::{
+    Browser, CALLBACK, CHALLENGE, VERIFIER, authorization_url, param, plain_client, start,
+};
 
 /// One request, and the conditions on its response.
 #[derive(Default)]
@@ -68,11 +71,6 @@ pub async fn drive(file: &str, text: &str) {
 }
 
 /// Starts a server with these flags.
-pub async fn start(flags: &[&str]) -> Running {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    Running::start(arguments.iter().chain(flags).copied()).await.unwrap()
-}
-
 fn parse(text: &str) -> Vec<Case<'_>> {
     let cases = text.split("### ").skip(1).map(parse_case);
     let cases: Vec<_> = cases.collect();
@@ -207,17 +205,8 @@ pub async fn log_in(server: &Running, user: &str) -> Client {
 /// Returns an access token of alice for a resource, through the public demo client.
 pub async fn token(server: &Running, resource: &str) -> String {
     let url = authorization_url(server.issuer(), &format!("{}/{resource}", server.issuer()));
-    let code = param(&Browser::new("alice").authorize(&url, "allow").await, "code").unwrap();
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
-    let url = format!("{}/oauth/token", server.issuer());
-    let answer = plain_client(false).post(url).form(&form).send().await.unwrap();
-    let tokens: Value = answer.json().await.unwrap();
+    let redirect = Browser::new("alice").authorize(&url, "allow").await;
+    let tokens = redeem(server.issuer(), "demo-public", &redirect).await;
     tokens["access_token"].as_str().unwrap().to_owned()
 }
 

@@ -8,8 +8,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::client::redeem;
 use super::program::Program;
-use super::{Browser, CALLBACK, CHALLENGE, VERIFIER, param, plain_client};
+use super::{Browser, CALLBACK, CHALLENGE, VERIFIER, plain_client};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_grantcore-server");
 
@@ -110,21 +111,12 @@ pub async fn connect(issuer: &str, resource: &str) -> Value {
         ],
     );
     let at = Browser::new("alice").authorize(url.unwrap().as_str(), "allow").await;
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "app"),
-        ("redirect_uri", CALLBACK),
-        ("code", &param(&at, "code").unwrap()),
-        ("code_verifier", VERIFIER),
-    ];
-    let answer = plain_client(false).post(format!("{issuer}/oauth/token")).form(&form).send();
-    answer.await.unwrap().json().await.unwrap()
+    redeem(issuer, "app", &at).await
 }
 
 pub async fn refresh(issuer: &str, token: &str) -> Value {
     let form = [("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", token)];
-    let answer = plain_client(false).post(format!("{issuer}/oauth/token")).form(&form).send();
-    answer.await.unwrap().json().await.unwrap()
+    super::client::token(issuer, &form).await.1
 }
 
 /// Introspects a token as a client, and returns the status with the answer.

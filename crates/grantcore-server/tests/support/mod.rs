@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod cases;
+pub mod client;
 pub mod commands;
 pub mod deploy;
 pub mod mcp_upstream;
@@ -19,6 +20,7 @@ pub mod program;
 pub mod provider;
 pub mod publisher;
 
+use grantcore_server::Running;
 pub use grantcore_testing_clients::{
     Browser, CALLBACK, Form, form, install_crypto_provider, param, plain_client,
 };
@@ -27,6 +29,12 @@ use reqwest::Url;
 /// The verifier and challenge of RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// Starts a server with a database in memory and these further arguments.
+pub async fn start(more: &[&str]) -> Running {
+    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
+    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
+}
 
 /// Returns the form of a page with this action.
 pub fn form_to(page: &str, action: &str) -> Form {

@@ -1,5 +1,9 @@
 //! Tests of I46: the places of the queue, the rows of a flood, and the limit of entries.
 
+use grantcore::MemoryStore;
+use grantcore::blocking::Server;
+
+use super::events::{made, unattributed};
 use super::*;
 
 /// The writer is blocked until all places are taken: first those of unattributed events, then those

@@ -1,5 +1,6 @@
 //! Pages of a search, the newest first, and the searches that support makes.
 
+use super::events::unattributed;
 use super::*;
 
 /// Turns the pages of a search, and returns the times of all of them.

@@ -5,8 +5,8 @@ use grantcore_server::Running;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::support::cases::{start, token};
-use crate::support::plain_client;
+use crate::support::cases::token;
+use crate::support::{plain_client, start};
 
 /// The parts of a call that the cases vary.
 #[derive(Clone)]

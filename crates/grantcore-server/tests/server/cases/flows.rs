@@ -5,8 +5,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::support::accounts::file;
-use crate::support::cases::{log_in, start};
-use crate::support::{Browser, CALLBACK, CHALLENGE, VERIFIER, param, plain_client};
+use crate::support::cases::log_in;
+use crate::support::{Browser, CALLBACK, CHALLENGE, client, plain_client, start};
 
 /// The redirect URI of the client.
 pub(crate) const CHAT: &str = "https://chat.example.test/connector/oauth/abc";
@@ -16,9 +16,7 @@ pub(crate) async fn register(server: &Running, redirect_uri: &str) -> String {
     let metadata = json!({
         "client_name": "Chat", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"
     });
-    let url = format!("{}/oauth/register", server.issuer());
-    let client: Value =
-        plain_client(false).post(url).json(&metadata).send().await.unwrap().json().await.unwrap();
+    let client = client::register(server.issuer(), &metadata).await;
     client["client_id"].as_str().unwrap().to_owned()
 }
 
@@ -166,16 +164,8 @@ async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_i
             "token_endpoint_auth_method": "none"
         });
         let http = plain_client(false);
-        let client: Value = http
-            .post(format!("{issuer}/oauth/register"))
-            .json(&metadata)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        let id = client["client_id"].as_str().unwrap();
+        let registered = client::register(&issuer, &metadata).await;
+        let id = registered["client_id"].as_str().unwrap();
         let asking = |scope: &str| {
             let more = [("redirect_uri", CALLBACK), ("scope", scope), ("client_id", id)];
             let fixed = [
@@ -186,17 +176,6 @@ async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_i
             let url = format!("{issuer}/oauth/authorize");
             Url::parse_with_params(&url, more.iter().chain(&fixed)).unwrap()
         };
-        let redeem = async |location: &Url| {
-            let form = [
-                ("grant_type", "authorization_code"),
-                ("client_id", id),
-                ("redirect_uri", CALLBACK),
-                ("code", &param(location, "code").unwrap()),
-                ("code_verifier", VERIFIER),
-            ];
-            let answer = http.post(format!("{issuer}/oauth/token")).form(&form).send().await;
-            answer.unwrap().json::<Value>().await.unwrap()
-        };
         let call = async |token: &Value| {
             let call = http
                 .post(format!("{issuer}/mcp"))
@@ -206,7 +185,8 @@ async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_i
             outcome(call.send().await.unwrap()).await
         };
         let alice = Browser::new("alice");
-        let first = redeem(&alice.authorize(asking("read").as_str(), "allow").await).await;
+        let redirect = alice.authorize(asking("read").as_str(), "allow").await;
+        let first = client::redeem(&issuer, id, &redirect).await;
         assert_eq!(first["scope"], "read");
         let (status, challenge) = call(&first).await;
         assert_eq!(status, 403, "{challenge}");
@@ -218,7 +198,8 @@ async fn authz_18_a_client_that_registered_with_its_first_scope_steps_up_where_i
                 outcome(signed_in.get(asking("read write")).send().await.unwrap()).await;
             assert!(text.contains("invalid_scope"), "{text}");
         } else {
-            let next = redeem(&alice.authorize(asking("read write").as_str(), "allow").await).await;
+            let redirect = alice.authorize(asking("read write").as_str(), "allow").await;
+            let next = client::redeem(&issuer, id, &redirect).await;
             assert_eq!(next["scope"], "read write");
             let (status, answer) = call(&next).await;
             assert!(status != 401 && status != 403, "{status} {answer}");

@@ -3,8 +3,8 @@
 use reqwest::{Client, Response, Url};
 
 use super::flows::{CHAT, ask, register};
-use crate::support::cases::{log_in, start};
-use crate::support::{Form, form, form_to, param, plain_client};
+use crate::support::cases::log_in;
+use crate::support::{Form, form, form_to, param, plain_client, start};
 
 fn location(response: &Response) -> Url {
     let location = response.headers().get("location").unwrap_or_else(|| {

@@ -11,25 +11,16 @@ use crate::support::provider::{
     EVERYBODY, finish, get, login_page, press, request, sign_in, start, target, to_callback,
     to_provider,
 };
-use crate::support::{Browser, CALLBACK, VERIFIER, form, param, plain_client};
+use crate::support::{Browser, CALLBACK, client, form, param, plain_client};
 
 /// Allows a request on its consent page, and returns what the API says about the user.
 async fn whoami(browser: &Browser, issuer: &str, page: &str) -> Value {
     let base = Url::parse(issuer).unwrap();
     let back = post(browser, &base, &form(page), &[("decision", "allow")]).await;
-    let code = param(&target(&back), "code").unwrap();
-    let fields = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
-    let http = plain_client(false);
-    let answer = http.post(format!("{issuer}/oauth/token")).form(&fields).send().await.unwrap();
-    let tokens: Value = answer.json().await.unwrap();
-    let token = tokens["access_token"].as_str().unwrap_or_else(|| panic!("{tokens}"));
-    let api = http.get(format!("{issuer}/api")).bearer_auth(token).send().await.unwrap();
+    let tokens = client::redeem(issuer, "demo-public", &target(&back)).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let api =
+        plain_client(false).get(format!("{issuer}/api")).bearer_auth(token).send().await.unwrap();
     api.json().await.unwrap()
 }
 
@@ -52,7 +43,7 @@ async fn a_user_of_the_provider_allows_a_client_under_an_account_that_stays() {
             (ALICE, "boss@example.com", false, "ally"),
             ("2", "alice@example.com", true, "alice@example.com"),
         ] {
-            provider.says(json!({
+            provider.set_claims(json!({
                 "sub": sub, "email": email, "email_verified": is_verified,
                 "preferred_username": "ally",
             }));
@@ -91,9 +82,7 @@ async fn a_sign_in_grants_nothing_and_each_client_asks_the_user() {
     let client = json!({
         "client_name": "Other", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
     });
-    let register = format!("{}/oauth/register", server.issuer());
-    let client = plain_client(false).post(register).json(&client).send().await.unwrap();
-    let client: Value = client.json().await.unwrap();
+    let client = client::register(server.issuer(), &client).await;
     let mut other = url.clone();
     let asked = url.query_pairs().filter(|(name, _)| name != "client_id");
     other.query_pairs_mut().clear().extend_pairs(asked);
@@ -195,7 +184,7 @@ async fn what_a_client_asks_of_the_login_is_asked_of_the_provider() {
     assert_eq!(param(&away, "prompt").as_deref(), Some("login"));
     assert_eq!(param(&away, "max_age").as_deref(), Some("0"));
     assert!(sign_in(&browser, &fresh).await.contains("Allow access"));
-    provider.says(json!({ "auth_time": 1_700_000_000 }));
+    provider.set_claims(json!({ "auth_time": 1_700_000_000 }));
     let refused = finish(&browser, &fresh).await;
     assert_eq!(refused.status(), 403);
     let page = text(refused).await;
@@ -229,7 +218,8 @@ async fn only_those_may_sign_in_whom_the_operator_names() {
         ("a@example.com", json!(true), &json!(["others"]), false),
         ("a@example.com", json!(true), &json!(null), false),
     ] {
-        provider.says(json!({ "email": email, "email_verified": is_verified, "groups": groups }));
+        provider
+            .set_claims(json!({ "email": email, "email_verified": is_verified, "groups": groups }));
         let browser = Browser::new("nobody");
         let answer = finish(&browser, &apps).await;
         if is_allowed {
@@ -273,7 +263,7 @@ async fn administrators_are_named_and_a_suspended_account_stays_out() {
     let server = start(&provider, &admins).await;
     let admin = page_of(server.issuer(), "/admin/accounts");
     let says = |sub: &str, email: &str, is_verified: bool| {
-        provider.says(json!({ "sub": sub, "email": email, "email_verified": is_verified }));
+        provider.set_claims(json!({ "sub": sub, "email": email, "email_verified": is_verified }));
     };
     let sign_in_as = async |sub: &str, email: &str, is_verified: bool| {
         says(sub, email, is_verified);
@@ -398,7 +388,7 @@ async fn a_user_who_cancels_can_try_again() {
     let callback = target(&get(&browser, &away).await);
     let onward = target(&get(&browser, &callback).await);
     assert!(text(get(&browser, &onward).await).await.contains("Allow access"));
-    provider.does(Fault::ServerError);
+    provider.set_fault(Fault::ServerError);
     assert_eq!(finish(&Browser::new("nobody"), &url).await.status(), 502);
     server.stop().await.unwrap();
 }

@@ -46,14 +46,14 @@ async fn a_wrong_answer_of_the_provider_signs_nobody_in() {
         (Fault::Redirects(Place::Token), 503),
     ] {
         let browser = Browser::new("nobody");
-        provider.does(fault);
+        provider.set_fault(fault);
         let refused = finish(&browser, &url).await;
         assert_eq!(refused.status(), status, "{fault:?}");
         assert!(!refused.headers().contains_key(SET_COOKIE), "{fault:?}");
         let page = text(refused).await;
         assert!(page.contains("Try again") && page.contains("Reference: "), "{fault:?}: {page}");
         assert_eq!(page.contains("cannot be reached"), status == 503, "{fault:?}: {page}");
-        provider.behaves();
+        provider.clear_faults();
     }
     assert!(sign_in(&Browser::new("nobody"), &url).await.contains("Allow access"));
     let document = provider.calls(Place::Document);
@@ -75,7 +75,7 @@ async fn a_provider_that_cannot_be_used_is_answered_with_503_and_a_way_on() {
     ] {
         let provider = Provider::start(Algorithm::Ed25519).await;
         let server = start(&provider, EVERYBODY).await;
-        provider.does(fault);
+        provider.set_fault(fault);
         let browser = Browser::new("nobody");
         for _ in 0..2 {
             let (login, page) = login_page(&browser, &request(server.issuer(), &[])).await;
@@ -100,10 +100,10 @@ async fn a_provider_that_never_answers_is_given_up() {
         let url = request(server.issuer(), &[]);
         let answer = if place == Place::Token {
             let callback = to_callback(&browser, &url).await;
-            provider.does(Fault::Hangs(place));
+            provider.set_fault(Fault::Hangs(place));
             browser.http.get(callback).send().await.unwrap()
         } else {
-            provider.does(Fault::Hangs(place));
+            provider.set_fault(Fault::Hangs(place));
             let (login, page) = login_page(&browser, &url).await;
             press(&browser, &login, &page).await
         };
@@ -122,7 +122,7 @@ async fn a_provider_that_changes_or_goes_away_stops_nothing_else() {
     let server = start(&provider, &["--provider-everybody", "--accounts", path]).await;
     let url = request(server.issuer(), &[]);
     assert!(sign_in(&Browser::new("nobody"), &url).await.contains("Allow access"));
-    provider.rotates_its_key();
+    provider.rotate_key();
     assert!(sign_in(&Browser::new("nobody"), &url).await.contains("Allow access"));
     assert_eq!(provider.calls(Place::Keys), 2);
     let browser = Browser::new("nobody");
@@ -146,7 +146,7 @@ async fn failed_sign_ins_of_a_source_are_limited() {
     let server = start(&provider, EVERYBODY).await;
     let browser = Browser::new("nobody");
     let url = request(server.issuer(), &[]);
-    provider.does(Fault::WrongNonce);
+    provider.set_fault(Fault::WrongNonce);
     for _ in 0..30 {
         assert_eq!(finish(&browser, &url).await.status(), 403);
     }
@@ -162,7 +162,7 @@ async fn failed_sign_ins_of_a_source_are_limited() {
 #[tokio::test]
 async fn the_log_has_the_cause_of_each_failure_and_nothing_about_the_user() {
     let provider = Provider::start(Algorithm::Ed25519).await;
-    provider.says(json!({
+    provider.set_claims(json!({
         "email": "alice@example.com", "email_verified": true, "preferred_username": "ally-wonder",
     }));
     let directory = tempfile::tempdir().unwrap();
@@ -183,7 +183,7 @@ async fn the_log_has_the_cause_of_each_failure_and_nothing_about_the_user() {
         (Fault::RefusesClient, "invalid_client"),
         (Fault::Fails(Place::Token), "the provider cannot be used now"),
     ] {
-        provider.does(fault);
+        provider.set_fault(fault);
         let browser = Browser::new("nobody");
         let callback = to_callback(&browser, &url).await;
         secrets.extend([param(&callback, "state").unwrap(), param(&callback, "code").unwrap()]);
@@ -191,9 +191,9 @@ async fn the_log_has_the_cause_of_each_failure_and_nothing_about_the_user() {
         let reference = page.split("Reference: ").nth(1).unwrap();
         references.push((reference.split_whitespace().next().unwrap().to_owned(), cause));
     }
-    provider.behaves();
+    provider.clear_faults();
     assert!(sign_in(&Browser::new("nobody"), &url).await.contains("Allow access"));
-    provider.says(json!({ "email": "alice@example.net", "email_verified": true }));
+    provider.set_claims(json!({ "email": "alice@example.net", "email_verified": true }));
     assert_eq!(finish(&Browser::new("nobody"), &url).await.status(), 403);
     assert!(program.stop());
     let log = std::fs::read_to_string(log).unwrap();
@@ -232,7 +232,7 @@ async fn check_config_checks_the_provider_offline_and_online() {
     assert_eq!(provider.calls(Place::Document), 0);
     let online = check(&["--online"]).await;
     assert!(online.output.contains(&format!("{issuer}/authorize")), "{}", online.output);
-    provider.does(Fault::DocumentOfOther);
+    provider.set_fault(Fault::DocumentOfOther);
     let wrong = check(&["--online"]).await;
     assert!(
         !wrong.is_success && wrong.errors.contains("https://other.example"),

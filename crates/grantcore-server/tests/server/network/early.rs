@@ -119,14 +119,14 @@ async fn rs_07_the_rest_of_a_small_body_is_no_next_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rs_07_a_response_that_ends_the_connection_says_so() {
     let server = protecting().await;
-    for (more, body) in [
-        ("Content-Length: 100000000\r\n", 20_000_000),
-        ("Content-Length: 40\r\nExpect: 100-continue\r\n", 0),
+    let is_early =
+        |(head, status): &(&str, u16)| [401, 403, 404].contains(status) && !head.contains("/mcp");
+    let early: Vec<_> = REFUSED.into_iter().filter(is_early).collect();
+    for (more, body, requests) in [
+        ("Content-Length: 100000000\r\n", 20_000_000, &early[..1]),
+        ("Content-Length: 40\r\nExpect: 100-continue\r\n", 0, &early),
     ] {
-        for (head, expected) in REFUSED.into_iter().filter(|(head, _)| !head.contains("/mcp")) {
-            if body == 0 && ![401, 403, 404].contains(&expected) {
-                continue;
-            }
+        for &(head, expected) in requests {
             let mut stream = connect(&server).await;
             let head = head.replace("{}", more);
             stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
@@ -143,9 +143,6 @@ async fn rs_07_a_response_that_ends_the_connection_says_so() {
             let mut rest = Vec::new();
             let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
             assert_eq!(closed.expect("closed").expect("no reset"), 0, "{head}");
-            if body > 0 {
-                break;
-            }
         }
     }
     server.stop().await.unwrap();
@@ -166,6 +163,42 @@ async fn rs_07_an_unknown_transfer_coding_is_refused() {
             assert!([400, 501].contains(&status(&answer)), "{coding} {path}: {answer}");
             assert!(answer.contains("connection: close\r\n"), "{coding} {path}: {answer}");
         }
+    }
+    server.stop().await.unwrap();
+}
+
+/// Sends these bytes, and reads the response to its end.
+async fn raw(server: &Running, request: &str) -> String {
+    let mut stream = connect(server).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a10_an_incomplete_body_is_not_reported_as_too_large() {
+    let server = start(&[]).await;
+    let form_type = "application/x-www-form-urlencoded";
+    for (path, media_type, code, description) in [
+        ("/oauth/token", form_type, "invalid_request", "not form-encoded"),
+        ("/oauth/revoke", form_type, "invalid_request", "not form-encoded"),
+        ("/oauth/introspect", form_type, "invalid_request", "not form-encoded"),
+        ("/oauth/authorize", form_type, "invalid_request", "not form-encoded"),
+        ("/oauth/register", "application/json", "invalid_client_metadata", "JSON"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media_type}\r\n\
+             Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+            server.address()
+        );
+        let answer = raw(&server, &format!("{head}zz\r\nnonsense")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
+        assert!(answer.contains(code) && answer.contains(description), "{path}: {answer}");
+        let large = format!("{head}20000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x20000));
+        let answer = raw(&server, &large).await;
+        let status = if path == "/oauth/authorize" { "400" } else { "413" };
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
     }
     server.stop().await.unwrap();
 }

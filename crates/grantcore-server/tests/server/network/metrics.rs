@@ -8,7 +8,8 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::start;
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
+use crate::support::client::redemption;
+use crate::support::{Browser, authorization_url, param, plain_client};
 
 const DEPLOY: &str = include_str!("../../../../../docs/deploy.md");
 
@@ -76,13 +77,7 @@ async fn the_counts_of_a_flow_are_exported() {
     let shown = changes(&before, &samples(&server).await);
     assert_eq!(shown["grantcore_consents_pending"], 1, "{shown:?}");
     let code = param(&browser.press(&url, &page, "allow").await, "code").unwrap();
-    let redeem = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
+    let redeem = redemption("demo-public", &code);
     let (status, tokens) = token(&server, &redeem).await;
     assert_eq!(status, 200, "{tokens}");
     let refresh = tokens["refresh_token"].as_str().unwrap();

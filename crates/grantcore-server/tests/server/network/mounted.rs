@@ -4,7 +4,8 @@ use grantcore_server::Running;
 use serde_json::{Value, json};
 
 use super::{call, free_port, header};
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, form, param, plain_client};
+use crate::support::client::redeem;
+use crate::support::{Browser, authorization_url, form, plain_client};
 
 /// Starts a server whose issuer is `http://127.0.0.1:PORT/auth`.
 async fn start(more: &[&str]) -> Running {
@@ -55,16 +56,8 @@ async fn f21_the_whole_flow_runs_under_the_path() {
     assert!(header(&unknown, "location").starts_with("/auth/login"), "{:?}", unknown.headers());
     let page = browser.consent_page(&url).await;
     assert_eq!(form(&page).action, "/auth/oauth/consent");
-    let code = param(&browser.press(&url, &page, "allow").await, "code").unwrap();
-    let redeem = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
-    let tokens = http.post(format!("{issuer}/oauth/token")).form(&redeem).send().await.unwrap();
-    let tokens: Value = tokens.json().await.unwrap();
+    let redirect = browser.press(&url, &page, "allow").await;
+    let tokens = redeem(issuer, "demo-public", &redirect).await;
     let token = tokens["access_token"].as_str().unwrap();
     let refresh = [
         ("grant_type", "refresh_token"),

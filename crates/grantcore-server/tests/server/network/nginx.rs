@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{free_port, header};
+use crate::support::client::redemption;
 use crate::support::nginx::{self, Nginx};
 use crate::support::{
-    Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, deploy,
-    install_crypto_provider, mcp_upstream, param,
+    Browser, CALLBACK, CHALLENGE, accounts, authorization_url, deploy, install_crypto_provider,
+    mcp_upstream, param,
 };
 
 const NAME: &str = "auth.example.test";
@@ -144,27 +145,14 @@ async fn whole_flow(proxied: &Proxied, path: &str) {
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let client: Value = http
-        .post(endpoint("registration"))
-        .json(&registration)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let client = http.post(endpoint("registration")).json(&registration).send().await.unwrap();
+    let client: Value = client.json().await.unwrap();
     let client_id = client["client_id"].as_str().unwrap();
     let url = authorization_url(issuer, &resource).replace("demo-public", client_id);
     let answer = proxied.browser("alice").authorize(&url, "allow").await;
     assert_eq!(param(&answer, "iss").as_deref(), Some(issuer));
     let code = param(&answer, "code").unwrap();
-    let redeem = [
-        ("grant_type", "authorization_code"),
-        ("client_id", client_id),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
+    let redeem = redemption(client_id, &code);
     let tokens = http.post(endpoint("token")).form(&redeem).send().await.unwrap();
     let tokens: Value = tokens.json().await.unwrap();
     assert_eq!(call(tokens["access_token"].as_str().unwrap()).await.unwrap().status(), 200);

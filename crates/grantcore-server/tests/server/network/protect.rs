@@ -15,7 +15,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{free_port, header, start};
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
+use crate::support::client::redeem;
+use crate::support::{Browser, CALLBACK, authorization_url, plain_client};
 
 /// A connection, by its bytes.
 struct Wire(BufReader<TcpStream>);
@@ -161,16 +162,7 @@ async fn token_of(
     let url = url.replace("demo-public", client);
     let url = scope.iter().fold(url, |url, scope| format!("{url}&scope={scope}"));
     let answer = Browser::new(user).authorize(&url, "allow").await;
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("client_id", client),
-        ("redirect_uri", CALLBACK),
-        ("code", &param(&answer, "code").unwrap()),
-        ("code_verifier", VERIFIER),
-    ];
-    let tokens = plain_client(false).post(format!("{issuer}/oauth/token")).form(&form);
-    let tokens: Value = tokens.send().await.unwrap().json().await.unwrap();
-    tokens["access_token"].as_str().unwrap().to_owned()
+    redeem(issuer, client, &answer).await["access_token"].as_str().unwrap().to_owned()
 }
 
 /// Without a token for the path, nothing reaches the upstream, and clients learn what they need.

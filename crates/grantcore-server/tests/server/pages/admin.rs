@@ -135,7 +135,7 @@ async fn a_client_is_added_and_its_secret_is_shown_once() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_new_client_is_said_beside_its_field() {
+async fn a_fault_of_a_new_client_is_shown_beside_its_field() {
     let admin = Admin::start().await;
     let uri = ("redirect_uris", "https://a.example/cb");
     for (fields, fault) in [
@@ -166,16 +166,11 @@ async fn what_is_wrong_with_a_new_client_is_said_beside_its_field() {
 #[tokio::test]
 async fn a_secret_is_replaced_only_where_that_helps() {
     let admin = Admin::start().await;
-    let registered: Value = plain_client(false)
-        .post(format!("{}/oauth/register", admin.server.issuer()))
-        .json(&json!({ "redirect_uris": ["https://a.example/cb"],
-            "token_endpoint_auth_method": "client_secret_basic" }))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let metadata = json!({
+        "redirect_uris": ["https://a.example/cb"],
+        "token_endpoint_auth_method": "client_secret_basic",
+    });
+    let registered = register(admin.server.issuer(), &metadata).await;
     let own = registered["client_id"].as_str().unwrap();
     let own_secret = registered["client_secret"].as_str().unwrap();
     for (client, status) in [(own, 404), ("demo-public", 404), ("nobody", 404)] {

@@ -29,16 +29,8 @@ async fn answer(
 
 /// Redeems the code in this address, and returns the access token.
 async fn redeem(issuer: &str, location: &str) -> String {
-    let code = param(&location.parse().unwrap(), "code").unwrap_or_else(|| panic!("{location}"));
-    let fields = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "demo-public"),
-        ("redirect_uri", CALLBACK),
-        ("code", &code),
-        ("code_verifier", VERIFIER),
-    ];
-    let tokens = plain_client(false).post(format!("{issuer}/oauth/token")).form(&fields);
-    let tokens: Value = tokens.send().await.unwrap().json().await.unwrap();
+    let location = location.parse().unwrap();
+    let tokens = crate::support::client::redeem(issuer, "demo-public", &location).await;
     tokens["access_token"].as_str().unwrap().to_owned()
 }
 

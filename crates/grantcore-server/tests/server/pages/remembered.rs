@@ -6,18 +6,21 @@ use crate::support::CHALLENGE;
 use crate::support::commands::{connect, refresh, settings, start as run_program, with_file};
 use reqwest::Url;
 
+/// The secret of the clients below, which have its digest.
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
 const CLIENTS: &str = "[[clients]]
 id = 'portal'
-secret_digest = 'sha256:aab3e32e2fe456fda1c81de68a127ee3e57a569dc53d984ab67ffa5a93dd1cec'
+secret_digest = 'sha256:3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9'
 redirect_uris = ['https://portal.example/cb']
 [[clients]]
 id = 'asks'
 consent = 'ask'
-secret_digest = 'sha256:aab3e32e2fe456fda1c81de68a127ee3e57a569dc53d984ab67ffa5a93dd1cec'
+secret_digest = 'sha256:3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9'
 redirect_uris = ['https://asks.example/cb']
 [[clients]]
 id = 'own'
-secret_digest = 'sha256:aab3e32e2fe456fda1c81de68a127ee3e57a569dc53d984ab67ffa5a93dd1cec'
+secret_digest = 'sha256:3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9'
 redirect_uris = ['https://own.example/cb']
 consent = 'skip'
 ";
@@ -47,7 +50,7 @@ async fn open(browser: &Browser, url: &Url) -> Result<String, Url> {
     }
 }
 
-/// Redeems the code of the portal.
+/// Redeems the code in this redirect to a client of the file.
 async fn redeem(issuer: &str, client: &str, at: &Url) {
     let code = param(at, "code").unwrap_or_else(|| panic!("{at}"));
     let form = [
@@ -56,10 +59,9 @@ async fn redeem(issuer: &str, client: &str, at: &Url) {
         ("code_verifier", VERIFIER),
         ("redirect_uri", &format!("https://{client}.example/cb")),
     ];
-    let secret = "0123456789abcdef0123456789abcdef";
     let answer = plain_client(false)
         .post(format!("{issuer}/oauth/token"))
-        .basic_auth(client, Some(secret))
+        .basic_auth(client, Some(SECRET))
         .form(&form)
         .send()
         .await
@@ -70,15 +72,10 @@ async fn redeem(issuer: &str, client: &str, at: &Url) {
 
 #[tokio::test]
 async fn host_38_an_earlier_answer_counts_as_the_settings_say() {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest("0123456789abcdef0123456789abcdef");
-    let digest = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let known = "aab3e32e2fe456fda1c81de68a127ee3e57a569dc53d984ab67ffa5a93dd1cec";
     let port = grantcore_testing_servers::free_port();
     let file = |more: &str| {
         let file = format!("{more}{}", settings(port, CLIENTS));
-        let file = file.replace("sqlite:grants.sqlite", "memory:").replace(known, &digest);
-        with_file(&file)
+        with_file(&file.replace("sqlite:grants.sqlite", "memory:"))
     };
     let server = async |directory: &tempfile::TempDir| {
         let file = directory.path().join("c.toml");

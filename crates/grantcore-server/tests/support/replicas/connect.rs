@@ -10,7 +10,8 @@ use super::ending::Ending;
 use super::site::{SHORT, Site, USERS, Via};
 use super::story::{Checked, Story, Violation, must};
 use crate::load::random::Random;
-use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, param};
+use crate::support::client::redemption;
+use crate::support::{Browser, CALLBACK, authorization_url, param};
 
 impl Client {
     /// Connects a client. Every fourth one has a short-lived access token at first.
@@ -40,13 +41,7 @@ impl Client {
         let code = param(&browsers[user].authorize(&url, "allow").await, "code").unwrap();
 
         let via = if number.is_multiple_of(4) { Via::Process(SHORT) } else { Via::Proxy };
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("client_id", &id),
-            ("redirect_uri", CALLBACK),
-            ("code", &code),
-            ("code_verifier", VERIFIER),
-        ];
+        let form = redemption(&id, &code);
         let began = Instant::now();
         let request = site.post(via, "/oauth/token", &form);
         let (reply, _) = site.until_answered(via, request, &mut story).await?;
