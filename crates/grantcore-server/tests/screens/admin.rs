@@ -88,8 +88,8 @@ async fn every_row_has_buttons_of_its_own_and_becomes_a_card_on_a_telephone() {
         ("account-a", "/admin/accounts/a"),
         ("ask", &*format!("/admin/confirm?act=suspend-account&subject={HEBREW}")),
         ("ask-long", &*format!("/admin/confirm?act=suspend-client&client_id={long}")),
-        ("log", "/admin/trail"),
-        ("log-none", "/admin/trail?subject=nobody"),
+        ("log", "/admin/log"),
+        ("log-none", "/admin/log?subject=nobody"),
         ("trouble", "/troubleshooting"),
         ("trouble-target", "/troubleshooting#pkce_missing"),
         ("trouble-found", "/troubleshooting?q=redirect_uri"),
@@ -101,7 +101,7 @@ async fn every_row_has_buttons_of_its_own_and_becomes_a_card_on_a_telephone() {
         ("/admin/clients", ".cards .button", short.as_str()),
         ("/admin/accounts", ".cards .button", HEBREW),
         ("/admin/accounts/alice", ".entry a", "“X”"),
-        ("/admin/trail", ".cards .last a", "consent_shown"),
+        ("/admin/log", ".cards .last a", "consent_shown"),
     ] {
         admin.open(path).await;
         let names = names_of(&admin, selector).await;
@@ -112,7 +112,7 @@ async fn every_row_has_buttons_of_its_own_and_becomes_a_card_on_a_telephone() {
         * Math.round(own.getBoundingClientRect().height / parseFloat(getComputedStyle(own).lineHeight)))";
     for (screen, shown) in [(SCREENS[0], "block"), (SCREENS[1], "table-row")] {
         admin.resize(screen).await;
-        admin.open("/admin/trail").await;
+        admin.open("/admin/log").await;
         let display = "getComputedStyle(document.querySelector('tbody tr')).display";
         assert_eq!(admin.value(display).await, shown, "{screen:?}");
         let wrap = "getComputedStyle(document.querySelector('tbody th')).whiteSpace";

@@ -202,7 +202,7 @@ async fn machine(node: &Running) -> u16 {
 /// Returns the reasons in the audit log.
 pub(crate) fn refusals(directory: &Path) -> BTreeSet<String> {
     let file = rusqlite::Connection::open(directory.join("grants.sqlite")).unwrap();
-    let mut query = file.prepare("SELECT reason FROM trail WHERE reason IS NOT NULL").unwrap();
+    let mut query = file.prepare("SELECT reason FROM audit_log WHERE reason IS NOT NULL").unwrap();
     query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 

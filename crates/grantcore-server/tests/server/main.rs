@@ -15,6 +15,7 @@ mod assertions;
 mod support;
 
 mod accounts;
+mod audit;
 mod backends;
 mod cases;
 mod client_keys;
@@ -32,4 +33,3 @@ mod plain;
 mod program;
 mod race;
 mod sessions;
-mod trail;

@@ -105,7 +105,7 @@ async fn an_administrator_sees_how_a_client_proves_itself() {
         .await
         .unwrap();
     assert_eq!(token.status(), 200);
-    let (_, log) = admin.page("/admin/trail?client=demo-machine").await;
+    let (_, log) = admin.page("/admin/log?client=demo-machine").await;
     let flow = log.split("href=\"").find(|rest| rest.starts_with("/admin/flow/")).unwrap();
     let (_, flow) = admin.page(flow.split('"').next().unwrap()).await;
     let proof = "<dt>Proved with</dt><dd><code>client_secret_basic (current)</code>";
