@@ -246,8 +246,8 @@ fn oneself(nav: Nav) -> Response {
     refused(
         nav,
         StatusCode::CONFLICT,
-        "Nobody suspends themselves",
-        "Nothing was changed. Ask another administrator to suspend your account.",
+        "You cannot suspend your own account",
+        "Nothing was changed. Ask another administrator to do it.",
     )
 }
 
