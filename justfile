@@ -162,6 +162,11 @@ quickstart:
 server:
     .ci/server
 
+# The image of docs/deploy.md, built and run. As root, on Debian; not part of CI, because it takes a release build.
+[group('tests')]
+image:
+    .ci/image
+
 # Instructions and allocations of each step, compared with benches/counts.toml: --bless writes it anew, --peers prints other servers,
 # --profile lists functions.
 [group('tests')]

@@ -42,7 +42,7 @@ CREATE INDEX waiting_by_source ON waiting (source, total_of_source);
 CREATE INDEX waiting_by_expiry ON waiting (expires);
 
 -- The audit log, in the order of `id`. It holds no secret.
-CREATE TABLE trail (
+CREATE TABLE audit_log (
     id          INTEGER PRIMARY KEY,
     at          INTEGER NOT NULL, -- seconds since 1970
     correlation TEXT NOT NULL,
@@ -64,10 +64,10 @@ CREATE TABLE trail (
 ) STRICT;
 
 -- A step may be recorded twice and is kept once.
-CREATE UNIQUE INDEX trail_by_correlation ON trail (correlation, kind);
-CREATE INDEX trail_by_client ON trail (client, at);
-CREATE INDEX trail_by_flow ON trail (flow);
-CREATE INDEX trail_by_subject ON trail (subject, at);
-CREATE INDEX trail_by_time ON trail (at);
-CREATE INDEX trail_of_strangers ON trail (at) WHERE attributed = 0;
-CREATE INDEX trail_of_refusals ON trail (at) WHERE kind = 'refused';
+CREATE UNIQUE INDEX audit_log_by_correlation ON audit_log (correlation, kind);
+CREATE INDEX audit_log_by_client ON audit_log (client, at);
+CREATE INDEX audit_log_by_flow ON audit_log (flow);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, at);
+CREATE INDEX audit_log_by_time ON audit_log (at);
+CREATE INDEX audit_log_of_strangers ON audit_log (at) WHERE attributed = 0;
+CREATE INDEX audit_log_of_refusals ON audit_log (at) WHERE kind = 'refused';

@@ -19,6 +19,7 @@ use grantcore_axum::{Source, Tasks};
 use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, Attempts};
+use crate::audit::StoredAuditLog;
 use crate::config::Issuer;
 use crate::kept::Kept;
 use crate::organizations::Organizations;
@@ -28,13 +29,12 @@ use crate::provider::Provider;
 use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::setup::ResourceNames;
 use crate::store::{Backend, BackendError};
-use crate::trail::Trail;
 use crate::waiting::Waiting;
 
 /// The server's state, shared by all requests.
 pub(crate) struct App {
-    pub(crate) oauth: Arc<Server<Backend, FromStore, Trail>>,
-    pub(crate) trail: Trail,
+    pub(crate) oauth: Arc<Server<Backend, FromStore, StoredAuditLog>>,
+    pub(crate) audit_log: StoredAuditLog,
     pub(crate) tasks: Tasks,
     pub(crate) accounts: Accounts,
     /// The identity provider, if users sign in with one.

@@ -6,10 +6,11 @@
 //! beside serving), `routes.rs` (all addresses), `routes/authorize.rs` (login and consent between
 //! the library's calls), `routes/api.rs` (the token endpoint and the API), `routes/clients.rs` and
 //! `documents.rs` (clients that the operator did not register), `store.rs` (the databases),
-//! `trail.rs` (the audit log), `protect.rs` (upstreams that it puts OAuth in front of).
+//! `audit.rs` (the audit log), `protect.rs` (upstreams that it puts OAuth in front of).
 
 mod accounts;
 mod app;
+mod audit;
 mod clients;
 mod commands;
 mod config;
@@ -35,7 +36,6 @@ mod store;
 mod sweeping;
 mod tasks;
 mod telemetry;
-mod trail;
 mod waiting;
 mod welcome;
 
@@ -55,6 +55,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accounts::{Accounts, Attempts};
 use crate::app::App;
+use crate::audit::StoredAuditLog;
 use crate::config::{Config, LoadError};
 use crate::kept::Kept;
 use crate::metrics::{Meter, Metrics};
@@ -68,7 +69,6 @@ use crate::signals::{Signal, Signals};
 use crate::stop::Stop;
 use crate::store::{Backend, Ledger as _};
 use crate::sweeping::{AuditBounds, sweep};
-use crate::trail::Trail;
 use crate::waiting::Waiting;
 
 /// Why the server did not start, as a message for the person who started it.
@@ -96,7 +96,7 @@ pub struct Running {
     has_published_client: bool,
     /// Whether client documents are fetched from this machine too.
     is_exposed: bool,
-    trail: Trail,
+    audit_log: StoredAuditLog,
     tasks: Tasks,
     stop: Stop,
     drain: Duration,
@@ -147,16 +147,16 @@ impl Running {
         let backend = open_backend(&config, meter, clients, &accounts).await?;
         let organizations = Arc::clone(backend.organizations());
         let records = &config.records;
-        let trail = Trail::open(&backend, records.trail_fail_closed);
-        let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
+        let audit_log = StoredAuditLog::open(&backend, records.audit_fail_closed);
+        let rules = AuditPolicy::default().with_fail_closed(records.audit_fail_closed);
         let is_exposed = config.clients.allow_loopback_documents;
         setup::warn_if_exposed(is_exposed);
         let stop = Stop::default();
         let tasks = Tasks::default();
         let bounds =
-            AuditBounds { retention: records.trail_retention, events: records.trail_events };
+            AuditBounds { retention: records.audit_retention, events: records.audit_events };
         let sweeping =
-            tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.ending().clone()));
+            tokio::spawn(sweep(backend.clone(), audit_log.clone(), bounds, stop.ending().clone()));
         let lifetime = config.lifetimes.session_lifetime;
         let waiting = Waiting::new(backend.ledger().clone());
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
@@ -172,9 +172,9 @@ impl Running {
                 Server::new(policy, backend, FromStore)
                     .with_outside(surroundings)
                     .with_observer(observer(metrics.clone()))
-                    .with_audit_log(trail.clone(), rules),
+                    .with_audit_log(audit_log.clone(), rules),
             ),
-            trail: trail.clone(),
+            audit_log: audit_log.clone(),
             tasks: tasks.clone(),
             organizations,
             remembers,
@@ -213,7 +213,7 @@ impl Running {
             resources: if is_demo { None } else { Some(resources) },
             forwards,
             is_exposed,
-            trail,
+            audit_log,
             tasks,
             stop,
             drain: config.operation.drain,
@@ -254,7 +254,7 @@ impl Running {
     /// # Errors
     /// [`StartError`] if serving failed before.
     pub async fn stop(self) -> Result<(), StartError> {
-        let Self { stop, mut serving, mut sweeping, tasks, trail, metrics, .. } = self;
+        let Self { stop, mut serving, mut sweeping, tasks, audit_log, metrics, .. } = self;
         stop.end();
         let end = Instant::now() + stop::LONGEST_REQUESTS;
         let ended = timeout_at(end, &mut serving).await;
@@ -269,7 +269,7 @@ impl Running {
         if timeout_at(end, &mut sweeping).await.is_err() {
             sweeping.abort();
         }
-        if timeout(stop::LONGEST_FLUSH, trail.flush()).await.is_err() {
+        if timeout(stop::LONGEST_FLUSH, audit_log.flush()).await.is_err() {
             tracing::warn!("some events were not written to the audit log in time");
         }
         if let Some(metrics) = metrics {

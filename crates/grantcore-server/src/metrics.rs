@@ -119,11 +119,11 @@ impl Metrics {
     fn render(&self, app: &App, connections: &Connections) -> String {
         let Inner { handle, events, connections: open, queue, dropped, .. } = &*self.0;
         open.set(count(connections.count()));
-        let (attributed, unattributed) = app.trail.queued();
+        let (attributed, unattributed) = app.audit_log.queued();
         for ((_, gauge), queued) in queue.iter().zip([attributed, unattributed]) {
             gauge.set(count(queued));
         }
-        dropped.absolute(app.trail.dropped());
+        dropped.absolute(app.audit_log.dropped());
         events.expire(SystemTime::now().into());
         handle.render()
     }

@@ -26,7 +26,7 @@ pub(crate) use self::admin::accounts::{Account, AccountRow, Accounts, AdminApp};
 pub(crate) use self::admin::clients::{
     ClientPage, ClientProof, ClientRow, Clients, NewClient, NewSecret, Standing,
 };
-pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, SearchForm, Step, Trail};
+pub(crate) use self::admin::log::{AdminHome, Flow, FlowHead, LogPage, SearchForm, Step};
 pub(crate) use self::admin::{AskReason, Confirm, Done, Refused};
 pub(crate) use self::connected::{App, Connected, Entry, Usable};
 pub(crate) use self::consent::{Consent, Destination, Organization, Scope};

@@ -73,7 +73,7 @@ fn pages() -> Router<Arc<App>> {
         .route("/admin/secret", get(admin::secret))
         .route("/admin/accounts", get(admin::accounts))
         .route("/admin/accounts/{subject}", get(admin::account))
-        .route("/admin/trail", get(admin::trail))
+        .route("/admin/log", get(admin::log))
         .route("/admin/flow/{flow}", get(admin::flow))
         .route("/admin/confirm", get(admin::confirm))
         .route("/admin/act", get(admin::nowhere).post(admin::act))

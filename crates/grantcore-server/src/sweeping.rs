@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::StoredAuditLog;
 use crate::store::{self, Backend};
-use crate::trail::Trail;
 
 /// The pause between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -20,13 +20,13 @@ pub(crate) struct AuditBounds {
 /// Drops expired records and old events, a bounded number at a time.
 pub(crate) async fn sweep(
     backend: Backend,
-    trail: Trail,
+    audit_log: StoredAuditLog,
     bounds: AuditBounds,
     stop: CancellationToken,
 ) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(turns.tick()).await.is_some() {
-        while let Some(dropped) = swept(&backend, &trail, bounds).await {
+        while let Some(dropped) = swept(&backend, &audit_log, bounds).await {
             tracing::debug!(dropped, "swept");
             if stop.is_cancelled() {
                 return;
@@ -36,9 +36,13 @@ pub(crate) async fn sweep(
 }
 
 /// Returns how many were dropped. Returns `None` if there is nothing more to drop, or on an error.
-async fn swept(backend: &Backend, trail: &Trail, bounds: AuditBounds) -> Option<usize> {
+async fn swept(
+    backend: &Backend,
+    audit_log: &StoredAuditLog,
+    bounds: AuditBounds,
+) -> Option<usize> {
     let now = SystemTime::now().into();
-    let events = trail.sweep(now, bounds.retention, bounds.events).await;
+    let events = audit_log.sweep(now, bounds.retention, bounds.events).await;
     let dropped = match (backend.sweep(now).await, events) {
         (Ok(records), Ok(events)) => Ok(records + events),
         (Err(error), _) | (_, Err(error)) => Err(error),

@@ -69,7 +69,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_grant");
     assert_eq!(admin.find("invalid_token", "demo-public", &minute()).await, ["token_revoked"]);
     assert_eq!(admin.find("invalid_grant", "demo-public", &minute()).await, ["grant_revoked"]);
-    admin.shot("trail").await;
+    admin.shot("log").await;
     admin.press("Whole flow").await;
     admin.arrives("the flow", |url| url.path().starts_with("/admin/flow/")).await;
     let flow = admin.text().await;
@@ -95,7 +95,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
             .await
             .starts_with(&["token_revoked".to_owned()])
     );
-    admin.open("/admin/trail?subject=alice").await;
+    admin.open("/admin/log?subject=alice").await;
     admin.shows("account_grants_ended").await;
     admin.shows("by admin: lost laptop").await;
 
@@ -189,7 +189,7 @@ async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dorma
     tokio::time::sleep(Duration::from_millis(2100)).await;
     app.is_dead(&tokens).await;
     assert_eq!(admin.find("invalid_token", "demo-public", &minute()).await, ["token_expired"]);
-    admin.shot("trail").await;
+    admin.shot("log").await;
     alice.open("/settings/connected-apps").await.shot("dormant").await;
     alice.shows("Dormant").await;
     alice.open("/settings/connected-apps?active=1").await;

@@ -42,7 +42,7 @@ CREATE INDEX waiting_by_source ON waiting (source, total_of_source);
 CREATE INDEX waiting_by_expiry ON waiting (expires);
 
 -- The audit log, in the order of `id`. It holds no secret.
-CREATE TABLE trail (
+CREATE TABLE audit_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          bigint NOT NULL, -- seconds since 1970
     correlation text NOT NULL,
@@ -64,10 +64,10 @@ CREATE TABLE trail (
 );
 
 -- A step may be recorded twice and is kept once.
-CREATE UNIQUE INDEX trail_by_correlation ON trail (correlation, kind);
-CREATE INDEX trail_by_client ON trail (client, at, id);
-CREATE INDEX trail_by_flow ON trail (flow, id);
-CREATE INDEX trail_by_subject ON trail (subject, at, id);
-CREATE INDEX trail_by_time ON trail (at, id);
-CREATE INDEX trail_of_strangers ON trail (at) WHERE NOT attributed;
-CREATE INDEX trail_of_refusals ON trail (at, id) WHERE kind = 'refused';
+CREATE UNIQUE INDEX audit_log_by_correlation ON audit_log (correlation, kind);
+CREATE INDEX audit_log_by_client ON audit_log (client, at, id);
+CREATE INDEX audit_log_by_flow ON audit_log (flow, id);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, at, id);
+CREATE INDEX audit_log_by_time ON audit_log (at, id);
+CREATE INDEX audit_log_of_strangers ON audit_log (at) WHERE NOT attributed;
+CREATE INDEX audit_log_of_refusals ON audit_log (at, id) WHERE kind = 'refused';

@@ -36,8 +36,8 @@ fn every_setting_has_a_default() {
     assert_eq!(config.limits.rate_key, RateKey::ClientAndSource);
     assert_eq!(config.limits.auth_failures.get(), 10);
     assert_eq!((config.balances.opening_balance, config.balances.low_balance), (1000, 10));
-    assert_eq!(config.records.trail_retention, 90 * 24 * HOUR);
-    assert!(!config.records.trail_fail_closed);
+    assert_eq!(config.records.audit_retention, 90 * 24 * HOUR);
+    assert!(!config.records.audit_fail_closed);
     let both = [GrantType::AuthorizationCode, GrantType::RefreshToken];
     assert_eq!(config.clients.default_grant_types, both);
     assert_eq!(config.clients.unverified_scope, None);
@@ -66,7 +66,7 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
         "Lifetimes:",
         "Limits:",
         "Balance:",
-        "Trail:",
+        "Audit log:",
         "Log:",
         "Examples:",
     ] {
@@ -165,7 +165,7 @@ fn bad_values_are_refused_with_a_hint() {
         ("--rate-limit", "0", "zero"),
         ("--rate-key", "source", "[possible values: client, client-and-grant, client-and-source]"),
         ("--low-balance", "few", "invalid digit"),
-        ("--trail-retention", "0s", "at least 1s"),
+        ("--audit-retention", "0s", "at least 1s"),
         ("--log-format", "xml", "[possible values: text, json]"),
     ] {
         let refusal = parse(&[flag, bad]).unwrap_err().to_string();

@@ -124,7 +124,7 @@ fn every_page(text: &str) -> Result<[String; 20]> {
         help::tests::troubleshooting(text).render()?,
         admin::tests::ask(text).render()?,
         log::tests::home(text).render()?,
-        log::tests::trail(text).render()?,
+        log::tests::log_page(text).render()?,
         log::tests::flow(text).render()?,
         clients::tests::clients(text).render()?,
         clients::tests::client(text).render()?,

@@ -27,7 +27,7 @@ pub(crate) use self::accounts::{account, accounts};
 pub(crate) use self::act::{act, confirm};
 pub(crate) use self::clients::{client, clients};
 pub(crate) use self::flow::flow;
-pub(crate) use self::log::{home, trail};
+pub(crate) use self::log::{home, log};
 pub(crate) use self::new_client::{create, form as new_client};
 pub(crate) use self::secret::secret;
 use super::authorize::log_in_first;

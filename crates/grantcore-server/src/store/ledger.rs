@@ -1,5 +1,5 @@
 //! What this host keeps of its own: what each account has to spend, the sessions, what waits for a
-//! browser to come back, and the trail. Grants and clients are in the library's stores.
+//! browser to come back, and the audit log. Grants and clients are in the library's stores.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::memory::MemoryLedger;
 use super::postgres::PostgresLedger;
 use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
+use crate::audit::{Entry, Position, Search};
 use crate::metrics::{Call, Meter};
-use crate::trail::{Entry, Position, Search};
 
 /// A session as a database keeps it, under the digest of its token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl WaitingRow {
     }
 }
 
-/// What a backend does for the pages, the guard and the trail.
+/// What a backend does for the pages, the guard and the audit log.
 pub(crate) trait Ledger {
     /// Adds an account, unless it exists already.
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()>;

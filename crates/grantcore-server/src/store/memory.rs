@@ -12,7 +12,7 @@ use grantcore::Timestamp;
 use self::sessions::Sessions;
 use self::waiting::Waiting;
 use super::{Ledger, Result, Room, SessionRow, WaitingRow};
-use crate::trail::{Entry, Position, Search};
+use crate::audit::{Entry, Position, Search};
 
 /// How many events are kept. They are gone at exit anyway.
 const EVENT_LIMIT: usize = 10_000;
@@ -33,13 +33,13 @@ pub(crate) struct MemoryLedger {
     names: Mutex<BTreeMap<String, String>>,
     sessions: Mutex<Sessions>,
     waiting: Mutex<Waiting>,
-    trail: Mutex<Kept>,
+    events: Mutex<Kept>,
 }
 
 impl MemoryLedger {
     fn events(&self, search: &Search) -> Vec<(Position, Entry)> {
-        let trail = lock(&self.trail);
-        let found = trail.entries.iter().filter(|(_, entry)| search.matches(entry));
+        let events = lock(&self.events);
+        let found = events.entries.iter().filter(|(_, entry)| search.matches(entry));
         let place = |(number, entry): &(u64, Entry)| {
             (Position { at: entry.at, number: *number }, entry.clone())
         };
@@ -134,15 +134,15 @@ impl Ledger for MemoryLedger {
     }
 
     async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {
-        let mut trail = lock(&self.trail);
+        let mut events = lock(&self.events);
         for entry in entries {
-            if trail.names.insert(name(&entry)) {
-                let number = trail.next;
-                trail.next += 1;
-                trail.entries.push_back((number, entry));
+            if events.names.insert(name(&entry)) {
+                let number = events.next;
+                events.next += 1;
+                events.entries.push_back((number, entry));
             }
         }
-        trail.drop_over(EVENT_LIMIT, usize::MAX);
+        events.drop_over(EVENT_LIMIT, usize::MAX);
         Ok(())
     }
 
@@ -165,12 +165,12 @@ impl Ledger for MemoryLedger {
     }
 
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        Ok(lock(&self.trail).drop_some(limit, |entry| entry.at < before.unix_seconds()))
+        Ok(lock(&self.events).drop_some(limit, |entry| entry.at < before.unix_seconds()))
     }
 
     async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        Ok(lock(&self.trail).drop_over(rows, limit))
+        Ok(lock(&self.events).drop_over(rows, limit))
     }
 }
 

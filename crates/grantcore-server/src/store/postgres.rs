@@ -2,8 +2,8 @@
 //! connections. They hold no grant and no client. Each call is one statement in one round trip, but
 //! for those that drop events.
 
+mod audit;
 mod sessions;
-mod trail;
 mod waiting;
 
 use deadpool_postgres::Object;
@@ -15,10 +15,10 @@ use super::grants::Grants;
 use super::ledger::Kind;
 use super::transport::{self, Transport, TransportError};
 use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
+use crate::audit::{Entry, Position, Search};
 use crate::config::{Address, DatabaseTls};
-use crate::trail::{Entry, Position, Search};
 
-/// Balances, sessions and the trail.
+/// Balances, sessions and the audit log.
 #[derive(Clone)]
 pub(crate) struct PostgresLedger {
     store: PostgresStore,

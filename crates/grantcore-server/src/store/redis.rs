@@ -1,13 +1,13 @@
 //! The host's own data in Redis, beside what `grantcore-redis` keeps there and over its
-//! connections: balances, sessions, and the trail as streams. Each script touches one key, so that
-//! a cluster of any shape will do.
+//! connections: balances, sessions, and the audit log as streams. Each script touches one key, so
+//! that a cluster of any shape will do.
 //!
 //! A cluster's client sends a command again by itself when it has lost a connection. A unit can
 //! then be drawn twice for one call, or an event be recorded twice. Neither is worth a record of
 //! every call.
 
+mod audit;
 mod sessions;
-mod trail;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ use super::grants::Grants;
 use super::ledger::Kind;
 use super::transport::{self, Transport};
 use super::{AnyLedger, Ledger, Result, Room, SessionRow, WaitingRow};
+use crate::audit::{Entry, Position, Search};
 use crate::config::{Address, DatabaseTls};
-use crate::trail::{Entry, Position, Search};
 
-/// Balances, sessions and the trail.
+/// Balances, sessions and the audit log.
 #[derive(Clone)]
 pub(crate) struct RedisLedger {
     store: RedisStore,

@@ -4,11 +4,11 @@
 //! WAL with `synchronous=FULL` keeps every acknowledged write over a power loss; each write is one
 //! statement or one transaction.
 
+mod audit;
 mod balances;
 mod sessions;
 #[cfg(test)]
 mod tests;
-mod trail;
 mod waiting;
 
 #[cfg(unix)]
@@ -24,7 +24,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::grants::Grants;
 use super::ledger::Kind;
 use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
-use crate::trail::{Entry, Position, Search};
+use crate::audit::{Entry, Position, Search};
 
 /// The time for which events wait for a write of a grant, to be committed with it.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -250,7 +250,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()> {
-        let append = move |connection: &Connection| trail::append(connection, &entries);
+        let append = move |connection: &Connection| audit::append(connection, &entries);
         if is_awaited {
             return self.write(append).await;
         }
@@ -264,17 +264,17 @@ impl Ledger for SqliteLedger {
         limit: usize,
     ) -> Result<Vec<(Position, Entry)>> {
         let search = search.clone();
-        self.search(move |connection| trail::find(connection, &search, before, limit)).await
+        self.search(move |connection| audit::find(connection, &search, before, limit)).await
     }
 
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
         let flow = flow.to_owned();
-        self.search(move |connection| trail::flow(connection, &flow)).await
+        self.search(move |connection| audit::flow(connection, &flow)).await
     }
 
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
         self.drop_in_bites(limit, BITE, move |connection, bite| {
-            trail::drop_before(connection, before, bite)
+            audit::drop_before(connection, before, bite)
         })
         .await
     }
@@ -284,11 +284,11 @@ impl Ledger for SqliteLedger {
         let surplus = move |count: u64, limit: usize| {
             usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit)
         };
-        if surplus(self.search(trail::count).await?, limit) == 0 {
+        if surplus(self.search(audit::count).await?, limit) == 0 {
             return Ok(0);
         }
         self.drop_in_bites(limit, BITE_COUNTED, move |connection, bite| {
-            trail::drop_oldest(connection, surplus(trail::count(connection)?, bite))
+            audit::drop_oldest(connection, surplus(audit::count(connection)?, bite))
         })
         .await
     }

@@ -1,10 +1,10 @@
 //! Accounts, balances and client lists, in every database that is available.
 
+mod audit;
 pub(crate) mod databases;
 mod laws;
 mod sessions;
 mod tls;
-mod trail;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -241,7 +241,7 @@ mod migrations {
             error.to_string(),
             "the database is of version 99, which this program does not know"
         );
-        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('balances', 'trail')";
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('balances', 'audit_log')";
         assert_eq!(newer.query_row(tables, [], |row| row.get::<_, i64>(0)), Ok(0));
     }
 }

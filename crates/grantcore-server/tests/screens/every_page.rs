@@ -98,7 +98,7 @@ async fn no_page_has_an_axe_violation_and_each_fits_320_pixels() {
 async fn administration(driver: &Driver, issuer: &str, client: &str, axe: &str) {
     let admin = driver.browser(issuer, "admin", false).await;
     admin.open("/admin").await;
-    admin.open("/admin/trail?subject=alice").await;
+    admin.open("/admin/log?subject=alice").await;
     let flow = admin.value("document.querySelector('.cards .last a').pathname").await;
     let pages = [
         ("admin", "/admin"),
@@ -114,10 +114,10 @@ async fn administration(driver: &Driver, issuer: &str, client: &str, axe: &str) 
         ("admin-ask", "/admin/confirm?act=disconnect-account&subject=alice"),
         ("admin-lift", "/admin/confirm?act=rotate-secret&client_id=demo-confidential"),
         ("admin-oneself", "/admin/confirm?act=suspend-account&subject=admin"),
-        ("admin-trail", "/admin/trail?subject=alice"),
-        ("admin-refusals", "/admin/trail?refusals=1"),
-        ("admin-bad-time", "/admin/trail?at=noon"),
-        ("admin-nothing", "/admin/trail?subject=nobody"),
+        ("admin-log", "/admin/log?subject=alice"),
+        ("admin-refusals", "/admin/log?refusals=1"),
+        ("admin-bad-time", "/admin/log?at=noon"),
+        ("admin-nothing", "/admin/log?subject=nobody"),
         ("admin-flow", flow.as_str().unwrap()),
         ("admin-no-flow", "/admin/flow/x"),
         ("troubleshooting-found", "/troubleshooting?q=pkce"),

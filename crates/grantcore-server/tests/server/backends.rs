@@ -106,10 +106,10 @@ async fn whole_scenario(database: &str) {
     if database != "memory:" {
         let next = Fixture::start(database).await;
         next.connect(&admin).await;
-        let (status, trail) = next.page(&admin, "/admin/trail?subject=alice").await;
+        let (status, log) = next.page(&admin, "/admin/log?subject=alice").await;
         assert!(
-            status == 200 && trail.contains("refresh_reused") && trail.contains("code_redeemed"),
-            "{status}: {trail}"
+            status == 200 && log.contains("refresh_reused") && log.contains("code_redeemed"),
+            "{status}: {log}"
         );
         let (_, accounts) = next.page(&admin, "/admin/accounts").await;
         assert!(accounts.contains("1234"), "the balance is kept: {accounts}");
@@ -191,7 +191,7 @@ async fn administrate(fixture: &Fixture, alice: &Browser, admin: &Browser) {
     assert!(flow.contains("consent_shown") && flow.contains("code_redeemed"), "{flow}");
     assert_eq!(act(&[("act", "disconnect-account"), ("subject", "alice")]).await, 303);
     assert_eq!(fixture.api(&access).await, 401);
-    let (_, ended) = fixture.page(admin, "/admin/trail?subject=alice").await;
+    let (_, ended) = fixture.page(admin, "/admin/log?subject=alice").await;
     assert!(ended.contains("account_grants_ended"), "{ended}");
     for step in ["account_suspended", "account_suspension_lifted"] {
         assert!(ended.contains(step), "{step}: {ended}");
@@ -226,9 +226,9 @@ async fn act_without_a_user(fixture: &Fixture, admin: &Browser) {
         let (_, account) = fixture.page(admin, "/admin/accounts/alice").await;
         form(&account).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1
     };
-    let (_, trail) = fixture.page(admin, "/admin/trail?client=demo-machine").await;
-    assert!(trail.contains("machine_issued"), "{trail}");
-    let path = trail.split("href=\"").find(|rest| rest.starts_with("/admin/flow/")).unwrap();
+    let (_, log) = fixture.page(admin, "/admin/log?client=demo-machine").await;
+    assert!(log.contains("machine_issued"), "{log}");
+    let path = log.split("href=\"").find(|rest| rest.starts_with("/admin/flow/")).unwrap();
     let path = path.split('"').next().unwrap();
     let (_, flow) = fixture.page(admin, path).await;
     assert!(flow.contains("on its own behalf") && flow.contains("disconnect-grant"), "{flow}");
@@ -254,11 +254,11 @@ async fn act_without_a_user(fixture: &Fixture, admin: &Browser) {
 
 /// Returns the page of the latest flow.
 async fn latest_flow(fixture: &Fixture, admin: &Browser) -> String {
-    let (_, trail) = fixture.page(admin, "/admin/trail?subject=alice").await;
-    let path = trail
+    let (_, log) = fixture.page(admin, "/admin/log?subject=alice").await;
+    let path = log
         .split("href=\"")
         .find(|rest| rest.starts_with("/admin/flow/"))
-        .unwrap_or_else(|| panic!("{trail}"));
+        .unwrap_or_else(|| panic!("{log}"));
     fixture.page(admin, path.split('"').next().unwrap()).await.1
 }
 
@@ -309,7 +309,7 @@ async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart
         assert_eq!(fixture.api(&access).await, 503);
         let (status, body) = fixture.refresh(&refresh).await;
         assert_eq!((status, text(&body, "error").as_str()), (503, "temporarily_unavailable"));
-        for path in ["/admin/accounts", "/admin/clients", "/admin/trail", "/admin/flow/x"] {
+        for path in ["/admin/accounts", "/admin/clients", "/admin/log", "/admin/flow/x"] {
             assert_eq!(fixture.page(&admin, path).await.0, 503, "{path}");
         }
         assert_eq!(fixture.page(&alice, "/settings/connected-apps").await.0, 503);
@@ -333,7 +333,7 @@ async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart
         status = fixture.api(&access).await;
     }
     assert_eq!((status, fixture.refresh(&refresh).await.0), (200, 200));
-    for path in ["/admin/accounts", "/admin/clients", "/admin/trail"] {
+    for path in ["/admin/accounts", "/admin/clients", "/admin/log"] {
         assert_eq!(fixture.page(&admin, path).await.0, 200, "{path}");
     }
     let (_, front) = fixture.page(&alice, "/").await;

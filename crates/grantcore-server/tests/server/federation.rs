@@ -341,7 +341,7 @@ fn a_table_of_an_issuer_that_cannot_work_is_refused() {
         (
             "issuer = 'https://idp.example'\nprofile = 'workload'\nscopes = ['a']\n\
              keys_uri = 'https://idp.example/keys'",
-            "are for the profile `id_jag`",
+            "are keys of the profile `id_jag`",
         ),
         (
             "issuer = 'https://idp.example'\nprofile = 'workload'\n\

@@ -124,15 +124,16 @@ async fn i45_a_disconnect_cancels_no_write_and_hides_no_event() {
     let grants = SqliteStore::open(&path).unwrap().grants(None, usize::MAX).unwrap();
     let is_revoked = |state| matches!(state, GrantState::Revoked(_));
     let revoked = grants.iter().filter(|grant| is_revoked(grant.record.state())).count();
-    let recorded = column(&file, "SELECT DISTINCT flow FROM trail WHERE reason = 'refresh_reused'");
+    let recorded =
+        column(&file, "SELECT DISTINCT flow FROM audit_log WHERE reason = 'refresh_reused'");
     assert!(revoked >= 1, "the last request was answered");
     assert_eq!(recorded.len(), revoked, "each replay that ended a grant has its event");
 
-    let deleted = column(&file, "SELECT client FROM trail WHERE kind = 'client_deleted'");
+    let deleted = column(&file, "SELECT client FROM audit_log WHERE kind = 'client_deleted'");
     let bodies = column(&file, "SELECT id FROM grantcore_clients WHERE drop_after = 0");
     let gone: BTreeSet<_> = bodies.into_iter().filter(|id| registered.contains(id)).collect();
     assert!(!gone.is_empty(), "the last request was answered");
     assert_eq!(deleted.into_iter().collect::<BTreeSet<_>>(), gone, "each deletion has its event");
-    let unknown = column(&file, "SELECT kind FROM trail WHERE durability = 'unknown'");
+    let unknown = column(&file, "SELECT kind FROM audit_log WHERE durability = 'unknown'");
     assert_eq!(unknown, [""; 0], "no request was cancelled");
 }

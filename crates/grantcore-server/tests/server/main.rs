@@ -15,6 +15,7 @@ mod assertions;
 mod support;
 
 mod accounts;
+mod audit;
 mod backends;
 mod cases;
 mod check_config;
@@ -33,4 +34,3 @@ mod plain;
 mod program;
 mod race;
 mod sessions;
-mod trail;

@@ -125,7 +125,7 @@ async fn only_an_administrator_can_use_the_administrators_pages() {
         "/client?id=demo-public",
         "/accounts",
         "/accounts/alice",
-        "/trail",
+        "/log",
         "/flow/x",
         "/confirm?act=suspend-account&subject=bob",
     ] {
@@ -184,7 +184,7 @@ async fn only_an_administrator_can_use_the_administrators_pages() {
         303
     );
     assert_eq!(api(&issuer, &access).await, 401);
-    let (_, bad_time) = page(&admin, &format!("{issuer}/admin/trail?at=yesterday")).await;
+    let (_, bad_time) = page(&admin, &format!("{issuer}/admin/log?at=yesterday")).await;
     assert!(bad_time.contains("Write it like"));
     server.stop().await.unwrap();
 }
@@ -295,8 +295,8 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
         "/admin/clients",
         "/admin/client?id=demo-confidential",
         "/admin/accounts/alice",
-        "/admin/trail?subject=alice",
-        "/admin/trail",
+        "/admin/log?subject=alice",
+        "/admin/log",
     ] {
         pages.push_str(
             &page(

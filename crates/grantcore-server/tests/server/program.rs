@@ -107,7 +107,7 @@ async fn a_stop_drains_closes_the_port_and_answers_what_has_begun() {
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("invalid_grant"), "{answer}");
     assert!(program.child.wait().unwrap().success());
     let database = rusqlite::Connection::open(directory.path().join("grantcore.sqlite")).unwrap();
-    let sql = "SELECT count(*) FROM trail WHERE kind = 'refused' AND client = 'demo-public'";
+    let sql = "SELECT count(*) FROM audit_log WHERE kind = 'refused' AND client = 'demo-public'";
     let events: u32 = database.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(events, 1, "its event is written");
 }

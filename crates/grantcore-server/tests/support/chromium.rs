@@ -214,7 +214,7 @@ impl Browser {
             self.fill(field, value).await;
         }
         self.press("Search the log").await;
-        self.arrives("the results", |url| url.path() == "/admin/trail").await;
+        self.arrives("the results", |url| url.path() == "/admin/log").await;
         self.shows("Time").await;
         let links =
             self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();

@@ -2,8 +2,8 @@
 
 use askama::Template;
 
+use crate::audit::Entry;
 use crate::pages::{AppName, Done, Nav, Screen, filters};
-use crate::trail::Entry;
 
 /// The administrator's front page, with the search.
 #[derive(Debug, Template)]
@@ -46,8 +46,8 @@ impl SearchForm {
 
 /// One page of the entries that the search found.
 #[derive(Debug, Template)]
-#[template(path = "admin_trail.html", whitespace = "minimize")]
-pub(crate) struct Trail {
+#[template(path = "admin_log.html", whitespace = "minimize")]
+pub(crate) struct LogPage {
     pub(crate) nav: Nav,
     pub(crate) form: SearchForm,
     /// The newest first.
@@ -62,7 +62,7 @@ pub(crate) struct Trail {
     pub(crate) older: Option<String>,
 }
 
-impl Screen for Trail {}
+impl Screen for LogPage {}
 
 /// One entry, as it is shown.
 #[derive(Debug)]
@@ -178,8 +178,8 @@ pub(crate) mod tests {
         AdminHome { nav: admin(text), form: form(text) }
     }
 
-    pub(crate) fn trail(text: &str) -> Trail {
-        Trail {
+    pub(crate) fn log_page(text: &str) -> LogPage {
+        LogPage {
             nav: admin(text),
             form: form(text),
             steps: vec![step(text)],
@@ -220,7 +220,7 @@ pub(crate) mod tests {
     #[test]
     fn nothing_found_and_nothing_known_have_a_way_on() -> askama::Result<()> {
         let form = SearchForm { bad_time: false, ..form("plain") };
-        let nothing = Trail { form, steps: Vec::new(), older: None, ..trail("plain") };
+        let nothing = LogPage { form, steps: Vec::new(), older: None, ..log_page("plain") };
         assert!(nothing.render()?.contains("No step fits"));
         let unknown = Flow { head: None, steps: Vec::new(), earlier: None, ..flow("plain") };
         let html = unknown.render()?;

@@ -139,7 +139,7 @@ pub(crate) async fn account(
             change: change(&row, nav.account.as_deref()),
             is_self: nav.account.as_ref() == Some(&subject),
             disconnect,
-            log: address("/admin/trail", &[("subject", &subject)]),
+            log: address("/admin/log", &[("subject", &subject)]),
             more: found
                 .next
                 .map(|next| address(&account_path(&subject), &[("after", &next.to_string())])),

@@ -124,7 +124,7 @@ pub(crate) async fn act(
     if act.needs_reason() && reason.is_none() {
         return ask(nav, &app, &headers, &act, true).await;
     }
-    if !app.trail.admits() {
+    if !app.audit_log.admits() {
         return failed(nav, &"the audit log cannot record the step");
     }
     let because = Because {
@@ -246,8 +246,8 @@ fn oneself(nav: Nav) -> Response {
     refused(
         nav,
         StatusCode::CONFLICT,
-        "Nobody suspends themselves",
-        "Nothing was changed. Ask another administrator to suspend your account.",
+        "You cannot suspend your own account",
+        "Nothing was changed. Ask another administrator to do it.",
     )
 }
 

@@ -192,7 +192,7 @@ pub(crate) async fn client(
         disconnect: is_served.then(|| ask("disconnect-client", &client)),
         rotate: (has_secret && is_operators && !is_declared && is_served)
             .then(|| ask("rotate-secret", &client)),
-        log: address("/admin/trail", &[("client", id)]),
+        log: address("/admin/log", &[("client", id)]),
         id: id.to_owned(),
         nav,
     })

@@ -28,12 +28,12 @@ pub(crate) async fn flow(
     Path(flow): Path<String>,
     Query(shown): Query<Shown>,
 ) -> Response {
-    let mut found = match app.trail.flow(&flow).await {
+    let mut found = match app.audit_log.flow(&flow).await {
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
     let left_out = found.len().saturating_sub(STEPS_AT_ONCE);
-    let named = |text: fn(&crate::trail::Entry) -> Option<&String>| {
+    let named = |text: fn(&crate::audit::Entry) -> Option<&String>| {
         found.iter().rev().find_map(text).cloned()
     };
     let known = (named(|own| own.client.as_ref()), named(|own| own.subject.as_ref()));
@@ -56,7 +56,7 @@ pub(crate) async fn flow(
             let name = head.as_ref().and_then(|head| head.client.as_ref()?.0.as_ref());
             done::to_flow(&shown.done, name)
         },
-        earlier: (left_out > 0).then(|| address("/admin/trail", &[("reference", &flow)])),
+        earlier: (left_out > 0).then(|| address("/admin/log", &[("reference", &flow)])),
         id: flow,
         head,
         steps,

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::{Admin, address, failed};
 use crate::app::App;
-use crate::pages::{AdminHome, AppName, Page, SearchForm, Step, Trail, utc};
+use crate::audit::{Entry, Search};
+use crate::pages::{AdminHome, AppName, LogPage, Page, SearchForm, Step, utc};
 use crate::store::BackendError;
-use crate::trail::{Entry, Search};
 
 const STEPS_AT_ONCE: usize = 50;
 
@@ -36,7 +36,7 @@ pub(crate) struct SearchQuery {
     before: String,
 }
 
-pub(crate) async fn trail(
+pub(crate) async fn log(
     Admin(nav): Admin,
     State(app): State<Arc<App>>,
     Query(query): Query<SearchQuery>,
@@ -67,9 +67,9 @@ pub(crate) async fn trail(
             ("refusals", if refusals { "1" } else { "" }),
             ("before", before),
         ];
-        address("/admin/trail", &parts)
+        address("/admin/log", &parts)
     };
-    let mut shown = Trail {
+    let mut shown = LogPage {
         nav,
         everything: page(&form, false, ""),
         only_refusals: page(&form, true, ""),
@@ -81,7 +81,7 @@ pub(crate) async fn trail(
     if bad_time {
         return Page(shown).into_response();
     }
-    match app.trail.find(&search, before, STEPS_AT_ONCE).await {
+    match app.audit_log.find(&search, before, STEPS_AT_ONCE).await {
         Ok(found) => {
             let older = found.older.map(|older| older.to_string());
             shown.older = older.map(|older| page(&shown.form, refusals, &older));

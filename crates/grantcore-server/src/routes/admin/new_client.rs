@@ -84,7 +84,7 @@ pub(crate) async fn create(
         Ok(wanted) => wanted,
         Err(wrong) => return show(nav, &app, &headers, typed, Some(wrong)),
     };
-    if !app.trail.admits() {
+    if !app.audit_log.admits() {
         return failed(nav, &"the audit log cannot record the step");
     }
     let id = wanted.id.clone();

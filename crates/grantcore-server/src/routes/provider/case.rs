@@ -10,11 +10,11 @@ use url::form_urlencoded;
 
 use crate::accounts::Wait;
 use crate::app::App;
+use crate::audit::SignIn;
 use crate::pages::{Page, SignInProblem, Way, utc};
 use crate::provider::{Fault, NotAllowed, Provider, Target};
 use crate::routes::resume::redirect;
 use crate::sessions::Person;
-use crate::trail::SignIn;
 
 /// One request of a sign-in.
 pub(super) struct Case<'a> {
@@ -151,7 +151,7 @@ impl<'a> Case<'a> {
             tracing::info!(subject, source, reference, "a user of the provider signed in");
         }
         let sign_in = SignIn { reference, refused, subject, source };
-        self.app.trail.sign_in(&sign_in, SystemTime::now().into());
+        self.app.audit_log.sign_in(&sign_in, SystemTime::now().into());
     }
 
     /// Returns a page, and logs its cause.

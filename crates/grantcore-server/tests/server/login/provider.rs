@@ -290,8 +290,8 @@ async fn administrators_are_named_and_a_suspended_account_stays_out() {
     assert!(page.contains("This account is suspended"), "{page}");
     // The audit log has both sign-ins, with the reference of the page.
     let reference = page.split("Reference: ").nth(1).unwrap().split_whitespace().next().unwrap();
-    let trail = page_of(server.issuer(), &format!("/admin/trail?reference={reference}"));
-    let found = text(get(&operator, &trail).await).await;
+    let log = page_of(server.issuer(), &format!("/admin/log?reference={reference}"));
+    let found = text(get(&operator, &log).await).await;
     assert!(found.contains("sign_in_refused") && found.contains("oidc:"), "{found}");
     // A suspended administrator does nothing any more.
     let (other, _) = sign_in_as("4", "ceo@example.com", true).await;

@@ -124,7 +124,7 @@ async fn a_client_is_added_and_its_secret_is_shown_once() {
         assert_eq!(admin.tries("wiki", old).await, (401, "invalid_client".into()));
     }
     assert_eq!(admin.tries("wiki", &third).await, (400, "invalid_grant".into()));
-    let (_, log) = admin.page("/admin/trail?client=wiki").await;
+    let (_, log) = admin.page("/admin/log?client=wiki").await;
     for part in ["client_added", "secret_rotated", "by admin: it was mailed"] {
         assert!(log.contains(part), "{part}: {log}");
     }
@@ -236,16 +236,16 @@ async fn the_log_is_searched_from_an_empty_form_newest_first_and_by_refusals() {
         let kind = |row: &str| row.split("<code>").nth(1)?.split('<').next().map(str::to_owned);
         rows.map(|row| kind(row).unwrap()).collect::<Vec<_>>()
     };
-    let (_, all) = admin.page("/admin/trail").await;
+    let (_, all) = admin.page("/admin/log").await;
     assert!(all.find("refused") < all.find("code_redeemed"), "the newest first: {all}");
-    let (_, refusals) = admin.page("/admin/trail?refusals=1").await;
+    let (_, refusals) = admin.page("/admin/log?refusals=1").await;
     assert!(kinds(&refusals).iter().all(|kind| kind == "refused"), "{refusals}");
     assert!(refusals.contains("aria-current=\"true\">Refusals only"), "{refusals}");
-    let (_, own) = admin.page("/admin/trail?subject=admin").await;
+    let (_, own) = admin.page("/admin/log?subject=admin").await;
     assert_eq!(kinds(&own).last().map(String::as_str), Some("consent_shown"), "{own}");
     // The login, the consent and the redemption of the administrator, without the time of the day.
     assert!(kinds(&own).contains(&"code_redeemed".to_owned()), "{own}");
-    let nothing = admin.page("/admin/trail?subject=nobody&refusals=1").await.1;
+    let nothing = admin.page("/admin/log?subject=nobody&refusals=1").await.1;
     for way in ["No step fits", "All steps", "The newest steps", "Show everything"] {
         assert!(nothing.contains(way), "{way}: {nothing}");
     }
@@ -258,7 +258,7 @@ async fn a_flow_says_whose_it_is_and_offers_nothing_that_is_over() {
     let admin = Admin::start().await;
     let alice = Browser::new("alice");
     let (access, _) = tokens(admin.server.issuer(), &alice).await;
-    let (_, log) = admin.page("/admin/trail?subject=alice").await;
+    let (_, log) = admin.page("/admin/log?subject=alice").await;
     let flow = log.split("href=\"").find(|rest| rest.starts_with("/admin/flow/")).unwrap();
     let flow = flow.split('"').next().unwrap();
     let (_, live) = admin.page(flow).await;

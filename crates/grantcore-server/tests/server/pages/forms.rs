@@ -58,7 +58,7 @@ async fn keys_70_a_reload_of_the_page_of_a_secret_repeats_no_rotation() {
         let expected = if address == &rotated { 400 } else { 401 };
         assert_eq!(admin.tries_in_form("wiki", &shown).await, expected, "{title}");
     }
-    let (_, log) = admin.page("/admin/trail?client=wiki").await;
+    let (_, log) = admin.page("/admin/log?client=wiki").await;
     assert_eq!(log.matches("<code>secret_rotated</code>").count(), 1, "{log}");
     let strange = admin.page("/admin/secret?id=wiki&show=x").await;
     assert!(strange.0 == 410 && strange.1.contains("shown already"), "{}", strange.1);
@@ -107,7 +107,7 @@ async fn audit_01_the_rows_of_consent_forms_name_the_user_and_the_denial() {
         assert!(status == 400 && refused.contains("consent_ticket_missing"), "{refused}");
     }
     bob.press(&url, &page, "deny").await;
-    let (_, log) = admin.page("/admin/trail?subject=bob").await;
+    let (_, log) = admin.page("/admin/log?subject=bob").await;
     assert_eq!(log.matches("#consent_ticket_missing").count(), 2, "{log}");
     assert!(log.contains("The user denied"), "{log}");
     let flow = log.split("href=\"/admin/flow/").nth(1).unwrap().split('"').next().unwrap();

@@ -84,7 +84,10 @@ async fn an_administrator_sees_how_a_client_proves_itself() {
         )
         .await;
     let (_, once) = admin.page("/admin/client?id=wiki").await;
-    assert!(once.contains("Proves itself with") && once.contains("client_secret_post"), "{once}");
+    assert!(
+        once.contains("<dt>Authentication</dt>") && once.contains("client_secret_post"),
+        "{once}"
+    );
     assert!(once.contains("One secret, of which a digest is kept"), "{once}");
     assert!(!once.contains("The former secret"), "{once}");
     let rotate = [("act", "rotate-secret"), ("client_id", "wiki"), ("reason", "x")];
@@ -105,10 +108,10 @@ async fn an_administrator_sees_how_a_client_proves_itself() {
         .await
         .unwrap();
     assert_eq!(token.status(), 200);
-    let (_, log) = admin.page("/admin/trail?client=demo-machine").await;
+    let (_, log) = admin.page("/admin/log?client=demo-machine").await;
     let flow = log.split("href=\"").find(|rest| rest.starts_with("/admin/flow/")).unwrap();
     let (_, flow) = admin.page(flow.split('"').next().unwrap()).await;
-    let proof = "<dt>Proved with</dt><dd><code>client_secret_basic (current)</code>";
+    let proof = "<dt>Authenticated with</dt><dd><code>client_secret_basic (current)</code>";
     assert!(flow.contains(proof), "{flow}");
     admin.server.stop().await.unwrap();
 }

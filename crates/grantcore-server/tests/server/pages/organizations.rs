@@ -65,7 +65,7 @@ async fn host_02_each_page_binds_the_organization_that_was_chosen_on_it() {
 
     let admin = Browser::new("admin");
     tokens(issuer, &admin).await;
-    let (_, log) = page(&admin, &format!("{issuer}/admin/trail?subject=carol")).await;
+    let (_, log) = page(&admin, &format!("{issuer}/admin/log?subject=carol")).await;
     let flow = log.split("href=\"/admin/flow/").nth(1).unwrap().split('"').next().unwrap();
     let (_, flow) = page(&admin, &format!("{issuer}/admin/flow/{flow}")).await;
     assert!(flow.contains("Organization</dt><dd><bdi>"), "{flow}");

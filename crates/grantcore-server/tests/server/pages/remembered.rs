@@ -139,7 +139,7 @@ async fn host_12_the_connection_of_a_former_member_ends() {
     let admin = Browser::new("admin");
     let url = url(&issuer, "app", &[]);
     admin.authorize(url.as_str(), "deny").await;
-    let (_, log) = page(&admin, &format!("{issuer}/admin/trail?subject=alice")).await;
+    let (_, log) = page(&admin, &format!("{issuer}/admin/log?subject=alice")).await;
     assert!(log.contains("grant_ended_by_host"), "{log}");
     assert!(log.contains("the user does not belong to acme any more"), "{log}");
     assert!(program.stop());

@@ -230,7 +230,7 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
             facts.extend(entry.organization.map(|name| ("Organization", name)));
             facts.push(("Connected", entry.connected));
             facts.push(("Last refreshed", entry.refreshed));
-            facts.push(("Redirects to", entry.place));
+            facts.push(("Application", entry.place));
             AppName::of_client(own.client()).plain()
         }
         None if words::phase(&record, policy, now).1 => client_id,

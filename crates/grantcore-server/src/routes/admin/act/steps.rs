@@ -6,7 +6,7 @@ use grantcore::Timestamp;
 use grantcore::moment::CorrelationId;
 
 use crate::app::App;
-use crate::trail::Entry;
+use crate::audit::Entry;
 
 /// Returns what the audit log keeps of an action: who did it, and why.
 pub(crate) fn note(admin: &str, reason: Option<&str>) -> String {
@@ -54,7 +54,7 @@ fn plain(note: &str) -> String {
 async fn keep(app: &App, entry: Entry) {
     let (kind, subject, client) = (entry.kind.clone(), entry.subject.clone(), entry.client.clone());
     tracing::info!(kind, subject, client, correlation = entry.correlation, "administration");
-    if app.trail.keep_step(entry).await.is_err() {
+    if app.audit_log.keep_step(entry).await.is_err() {
         tracing::error!(kind, subject, client, "a step of an administrator was not recorded");
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::{Fixture, trail};
+use super::{Fixture, events};
 use crate::support::plain_client;
 
 fn low_balance(response: &Response) -> Option<&str> {
@@ -137,5 +137,5 @@ async fn parallel_calls_are_served_only_as_far_as_the_balance_goes() {
     let left = fixture.stop().await;
     let condition = "reason = 'insufficient_balance' AND status = 402 \
                      AND client = 'demo-public' AND subject = 'bob'";
-    assert_eq!(trail(&left, "flow", condition).len(), 15, "each refusal is one event, of its flow");
+    assert_eq!(events(&left, "flow", condition).len(), 15, "each refusal is one event, of its flow");
 }

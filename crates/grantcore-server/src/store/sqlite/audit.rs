@@ -1,4 +1,4 @@
-//! The trail in SQLite: appended to many events at a time, searched by what is indexed, dropped
+//! The audit log in SQLite: appended to many events at a time, searched by what is indexed, dropped
 //! from its old end.
 
 use grantcore::Timestamp;
@@ -6,13 +6,13 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::number;
-use crate::trail::{Entry, Position, Search, Value};
+use crate::audit::{Entry, Position, Search, Value};
 
-const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
+const INSERT: &str = "INSERT INTO audit_log (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
     challenge, note, written, durability, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
-    note, written, durability, attributed, count, id FROM trail";
+    note, written, durability, attributed, count, id FROM audit_log";
 
 /// Appends events.
 pub(super) fn append(connection: &Connection, entries: &[Entry]) -> Result<()> {
@@ -79,14 +79,13 @@ pub(super) fn drop_before(
     before: Timestamp,
     limit: usize,
 ) -> Result<usize> {
-    let sql =
-        "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
+    let sql = "DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE at < ? ORDER BY at LIMIT ?)";
     connection.prepare_cached(sql)?.execute(params![number(before.unix_seconds()), number(limit)])
 }
 
 /// Counts the events.
 pub(super) fn count(connection: &Connection) -> Result<u64> {
-    let count = "SELECT count(*) FROM trail";
+    let count = "SELECT count(*) FROM audit_log";
     connection
         .prepare_cached(count)?
         .query_row([], |row| row.get::<_, i64>(0))
@@ -95,9 +94,9 @@ pub(super) fn count(connection: &Connection) -> Result<u64> {
 
 /// Drops this many events: the oldest of strangers, and then the oldest of all.
 pub(super) fn drop_oldest(connection: &Connection, limit: usize) -> Result<usize> {
-    let strangers = "DELETE FROM trail WHERE id IN \
-        (SELECT id FROM trail WHERE attributed = 0 ORDER BY at LIMIT ?)";
-    let all = "DELETE FROM trail WHERE id IN (SELECT id FROM trail ORDER BY at LIMIT ?)";
+    let strangers = "DELETE FROM audit_log WHERE id IN \
+        (SELECT id FROM audit_log WHERE attributed = 0 ORDER BY at LIMIT ?)";
+    let all = "DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log ORDER BY at LIMIT ?)";
     let dropped = connection.prepare_cached(strangers)?.execute([number(limit)])?;
     Ok(dropped + connection.prepare_cached(all)?.execute([number(limit - dropped)])?)
 }
@@ -140,14 +139,14 @@ mod tests {
             Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
         let refused = Search { refusals: true, ..base.clone() };
         for (search, index) in [
-            (pieces, "trail_by_client"),
-            (Search { client: text.clone(), ..base.clone() }, "trail_by_client"),
-            (Search { subject: text.clone(), ..base.clone() }, "trail_by_subject"),
-            (Search { reference: text.clone(), ..base.clone() }, "trail_by_correlation"),
-            (Search { flow: text.clone(), ..base.clone() }, "trail_by_flow"),
-            (Search { error: text, around: Some(1), ..base.clone() }, "trail_by_time"),
-            (refused, "trail_of_refusals"),
-            (base, "trail_by_time"),
+            (pieces, "audit_log_by_client"),
+            (Search { client: text.clone(), ..base.clone() }, "audit_log_by_client"),
+            (Search { subject: text.clone(), ..base.clone() }, "audit_log_by_subject"),
+            (Search { reference: text.clone(), ..base.clone() }, "audit_log_by_correlation"),
+            (Search { flow: text.clone(), ..base.clone() }, "audit_log_by_flow"),
+            (Search { error: text, around: Some(1), ..base.clone() }, "audit_log_by_time"),
+            (refused, "audit_log_of_refusals"),
+            (base, "audit_log_by_time"),
         ] {
             for before in [None, Some(Position { at: 5, number: 7 })] {
                 let (sql, values) = select(&search, before, 9);

@@ -4,11 +4,11 @@ use super::events::unattributed;
 use super::*;
 
 /// Turns the pages of a search, and returns the times of all of them.
-async fn turned(trail: &Trail, search: &Search, limit: usize) -> Vec<Vec<u64>> {
+async fn turned(log: &StoredAuditLog, search: &Search, limit: usize) -> Vec<Vec<u64>> {
     let mut pages = Vec::new();
     let mut before = None;
     loop {
-        let found = trail.find(search, before, limit).await.unwrap();
+        let found = log.find(search, before, limit).await.unwrap();
         pages.push(times(&found.entries));
         let Some(older) = found.older else { return pages };
         // The place survives the way through an address.
@@ -20,28 +20,28 @@ async fn turned(trail: &Trail, search: &Search, limit: usize) -> Vec<Vec<u64>> {
 #[tokio::test]
 async fn pages_are_turned_from_the_newest_event_to_the_oldest() {
     let databases = Databases::start().await;
-    for (name, trail) in trails(&databases).await {
+    for (name, log) in audit_logs(&databases).await {
         for number in 0..7 {
             let at = MINUTE + number / 3;
             let is_strange = number % 2 == 1;
-            trail.keep(&if is_strange { unattributed(at) } else { event(at, |_| {}) }).await;
-            trail.flush().await;
+            log.keep(&if is_strange { unattributed(at) } else { event(at, |_| {}) }).await;
+            log.flush().await;
             // Redis numbers the events of its two streams apart, within each millisecond.
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
         let expected: Vec<u64> = (0..7).rev().map(|number| MINUTE + number / 3).collect();
         for limit in [1, 2, 3, 7, 8] {
-            let pages = turned(&trail, &Search::default(), limit).await;
+            let pages = turned(&log, &Search::default(), limit).await;
             assert!(pages.iter().all(|page| page.len() <= limit), "{name}: {pages:?}");
             assert_eq!(pages.len(), 7_usize.div_ceil(limit), "{name}, {limit}");
             assert_eq!(pages.concat(), expected, "{name}, {limit}");
         }
-        let kinds = trail.find(&Search::default(), None, 2).await.unwrap().entries;
+        let kinds = log.find(&Search::default(), None, 2).await.unwrap().entries;
         assert!(kinds[0].attributed && !kinds[1].attributed, "{name}: {kinds:?}");
         // A new event moves no page.
-        let first = trail.find(&Search::default(), None, 3).await.unwrap();
-        trail.keep(&event(MINUTE + 9, |_| {})).await;
-        let second = trail.find(&Search::default(), first.older, 3).await.unwrap();
+        let first = log.find(&Search::default(), None, 3).await.unwrap();
+        log.keep(&event(MINUTE + 9, |_| {})).await;
+        let second = log.find(&Search::default(), first.older, 3).await.unwrap();
         assert_eq!(times(&second.entries), expected[3..6], "{name}");
     }
     assert!("5".parse::<Position>().is_err() && "5-x".parse::<Position>().is_err());
@@ -50,9 +50,9 @@ async fn pages_are_turned_from_the_newest_event_to_the_oldest() {
 #[tokio::test]
 async fn refusals_are_found_alone_and_by_their_reason_too() {
     let databases = Databases::start().await;
-    for (name, trail) in trails(&databases).await {
+    for (name, log) in audit_logs(&databases).await {
         let flow = GrantId::from_bytes([7; 16]);
-        trail.keep(&refused(MINUTE, "app", "invalid_grant")).await;
+        log.keep(&refused(MINUTE, "app", "invalid_grant")).await;
         let step = Entry {
             at: MINUTE + 1,
             kind: "account_suspended".to_owned(),
@@ -61,13 +61,13 @@ async fn refusals_are_found_alone_and_by_their_reason_too() {
             attributed: true,
             ..Entry::default()
         };
-        trail.keep_step(step.clone()).await.unwrap();
-        trail.keep(&event(MINUTE + 2, |event| event.flow = Some(flow))).await;
+        log.keep_step(step.clone()).await.unwrap();
+        log.keep(&event(MINUTE + 2, |event| event.flow = Some(flow))).await;
         let refusals = Search { refusals: true, ..Search::default() };
-        assert_eq!(turned(&trail, &refusals, 1).await, [[MINUTE + 2], [MINUTE]], "{name}");
-        let all = trail.found(&Search::default()).await;
+        assert_eq!(turned(&log, &refusals, 1).await, [[MINUTE + 2], [MINUTE]], "{name}");
+        let all = log.found(&Search::default()).await;
         assert_eq!(all[1], step, "{name}");
-        let by = async |search: Search| times(&trail.found(&search).await);
+        let by = async |search: Search| times(&log.found(&search).await);
         let reason = Some(Reason::ConnectionUnknown.name().to_owned());
         let error = by(Search { error: reason, ..Search::default() }).await;
         assert_eq!(error, [MINUTE, MINUTE + 2], "{name}");

@@ -6,7 +6,7 @@ use deadpool_postgres::tokio_postgres::{self, NoTls};
 
 use super::databases::Databases;
 use super::*;
-use crate::trail::{Entry, Search};
+use crate::audit::{Entry, Search};
 
 const ROWS: usize = 30;
 const SURPLUS: usize = 20;
@@ -73,7 +73,7 @@ async fn two_servers_on_one_postgresql_drop_a_surplus_once() {
     let (other, connection) = tokio_postgres::connect(address.reveal(), NoTls).await.unwrap();
     tokio::spawn(connection);
     // Events can be read and not dropped, until each server waits to drop them or has given up.
-    other.batch_execute("BEGIN; LOCK TABLE trail IN EXCLUSIVE MODE").await.unwrap();
+    other.batch_execute("BEGIN; LOCK TABLE audit_log IN EXCLUSIVE MODE").await.unwrap();
     let dropping = drop_by_both([&one, &two]);
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
         (SELECT oid FROM pg_database WHERE datname = current_database())";

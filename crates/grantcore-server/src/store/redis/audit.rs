@@ -1,6 +1,6 @@
-//! The trail in Redis: two streams, whose entries are named by Redis' own clock in milliseconds.
-//! The events of strangers have a stream of their own, so that they push nothing out of the other.
-//! There is no index: a search without a time reads from the latest event back.
+//! The audit log in Redis: two streams, whose entries are named by Redis' own clock in
+//! milliseconds. The events of strangers have a stream of their own, so that they push nothing out
+//! of the other. There is no index: a search without a time reads from the latest event back.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,12 @@ use grantcore::Timestamp;
 use grantcore_redis::redis::cmd;
 
 use super::{RedisLedger, Result};
-use crate::trail::{Entry, Position, Search};
+use crate::audit::{Entry, Position, Search};
 
-const TRAIL: &str = "grantcore-server:trail";
-const STRANGERS: &str = "grantcore-server:trail:strangers";
+const EVENTS: &str = "grantcore-server:audit";
+const STRANGERS: &str = "grantcore-server:audit:strangers";
 /// Both, in the order of events with equal ids.
-const STREAMS: [&str; 2] = [TRAIL, STRANGERS];
+const STREAMS: [&str; 2] = [EVENTS, STRANGERS];
 /// About how many events are kept: each search may read all of them.
 const EVENT_LIMIT: u32 = 200_000;
 /// About how many events of strangers are kept.
@@ -31,7 +31,7 @@ const APPEND: &str = "
 impl RedisLedger {
     pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
         for (stream, limit, attributed) in
-            [(TRAIL, EVENT_LIMIT, true), (STRANGERS, STRANGERS_LIMIT, false)]
+            [(EVENTS, EVENT_LIMIT, true), (STRANGERS, STRANGERS_LIMIT, false)]
         {
             let mut arguments = vec![limit.to_string()];
             for entry in entries.iter().filter(|entry| entry.attributed == attributed) {
@@ -66,7 +66,7 @@ impl RedisLedger {
     pub(super) async fn drop_events(&self, before: Timestamp) -> Result<usize> {
         let first = before.unix_seconds().saturating_mul(1000);
         let mut dropped = 0;
-        for stream in [TRAIL, STRANGERS] {
+        for stream in [EVENTS, STRANGERS] {
             let trimmed: usize =
                 self.store.ask(cmd("XTRIM").arg(stream).arg("MINID").arg(first)).await?;
             dropped += trimmed;

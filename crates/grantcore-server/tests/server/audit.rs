@@ -82,10 +82,12 @@ impl Fixture {
 }
 
 /// Returns the values of a column of the audit log, in order.
-fn trail(directory: &TempDir, column: &str, condition: &str) -> Vec<String> {
+fn events(directory: &TempDir, column: &str, condition: &str) -> Vec<String> {
     let file = open(directory);
     let mut query = file
-        .prepare(&format!("SELECT CAST({column} AS TEXT) FROM trail WHERE {condition} ORDER BY id"))
+        .prepare(&format!(
+            "SELECT CAST({column} AS TEXT) FROM audit_log WHERE {condition} ORDER BY id"
+        ))
         .unwrap();
     query.query_map([], |row| row.get(0)).unwrap().map(|value| value.unwrap()).collect()
 }
@@ -110,7 +112,7 @@ async fn audit_02_a_stopped_server_has_written_the_whole_flow() {
     }
     assert_eq!(fixture.api(&access).await.status(), 401);
     let left = fixture.stop().await;
-    let kinds = trail(&left, "kind", "flow IS NOT NULL");
+    let kinds = events(&left, "kind", "flow IS NOT NULL");
     assert_eq!(
         kinds,
         [
@@ -122,9 +124,9 @@ async fn audit_02_a_stopped_server_has_written_the_whole_flow() {
             "refused"
         ]
     );
-    assert_eq!(trail(&left, "count(DISTINCT flow)", "subject = 'alice'"), ["1"]);
+    assert_eq!(events(&left, "count(DISTINCT flow)", "subject = 'alice'"), ["1"]);
     let challenged = "status = 401 AND challenge LIKE 'Bearer %error=\"invalid_token\"%'";
-    assert_eq!(trail(&left, "reason", challenged), ["token_revoked"]);
+    assert_eq!(events(&left, "reason", challenged), ["token_revoked"]);
 }
 
 #[tokio::test]
@@ -139,7 +141,7 @@ async fn audit_01_a_request_that_is_too_large_is_one_event_with_its_correlation_
         "/oauth/authorize",
     ];
     for path in paths {
-        let before = trail(&fixture.directory, "id", "true").len();
+        let before = events(&fixture.directory, "id", "true").len();
         let post = plain_client(false)
             .post(fixture.url(path))
             .header("content-type", "application/x-www-form-urlencoded");
@@ -150,14 +152,14 @@ async fn audit_01_a_request_that_is_too_large_is_one_event_with_its_correlation_
         // The event is written after the response.
         let mut found = Vec::new();
         for _ in 0..100 {
-            found = trail(&fixture.directory, "status", &condition);
+            found = events(&fixture.directory, "status", &condition);
             if !found.is_empty() {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         assert_eq!(found, [status], "{path}");
-        assert_eq!(trail(&fixture.directory, "id", "true").len(), before + 1, "{path}");
+        assert_eq!(events(&fixture.directory, "id", "true").len(), before + 1, "{path}");
     }
     fixture.stop().await;
 }
@@ -165,16 +167,16 @@ async fn audit_01_a_request_that_is_too_large_is_one_event_with_its_correlation_
 #[tokio::test]
 async fn audit_08_without_an_audit_log_requests_are_served_unless_it_is_required() {
     for (required, status) in [(false, 400), (true, 503)] {
-        let more: &[&str] = if required { &["--trail-fail-closed"] } else { &[] };
+        let more: &[&str] = if required { &["--audit-fail-closed"] } else { &[] };
         let fixture = Fixture::start(more).await;
         assert_eq!(fixture.redeem("demo-public", "gac_none").await.status(), 400);
-        fixture.file().execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
+        fixture.file().execute_batch("ALTER TABLE audit_log RENAME TO gone").unwrap();
         let answer = fixture.redeem("demo-public", "gac_none").await;
         assert_eq!(answer.status(), status);
         if required {
             assert_eq!(answer.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
         }
-        fixture.file().execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
+        fixture.file().execute_batch("ALTER TABLE gone RENAME TO audit_log").unwrap();
         assert_eq!(fixture.redeem("demo-public", "gac_none").await.status(), 400);
         fixture.stop().await;
     }
@@ -183,7 +185,7 @@ async fn audit_08_without_an_audit_log_requests_are_served_unless_it_is_required
 /// If the audit log fails, a rotation is refused before its write, so the retry is no replay.
 #[tokio::test]
 async fn audit_08_a_failing_audit_log_prevents_rotation_and_the_retry_succeeds() {
-    let fixture = Fixture::start(&["--trail-fail-closed"]).await;
+    let fixture = Fixture::start(&["--audit-fail-closed"]).await;
     let (_, refresh) = fixture.tokens("demo-public", "alice", "/api").await;
     let rotate = async || {
         let form = [
@@ -193,7 +195,7 @@ async fn audit_08_a_failing_audit_log_prevents_rotation_and_the_retry_succeeds()
         ];
         plain_client(false).post(fixture.url("/oauth/token")).form(&form).send().await.unwrap()
     };
-    fixture.file().execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
+    fixture.file().execute_batch("ALTER TABLE audit_log RENAME TO gone").unwrap();
     // After the first event that cannot be written, no place is reserved.
     assert_eq!(fixture.redeem("demo-public", "gac_none").await.status(), 503);
     for _ in 0..3 {
@@ -201,13 +203,13 @@ async fn audit_08_a_failing_audit_log_prevents_rotation_and_the_retry_succeeds()
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
     }
-    fixture.file().execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
+    fixture.file().execute_batch("ALTER TABLE gone RENAME TO audit_log").unwrap();
     // One refusal shows that events can be written again.
     assert_eq!(rotate().await.status(), 503);
     assert_eq!(rotate().await.status(), 200);
     let left = fixture.stop().await;
-    assert_eq!(trail(&left, "kind", "kind = 'tokens_refreshed'").len(), 1);
-    assert_eq!(trail(&left, "kind", "reason = 'refresh_reused'").len(), 0);
+    assert_eq!(events(&left, "kind", "kind = 'tokens_refreshed'").len(), 1);
+    assert_eq!(events(&left, "kind", "reason = 'refresh_reused'").len(), 0);
 }
 
 /// Four connections send refusals as fast as they can while tokens are replayed.
@@ -215,7 +217,7 @@ async fn audit_08_a_failing_audit_log_prevents_rotation_and_the_retry_succeeds()
 async fn i46_a_flood_of_refusals_hides_no_replay_and_adds_a_bounded_number_of_rows() {
     const EACH: usize = 500;
     const REPLAYS: usize = 5;
-    /// The bound of --trail-events and one count for each reason, in each of two minutes.
+    /// The bound of --audit-events and one count for each reason, in each of two minutes.
     const BOUND: usize = 2 * (300 + 200);
     let fixture = Fixture::start(&["--rate-limit", "10000"]).await;
     let mut used = Vec::new();
@@ -258,11 +260,11 @@ async fn i46_a_flood_of_refusals_hides_no_replay_and_adds_a_bounded_number_of_ro
         flood.await.unwrap();
     }
     let left = fixture.stop().await;
-    assert_eq!(trail(&left, "kind", "reason = 'refresh_reused'").len(), REPLAYS);
-    let rows = trail(&left, "id", "NOT attributed").len();
+    assert_eq!(events(&left, "kind", "reason = 'refresh_reused'").len(), REPLAYS);
+    let rows = events(&left, "id", "NOT attributed").len();
     assert!(rows <= BOUND, "{rows} unattributed rows");
     let refused = "NOT attributed AND kind = 'refused'";
-    let all = trail(&left, "sum(CASE count WHEN 0 THEN 1 ELSE count END)", refused);
+    let all = events(&left, "sum(CASE count WHEN 0 THEN 1 ELSE count END)", refused);
     assert_eq!(all, [(4 * EACH).to_string()], "each refusal is counted");
 }
 

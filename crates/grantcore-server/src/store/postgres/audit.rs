@@ -1,5 +1,5 @@
-//! The trail in PostgreSQL: appended to many events at a time, searched by what is indexed, dropped
-//! from its old end.
+//! The audit log in PostgreSQL: appended to many events at a time, searched by what is indexed,
+//! dropped from its old end.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use grantcore_postgres::PostgresError;
 use tokio::time::timeout;
 
 use super::{PostgresLedger, Result, Values, is_text, number};
-use crate::trail::{Entry, Position, Search, Value};
+use crate::audit::{Entry, Position, Search, Value};
 
 type Sql = Box<dyn ToSql + Send + Sync>;
 
-const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
+const INSERT: &str = "INSERT INTO audit_log (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
     error, description, challenge, note, written, durability) \
     SELECT at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
     note, written, durability \
@@ -24,20 +24,20 @@ const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlat
     description, challenge, note, written, durability, place) ORDER BY place \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note, written, durability, attributed, count, id FROM trail";
+    note, written, durability, attributed, count, id FROM audit_log";
 
-const DROP_BEFORE: &str = "WITH dropped AS (DELETE FROM trail WHERE id IN \
-    (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2) RETURNING id) SELECT count(*) FROM dropped";
+const DROP_BEFORE: &str = "WITH dropped AS (DELETE FROM audit_log WHERE id IN \
+    (SELECT id FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2) RETURNING id) SELECT count(*) FROM dropped";
 const DROP_SURPLUS: &str = "\
-    WITH surplus AS MATERIALIZED (SELECT least(greatest(count(*) - $1, 0), $2) AS rows FROM trail), \
-    strangers AS (DELETE FROM trail WHERE id IN \
-    (SELECT id FROM trail WHERE NOT attributed ORDER BY at LIMIT (SELECT rows FROM surplus)) RETURNING id), \
-    others AS (DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE attributed ORDER BY at \
+    WITH surplus AS MATERIALIZED (SELECT least(greatest(count(*) - $1, 0), $2) AS rows FROM audit_log), \
+    strangers AS (DELETE FROM audit_log WHERE id IN \
+    (SELECT id FROM audit_log WHERE NOT attributed ORDER BY at LIMIT (SELECT rows FROM surplus)) RETURNING id), \
+    others AS (DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE attributed ORDER BY at \
     LIMIT (SELECT rows FROM surplus) - (SELECT count(*) FROM strangers)) RETURNING id) \
     SELECT (SELECT count(*) FROM strangers) + (SELECT count(*) FROM others)";
 
-/// The advisory lock of a server that drops events: `gctraild` in ASCII.
-const DROP_LOCK: i64 = 0x6763_7472_6169_6c64;
+/// The advisory lock of a server that drops events: `gcauditd` in ASCII.
+const DROP_LOCK: i64 = 0x6763_6175_6469_7464;
 
 /// How long dropping events may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);

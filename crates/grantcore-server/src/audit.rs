@@ -1,8 +1,8 @@
 //! The audit log: every step of every flow. Support finds a case by what its user can quote: the
 //! client, the error and the minute.
 //!
-//! Here: the form of an entry. The search is in `trail/search.rs`, the queue to the database in
-//! `trail/queue.rs`; the tables are the ledger's.
+//! Here: the form of an entry. The search is in `audit/search.rs`, the queue to the database in
+//! `audit/queue.rs`; the tables are the ledger's.
 
 mod queue;
 mod search;
@@ -27,7 +27,7 @@ type Result<T> = std::result::Result<T, BackendError>;
 
 /// The audit log of the server, in the database of the grants. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Trail(Arc<Queue>);
+pub(crate) struct StoredAuditLog(Arc<Queue>);
 
 /// A sign-in of a user of the identity provider.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ pub(crate) struct Entry {
     pub(crate) count: u64,
 }
 
-impl Trail {
+impl StoredAuditLog {
     /// Opens the audit log in this database. If `waits` is set, recording an event waits until the
     /// event is durable.
     pub(crate) fn open(backend: &Backend, waits: bool) -> Self {
@@ -147,13 +147,13 @@ impl Trail {
 }
 
 /// Shows no entry.
-impl fmt::Debug for Trail {
+impl fmt::Debug for StoredAuditLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Trail")
+        f.write_str("StoredAuditLog")
     }
 }
 
-impl AuditLog for Trail {
+impl AuditLog for StoredAuditLog {
     type Reservation = Place;
 
     async fn reserve(&self, event: &Event) -> std::result::Result<Place, AuditError> {
