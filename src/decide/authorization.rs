@@ -354,6 +354,11 @@ impl VerifiedRequest<'_> {
     fn show_consent(&self, grant: Arc<Grant>, hints: Hints) -> Decision<AuthorizationStep> {
         let ticket = self.ctx.moment.entropy.secret();
         let policy = self.ctx.policy;
+        let detail = match self.request.scope.get() {
+            // Most requests name what they get, and in its order.
+            Some(scope) if scope == grant.scope().as_str() => None,
+            _ => self.dropped_scope(),
+        };
         let page = ConsentPage {
             ticket: Issued::one(Kind::Ticket, grant.id(), ticket),
             client: Arc::clone(self.client),
@@ -363,7 +368,7 @@ impl VerifiedRequest<'_> {
             hints,
         };
         let page = AuthorizationStep::NeedsConsent(page);
-        self.ctx.allow(EventKind::ConsentShown, page).with_detail(self.dropped_scope())
+        self.ctx.allow(EventKind::ConsentShown, page).with_detail(detail)
     }
 
     /// Returns the event's detail about scope tokens that were left out.

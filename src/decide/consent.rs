@@ -211,13 +211,14 @@ impl AnsweredPage<'_> {
         if !self.client.grant_types().authorization_code {
             return Err(Reason::CodeFlowUnauthorized);
         }
-        if !scope.tokens().all(|token| self.ctx.policy.knows_scope(token)) {
-            return Err(Reason::ScopeUnknown);
+        let policy = self.ctx.policy;
+        let is_known = |token: &str| policy.knows_scope(token);
+        let is_open = |token: &str| is_known(token) && self.client.may_ask_for(token, policy);
+        if scope.tokens().all(is_open) {
+            return Ok(());
         }
-        if !scope.tokens().all(|token| self.client.may_ask_for(token, self.ctx.policy)) {
-            return Err(Reason::ScopeForbidden);
-        }
-        Ok(())
+        let are_known = scope.tokens().all(is_known);
+        Err(if are_known { Reason::ScopeForbidden } else { Reason::ScopeUnknown })
     }
 
     /// Redirects to the client with the code of this request. The redirect names the issuer, so

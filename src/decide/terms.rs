@@ -34,9 +34,12 @@ pub(super) fn requested_terms(
     // Clients send these tokens to every server, whatever the resource and their registration
     // (CLIENTPOLICY-13).
     let asked = asked.filter(|asked| {
+        if asked.tokens().any(|token| !HABITUAL.contains(&token)) {
+            return true;
+        }
         let Ok(resources) = &resources else { return true };
         let understood = Understood::of(resources, known, policy);
-        asked.tokens().any(|token| !HABITUAL.contains(&token) || understood.has(token))
+        asked.tokens().any(|token| understood.has(token))
     });
     let is_named = asked.is_some();
     let may = |token: &str| client.may_ask_for(token, policy);
@@ -125,12 +128,12 @@ fn scope_within(
     may: impl Fn(&str) -> bool,
 ) -> Result<Scope, Fault> {
     let Some(scope) = requested else { return Ok(default()?) };
-    let forbidden: Vec<_> = scope.tokens().filter(|token| !may(token)).collect();
-    if !forbidden.is_empty() {
-        let hint = format!("Beyond the registration: {}.", listed(forbidden));
-        return Err(Reason::ScopeForbidden.hint(hint));
+    if scope.tokens().all(&may) {
+        return Ok(scope);
     }
-    Ok(scope)
+    let forbidden = scope.tokens().filter(|token| !may(token));
+    let hint = format!("Beyond the registration: {}.", listed(forbidden));
+    Err(Reason::ScopeForbidden.hint(hint))
 }
 
 /// Returns the requested scope without the tokens that are dropped, or `None` if the request names
@@ -141,13 +144,14 @@ pub(super) fn known_scope(
 ) -> Result<Option<Scope>, Fault> {
     let Some(requested) = requested else { return Ok(None) };
     // A malformed token is an error even where unknown tokens are dropped.
-    let scope = Scope::parse(requested).and_then(|parsed| {
-        if parsed.tokens().all(|token| policy.knows_scope(token)) {
-            return Ok(parsed);
+    let kept = match Scope::parse(requested) {
+        Ok(scope) if scope.tokens().all(|token| policy.knows_scope(token)) => {
+            return Ok(Some(scope));
         }
-        Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
-    });
-    let scope = match scope {
+        Ok(scope) => Scope::from_tokens(scope.tokens().filter(|token| !is_dropped(token, policy))),
+        Err(error) => Err(error),
+    };
+    let scope = match kept {
         Ok(scope) => scope,
         Err(ScopeError::Empty) => return Ok(None),
         Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {

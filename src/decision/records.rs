@@ -1,7 +1,7 @@
 //! The records of a grant, borrowed from where they are kept, with the checks that a decision makes
 //! of them.
 
-use super::{Loaded, with_id};
+use super::Loaded;
 use crate::account::{Account, Balance};
 use crate::client::Client;
 use crate::event::{Event, EventKind};
@@ -53,8 +53,10 @@ impl Records<'_> {
     /// grant captured. A missing client or account counts as one whose epoch was raised. A grant
     /// without a user has no account (I39).
     pub(crate) fn epochs_match(&self, grant: &Grant) -> bool {
-        let client = with_id(self.client, grant.client_id().as_str())
-            .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
+        let client = self.client.is_some_and(|client| {
+            client.record.id().is(grant.client_id())
+                && client.record.epoch() == grant.terms().client_epoch
+        });
         client
             && grant.terms().account().is_none_or(|captured| {
                 self.account.is_some_and(|account| account.epoch == captured.epoch)

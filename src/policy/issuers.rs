@@ -31,7 +31,7 @@ impl Policy {
     /// Returns how a record of this issuer relates to the policy. Issuers compare byte for byte
     /// (RFC 8414 §3.3).
     pub(crate) fn belonging(&self, issuer: &Issuer) -> Belonging {
-        if *issuer == self.issuer {
+        if issuer.is(&self.issuer) {
             Belonging::Own
         } else if self.former_issuers.contains(issuer) {
             Belonging::Former

@@ -63,12 +63,17 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<Wiped<N>> {
         wrong |= is_wrong;
     }
     let mut bytes = Wiped([0; N]);
-    for (block, bytes) in values.0.chunks_exact(8).zip(bytes.0.chunks_mut(6)) {
-        let joined = join(block.first_chunk().copied().unwrap_or_default());
-        let (own, rest) = joined.split_at_checked(bytes.len())?;
-        bytes.copy_from_slice(own);
+    let mut blocks = values.0.chunks_exact(8).map(join);
+    let mut whole = bytes.0.chunks_exact_mut(6);
+    for (six, joined) in whole.by_ref().zip(blocks.by_ref()) {
+        six.copy_from_slice(&joined);
+    }
+    let rest = whole.into_remainder();
+    if let (false, Some(joined)) = (rest.is_empty(), blocks.next()) {
+        let (own, beyond) = joined.split_at_checked(rest.len())?;
+        rest.copy_from_slice(own);
         // The bits after the last byte: of every text but one, they would be another spelling.
-        wrong |= rest.iter().fold(0, |bits, byte| bits | byte);
+        wrong |= beyond.iter().fold(0, |bits, byte| bits | byte);
     }
     (wrong == 0).then_some(bytes)
 }
@@ -89,8 +94,8 @@ fn split(bytes: &[u8]) -> [u8; 8] {
 }
 
 /// Joins eight numbers of six bits to six bytes.
-fn join(block: [u8; 8]) -> [u8; 6] {
-    let bits = u64::from_be_bytes(block);
+fn join(block: &[u8]) -> [u8; 6] {
+    let bits = u64::from_be_bytes(block.first_chunk().copied().unwrap_or_default());
     let bits = (bits & 0x3F00_3F00_3F00_3F00) >> 2 | (bits & 0x003F_003F_003F_003F);
     let bits = (bits & 0x0FFF_0000_0FFF_0000) >> 4 | (bits & 0x0000_0FFF_0000_0FFF);
     let bits = (bits & 0x00FF_FFFF_0000_0000) >> 8 | (bits & 0x0000_0000_00FF_FFFF);

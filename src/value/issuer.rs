@@ -18,6 +18,12 @@ impl Issuer {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether both are the same issuer. The records that a policy makes share its text,
+    /// which is then not compared.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
 }
 
 /// A record without an issuer would belong to every issuer or to none.

@@ -1,5 +1,7 @@
 //! The prefixes of this server's credentials, and the search for a credential in untrusted text.
 
+use memchr::memchr3_iter;
+
 pub(crate) const TICKET: &str = "gct_";
 pub(crate) const CODE: &str = "gac_";
 pub(crate) const ACCESS: &str = "gat_";
@@ -14,11 +16,13 @@ const ALL: [&str; 6] = [TICKET, CODE, ACCESS, REFRESH, CLIENT_SECRET, MANAGEMENT
 /// Some clients send a secret where an identifier belongs, and logs must not contain secrets (I25).
 /// A prefix is found in any letter case, and however often its characters are percent-encoded.
 pub(crate) fn before_credential(text: &str) -> &str {
-    let begins = |(at, _): &(usize, char)| {
+    let begins = |at: &usize| {
         text.get(*at..).is_some_and(|rest| ALL.iter().any(|prefix| is_spelled(prefix, rest)))
     };
-    match text.char_indices().find(begins) {
-        Some((at, _)) => text.get(..at).unwrap_or_default(),
+    // Each prefix begins with this letter, or with an escape of it. To compare all of them at each
+    // character took 6,000 instructions of a registration.
+    match memchr3_iter(b'g', b'G', b'%', text.as_bytes()).find(begins) {
+        Some(at) => text.get(..at).unwrap_or_default(),
         None => text,
     }
 }

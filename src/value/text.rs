@@ -49,6 +49,12 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether both are the same identifier. The grants of a client share its text, which
+    /// is then not compared.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
 }
 
 impl TryFrom<String> for ClientId {
