@@ -2,7 +2,7 @@
 //! registration, an update, a document and the operator's builder.
 
 use grantcore::client::{Authentication, ClientKeys, KeySource};
-use grantcore::jws::{Algorithms, KeySet, KeysUrl};
+use grantcore::jws::{Algorithms, KeySet, KeySetError, KeysUrl};
 use grantcore::policy::{
     AuthMethods, DocumentMethod, DocumentRules, KeyRules, PolicyBuilder, RegistrationRules,
 };
@@ -172,6 +172,30 @@ fn keys_13_exactly_one_place_of_keys() {
     let public = with(with(chatgpt(), SINGLE, "private_key_jwt"), "jwks_uri", Value::Null);
     world.page_with(&chatgpts(), &public);
     assert_eq!(authentication(&world, DOCUMENT), Authentication::Public);
+}
+
+/// The author of a client that does not use keys must hear of a secret as well.
+#[test]
+fn keys_21_a_private_key_is_refused_whatever_the_method() {
+    let worlds = [world(), World::with(policy().registration(RegistrationRules::default()))];
+    for world in &worlds {
+        for case in key_sets::cases() {
+            let set = serde_json::from_str::<Value>(&case.set).unwrap_or(Value::Null);
+            if !set.is_object() {
+                continue;
+            }
+            let is_private = KeySet::parse(case.set.as_bytes(), Algorithms::ALL, None)
+                == Err(KeySetError::Private);
+            for method in ["none", "client_secret_basic"] {
+                let sent = with(with(metadata(), "jwks", set.clone()), SINGLE, method);
+                if is_private {
+                    bad_keys(world, &sent);
+                } else {
+                    assert!(world.registered(&sent)["jwks"].is_null(), "{}", case.name);
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use grantcore::policy::Remember;
 use grantcore::reason::Endpoint;
@@ -24,6 +25,13 @@ use crate::router::{
     App, internal_error, redirect_to_client, reference_to, respond, source, with_page_headers,
 };
 use crate::signed_in::SignedIn;
+
+/// Returns whether a body is a form by its media type.
+fn is_form(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
 
 /// The parameter that [`ReturnTo`] has if another site began the request. A link of that site that
 /// has it as well only makes the request trusted less.
@@ -132,7 +140,13 @@ impl<P: Pages> App<P> {
             Ok(user) => user,
             Err(error) => return invalid_user(error),
         };
-        let form = match ConsentForm::parse(body) {
+        let form = if is_form(&parts.headers) {
+            ConsentForm::parse(body)
+        } else {
+            // No browser sends the form of a page so.
+            Err(Reason::ContentType)
+        };
+        let form = match form {
             Ok(form) => form,
             Err(reason) => return self.refuse(parts, reason).await,
         };

@@ -8,9 +8,10 @@
 
 mod support;
 
+use axum::http::header::CONTENT_TYPE;
 use grantcore::Reason;
 use support::browser::{Asking, Browser, field, redeem, ticked};
-use support::{Answer, World, param};
+use support::{Answer, World, form_request, param};
 
 const FORM: &str = "/oauth/authorize/consent";
 
@@ -128,6 +129,21 @@ async fn consent_02_a_form_without_a_good_ticket_decides_nothing() {
     // The ticket in the query is none: it would be in logs and in `Referer`.
     let in_query = format!("{FORM}?ticket={ticket}&decision=allow");
     assert_refused(&world, &browser.post(&in_query, &[]).await, Reason::TicketMissing);
+    assert_eq!(browser.press(&page, "allow").await.status, 303);
+}
+
+#[tokio::test]
+async fn consent_02_a_body_of_another_media_type_decides_nothing() {
+    let world = World::new();
+    let mut browser = Browser::of(&world, "alice").await;
+    let page = browser.consent_page(&Asking::app()).await;
+    let ticket = field(&page, "ticket");
+    for other in ["text/plain", "application/json", "multipart/form-data; boundary=x", ""] {
+        let mut request = form_request(FORM, &[("ticket", &ticket), ("decision", "allow")]);
+        request.headers_mut().insert(CONTENT_TYPE, other.parse().unwrap());
+        let answer = browser.send(request).await;
+        assert_refused(&world, &answer, Reason::ContentType);
+    }
     assert_eq!(browser.press(&page, "allow").await.status, 303);
 }
 

@@ -311,7 +311,8 @@ impl Forwarding {
         let policy = self.app.oauth.policy();
         if parts.status == StatusCode::FORBIDDEN
             && let Some(resource) = policy.resource(&self.upstream.resource)
-            && let Some(challenge) = challenge::for_more_scope(&parts.headers, &resource)
+            && let Some(challenge) =
+                challenge::for_more_scope(&parts.headers, &resource, &self.upstream.required_scope)
         {
             own.insert(header::WWW_AUTHENTICATE, challenge);
         }

@@ -205,10 +205,12 @@ macro_rules! authorization_rows {
         ScopeMissing "scope_missing" {
             code: InvalidScope,
             section: "OAuth 2.1 §1.4.1",
-            description: "The scope parameter is missing, and there is no default.",
-            cause: "scope was left out, and there is no default scope, the client may request \
-                none of it, or the resource understands none of it.",
-            fix: "Send scope, or configure a default scope.",
+            description: "No scope is left: none was sent, or it was dropped, and there is no default.",
+            cause: "scope was left out, or has only tokens that are dropped: those of OpenID \
+                Connect that the policy does not declare, and unknown ones if the policy says so. \
+                And there is no default scope, the client may request none of it, or the resource \
+                understands none of it.",
+            fix: "Send a scope that the resource lists, or configure a default scope.",
         }
         PromptContradiction "prompt_contradiction" {
             code: InvalidRequest,

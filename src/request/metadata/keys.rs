@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Source, other_type, text, texts};
 use crate::client::{ClientKeys, preferred};
-use crate::jws::{Algorithms, KeySet, KeysUrl};
+use crate::jws::{Algorithms, KeySet, KeySetError, KeysUrl};
 use crate::policy::{KeyRules, Policy};
 use crate::reason::Reason;
 use crate::refusal::Fault;
@@ -51,12 +51,17 @@ impl Members {
             // The client does not use them.
             return match sent {
                 Some(Sent::At(uri)) if !is_page(&uri) => Err(Reason::MetadataKeys.received(&uri)),
+                Some(Sent::Inline(jwks)) => match key_set(&jwks, Algorithms::ALL) {
+                    // Its author must hear of a secret that is shown (KEYS-21).
+                    Err(KeySetError::Private) => Err(unusable(KeySetError::Private)),
+                    _ => Ok(None),
+                },
                 _ => Ok(None),
             };
         };
         let algorithms = algorithms(self.signing_alg, self.signing_algs, rules)?;
         let keys = match sent {
-            Sent::Inline(jwks) => ClientKeys::inline(key_set(jwks, algorithms)?),
+            Sent::Inline(jwks) => ClientKeys::inline(key_set(&jwks, algorithms).map_err(unusable)?),
             Sent::At(uri) => ClientKeys::at(keys_url(uri, from, rules)?),
         };
         Ok(Some(keys.with_algorithms(algorithms)))
@@ -98,9 +103,12 @@ fn algorithms(
 }
 
 /// Reads the set from the text that was sent: a parser of values would hide a repeated member.
-fn key_set(jwks: &RawValue, algorithms: Algorithms) -> Result<KeySet, Fault> {
+fn key_set(jwks: &RawValue, algorithms: Algorithms) -> Result<KeySet, KeySetError> {
     KeySet::parse(jwks.get().as_bytes(), algorithms, preferred(algorithms))
-        .map_err(|error| Reason::MetadataKeys.hint(format!("{error}.")))
+}
+
+fn unusable(error: KeySetError) -> Fault {
+    Reason::MetadataKeys.hint(format!("{error}."))
 }
 
 /// Reads the URL of a key set. That of a registration is refused unless the policy allows it:

@@ -4,7 +4,8 @@
 //! A challenge of an upstream does not pass: another scheme, realm or metadata document would send
 //! the caller's client away from this server. But a client needs a challenge in order to step up.
 //! So a challenge that asks for more scope is replaced by one with this server's metadata document
-//! and the scope tokens that the resource declares.
+//! and all scope tokens that the call needs: those of every call, and those that the upstream asks
+//! for and the resource declares. A client asks the user for exactly what the challenge names.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use grantcore::policy::Resource;
@@ -13,21 +14,34 @@ use http_auth::ChallengeParser;
 /// The code of the error.
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 
-/// Returns the challenge for the caller of this resource, or `None` if the upstream does not ask
-/// for more scope.
-pub(super) fn for_more_scope(received: &HeaderMap, resource: &Resource) -> Option<HeaderValue> {
-    let mut asked = received
+/// Returns the challenge for the caller of this resource, whose every call needs the `required`
+/// scope, or `None` if the upstream does not ask for more scope (RS-10).
+pub(super) fn for_more_scope(
+    received: &HeaderMap,
+    resource: &Resource,
+    required: &str,
+) -> Option<HeaderValue> {
+    let asked = received
         .get_all(header::WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .find_map(scope_of)?;
-    asked.retain(|token| resource.scopes().any(|own| own == token));
+    let mut needed: Vec<&str> = required.split_ascii_whitespace().collect();
+    let declared = |token: &&String| resource.scopes().any(|own| own == token.as_str());
+    let mut is_answerable = false;
+    for token in asked.iter().filter(declared) {
+        is_answerable = true;
+        if !needed.contains(&token.as_str()) {
+            needed.push(token);
+        }
+    }
     let mut challenge = format!(
         "Bearer resource_metadata=\"{}\", error=\"{INSUFFICIENT_SCOPE}\"",
         resource.metadata_url()
     );
-    if !asked.is_empty() {
-        challenge.extend([", scope=\"", &asked.join(" "), "\""]);
+    // A scope that the client has already would send it around in a circle.
+    if is_answerable {
+        challenge.extend([", scope=\"", &needed.join(" "), "\""]);
     }
     HeaderValue::try_from(challenge).ok()
 }
@@ -65,16 +79,16 @@ mod tests {
         for line in lines {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_str(line).unwrap());
         }
-        let challenge = for_more_scope(&headers, &resource)?;
+        let challenge = for_more_scope(&headers, &resource, "read")?;
         Some(challenge.to_str().unwrap().to_owned())
     }
 
     #[test]
-    fn protect_only_a_challenge_for_more_scope_is_made_anew() {
+    fn rs_10_protect_only_a_challenge_for_more_scope_is_made_anew() {
         let own = "Bearer resource_metadata=\
             \"https://auth.example/.well-known/oauth-protected-resource/notes\", \
             error=\"insufficient_scope\"";
-        let write = format!("{own}, scope=\"write\"");
+        let write = format!("{own}, scope=\"read write\"");
         for (lines, expected) in [
             (&["Bearer error=\"insufficient_scope\", scope=\"write\""][..], Some(&*write)),
             (&["bearer ERROR=insufficient_scope, Scope=\"write admin  write\""], Some(&write)),
@@ -91,6 +105,7 @@ mod tests {
                 Some(&write),
             ),
             (&["Bearer error=\"insufficient_scope\", scope=\"wr\\ite\""], Some(&write)),
+            (&["Bearer error=\"insufficient_scope\", scope=\"write read\""], Some(&write)),
             (&["Bearer error=\"insufficient_scope\", scope=\"admin\""], Some(own)),
             (&["Bearer error=\"insufficient_scope\""], Some(own)),
             (&["Bearer error=\"invalid_token\", scope=\"write\""], None),

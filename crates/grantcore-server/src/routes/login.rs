@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::authorize::client_id;
 use super::clients::source;
+use super::connected::forged;
 use super::resume::{continue_to, log_in_for, login_for, no_session};
 use crate::accounts::Wait;
 use crate::app::{App, SessionUnavailable, not_now};
@@ -158,10 +159,14 @@ pub(crate) async fn logout(
     headers: HeaderMap,
     Form(form): Form<CsrfForm>,
 ) -> Response {
-    if !app.form_cookie.matches(&headers, &form.csrf) {
-        return Redirect::to("/").into_response();
-    }
     let session = app.session(&headers).await.ok().flatten();
+    if !app.form_cookie.matches(&headers, &form.csrf) {
+        // Whoever is signed out already has what they wanted.
+        return match session {
+            Some(session) => forged(app.nav(Some(&session))),
+            None => Redirect::to("/").into_response(),
+        };
+    }
     if let Some(token) = app.session_cookie.read(&headers)
         && let Err(error) = app.sessions.close(&token).await
     {

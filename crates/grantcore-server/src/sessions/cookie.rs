@@ -60,10 +60,13 @@ impl TokenCookie {
     /// Returns the token that the browser sent. Returns `None` for two cookies with this name,
     /// because one of them may be injected (cookie tossing).
     pub(crate) fn read(&self, headers: &HeaderMap) -> Option<Token> {
-        let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-        let mut own = lines
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
+        // Another application of the host may set a cookie that is not text.
+        let mut own = headers
+            .get_all(COOKIE)
+            .into_iter()
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(|pair| str::from_utf8(pair).ok())
+            .filter_map(|pair| Cookie::parse(pair).ok())
             .filter(|cookie| cookie.name() == self.name);
         let only = own.next()?;
         if own.next().is_some() {
@@ -119,7 +122,7 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(43_200);
 
     fn sent(lines: &[&str]) -> HeaderMap {
-        let value = |line: &&str| (COOKIE, HeaderValue::from_str(line).unwrap());
+        let value = |line: &&str| (COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         lines.iter().map(value).collect()
     }
 
@@ -166,6 +169,7 @@ mod tests {
         let good = format!("__Host-grantcore-form={value}");
         assert!(found(&[&good]));
         assert!(found(&["a=b; c", &format!("theme=dark; {good};")]));
+        assert!(found(&[&format!("x=é; {good}; é")]), "beside what is not ASCII");
         assert!(!found(&[&format!("grantcore-form={value}")]), "no prefix");
         assert!(!found(&[]) && !found(&["__Host-grantcore-form=short"]));
         assert!(!found(&[&good, &good]), "two are none");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::support::{Browser, CALLBACK, VERIFIER, authorization_url, form, param, plain_client};
+use grantcore_redis::redis::{self, cmd};
 use grantcore_server::Running;
 use grantcore_testing_servers::{Postgres, Redis, RedisCluster};
 use reqwest::{Client, Response};
@@ -351,6 +352,31 @@ async fn postgresql_may_go_down_and_come_back() {
 async fn redis_may_go_down_and_come_back() {
     let Some(mut redis) = Redis::start(&[]) else { return };
     down_and_back(&redis.url(), &mut redis, Redis::kill, Redis::restart).await;
+}
+
+/// A database whose memory is full answers, and accepts a removal of nothing.
+#[tokio::test]
+async fn a_database_that_is_full_is_not_ready() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let fixture = Fixture::start(&redis.url()).await;
+    let mut database = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let mut limit = |bytes: u64| {
+        cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut database).unwrap();
+    };
+    let ready = async || {
+        let url = format!("{}/readyz", fixture.server.issuer());
+        let answer = plain_client(false).get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    limit(1);
+    for _ in 0..4 {
+        let (status, text) = ready().await;
+        assert!(status == 503 && text.starts_with("writes: "), "{status} {text}");
+    }
+    limit(0);
+    assert_eq!(ready().await.0, 200);
+    fixture.server.stop().await.unwrap();
 }
 
 /// While a node is down, some grants cannot be read. Each call is answered correctly or with a

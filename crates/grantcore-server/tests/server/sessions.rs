@@ -162,6 +162,25 @@ async fn a_sign_in_sets_a_new_cookie_each_time_and_a_sign_out_clears_it() {
     server.stop().await.unwrap();
 }
 
+/// The form of a page that was opened before the user signed in anew in another tab.
+#[tokio::test]
+async fn a_sign_out_that_does_nothing_says_so() {
+    let server = start("memory:").await;
+    let alice = plain_client(true);
+    let (session, _) = sign_in(&alice, &server, "alice").await;
+    for csrf in ["", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        let answer = alice.post(url(&server, "/logout")).form(&[("csrf", csrf)]).send().await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 403);
+        assert!(answer.text().await.unwrap().contains("Nothing was changed"));
+        assert!(is_good(&session, &server).await);
+    }
+    assert_eq!(sign_out(&alice, &server).await.status(), 303);
+    let nobody = plain_client(false).post(url(&server, "/logout")).form(&[("csrf", "x")]).send();
+    assert_eq!(nobody.await.unwrap().headers()[LOCATION], "/");
+    server.stop().await.unwrap();
+}
+
 /// Two servers on one database are one to a browser.
 async fn shared(database: &str) {
     let one = start(database).await;

@@ -125,9 +125,10 @@ impl Typed {
 
     fn wanted(&self, app: &App) -> Result<Wanted, Wrong> {
         let auth_method = match &*self.method {
+            "none" => Method::None,
             "client_secret_basic" => Method::ClientSecretBasic,
             "client_secret_post" => Method::ClientSecretPost,
-            _ => Method::None,
+            _ => return Err(("method", "Choose one of these methods.".into())),
         };
         if self.id.is_empty() {
             return Err(("id", "Write an ID.".into()));
@@ -140,13 +141,15 @@ impl Typed {
         }
         let uris: Vec<String> = self.redirect_uris.split_whitespace().map(str::to_owned).collect();
         let known = app.oauth.policy().scopes();
-        let known: Vec<_> = self
-            .scopes
-            .iter()
-            .filter(|own| known.iter().any(|known| known.name() == own.as_str()))
-            .cloned()
-            .collect();
-        let scope = match &*known.join(" ") {
+        // A client without a scope may ask for each: a scope that has been renamed since must not
+        // be left out.
+        if let Some(other) =
+            self.scopes.iter().find(|own| known.iter().all(|known| known.name() != own.as_str()))
+        {
+            let other = crate::pages::answer::shown(other.as_bytes());
+            return Err(("scope", format!("There is no scope {other}.")));
+        }
+        let scope = match &*self.scopes.join(" ") {
             "" => None,
             scope => Some(scope.parse::<Scope>().map_err(|error| ("scope", error.to_string()))?),
         };

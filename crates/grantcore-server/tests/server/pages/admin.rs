@@ -146,6 +146,9 @@ async fn a_fault_of_a_new_client_is_shown_beside_its_field() {
         (vec![("id", "a"), ("redirect_uris", "http://a.example/cb")], "is refused"),
         (vec![("id", "a"), ("redirect_uris", "https://a.example/#x")], "is refused"),
         (vec![("id", "a"), ("name", &*"x".repeat(101)), uri], "at most 100 characters"),
+        // A form that was opened before a scope was renamed.
+        (vec![("id", "a"), ("scope", "notes:read"), ("scope", "renamed"), uri], "no scope renamed"),
+        (vec![("id", "a"), ("method", "private"), uri], "Choose one of these methods."),
     ] {
         let (status, _, page) = admin.send("/admin/clients/new", &fields).await;
         assert_eq!(status, 400, "{fields:?}: {page}");
