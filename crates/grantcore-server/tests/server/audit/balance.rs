@@ -137,5 +137,9 @@ async fn parallel_calls_are_served_only_as_far_as_the_balance_goes() {
     let left = fixture.stop().await;
     let condition = "reason = 'insufficient_balance' AND status = 402 \
                      AND client = 'demo-public' AND subject = 'bob'";
-    assert_eq!(events(&left, "flow", condition).len(), 15, "each refusal is one event, of its flow");
+    assert_eq!(
+        events(&left, "flow", condition).len(),
+        15,
+        "each refusal is one event, of its flow"
+    );
 }
