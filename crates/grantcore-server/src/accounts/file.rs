@@ -65,10 +65,10 @@ pub(crate) enum LineError {
     /// The line does not have two or three parts.
     #[error("must be NAME:HASH or NAME:HASH:admin")]
     Parts,
-    /// The name is empty or too long, or has white space or control characters.
+    /// The name is empty, too long or a step of a path, or has white space or control characters.
     #[error(
         "the name must have 1 to {LONGEST_NAME} bytes, without spaces, colons and control \
-         characters, and must not begin with #"
+         characters, must not begin with #, and is not . or .."
     )]
     Name,
     /// An earlier line has the same name.
@@ -118,7 +118,9 @@ pub(super) fn parse(line: &str) -> Result<Listed, LineError> {
         return Err(LineError::Parts);
     };
     let is_odd = |c: char| c.is_control() || c.is_whitespace();
-    if name.is_empty() || name.len() > LONGEST_NAME || name.contains(is_odd) {
+    // A browser would leave the page of an account whose address ends in two dots.
+    let is_step = matches!(name, "." | "..");
+    if name.is_empty() || name.len() > LONGEST_NAME || name.contains(is_odd) || is_step {
         return Err(LineError::Name);
     }
     let is_admin = match role {
@@ -175,6 +177,7 @@ mod tests {
             (format!("alice:{HASH}:"), LineError::Role),
             ("alice:alice".to_owned(), LineError::Hash),
             ("alice:$2b$12$abcdefghijklmnopqrstuv".to_owned(), LineError::Hash),
+            (format!("..:{HASH}"), LineError::Name),
             (other("argon2id", "argon2i"), LineError::Hash),
             (other("m=8", "m=4294967295"), LineError::Hash),
             (other("$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", ""), LineError::Hash),

@@ -182,11 +182,18 @@ fn scheme(headers: &HeaderMap) -> Option<&str> {
 /// Returns the host that a request is for: that of an absolute target, or that of its only `Host`.
 fn host(request: &Request) -> Option<Authority> {
     if let Some(authority) = request.uri().authority() {
-        return Some(authority.clone());
+        return Some(authority.clone()).filter(is_host);
     }
     let mut lines = request.headers().get_all(header::HOST).iter();
     let line = lines.next().filter(|_| lines.next().is_none())?;
-    line.to_str().ok()?.parse().ok()
+    line.to_str().ok()?.parse().ok().filter(is_host)
+}
+
+/// Returns whether this is a name, with a port or without (RFC 9110 §7.2). `Authority` also accepts
+/// a user, and what is no number in the place of the port.
+fn is_host(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host());
+    rest.is_some_and(|rest| matches!(rest, "" | ":") || authority.port_u16().is_some())
 }
 
 /// Returns whether this is a CORS preflight. Its response depends on the path alone. Without it, a
@@ -238,6 +245,7 @@ mod tests {
             (&[] as &[_], "127.0.0.1:8080", 200),
             (&[], "127.8.9.1", 200),
             (&[], "localhost", 200),
+            (&[], "localhost:", 200),
             (&[], "[::1]:8080", 200),
             (&[], "auth.example.com", 200),
             (&[], "AUTH.example.com:443", 200),
@@ -267,6 +275,10 @@ mod tests {
             &[] as &[_],
             &[("host", "")],
             &[("host", "a b")],
+            &[("host", "localhost:8080,evil")],
+            &[("host", "localhost:abc")],
+            &[("host", "localhost:70000")],
+            &[("host", "evil@localhost")],
             &[("host", "localhost"), ("host", "x")],
             &[("host", "auth.example.com"), ("host", "auth.example.com")],
         ] {

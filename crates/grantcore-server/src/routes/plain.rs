@@ -57,9 +57,10 @@ pub(super) async fn as_pages(
         _ => Reason::RequestUndecodable,
     };
     let mut page = app.refuse(reason, &source).await;
-    // The framework knows the methods of this address.
-    if let Some(methods) = response.headers().get(header::ALLOW) {
-        page.headers_mut().insert(header::ALLOW, methods.clone());
+    // The framework adds the methods of this address to a response that names none.
+    match response.headers().get(header::ALLOW) {
+        Some(methods) => _ = page.headers_mut().insert(header::ALLOW, methods.clone()),
+        None => _ = page.headers_mut().remove(header::ALLOW),
     }
     page
 }

@@ -190,13 +190,14 @@ async fn kept(app: &App, headers: &HeaderMap, key: &str) -> Result<Option<Kept>,
     app.kept.open(key, &browser.reveal(), SystemTime::now()).await
 }
 
-/// Reads the parameters of a callback. A parameter that is there twice is as if it were not there.
+/// Reads the parameters of a callback. A parameter that is there twice, or without a value, is as if
+/// it were not there (RFC 6749 §3.1).
 fn read(query: &str) -> (Option<String>, Callback) {
     let only = |name: &str| {
         let mut found =
             form_urlencoded::parse(query.as_bytes()).filter(|(own, _)| own == name).fuse();
         let value = found.next()?.1.into_owned();
-        found.next().is_none().then_some(value)
+        found.next().is_none().then_some(value).filter(|value| !value.is_empty())
     };
     (only("state"), Callback { code: only("code"), error: only("error"), iss: only("iss") })
 }

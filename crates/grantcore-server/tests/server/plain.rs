@@ -36,6 +36,27 @@ fn assert_closed(response: &Response, what: &str) {
 }
 
 #[tokio::test]
+async fn authz_24_a_page_names_the_methods_of_its_own_address() {
+    let server = start(&[]).await;
+    let http = plain_client(false);
+    for (method, path, allowed) in [
+        (Method::POST, "/", "GET,HEAD"),
+        (Method::POST, "/settings/connected-apps", "GET,HEAD"),
+        (Method::POST, "/troubleshooting", "GET,HEAD"),
+        (Method::GET, "/logout", "POST"),
+        (Method::GET, "/oauth/switch", "POST"),
+        (Method::PUT, "/login", "GET,HEAD,POST"),
+        (Method::PUT, "/oauth/authorize", "GET, POST"),
+    ] {
+        let url = format!("{}{path}", server.issuer());
+        let refused = http.request(method.clone(), url).send().await.unwrap();
+        assert_eq!(refused.status(), 405, "{method} {path}");
+        assert_eq!(header(&refused, "allow"), allowed, "{method} {path}");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn authz_24_every_refusal_at_a_page_is_a_page() {
     let server = start(&[]).await;
     let http = plain_client(false);

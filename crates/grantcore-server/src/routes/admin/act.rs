@@ -6,6 +6,7 @@ mod ask;
 pub(super) mod done;
 pub(super) mod steps;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -56,6 +57,8 @@ enum Outcome {
     Partial,
     /// The client, account or connection does not exist.
     Unknown,
+    /// The number of calls is none.
+    NotANumber,
 }
 
 impl From<bool> for Outcome {
@@ -142,6 +145,12 @@ pub(crate) async fn act(
             StatusCode::NOT_FOUND,
             "Nothing was changed",
             "There is no such client, account or connection.",
+        ),
+        Ok(Outcome::NotANumber) => refused(
+            nav,
+            StatusCode::BAD_REQUEST,
+            "Nothing was changed",
+            "The number of calls is a whole number from 1 to 4,294,967,295.",
         ),
         Ok(Outcome::Partial) => refused(
             nav,
@@ -330,8 +339,8 @@ impl Act {
                 return Ok(is_there.into());
             }
             Self::TopUp { subject, by } => {
-                let Ok(units) = by.parse::<u32>() else { return Ok(Outcome::Unknown) };
-                let is_there = store.ledger().top_up(subject, units.into()).await?.is_some();
+                let Ok(units) = by.parse::<NonZeroU32>() else { return Ok(Outcome::NotANumber) };
+                let is_there = store.ledger().top_up(subject, units.get().into()).await?.is_some();
                 if is_there {
                     let note = format!("{note}: {units} calls added");
                     steps::of_account(app, "account_topped_up", subject, &note).await;

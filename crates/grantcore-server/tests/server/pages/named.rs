@@ -41,6 +41,10 @@ async fn the_page_after_an_action_names_what_it_was_done_to() {
         let (_, page) = admin.page(&location).await;
         assert!(banner(&page).starts_with(sentence), "{act}: {}", banner(&page));
     }
+    for by in ["0", "-5", "abc", "", "4294967296"] {
+        let form = [("act", "top-up"), alice, ("by", by)];
+        assert_eq!(admin.send("/admin/act", &form).await.0, 400, "{by}");
+    }
     // An address repeats no text, and no connection of another account.
     let (_, bob) =
         admin.page(&format!("/admin/accounts/bob?done=disconnect-grant&to={grant}")).await;
