@@ -14,6 +14,8 @@
 #[allow(dead_code, reason = "the other browser tests use the rest")]
 #[path = "support/chromium.rs"]
 mod chromium;
+#[path = "support/keyboard.rs"]
+mod hands;
 #[path = "support/screen.rs"]
 mod screen;
 mod support;
@@ -26,6 +28,8 @@ mod connected;
 mod consent;
 #[path = "screens/every_page.rs"]
 mod every_page;
+#[path = "screens/keyboard.rs"]
+mod keyboard;
 #[path = "screens/organizations.rs"]
 mod organizations;
 #[path = "screens/problems.rs"]

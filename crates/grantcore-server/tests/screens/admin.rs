@@ -1,5 +1,4 @@
-//! The pages of an administrator, with long, short and right-to-left names, with the keyboard
-//! alone.
+//! The pages of an administrator, with long, short and right-to-left names.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -123,72 +122,6 @@ async fn every_row_has_buttons_of_its_own_and_becomes_a_card_on_a_telephone() {
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();
     }
-    server.stop().await.unwrap();
-}
-
-/// Adds a client, replaces its secret, suspends it and lifts that, with the keyboard alone.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_administrator_needs_no_mouse() {
-    let Some(driver) = Driver::start() else { return };
-    let server = start().await;
-    let admin = driver.browser(server.issuer(), "admin", true).await;
-    let typed = async |text: &str| {
-        admin.client.active_element().await.unwrap().send_keys(text).await.unwrap();
-    };
-    let go = async |selector: &str| {
-        admin.tab_to(selector).await;
-        admin.key(Key::Enter).await;
-    };
-    admin.open("/admin/clients").await;
-    go("[href=\"/admin/clients/new\"]").await;
-    admin.shows("Where it runs").await;
-    admin.tab_to("#id").await;
-    typed("wiki").await;
-    admin.tab_to("#name").await;
-    typed("Wiki").await;
-    admin.tab_to("[name=method]").await;
-    admin.key(Key::Down).await;
-    admin.tab_to("#redirect_uris").await;
-    typed("https://wiki.example/cb").await;
-    go("button.primary").await;
-    admin.shows("Copy the secret now.").await;
-    admin.shot("look-secret").await;
-    let first = admin.text_of("dl div:last-child code").await;
-    go("main .button").await;
-    admin.shows("One secret, of which a digest is kept").await;
-
-    go("[href*=rotate-secret]").await;
-    admin.shows("Replace the secret of Wiki?").await;
-    // The reason has the focus. Without one, nothing is changed and the page says so.
-    assert_eq!(admin.value("document.activeElement.id").await, "reason");
-    admin.key(Key::Enter).await;
-    admin.shows("Write a reason. Nothing was changed yet.").await;
-    admin.shot("look-reason").await;
-    typed("it was mailed").await;
-    admin.key(Key::Enter).await;
-    admin.shows("The secret is replaced").await;
-    let second = admin.text_of("dl div:last-child code").await;
-    assert_ne!(second, first);
-    // A reload repeats nothing: neither the rotation nor the look at the secret.
-    admin.client.refresh().await.unwrap();
-    admin.shows("This secret was shown already").await;
-    assert!(!admin.text().await.contains(&second));
-
-    go("main .button").await;
-    go("[href*=suspend-client]").await;
-    admin.shows("Suspend the client Wiki?").await;
-    typed("leaks").await;
-    go("button.danger").await;
-    admin.shows("is suspended. It is refused").await;
-    go("[href*=lift-client]").await;
-    admin.shows("Lift the suspension").await;
-    go("button.primary").await;
-    admin.shows("is not suspended any more.").await;
-    let page = admin.text().await;
-    for verb in ["Deactivate", "Revoke", "End all"] {
-        assert!(!page.contains(verb), "one verb: {verb} in {page}");
-    }
-    admin.client.close().await.unwrap();
     server.stop().await.unwrap();
 }
 
