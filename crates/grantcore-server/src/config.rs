@@ -124,17 +124,17 @@ pub(crate) struct Config {
     /// byte for byte and store their registrations under it, so a change disconnects all of them.
     ///
     /// The issuer is an https origin, with a path if the server shares its host name, and without a
-    /// slash at the end. http is for this machine only. A proxy in front passes the path through,
-    /// and also `/.well-known/oauth-authorization-server` and
-    /// `/.well-known/oauth-protected-resource` with everything below them.
+    /// slash at the end. http is for this machine only. A proxy in front must pass on the path
+    /// unchanged, and also all paths below `/.well-known/oauth-authorization-server` and
+    /// `/.well-known/oauth-protected-resource`.
     #[arg(long, env = "GRANTCORE_ISSUER", value_name = "URL")]
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
 
-    /// The name of this server for people, as its pages have it: "sign in to *Example*" [default:
-    /// the host of the --issuer].
+    /// The name of this server on its pages, as in "Sign in to Example" [default: the host of the
+    /// --issuer].
     ///
-    /// Take the name by which your users know you.
+    /// Choose the name by which your users know you.
     #[arg(long, env = "GRANTCORE_NAME", value_name = "NAME", help_heading = "Place")]
     #[arg(value_parser = name)]
     pub(crate) name: Option<String>,
@@ -146,20 +146,21 @@ pub(crate) struct Config {
     /// `memory:`: everything is lost at a restart.
     ///
     /// `postgres://USER:PASSWORD@HOST/NAME`: acknowledged writes survive a crash, and a failover if
-    /// commits wait for the replica. To another machine the connection has TLS, and the certificate
-    /// and name of the server are verified, whatever `sslmode` says; `?sslmode=disable` accepts
-    /// plain text. On this machine TLS is used if the URL has `sslmode=verify-full`.
+    /// commits wait for the replica. A connection to another machine has TLS, and the certificate
+    /// and name of the database server are verified; only `?sslmode=disable` allows plain text. A
+    /// connection on this machine has TLS if the URL has `sslmode=verify-full`.
     ///
     /// `redis://HOST:PORT` on this machine, `rediss://HOST:PORT` with TLS,
     /// `redis-cluster://HOST:PORT,HOST:PORT`: acknowledged writes survive a restart with
     /// `appendonly yes`, and a power loss with `appendfsync always`. A failover can lose them. The
     /// audit log keeps about the latest 200,000 events.
     ///
-    /// If the database is lost, every application is disconnected. It holds digests of tokens,
-    /// never tokens. Several servers of one --issuer may share any database except `memory:`, and a
-    /// browser is signed in at all of them. The proxy in front must keep it at one of them while
-    /// its user signs in. Other users of this machine can read a command line, so pass a password
-    /// in the variable or in a file. `env:NAME` is the value of the variable NAME.
+    /// If the database is lost, every application is disconnected. It contains digests of tokens,
+    /// and no token. Several servers of one --issuer may share any database except `memory:`, and a
+    /// browser is signed in at all of them.
+    ///
+    /// Other users of this machine can read a command line, so pass a password in the variable or
+    /// in a file. `env:NAME` is the value of the variable NAME.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     #[arg(value_parser = database::Reader)]
@@ -228,8 +229,8 @@ pub(crate) struct Config {
 pub(crate) struct Lifetimes {
     /// How long an access token is valid.
     ///
-    /// A revocation ends it at once, so this bounds the use of a token that leaked unnoticed. A
-    /// shorter lifetime costs more refreshes.
+    /// This limits the use of a leaked token that nobody revokes. A shorter lifetime costs more
+    /// refreshes.
     #[arg(long, env = "GRANTCORE_ACCESS_LIFETIME", value_name = "DURATION")]
     #[arg(default_value = "1h", value_parser = seconds)]
     pub(crate) access_lifetime: Duration,
@@ -254,18 +255,19 @@ pub(crate) struct Lifetimes {
     #[arg(default_value = "30d", value_parser = seconds)]
     pub(crate) refresh_idle: Duration,
 
-    /// The longest lifetime of a grant; 0s is unlimited.
+    /// How long a connection lasts in all; 0s is without end.
     ///
     /// Counted from the user's consent. No refresh extends it.
     #[arg(long, env = "GRANTCORE_REFRESH_ABSOLUTE", value_name = "DURATION")]
     #[arg(default_value = "180d", value_parser = seconds)]
     pub(crate) refresh_absolute: Duration,
 
-    /// How long a used refresh token yields the same successor again, instead of ending the grant;
-    /// 0s turns this off.
+    /// How long a used refresh token is answered with the same new tokens again; 0s turns this off.
     ///
-    /// It saves users a new authorization if a response is lost or two processes refresh at once.
-    /// The cost: a thief who always refreshes within this time of the victim stays undetected.
+    /// Otherwise the second use of a refresh token ends the connection, because the token may have
+    /// been stolen. With a window, a client stays connected if it loses a response, or if two of
+    /// its processes refresh at once. The cost: a thief who always refreshes within this time of
+    /// the victim stays undetected.
     ///
     /// At most --access-lifetime, and shorter than --refresh-idle. A window shorter than the
     /// time-outs of clients, about 20s, has no use.
@@ -273,7 +275,8 @@ pub(crate) struct Lifetimes {
     #[arg(default_value = "0s", value_parser = seconds)]
     pub(crate) replay_window: Duration,
 
-    /// How long an unused client is kept that registered itself or is known by a document.
+    /// How long a client is kept that registered itself, or has a client document, and that nobody
+    /// uses.
     ///
     /// A connected client is kept at least as long as its connection.
     #[arg(long, env = "GRANTCORE_UNUSED_CLIENT_LIFETIME", value_name = "DURATION")]

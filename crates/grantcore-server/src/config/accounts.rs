@@ -41,8 +41,8 @@ pub(crate) enum Command {
 
     /// Adds an account to the --accounts file, with a password from standard input.
     ///
-    /// The file is replaced at once and keeps its permissions; a missing file is created for its
-    /// owner only. A running server reads the file at its next start.
+    /// The file is replaced in one step and keeps its permissions; a missing file is created for
+    /// its owner only. A running server reads the file at its next start.
     AddAccount {
         /// The name of the account.
         name: String,
@@ -65,7 +65,8 @@ pub(crate) enum Command {
     AddClient {
         /// The `client_id`.
         id: String,
-        /// The name that the consent page shows.
+        /// The account that is responsible for the client, and whose balance pays for what the
+        /// client does on its own behalf. While the account is suspended, the client is refused.
         #[arg(long)]
         name: Option<String>,
         /// An address that responses may be sent to. Give the flag once for each.
@@ -95,12 +96,12 @@ pub(crate) enum Command {
 
     /// Replaces the secret of a client by a generated one.
     ///
-    /// Standard output is the new secret, which is not shown again. One that was being replaced
-    /// before ends at once.
+    /// Standard output is the new secret, which is not shown again. The old secret is accepted
+    /// until the --overlap is over. If an older secret was still accepted, it ends at once.
     RotateSecret {
         /// The `client_id`.
         id: String,
-        /// How long the old secret is accepted too: `0s` after a leak, at most `30d`.
+        /// How long the old secret is still accepted: `0s` after a leak, at most `30d`.
         #[arg(long, value_name = "DURATION", default_value = "24h")]
         overlap: humantime::Duration,
         #[command(flatten)]

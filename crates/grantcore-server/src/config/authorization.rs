@@ -35,26 +35,27 @@ pub(crate) struct Authorization {
 
     /// Serve the metadata at `/.well-known/openid-configuration` too.
     ///
-    /// It is not the document of an OpenID provider. A client that asks there first and requires
-    /// one fails on it, while after a 404 it tries the right address.
+    /// Some clients ask for this address first. The document there is not that of an OpenID
+    /// provider: a client that requires one fails, while it would have gone on to the right address
+    /// after a 404.
     #[arg(long, env = "GRANTCORE_OPENID_ALIAS", value_name = "BOOL", num_args = 0..=1)]
     #[arg(require_equals = true, action = ArgAction::Set)]
     #[arg(default_value = "false", default_missing_value = "true")]
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) openid_alias: bool,
 
-    /// Whose users are not asked again for what they allowed before.
+    /// For which applications an earlier consent of the user replaces the consent page.
     ///
-    /// `never`: the consent page is shown at each request.
+    /// `never`: for none. The page is shown at each request.
     ///
-    /// `confidential`: it is not shown for an application with a secret or a key, if an earlier
-    /// connection of the user is alive and covers the request. A page of another site can then
-    /// start such a connection without a word to the user.
+    /// `confidential`: for applications with a secret or a key. An earlier connection of the user
+    /// must be alive, cover the request, and have the same https redirect URI. A page of another
+    /// site can then start such a connection unnoticed by the user.
     ///
-    /// `https-redirect`: the same for public applications that the answer reaches over https, if
-    /// the browser states that its user did not come from another site.
+    /// `https-redirect`: for public applications too, if the browser reports that the user did not
+    /// come from another site.
     ///
-    /// `consent` in `[[clients]]` goes before it.
+    /// `consent` of a client in `[[clients]]` takes precedence.
     #[arg(long, env = "GRANTCORE_REMEMBER_CONSENT", value_name = "WHOSE")]
     #[arg(default_value = "never")]
     pub(crate) remember_consent: RememberConsent,

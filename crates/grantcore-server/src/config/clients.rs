@@ -19,8 +19,9 @@ use super::secrets;
 pub(crate) struct Clients {
     /// Whether applications may register themselves (RFC 7591).
     ///
-    /// Applications that do not know this server need it. A registration gives a client id and no
-    /// access: each user is asked, and the consent page states that the name is not verified.
+    /// Applications whose developers do not know this server need it. A registration gives a client
+    /// id and no access: each user is asked, and the consent page states that the name is not
+    /// verified.
     #[arg(long, env = "GRANTCORE_REGISTRATION", value_name = "ON|OFF")]
     #[arg(default_value = "on")]
     pub(crate) registration: Switch,
@@ -61,26 +62,27 @@ pub(crate) struct Clients {
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) allow_loopback_documents: bool,
 
-    /// Hosts of client documents that are refused, before anything is fetched. `*.example.com` is
-    /// every name below it.
+    /// Hosts whose client documents are refused without being fetched, separated by commas.
+    /// `*.example.com` is every name below it.
     #[arg(long, env = "GRANTCORE_DENIED_DOCUMENT_DOMAINS", value_name = "HOSTS")]
     #[arg(value_delimiter = ',')]
     pub(crate) denied_document_domains: Vec<String>,
 
-    /// Hosts of client documents that are admitted [default: all].
+    /// Hosts whose client documents are accepted, separated by commas [default: all].
     ///
-    /// Applications of other hosts cannot connect, whatever their users want.
+    /// An application with a document at another host cannot connect, even if its users want it to.
     #[arg(long, env = "GRANTCORE_ALLOWED_DOCUMENT_DOMAINS", value_name = "HOSTS")]
     #[arg(value_delimiter = ',')]
     pub(crate) allowed_document_domains: Vec<String>,
 
-    /// Hosts of client documents whose own origin gets errors by redirect. The user is still asked.
+    /// Hosts of client documents, separated by commas, that errors are sent to by redirect. Their
+    /// users are still asked for consent.
     #[arg(long, env = "GRANTCORE_TRUSTED_DOCUMENT_DOMAINS", value_name = "HOSTS")]
     #[arg(value_delimiter = ',')]
     pub(crate) trusted_document_domains: Vec<String>,
 
-    /// Hosts that applications which register themselves may redirect to [default: all]. Loopback
-    /// addresses and private-use schemes are not concerned.
+    /// Hosts of the redirect URIs that applications may register themselves with, separated by
+    /// commas [default: all]. Loopback addresses and private-use schemes are not affected.
     #[arg(long, env = "GRANTCORE_REDIRECT_HOSTS", value_name = "HOSTS", value_delimiter = ',')]
     pub(crate) redirect_hosts: Vec<String>,
 
@@ -125,19 +127,22 @@ pub(crate) struct Clients {
     #[arg(long, env = "GRANTCORE_UNVERIFIED_SCOPE", value_name = "SCOPES")]
     pub(crate) unverified_scope: Option<String>,
 
-    /// What the scope means that an application registers with, or that its document has.
+    /// What `scope` means in the registration or the document of an application.
     ///
-    /// `limit`: it can request this scope and what it includes, and must register again for more.
-    /// `default`: a request without scope gets it, and the application can request more. Then
-    /// --unverified-scope and the consent of the user are the limits. Applications that register
-    /// with the scope of their first challenge need `default` to step up.
+    /// `limit`: the application can request this scope and what it includes, and must register
+    /// again for more.
+    ///
+    /// `default`: a request without scope is for this scope. The application can request more,
+    /// within --unverified-scope and the consent of the user. Choose it for applications that
+    /// register with the scope of their first challenge and ask for more later.
     #[arg(long, env = "GRANTCORE_REGISTERED_SCOPE", value_name = "MEANING")]
     #[arg(default_value = "limit")]
     pub(crate) registered_scope: RegisteredScope,
 
-    /// Accept the secret of an application both in the header and in the body.
+    /// Accept the secret of an application in the header and in the body, whichever the application
+    /// registered.
     ///
-    /// Otherwise a secret is accepted by the registered method only, and the error names it.
+    /// Otherwise only the registered method is accepted, and the error names it.
     #[arg(long, env = "GRANTCORE_LENIENT_ON_METHOD", value_name = "BOOL", num_args = 0..=1)]
     #[arg(require_equals = true, action = ArgAction::Set)]
     #[arg(default_value = "false", default_missing_value = "true")]

@@ -308,8 +308,8 @@ impl Declared {
         if !self.organizations.is_empty()
             && let Some(entry) = self.clients.iter().find(skips)
         {
-            let text = "consent = \"skip\" and [[organizations]] do not go together: without a page, \
-                        nobody says for which organization the access is";
+            let text = "consent = \"skip\" cannot be combined with [[organizations]]: users choose the \
+                        organization on the consent page";
             problems.at(entry.place, format!("client `{}`: {text}", entry.value.id));
         }
         let defaults = self.resources.iter().map(|own| (own.place, own.value.default));

@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Token requests per minute for each client id and network address, or for each key of
-    /// --rate-key. Further requests are answered 429 with `Retry-After`.
+    /// How many token requests are allowed per minute for each client id and network address, or as
+    /// --rate-key sets it. Further requests are answered 429 with `Retry-After`.
     ///
     /// The users of one product may share a client id and an address: allow for all of them, or
     /// choose another key.
@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     #[arg(default_value = "60")]
     pub(crate) rate_limit: NonZeroU32,
 
-    /// Which token requests share one limit of --rate-limit.
+    /// Which token requests are counted together for --rate-limit.
     ///
     /// `client-and-source`: those of one client id from one network address. Behind a reverse proxy
     /// that --trusted-proxies does not name, the address is the proxy's.
@@ -30,16 +30,16 @@ pub(crate) struct Limits {
     #[arg(default_value = "client-and-source")]
     pub(crate) rate_key: RateKey,
 
-    /// Failed client authentications per minute and client id. Beyond them, even the right secret
-    /// is answered 429.
+    /// How many times per minute the authentication of a client id may fail. Then even the right
+    /// secret is answered 429.
     ///
     /// A lower limit stops guessing sooner, but anybody can lock a client out with fewer requests.
     #[arg(long, env = "GRANTCORE_AUTH_FAILURES", value_name = "COUNT")]
     #[arg(default_value = "10")]
     pub(crate) auth_failures: NonZeroU32,
 
-    /// Registrations and their updates per minute and network address. Further ones are answered
-    /// 429 with `Retry-After`.
+    /// How many registrations and updates of registrations are allowed per minute for each network
+    /// address. Further ones are answered 429 with `Retry-After`.
     ///
     /// Many users may share an address. Behind a reverse proxy that --trusted-proxies does not
     /// name, all users do.
@@ -47,10 +47,11 @@ pub(crate) struct Limits {
     #[arg(default_value = "300")]
     pub(crate) registration_rate: NonZeroU32,
 
-    /// Consent pages per minute and user. Further ones are answered with an error page and 429.
+    /// How many consent pages are allowed per minute for each user. Further requests are answered
+    /// with an error page and 429.
     ///
-    /// Any web site can make a signed-in browser open them, and each is stored for an hour. Above
-    /// 450, a flood of them can hide the user's connected apps.
+    /// Any web site can make a signed-in browser open consent pages, and each is stored for an
+    /// hour. With a limit above 450, a flood of them can hide the user's connected apps.
     #[arg(long, env = "GRANTCORE_CONSENT_RATE", value_name = "COUNT")]
     #[arg(default_value = "450")]
     pub(crate) consent_rate: NonZeroU32,

@@ -16,9 +16,10 @@ pub(crate) struct Network {
     /// The reverse proxies whose `X-Forwarded-For` or `Forwarded` header is trusted: addresses or
     /// networks like 10.0.0.0/8, separated by commas.
     ///
-    /// The source of a request, for limits, log lines and events, is the last hop that is not such
-    /// a proxy. Without this flag the source is the proxy, and all users share its limits. If the
-    /// headers disagree, or their last hops cannot be read, the source is the proxy too.
+    /// Limits, log lines and events use the source of a request: the last address of the header
+    /// that is not one of these proxies. Without this flag, the source is the proxy, and all users
+    /// share its limits. The source is also the proxy if the two headers disagree, or if their last
+    /// addresses cannot be read.
     ///
     /// Each proxy must append the address that calls it, as nginx does with `proxy_set_header
     /// X-Forwarded-For $proxy_add_x_forwarded_for`, or replace the header. If a proxy passes the
@@ -48,26 +49,26 @@ pub(crate) struct Network {
     #[arg(default_value = "30s", value_parser = super::some_seconds)]
     pub(crate) request_timeout: Duration,
 
-    /// How long a connection may be idle between two requests, or not read a response.
+    /// How long a connection may be idle between two requests, or leave a response unread.
     #[arg(long, env = "GRANTCORE_IDLE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value = "75s", value_parser = super::some_seconds)]
     pub(crate) idle_timeout: Duration,
 
     /// How many connections may be open at once.
     ///
-    /// A further connection closes one that waits for its client: for a request, for the rest of a
-    /// head or body, or until a response is read. That is the one that has waited longest, of the
-    /// address with the most connections; a /48 of IPv6 counts as one address here. If none waits,
-    /// the new connection is closed. The limit is at most three quarters of the files that the
-    /// system lets this process open.
+    /// If there are more, one is closed that waits for its client: for a request, for the rest of a
+    /// head or body, or for the client to read. Of those, it is the one that has waited longest at
+    /// the address with the most connections; a /48 of IPv6 counts as one address here. If none
+    /// waits, the new connection is closed. The limit is at most three quarters of the files that
+    /// the system lets this process open.
     #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS", value_name = "COUNT")]
     #[arg(default_value = "4096")]
     pub(crate) max_connections: NonZeroUsize,
 
-    /// How many connections may come from one address, or one /64 of IPv6.
+    /// How many connections may be open at once from one address, or from one /64 of IPv6.
     ///
-    /// A further connection is treated as for --max-connections. This does not limit
-    /// --trusted-proxies.
+    /// If there are more, one is closed as described for --max-connections. There is no such limit
+    /// for --trusted-proxies.
     #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS_PER_SOURCE", value_name = "COUNT")]
     #[arg(default_value = "128")]
     pub(crate) max_connections_per_source: NonZeroUsize,

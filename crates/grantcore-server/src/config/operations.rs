@@ -24,10 +24,10 @@ pub(crate) struct Operation {
 
     /// How long the server goes on accepting connections after SIGTERM.
     ///
-    /// `/readyz` answers 503 meanwhile, so that a load balancer notices that the server stops. Then
-    /// the port is closed, requests that are on their way may arrive for a second, and requests
-    /// that have begun are answered within ten seconds. Ctrl-C stops without this time, and a
-    /// second signal ends the program at once.
+    /// Meanwhile `/readyz` answers 503, so that a load balancer sends requests elsewhere. Then the
+    /// port is closed. Open connections may send requests for one more second, and requests that
+    /// have begun are answered within ten seconds. Ctrl-C skips this time, and a second signal ends
+    /// the program at once.
     #[arg(long, env = "GRANTCORE_DRAIN", value_name = "DURATION")]
     #[arg(default_value = "5s", value_parser = super::seconds)]
     pub(crate) drain: Duration,
@@ -37,11 +37,10 @@ pub(crate) struct Operation {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Place")]
 pub(crate) struct DatabaseTls {
-    /// A file with the certificate authorities (PEM) that may have issued the certificate of the
-    /// database server, instead of those of the system.
+    /// A file with the certificate authorities (PEM) to trust when the database is called, in place
+    /// of the system's.
     ///
-    /// It is for PostgreSQL and Redis with TLS. The name in the URL must be a name of the
-    /// certificate.
+    /// For PostgreSQL and Redis with TLS. The certificate must have the host name of the URL.
     #[arg(long, env = "GRANTCORE_DATABASE_AUTHORITY", value_name = "FILE")]
     pub(crate) database_authority: Option<PathBuf>,
 

@@ -19,18 +19,17 @@ use super::Issuer;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Protected upstreams")]
 pub(crate) struct Upstreams {
-    /// Puts OAuth in front of an HTTP server that has none, like an MCP server: calls of the path
-    /// that have an access token are forwarded to the URL. Separate several by commas.
+    /// Put OAuth in front of an HTTP server that has none, such as an MCP server: calls of /PATH
+    /// that have a valid access token are forwarded to URL. Separate several by commas.
     ///
     /// `/notes=http://127.0.0.1:3000/mcp` forwards `/notes/x?y` to `/mcp/x?y`. The path is at the
     /// root of the host of the issuer, and its URL is the resource that access tokens are for. The
-    /// upstream gets the user and the client in the headers `Grantcore-Subject`,
-    /// `Grantcore-Client` and `Grantcore-Scope`, which callers cannot set. Nobody else may reach
-    /// the upstream.
+    /// upstream gets the user and the client in the headers `Grantcore-Subject`, `Grantcore-Client`
+    /// and `Grantcore-Scope`, which callers cannot set. Nobody else may reach the upstream.
     ///
-    /// Every call needs the scope that has the name of the path without its first slash, with `.`
-    /// for `/`. It is added if it is not declared. A table `[[protect]]` of the file can name other
-    /// scopes, and has the time-outs and limits.
+    /// Every call needs a scope with the name of the path: `notes` for `/notes`, `a.b` for `/a/b`.
+    /// The server adds this scope if the file does not declare it. A table `[[protect]]` of the
+    /// file can name other scopes, and has the time-outs and limits.
     #[arg(long, env = "GRANTCORE_PROTECT", value_name = "/PATH=URL,...", value_delimiter = ',')]
     pub(crate) protect: Vec<Protect>,
 

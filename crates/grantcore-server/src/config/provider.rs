@@ -26,12 +26,13 @@ pub(crate) struct ProviderSettings {
     /// server of its applications: its consent page is shown for each of them. Register the
     /// redirect URI `ISSUER/login/callback` of this server with the provider.
     ///
-    /// An account is the pair of this issuer and the provider's `sub`, so another issuer has other
-    /// accounts.
+    /// An account is the pair of this issuer and the provider's `sub`. If this issuer changes, its
+    /// users get new accounts.
     #[arg(long, env = "GRANTCORE_PROVIDER_ISSUER", value_name = "URL")]
     pub(crate) provider_issuer: Option<ProviderIssuer>,
 
-    /// The name of the provider for people, as the sign-in page has it [default: its host].
+    /// The name of the provider on the sign-in page, as in "Continue with Example" [default: its
+    /// host].
     #[arg(long, env = "GRANTCORE_PROVIDER_NAME", value_name = "NAME")]
     pub(crate) provider_name: Option<String>,
 
@@ -71,24 +72,24 @@ pub(crate) struct ProviderSettings {
 
     /// Let every user of the provider sign in.
     ///
-    /// Without it, name who may: by domain, claim or subject. At a provider for everybody, such as
-    /// Google, this is everybody.
+    /// Otherwise --provider-domains, --provider-claims or --provider-subjects name who may. Anybody
+    /// can be a user of a public provider such as Google.
     #[arg(long, env = "GRANTCORE_PROVIDER_EVERYBODY", value_name = "BOOL", num_args = 0..=1)]
     #[arg(require_equals = true, action = ArgAction::Set)]
     #[arg(default_value = "false", default_missing_value = "true")]
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) provider_everybody: bool,
 
-    /// Let users sign in whose verified e-mail address is in one of these domains, separated by
+    /// Let users sign in if their verified e-mail address is in one of these domains, separated by
     /// commas.
     ///
-    /// A subdomain is another domain. With --provider-claims or --provider-subjects, a user must
-    /// meet all of them.
+    /// A subdomain is another domain. If --provider-claims or --provider-subjects is set too, users
+    /// must meet all of them.
     #[arg(long, env = "GRANTCORE_PROVIDER_DOMAINS", value_name = "DOMAIN,...")]
     #[arg(value_delimiter = ',', value_parser = domain)]
     pub(crate) provider_domains: Vec<String>,
 
-    /// Let users sign in whose ID token has all of these claims, separated by commas.
+    /// Let users sign in if their ID token has all of these claims, separated by commas.
     ///
     /// `NAME=VALUE` is a claim with this value, or a list that contains it: `groups=staff`,
     /// `hd=example.com`. The standard claims of a profile, such as `email`, cannot be named.
@@ -108,8 +109,8 @@ pub(crate) struct ProviderSettings {
 
     /// The administrators, by their verified e-mail addresses at the provider, separated by commas.
     ///
-    /// Whoever gets such an address at the provider later is an administrator too: prefer
-    /// --provider-admin-subjects.
+    /// If the provider gives such an address to somebody else later, that person is an
+    /// administrator too: prefer --provider-admin-subjects.
     #[arg(long, env = "GRANTCORE_PROVIDER_ADMIN_EMAILS", value_name = "EMAIL,...")]
     #[arg(value_delimiter = ',', value_parser = email)]
     pub(crate) provider_admin_emails: Vec<String>,

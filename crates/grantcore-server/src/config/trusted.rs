@@ -24,10 +24,10 @@ pub(crate) struct TrustedIssuer {
     pub(crate) keys_file: Option<PathBuf>,
     /// The algorithms of its signatures. Default: all that this server knows.
     pub(crate) algorithms: Option<Vec<String>>,
-    /// How long one of its assertions may live. Default: 5m, at most 1h.
-    pub(crate) longest: Option<Lifetime>,
-    /// How long the tokens live that it brings. Default and at most: 1h.
-    pub(crate) tokens: Option<Lifetime>,
+    /// The longest lifetime of its assertions. Default: 5m, at most 1h.
+    pub(crate) assertion_lifetime: Option<Lifetime>,
+    /// The longest lifetime of an access token for one of its assertions. Default and at most: 1h.
+    pub(crate) access_lifetime: Option<Lifetime>,
     /// `id_jag`: the scopes that its users can have.
     #[serde(default)]
     pub(crate) scopes: Vec<Spanned<String>>,

@@ -150,7 +150,8 @@ fn build(declared: &DeclaredClient, rules: &RedirectRules) -> Result<Client, Str
     let keys = keys_of(declared)?;
     let builder = match (declared.auth_method, secret) {
         (Some(AuthMethod::PrivateKeyJwt), None) => {
-            let keys = keys.ok_or("auth_method names keys: add keys_file or keys_uri")?;
+            let keys =
+                keys.ok_or("auth_method `private_key_jwt` needs keys: add keys_file or keys_uri")?;
             Client::with_keys(&declared.id, keys)
         }
         (Some(AuthMethod::PrivateKeyJwt), Some(_)) => {
@@ -165,7 +166,8 @@ fn build(declared: &DeclaredClient, rules: &RedirectRules) -> Result<Client, Str
         }
         (Some(_), None) => {
             return Err(
-                "auth_method names a secret: add secret, secret_file or secret_digest".to_owned()
+                "this auth_method needs a secret: add secret, secret_file or secret_digest"
+                    .to_owned(),
             );
         }
         (method, Some(secret)) => {
@@ -269,7 +271,7 @@ fn keys_of(declared: &DeclaredClient) -> Result<Option<ClientKeys>, String> {
             let url = KeysUrl::parse(url, true);
             Ok(Some(ClientKeys::at(url.map_err(|error| format!("keys_uri: {error}"))?)))
         }
-        (Some(_), Some(_)) => Err("give one of keys_file and keys_uri".to_owned()),
+        (Some(_), Some(_)) => Err("give either keys_file or keys_uri".to_owned()),
     }
 }
 
@@ -289,7 +291,7 @@ fn secret_of(declared: &DeclaredClient) -> Result<Option<Digest>, String> {
                         or use secret_file or secret_digest"
                 .to_owned());
         }
-        _ => return Err("give one of secret, secret_file and secret_digest".to_owned()),
+        _ => return Err("give only one of secret, secret_file and secret_digest".to_owned()),
     };
     if secret.len() < SHORTEST_SECRET {
         return Err(format!(

@@ -30,19 +30,19 @@ fn build(table: &TrustedIssuerTable, own: &Issuer) -> Result<TrustedIssuer, Stri
         (None, Some(path)) => IssuerKeys::Inline(
             read_keys(path, algorithms).map_err(|why| format!("keys_file: {why}"))?,
         ),
-        _ => return Err("give one of keys_uri and keys_file".to_owned()),
+        _ => return Err("give either keys_file or keys_uri".to_owned()),
     };
     let issuer = match table.profile {
         Profile::IdJag => TrustedIssuer::id_jag(&table.issuer, keys, id_jag(table)?),
         Profile::Workload => TrustedIssuer::workload(&table.issuer, keys, workload(table)?),
     };
     let issuer = issuer.with_algorithms(algorithms);
-    let issuer = match table.longest {
+    let issuer = match table.assertion_lifetime {
         Some(longest) => issuer.with_longest(longest.0),
         None => issuer,
     };
-    Ok(match table.tokens {
-        Some(tokens) => issuer.with_tokens(tokens.0),
+    Ok(match table.access_lifetime {
+        Some(longest) => issuer.with_tokens(longest.0),
         None => issuer,
     })
 }
@@ -55,9 +55,9 @@ fn build(table: &TrustedIssuerTable, own: &Issuer) -> Result<TrustedIssuer, Stri
 pub(crate) fn bypass(table: &TrustedIssuerTable, provider: &ProviderSettings) -> Option<String> {
     match (table.create_accounts, table.bypass_provider_rules) {
         (true, false) if provider.has_rules() => Some(
-            "create_accounts: users whom provider_domains, provider_claims or provider_subjects \
-             keep out would get an account. Name the users in `accounts`, or set \
-             bypass_provider_rules = true if that is wanted"
+            "create_accounts would give accounts to users whom provider_domains, provider_claims \
+             or provider_subjects keep out. Name the users in `accounts`, or allow it with \
+             bypass_provider_rules = true"
                 .to_owned(),
         ),
         (false, true) => Some("bypass_provider_rules has no effect without create_accounts".into()),
@@ -86,7 +86,7 @@ pub(super) fn read_keys(path: &Path, algorithms: Algorithms) -> Result<KeySet, S
 fn id_jag(table: &TrustedIssuerTable) -> Result<IdJag, String> {
     let is_of_workload = table.audience.is_some() || table.reuse || !table.rules.is_empty();
     if is_of_workload {
-        return Err("audience, reuse and rules are for the profile `workload`".to_owned());
+        return Err("audience, reuse and rules are keys of the profile `workload`".to_owned());
     }
     let scope = joined(&table.scopes).parse().map_err(|error| format!("scopes: {error}"))?;
     let mut rules = IdJag::new(scope).with_registered_clients(table.registered_clients);
@@ -100,8 +100,8 @@ fn id_jag(table: &TrustedIssuerTable) -> Result<IdJag, String> {
         // `accounts` names a user of a tenant as TENANT/SUB.
         if tenant.contains('/') {
             return Err(format!(
-                "tenants: `{tenant}` has a slash, which cannot be told from the \
-                                one before the user's `sub`"
+                "tenants: `{tenant}` has a slash, but `accounts` separates a tenant and a `sub` \
+                 by a slash"
             ));
         }
         rules = rules.with_tenant(tenant);
@@ -127,9 +127,11 @@ fn workload(table: &TrustedIssuerTable) -> Result<Workload, String> {
         || table.create_accounts
         || table.bypass_provider_rules;
     if is_of_people {
-        return Err("scopes, clients, tenants and accounts are for the profile `id_jag`: what a \
-                    program may do is in machine_scopes of its client"
-            .to_owned());
+        return Err(
+            "scopes, clients, tenants and accounts are keys of the profile `id_jag`. With \
+                    `workload`, a program may do what machine_scopes of its client names"
+                .to_owned(),
+        );
     }
     let mut rules = Workload::default();
     if let Some(audience) = &table.audience {

@@ -231,7 +231,7 @@ fn the_file_of_settings_names_the_keys_of_a_client() {
         ("auth_method = 'private_key_jwt'\nkeys_uri = 'http://job.example/k'", "keys_uri: "),
         (
             "auth_method = 'private_key_jwt'\nkeys_file = 'keys.json'\nkeys_uri = 'https://a.example/k'",
-            "give one of keys_file and keys_uri",
+            "give either keys_file or keys_uri",
         ),
         ("keys_file = 'keys.json'", "auth_method `private_key_jwt`"),
     ] {
