@@ -327,7 +327,10 @@ fn a_table_of_an_issuer_that_cannot_work_is_refused() {
         [[scopes]]\nname = 'a'\ndescription = 'A'\n[[resources]]\nurl = 'http://127.0.0.1:7999/a'
         scopes = ['a']\n[[trusted_issuers]]\n";
     for (table, what) in [
-        ("issuer = 'https://idp.example'\nprofile = 'id_jag'\nscopes = ['a']", "one of keys_uri"),
+        (
+            "issuer = 'https://idp.example'\nprofile = 'id_jag'\nscopes = ['a']",
+            "either keys_file or keys_uri",
+        ),
         (
             "issuer = 'https://idp.example'\nprofile = 'id_jag'\nscopes = ['b']\n\
              keys_uri = 'https://idp.example/keys'",

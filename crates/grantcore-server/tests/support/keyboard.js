@@ -50,7 +50,7 @@ const walk = {
   },
   // Checks that no stop is below the next one, or to the right of it in one line.
   read() {
-    const box = own => (own.closest('tr') ?? own).getBoundingClientRect();
+    const box = own => (own.closest('tr, .entry > div') ?? own).getBoundingClientRect();
     stops().reduce((before, own) => {
       const [first, next] = [box(before), box(own)];
       const isInLine = next.top < first.bottom && first.top < next.bottom;
