@@ -24,9 +24,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-pub use postgres::Postgres;
+pub use postgres::{Postgres, PostgresPair};
 pub use proxy::{Fault, Proxy};
-pub use redis::{Redis, RedisCluster};
+pub use redis::{Redis, RedisCluster, RedisPair};
 
 /// Returns a port of 127.0.0.1 that was free a moment ago. Another program may take it before the
 /// caller does.

@@ -1,5 +1,7 @@
 //! A PostgreSQL server in a temporary directory, which a test can crash and start again.
 
+mod pair;
+
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -12,6 +14,7 @@ use std::{fs, thread};
 
 use tempfile::TempDir;
 
+pub use self::pair::PostgresPair;
 use crate::process::{self, User};
 use crate::{free_port, in_path, skipped};
 
@@ -56,6 +59,18 @@ impl Postgres {
             skipped(NAME);
             return None;
         };
+        let mut server = Self::empty(programs);
+        server.settings = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        server.make();
+        if let Some((certificate, key)) = tls {
+            server.add_tls(certificate, key);
+        }
+        server.run(free_port);
+        Some(server)
+    }
+
+    /// Returns a server that has a directory and no data yet.
+    fn empty(programs: PathBuf) -> Self {
         let user = process::is_root()
             .then(|| User::named(USER).expect("a user for PostgreSQL, which refuses root"));
         let directory = TempDir::new().expect("a temporary directory");
@@ -63,15 +78,7 @@ impl Postgres {
             chown(directory.path(), Some(user.uid), Some(user.gid))
                 .expect("root may give a directory away");
         }
-        let settings = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut server =
-            Self { programs, directory, settings, user, port: free_port(), process: None };
-        server.make();
-        if let Some((certificate, key)) = tls {
-            server.add_tls(certificate, key);
-        }
-        server.run(free_port);
-        Some(server)
+        Self { programs, directory, settings: Vec::new(), user, port: free_port(), process: None }
     }
 
     /// Returns the URL of the server: `postgres://postgres@127.0.0.1:PORT/postgres`.
@@ -228,7 +235,9 @@ fn programs() -> Option<PathBuf> {
     let both = |directory: &Path| {
         ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
     };
-    let of_path = in_path("initdb").and_then(|program| Some(program.parent()?.to_owned()));
+    // A link in `PATH` may stand alone; the other programs are beside the file that it names.
+    let of_path = in_path("initdb").and_then(|program| program.canonicalize().ok());
+    let of_path = of_path.and_then(|program| Some(program.parent()?.to_owned()));
     of_path.filter(|directory| both(directory)).or_else(|| {
         let versions = fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok);
         let numbered = versions.filter_map(|entry| {

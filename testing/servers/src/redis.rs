@@ -1,17 +1,21 @@
-//! Redis, or Valkey if Redis is not installed: one server, or a cluster of three.
-//!
-//! What never lives here: replicas. Redis documents that a failover can lose writes, so a test of
-//! that would show nothing new.
+//! Redis, or Valkey if Redis is not installed: one server, a primary with a replica, or a cluster of
+//! three.
 
 mod cluster;
 mod node;
+mod pair;
 mod wire;
 
 use std::path::PathBuf;
 
 pub use self::cluster::RedisCluster;
 use self::node::Node;
+pub use self::pair::RedisPair;
 use crate::{in_path, skipped};
+
+/// The settings of a server whose data survive a kill: every write is in its log before the
+/// response.
+const DURABLE: [(&str, &str); 3] = [("appendonly", "yes"), ("appendfsync", "always"), ("save", "")];
 
 /// One server whose data survive a kill: every write is in its log before the response.
 #[derive(Debug)]
@@ -22,8 +26,7 @@ impl Redis {
     /// not installed; fails then if `GRANTCORE_REQUIRE_SERVERS` is `1`.
     pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let program = installed()?;
-        let durable = [("appendonly", "yes"), ("appendfsync", "always"), ("save", "")];
-        Some(Self(Node::start(program, durable.iter().chain(settings).copied(), false)))
+        Some(Self(Node::start(program, DURABLE.iter().chain(settings).copied(), false)))
     }
 
     /// Returns the port of the server.

@@ -54,6 +54,11 @@ impl Node {
         self.port
     }
 
+    /// Swaps the ports of two servers that do not run.
+    pub(super) fn swap_ports(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.port, &mut other.port);
+    }
+
     /// Returns the port of the cluster bus.
     pub(super) fn bus(&self) -> Option<u16> {
         self.bus
