@@ -24,10 +24,10 @@ CREATE INDEX sessions_by_subject ON sessions (subject, id);
 CREATE INDEX sessions_by_expiry ON sessions (expires);
 
 -- What waits for a browser to come back: authorization requests while their users sign in, and sign-ins at the identity
--- provider. No key and no cookie is here in clear. The table is empty after a crash of the database: users start again.
+-- provider. No key and no cookie is here in clear. The table is empty after a crash of the database and on a standby that
+-- is promoted: users start again. It has no sequence: one of an unlogged table can be unreadable after a promotion.
 CREATE UNLOGGED TABLE waiting (
-    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    digest  text COLLATE "C" NOT NULL UNIQUE, -- SHA-256 of the key
+    digest  text COLLATE "C" PRIMARY KEY,     -- SHA-256 of the key
     browser text,                             -- SHA-256 of the cookie of the browser that opened it
     source  text COLLATE "C" NOT NULL,
     value   text NOT NULL,                    -- JSON

@@ -16,7 +16,7 @@ const ADD: &str = "\
     $6 + coalesce((SELECT max(total) FROM waiting), 0), \
     $6 + coalesce((SELECT max(total_of_source) FROM waiting WHERE source = $3), 0) \
     ON CONFLICT DO NOTHING RETURNING total, total_of_source) \
-    DELETE FROM waiting WHERE id IN (SELECT waiting.id FROM waiting, added \
+    DELETE FROM waiting WHERE digest IN (SELECT waiting.digest FROM waiting, added \
     WHERE waiting.total <= added.total - $7 \
     OR (waiting.source = $3 AND waiting.total_of_source <= added.total_of_source - $8) \
     FOR UPDATE OF waiting SKIP LOCKED)";
@@ -28,9 +28,9 @@ const CLAIM: &str = "UPDATE waiting SET browser = $2 \
 const TAKE: &str = "DELETE FROM waiting WHERE digest = $1 AND browser = $2 \
     RETURNING browser, source, value, expires";
 
-const DROP: &str = "DELETE FROM waiting WHERE id IN \
-    (SELECT id FROM waiting WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED) \
-    RETURNING id";
+const DROP: &str = "DELETE FROM waiting WHERE digest IN \
+    (SELECT digest FROM waiting WHERE expires <= $1 ORDER BY expires LIMIT $2 \
+    FOR UPDATE SKIP LOCKED) RETURNING digest";
 
 impl PostgresLedger {
     pub(super) async fn add_waiting(

@@ -1,6 +1,8 @@
 //! What waits for a browser, in every database that is available.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use grantcore_testing_servers::PostgresPair;
 
 use super::*;
 
@@ -114,7 +116,7 @@ async fn a_row_that_is_over_is_dropped_and_no_other() {
         ledger.add_waiting("too", &soon, room()).await.unwrap();
         ledger.add_waiting("later", &row("home", 1000), room()).await.unwrap();
         if matches!(database, Database::Redis(_)) {
-            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
         } else {
             let before = Timestamp::from_unix_seconds(soon.expires - 1);
             assert_eq!(ledger.drop_waiting(before, 9).await.unwrap(), 0, "{name}");
@@ -127,4 +129,28 @@ async fn a_row_that_is_over_is_dropped_and_no_other() {
         }
         assert_eq!(alive(ledger, &["soon", "too", "later"]).await, ["later"], "{name}");
     }
+}
+
+/// What waits is not on the standby. The table must work there all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l3_after_a_failover_of_postgresql_a_user_can_start_over() {
+    let Some(mut pair) = PostgresPair::start(true) else { return };
+    let database = Database::read(&pair.url()).unwrap();
+    let backend = Backend::open(&database, &DatabaseTls::default(), 10).await.unwrap();
+    let ledger = backend.ledger();
+    ledger.add_waiting("before", &row("home", 1000), room()).await.unwrap();
+    ledger.add_account("alice", 5).await.unwrap();
+
+    tokio::task::block_in_place(|| pair.fail_over(Duration::ZERO));
+    // Connections to the server that is gone fail once.
+    for _ in 0..100 {
+        if ledger.balance("alice").await.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(ledger.balance("alice").await.unwrap(), Some(5));
+    assert_eq!(ledger.claim_waiting("before", "one").await.unwrap(), None);
+    ledger.add_waiting("after", &row("home", 1000), room()).await.unwrap();
+    assert!(ledger.claim_waiting("after", "one").await.unwrap().is_some());
+    assert!(ledger.take_waiting("after", "one").await.unwrap().is_some());
 }
