@@ -141,7 +141,7 @@ constant-time:
 # Two processes on one PostgreSQL under load for so many minutes, each of them restarted in turn.
 [group('tests')]
 load minutes='10':
-    GRANTCORE_MINUTES={{ minutes }} cargo test -p grantcore-server --locked --test two_processes -- --nocapture one_postgresql
+    GRANTCORE_MINUTES={{ minutes }} GRANTCORE_REQUEST_TIMEOUT=300s cargo test --workspace --locked --test two_processes -- --nocapture one_postgresql
 
 # One fuzz target for so many seconds, from the inputs in tests/corpus on. `all` runs each of them. Not part of CI, which replays the inputs.
 [group('tests')]

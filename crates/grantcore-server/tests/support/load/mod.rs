@@ -250,7 +250,7 @@ impl Load {
             violations.push("no request was lost in the crash".into());
         }
         let late = counts.get(TOO_LATE).copied().unwrap_or_default();
-        if late * 50 > self.flows {
+        if late * 50 > self.done.load(SeqCst) {
             violations.push(format!("{late} flows were too slow for the window"));
         }
     }

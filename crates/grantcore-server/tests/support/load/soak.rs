@@ -1,5 +1,5 @@
-//! A load for a time: `just load 10`. Both processes are restarted in turn, and their memory, files
-//! and latencies are printed as a table.
+//! A load for a time: `just load 10`. In the second half both processes are restarted in turn. Their
+//! memory, files and latencies are printed as a table.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
@@ -34,9 +34,11 @@ impl Times {
 }
 
 impl Load {
-    /// Restarts the processes in turn until the time is over: one is stopped as a service manager
-    /// does, the other is killed.
+    /// Restarts the processes in turn in the second half of the time: one is stopped as a service
+    /// manager does, the other is killed. In the first half they run on, so that the table shows
+    /// whether their memory and files grow.
     pub(super) async fn restarts(self: Arc<Self>, until: Instant) {
+        sleep(until.saturating_duration_since(Instant::now()) / 2).await;
         for turn in 0_usize.. {
             sleep(BETWEEN).await;
             if Instant::now() + BETWEEN > until || self.is_over() {
