@@ -116,7 +116,7 @@ async fn a_row_that_is_over_is_dropped_and_no_other() {
         ledger.add_waiting("too", &soon, room()).await.unwrap();
         ledger.add_waiting("later", &row("home", 1000), room()).await.unwrap();
         if matches!(database, Database::Redis(_)) {
-            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
         } else {
             let before = Timestamp::from_unix_seconds(soon.expires - 1);
             assert_eq!(ledger.drop_waiting(before, 9).await.unwrap(), 0, "{name}");
