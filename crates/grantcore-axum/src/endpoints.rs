@@ -119,9 +119,9 @@ fn replied<'a, E: std::fmt::Display>(
     policy: &'a Policy,
     call: impl Future<Output = Result<Reply, Error<E>>> + Send + 'a,
 ) -> BoxFuture<'a, Reply> {
-    Box::pin(async move {
-        call.await.map_err(refusal).unwrap_or_else(|refusal| refusal.reply(policy))
-    })
+    Box::pin(
+        async move { call.await.map_err(refusal).unwrap_or_else(|refusal| refusal.reply(policy)) },
+    )
 }
 
 /// Returns the refusal of a call. The cause of a failure is for the operator alone: it is logged.
