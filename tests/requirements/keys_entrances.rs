@@ -187,11 +187,11 @@ fn keys_21_a_private_key_is_refused_whatever_the_method() {
             let is_private = KeySet::parse(case.set.as_bytes(), Algorithms::ALL, None)
                 == Err(KeySetError::Private);
             for method in ["none", "client_secret_basic"] {
-                let sent = with(with(metadata(), "jwks", set.clone()), SINGLE, method);
+                let client = with(with(metadata(), "jwks", set.clone()), SINGLE, method);
                 if is_private {
-                    bad_keys(world, &sent);
+                    bad_keys(world, &client);
                 } else {
-                    assert!(world.registered(&sent)["jwks"].is_null(), "{}", case.name);
+                    assert!(world.registered(&client)["jwks"].is_null(), "{}", case.name);
                 }
             }
         }

@@ -44,7 +44,7 @@ impl Harness for Pair {
     type Store = PostgresStore;
 
     fn open(&self) -> PostgresStore {
-        self.wait(PostgresStore::connect(&self.url)).unwrap().answered_within(PATIENCE)
+        self.wait(PostgresStore::connect(&self.url)).unwrap().with_statement_timeout(PATIENCE)
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {

@@ -61,7 +61,7 @@ impl Members {
         };
         let algorithms = algorithms(self.signing_alg, self.signing_algs, rules)?;
         let keys = match sent {
-            Sent::Inline(jwks) => ClientKeys::inline(key_set(&jwks, algorithms).map_err(unusable)?),
+            Sent::Inline(jwks) => ClientKeys::inline(key_set(jwks, algorithms).map_err(unusable)?),
             Sent::At(uri) => ClientKeys::at(keys_url(uri, from, rules)?),
         };
         Ok(Some(keys.with_algorithms(algorithms)))

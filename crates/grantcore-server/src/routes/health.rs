@@ -69,7 +69,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     let mut last = health.last.lock().await;
     let look = match last.take().filter(|look| look.began >= asked) {
         Some(look) => look,
-        None => Look { began: Instant::now(), faults: look_at(&health.app).await },
+        None => Look { began: Instant::now(), faults: Box::pin(look_at(&health.app)).await },
     };
     let faults = &last.insert(look).faults;
     if faults.is_empty() {
