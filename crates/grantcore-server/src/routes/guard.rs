@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -19,6 +20,7 @@ use grantcore::value::Subject;
 use grantcore::{Access, Authorization, Needs, Reason, Refusal, Timestamp};
 use grantcore_axum::{Source, allow_cross_origin, cors};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::json;
 use tower::{Layer, Service, ServiceExt as _};
 
 use super::authorize::{BodyError, read};
@@ -143,8 +145,12 @@ impl Guarded {
         };
         let body = match body {
             Ok(body) => body,
-            Err(BodyError::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-            Err(BodyError::Broken) => return StatusCode::BAD_REQUEST.into_response(),
+            Err(BodyError::TooLarge) => {
+                return unread(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
+            }
+            Err(BodyError::Broken) => {
+                return unread(StatusCode::BAD_REQUEST, "The body did not arrive whole.");
+            }
         };
         let warns = access.warnings().next().is_some();
         let ledger = app.oauth.store().ledger().clone();
@@ -260,6 +266,12 @@ impl<'de> Deserialize<'de> for Messages {
         }
         deserializer.deserialize_any(OneOrSeveral)
     }
+}
+
+/// Returns the error of a call whose body could not be read.
+fn unread(status: StatusCode, description: &str) -> Response {
+    let body = json!({ "error": "invalid_request", "error_description": description });
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ async fn only_an_administrator_can_use_the_administrators_pages() {
         (&[("act", "suspend-account")][..], 400),
         (&[("act", "dance"), ("subject", "alice")], 400),
         (&[("act", "suspend-account"), ("subject", "nobody"), ("reason", "x")], 404),
-        (&[("act", "top-up"), ("subject", "alice"), ("by", "-1")], 404),
+        (&[("act", "top-up"), ("subject", "alice"), ("by", "-1")], 400),
         (&[("act", "suspend-client"), ("client_id", "nobody"), ("reason", "x")], 404),
         // The page that asks for the reason.
         (&[("act", "disconnect-account"), ("subject", "alice")], 400),

@@ -125,7 +125,8 @@ impl Typed {
 
     fn wanted(&self, app: &App) -> Result<Wanted, Wrong> {
         let auth_method = match &*self.method {
-            "none" => Method::None,
+            // A form without a choice makes a client without a secret.
+            "" | "none" => Method::None,
             "client_secret_basic" => Method::ClientSecretBasic,
             "client_secret_post" => Method::ClientSecretPost,
             _ => return Err(("method", "Choose one of these methods.".into())),

@@ -80,7 +80,6 @@ async fn a_client_is_added_and_its_secret_is_shown_once() {
         ("method", "client_secret_basic"),
         ("redirect_uris", " https://wiki.example/cb\r\nhttps://wiki.example/b \n"),
         ("scope", "notes"),
-        ("scope", "unknown"),
     ];
     let (status, location, _) = admin.send(new, &web).await;
     assert_eq!(status, 303);

@@ -171,7 +171,7 @@ async fn protect_an_upstream_asks_for_more_scope() {
         lines.iter().filter(|line| line.starts_with("www-authenticate")).collect();
     let expected = format!(
         "www-authenticate: Bearer resource_metadata=\"{document}\", \
-         error=\"insufficient_scope\", scope=\"write\""
+         error=\"insufficient_scope\", scope=\"read write\""
     );
     assert_eq!(challenges, [&expected]);
 
