@@ -63,8 +63,8 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     if health.stop.is_draining() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, "the server stops");
     }
-    // A look writes to the database. Whoever waited for one that began after they asked needs no
-    // other, so that many who ask at once cost two.
+    // A look writes to the database. A request that waited for a look that began after its own
+    // arrival needs no other, so that many requests at once cost two looks.
     let asked = Instant::now();
     let mut last = health.last.lock().await;
     let look = match last.take().filter(|look| look.began >= asked) {

@@ -161,7 +161,7 @@ pub(crate) async fn logout(
 ) -> Response {
     let session = app.session(&headers).await.ok().flatten();
     if !app.form_cookie.matches(&headers, &form.csrf) {
-        // Whoever is signed out already has what they wanted.
+        // A browser without a session is signed out already.
         return match session {
             Some(session) => forged(app.nav(Some(&session))),
             None => Redirect::to("/").into_response(),
