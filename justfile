@@ -50,7 +50,7 @@ deny: tools
 lints:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
-# Each feature of each published crate alone, and none. `lints` has all of them together.
+# Each feature of the core alone, and none. `lints` has all of them together, `msrv` those of the other crates.
 [group('checks')]
 features: tools
     .ci/features
@@ -79,15 +79,15 @@ checker:
 semver revision='': tools
     .ci/semver {{ revision }}
 
-# The oldest compiler that each crate promises, with the oldest dependencies that it allows.
+# The oldest compiler that each crate promises, with the oldest dependencies that it allows; the crates beside the core with each feature
+# alone as well.
 [group('checks')]
 msrv:
     .ci/msrv
 
-# What would be published.
+# What would be published. `just msrv` compiles it.
 [group('checks')]
 package:
-    cargo package -p grantcore --locked --allow-dirty
     cargo package $(.ci/crates -p) --locked --allow-dirty --no-verify
 
 # Installs what the tests start: clients, a browser, databases, a proxy.
@@ -152,7 +152,7 @@ fuzz target='all' seconds='600':
 two-processes flows='1000' clients='1000':
     GRANTCORE_FLOWS={{ flows }} GRANTCORE_CLIENTS={{ clients }} cargo test --workspace --locked --test two_processes -- postgresql redis
 
-# The README's first example.
+# The README's first example, which `just test` runs as well.
 [group('tests')]
 quickstart:
     cargo run --quiet --example quickstart
