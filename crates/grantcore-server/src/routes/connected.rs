@@ -261,7 +261,7 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
     Entry {
         grant: own.grant_id().to_string(),
         scopes: own.scope().map(meaning).collect(),
-        resources: own.resources().map(Into::into).collect(),
+        resources: own.resources().map(|url| (app.resource_name(url).into(), url.into())).collect(),
         organization: organizations::bound(own.properties())
             .map(|id| app.organizations.name(&id).to_owned()),
         place: place(own, viewer),

@@ -300,6 +300,15 @@ async fn consent_13_the_page_says_where_the_user_is_sent() {
         assert_eq!(page.contains("Runs on this device"), warned, "{page}");
         assert!(page.contains("Unverified:"), "{page}");
     }
+    // A host that fits into a line is in one line.
+    let dashed = "https://a-host-of-many-words.example/cb";
+    let client = register(issuer, json!({ "redirect_uris": [dashed] })).await;
+    alice.resize(SMALLEST).await;
+    alice.open(&request(issuer, &client, dashed, "notes")).await;
+    let lines = "[...document.querySelectorAll('.facts strong')].map(own => { \
+        const range = document.createRange(); range.selectNodeContents(own); \
+        return new Set([...range.getClientRects()].map(box => box.top)).size; })";
+    assert_eq!(alice.value(lines).await, json!([1]));
     // The operator registered this one.
     alice.open(&request(issuer, "demo-public", LOOPBACK, "notes")).await;
     let page = alice.text().await;
