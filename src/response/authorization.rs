@@ -8,7 +8,7 @@ use super::redirect::Redirect;
 use crate::client::{Client, Registration};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
-use crate::policy::Policy;
+use crate::policy::{EffectiveLifetimes, Policy};
 use crate::value::credential::{GrantId, Issued};
 use crate::value::hints::Hints;
 use crate::value::prompt::RequestDigest;
@@ -293,6 +293,12 @@ impl ConsentPage {
     /// access token, and the page must not promise a renewal.
     pub fn gets_refresh_token(&self) -> bool {
         self.client.grant_types().refresh_token
+    }
+
+    /// Returns the lifetimes that hold for the client. They can be shorter than those of the
+    /// policy, so a page that says how long the access lasts takes them from here.
+    pub fn lifetimes(&self, policy: &Policy) -> EffectiveLifetimes {
+        policy.lifetimes_of(&self.client)
     }
 
     /// Returns the requested scope tokens, each with its description in the policy.

@@ -1,7 +1,10 @@
 //! Tests of CONSENT-12 to -14 and -16: the contents of the consent page, and error pages from which
 //! nothing can be allowed.
 
+use std::time::Duration;
+
 use grantcore::client::{ClientBuilder, ClientError, Registration};
+use grantcore::policy::LifetimeOverrides;
 use grantcore::response::Problem;
 use grantcore::{AuthorizationStep, Client, ConsentPage, Refusal, Timestamp};
 use icu_properties::CodePointSetData;
@@ -65,10 +68,26 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     let scopes: Vec<_> = page.scopes(policy).collect();
     assert_eq!(scopes, [("read", "Read your notes"), ("write", "Change your notes")]);
     assert_eq!((page.resources().collect::<Vec<_>>(), page.subject()), (vec![MCP], "alice"));
-    let lifetimes = policy.lifetimes();
+    let lifetimes = page.lifetimes(policy);
     assert_eq!(
         (lifetimes.access().as_secs(), lifetimes.refresh_idle().as_secs()),
         (3600, 30 * 86_400)
+    );
+}
+
+/// A page must not promise more than the client gets.
+#[test]
+fn consent_12_the_page_has_the_lifetimes_of_its_client() {
+    let own = LifetimeOverrides::default()
+        .with_access(Duration::from_secs(300))
+        .with_refresh_idle(Duration::from_secs(1000))
+        .with_refresh_absolute(Duration::from_secs(1500));
+    let world = World::new();
+    world.put(app().edit().lifetimes(own).build_under(world.server.policy()).unwrap());
+    let lifetimes = world.page(&Params::authorize()).lifetimes(world.server.policy());
+    assert_eq!(
+        (lifetimes.access(), lifetimes.refresh_idle(), lifetimes.refresh_absolute()),
+        (own.access().unwrap(), own.refresh_idle().unwrap(), own.refresh_absolute())
     );
 }
 

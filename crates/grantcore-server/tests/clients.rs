@@ -13,6 +13,9 @@
     reason = "a test may fail loudly"
 )]
 
+#[cfg(unix)]
+#[path = "clients/deployed.rs"]
+mod deployed;
 mod support;
 
 use std::io::Write;

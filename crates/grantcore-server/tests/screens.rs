@@ -36,6 +36,8 @@ mod organizations;
 mod problems;
 #[path = "screens/provider.rs"]
 mod provider;
+#[path = "screens/searching.rs"]
+mod searching;
 
 use grantcore_server::Running;
 use reqwest::Url;

@@ -22,6 +22,7 @@ const transport = new StdioClientTransport({
   args: [fileURLToPath(import.meta.resolve('mcp-remote/dist/proxy.js')), url],
   env: {
     ...getDefaultEnvironment(),
+    ...(process.env.NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS }),
     // The browser is the test: the program `true` takes its place here, and there is no display.
     BROWSER: 'true',
     MCP_REMOTE_CONFIG_DIR: store,

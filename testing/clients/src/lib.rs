@@ -24,7 +24,7 @@ mod rmcp_client;
 mod script;
 
 pub use browser::{Browser, Form, form, install_crypto_provider, param, plain_client};
-pub use rmcp_client::{call, connect_rmcp, connect_rmcp_machine, start_rmcp};
+pub use rmcp_client::{call, connect_rmcp, connect_rmcp_by, connect_rmcp_machine, start_rmcp};
 pub use script::{Arguments, Program, Script, axe_core};
 
 /// The redirect URI of the clients that run no server of their own. No program listens there,

@@ -13,8 +13,12 @@ use crate::{Browser, CALLBACK, install_crypto_provider};
 
 /// Discovers the server of a resource and registers. Returns the client and the authorization URL.
 pub async fn start_rmcp(resource: &str) -> (OAuthState, String) {
+    start(resource, None).await
+}
+
+async fn start(resource: &str, http: Option<reqwest::Client>) -> (OAuthState, String) {
     install_crypto_provider();
-    let mut state = OAuthState::new(resource, None).await.unwrap();
+    let mut state = OAuthState::new(resource, http).await.unwrap();
     let request = AuthorizationRequest::new(CALLBACK).with_client_name("Interoperability test");
     state.start_authorization(request).await.unwrap();
     let url = state.get_authorization_url().await.unwrap();
@@ -26,10 +30,27 @@ pub async fn connect_rmcp(
     resource: &str,
     browser: &Browser,
 ) -> (RunningService<RoleClient, ()>, String) {
-    let (mut state, url) = start_rmcp(resource).await;
+    install_crypto_provider();
+    connect(resource, browser, (start_rmcp(resource).await, reqwest::Client::new())).await
+}
+
+/// As [`connect_rmcp`]. All requests are made by `http`, which trusts the server's certificate.
+pub async fn connect_rmcp_by(
+    resource: &str,
+    browser: &Browser,
+    http: reqwest::Client,
+) -> (RunningService<RoleClient, ()>, String) {
+    connect(resource, browser, (start(resource, Some(http.clone())).await, http)).await
+}
+
+async fn connect(
+    resource: &str,
+    browser: &Browser,
+    ((mut state, url), http): ((OAuthState, String), reqwest::Client),
+) -> (RunningService<RoleClient, ()>, String) {
     let (client, answer) = browser.decide(&url, "allow").await;
     state.handle_callback_url(answer.as_str()).await.unwrap();
-    let http = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
+    let http = AuthClient::new(http, state.into_authorization_manager().unwrap());
     let config = StreamableHttpClientTransportConfig::with_uri(resource);
     let service = ().serve(StreamableHttpClientTransport::with_client(http, config)).await.unwrap();
     (service, client)

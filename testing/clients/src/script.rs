@@ -56,14 +56,20 @@ pub struct Script {
 impl Script {
     /// Starts a client. Returns `None` if it is not installed.
     pub fn start(program: Program, arguments: &Arguments<'_>) -> Option<Self> {
-        let (mut command, directory) = match program {
-            Program::Sdk1 => node("sdk1.mjs")?,
-            Program::Sdk2 => node("sdk2.mjs")?,
-            Program::Remote => node("remote.mjs")?,
-            Program::Python => python("client.py")?,
-        };
-        let waits = if arguments.waits { "wait" } else { "once" };
-        command.args([arguments.resource, arguments.tool, waits]).args(arguments.document);
+        let (command, directory) = prepared(program, arguments)?;
+        Some(Self::run(command, directory))
+    }
+
+    /// Starts a client that trusts the certificate authority in this file (PEM). Returns `None` if
+    /// the client is not installed.
+    pub fn start_trusting(
+        program: Program,
+        arguments: &Arguments<'_>,
+        authority: &Path,
+    ) -> Option<Self> {
+        let (mut command, directory) = prepared(program, arguments)?;
+        // The variables of Node.js and of Python.
+        command.env("NODE_EXTRA_CA_CERTS", authority).env("SSL_CERT_FILE", authority);
         Some(Self::run(command, directory))
     }
 
@@ -134,6 +140,19 @@ impl Script {
         assert_eq!(line, None);
         assert!(timeout(STEP, self.child.wait()).await.expect("an end in time").unwrap().success());
     }
+}
+
+/// Returns the command of a client, and the directory that it runs in.
+fn prepared(program: Program, arguments: &Arguments<'_>) -> Option<(Command, TempDir)> {
+    let (mut command, directory) = match program {
+        Program::Sdk1 => node("sdk1.mjs")?,
+        Program::Sdk2 => node("sdk2.mjs")?,
+        Program::Remote => node("remote.mjs")?,
+        Program::Python => python("client.py")?,
+    };
+    let waits = if arguments.waits { "wait" } else { "once" };
+    command.args([arguments.resource, arguments.tool, waits]).args(arguments.document);
+    Some((command, directory))
 }
 
 /// Returns the command of a script for Node.js. The scripts are copied below the packages, so that

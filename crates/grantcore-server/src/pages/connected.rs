@@ -54,7 +54,8 @@ pub(crate) struct Entry {
     pub(crate) grant: String,
     /// Each scope token with its description.
     pub(crate) scopes: Vec<(String, String)>,
-    pub(crate) resources: Vec<String>,
+    /// Each resource: its name for people, and its URL.
+    pub(crate) resources: Vec<(String, String)>,
     /// The name of the organization that it is for.
     pub(crate) organization: Option<String>,
     /// The place where the application runs or gets its answers, as a sentence without its full
@@ -87,7 +88,7 @@ pub(super) mod tests {
         Entry {
             grant: text.into(),
             scopes: vec![(text.into(), text.into())],
-            resources: vec![text.into()],
+            resources: vec![(text.into(), text.into())],
             organization: Some(text.into()),
             place: text.into(),
             software: Some(text.into()),

@@ -17,8 +17,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::Accounts as _;
 use url::form_urlencoded;
@@ -37,6 +37,9 @@ use crate::store::{BackendError, Ledger as _};
 
 /// The longest ID that the page of an unknown one repeats, in characters.
 const LONGEST_ASKED: usize = 200;
+/// The longest address that the login leads back to, in bytes.
+const LONGEST_ADDRESS: usize = 1000;
+const HERE: &str = "/admin";
 
 /// The navigation of a signed-in administrator. The extractor refuses everybody else before the
 /// body is read.
@@ -47,7 +50,7 @@ impl FromRequestParts<Arc<App>> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let session = app.session(&parts.headers).await.map_err(IntoResponse::into_response)?;
-        let session = session.ok_or_else(|| log_in_first("/admin"))?;
+        let session = session.ok_or_else(|| log_in_first(wanted(parts)))?;
         let nav = app.nav(Some(&session));
         if !nav.is_admin {
             return Err(refused(
@@ -68,6 +71,13 @@ impl FromRequestParts<Arc<App>> for Admin {
             Err(error) => Err(failed(nav, &error)),
         }
     }
+}
+
+/// Returns the address of the page that is opened. A form is not sent again after the login.
+fn wanted(parts: &Parts) -> &str {
+    let address = parts.uri.path_and_query().map_or(HERE, |own| own.as_str());
+    let is_page = parts.method == Method::GET && address.len() <= LONGEST_ADDRESS;
+    if is_page { address } else { HERE }
 }
 
 /// Refuses a request. Who is no administrator gets no tabs.

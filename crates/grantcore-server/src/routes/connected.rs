@@ -261,7 +261,7 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
     Entry {
         grant: own.grant_id().to_string(),
         scopes: own.scope().map(meaning).collect(),
-        resources: own.resources().map(Into::into).collect(),
+        resources: own.resources().map(|url| (app.resource_name(url).into(), url.into())).collect(),
         organization: organizations::bound(own.properties())
             .map(|id| app.organizations.name(&id).to_owned()),
         place: place(own, viewer),
@@ -285,7 +285,7 @@ pub(super) fn connection(own: &Connection, app: &App, viewer: Viewer) -> Entry {
 /// lifetime of the token that it gave. Counted in days, the two are one if the lifetime is short.
 fn last_use(own: &Connection, app: &App) -> Option<String> {
     let (last, now) = (own.last_refreshed_at(), app.oauth.now());
-    let is_short = app.oauth.policy().lifetimes().access() <= HOUR;
+    let is_short = app.oauth.policy().lifetimes_of(own.client()).access() <= HOUR;
     if own.state() != ConnectionState::Active && is_short && now.seconds_from(last) >= 24 * 3600 {
         return Some(format!("It was last used {}", ago(last, now)));
     }

@@ -227,7 +227,7 @@ pub(super) fn consent_page(
         scopes: scopes.collect(),
         organization: organization(page, app),
         resources: resources.collect(),
-        access_lifetime: spoken(policy.lifetimes().access().as_secs()),
+        access_lifetime: spoken(page.lifetimes(policy).access().as_secs()),
         expires_in: spoken(page.expires().seconds_from(now)),
         ticket: page.ticket(),
         reload,
@@ -277,9 +277,10 @@ fn unverified(page: &ConsentPage, app: &App) -> Option<String> {
     }
 }
 
-/// Returns how long the access lasts. A client without a refresh token cannot renew it.
+/// Returns how long the access of this client lasts. A client without a refresh token cannot renew
+/// it.
 fn lasts(page: &ConsentPage, policy: &Policy, app: &App) -> String {
-    let lifetimes = policy.lifetimes();
+    let lifetimes = page.lifetimes(policy);
     let idle = spoken(lifetimes.refresh_idle().as_secs());
     if !page.gets_refresh_token() {
         return format!("The access lasts {}", spoken(lifetimes.access().as_secs()));

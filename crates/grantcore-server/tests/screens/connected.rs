@@ -4,6 +4,14 @@ use super::*;
 use crate::chromium::Driver;
 use crate::screen::SMALLEST;
 
+/// Renews the access of a public client.
+async fn refresh(issuer: &str, client: &str, tokens: &Value) {
+    let token = tokens["refresh_token"].as_str().unwrap();
+    let form = [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
+    let answer = plain_client(false).post(format!("{issuer}/oauth/token")).form(&form).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_connections_of_one_app_have_different_names_and_are_disconnected_by_them() {
     let Some(driver) = Driver::start() else { return };
@@ -26,7 +34,10 @@ async fn two_connections_of_one_app_have_different_names_and_are_disconnected_by
     let laptop = register(issuer, laptop).await;
     connect(&alice, &desktop, "notes profile").await;
     alice.open(&request(issuer, &laptop, other, "notes")).await.press("Allow access").await;
-    redeem(issuer, &laptop, &sent(&alice).await).await;
+    let tokens = redeem(issuer, &laptop, &sent(&alice).await).await;
+    // The times of a record are whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    refresh(issuer, &laptop, &tokens).await;
 
     alice.resize(SMALLEST).await;
     alice.open(apps).await.fits().await;
@@ -36,14 +47,17 @@ async fn two_connections_of_one_app_have_different_names_and_are_disconnected_by
         "“Note Taker”",
         does,
         "Connected just now. It runs on a device of yours, at 127.0.0.1:51004. Version 2.1.3.",
-        "It runs on a device of yours, at 127.0.0.1:6001.",
+        "It last renewed its access just now. It runs on a device of yours, at 127.0.0.1:6001.",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains(&desktop) && !page.contains("Dormant"), "folded: {page}");
     alice.unfold().await;
     let details = alice.text().await;
-    assert!(details.contains(&desktop) && details.contains(&laptop), "{details}");
+    let resource = format!("your notes: {issuer}/mcp");
+    for part in [&desktop, &laptop, &resource] {
+        assert!(details.contains(part), "{part}: {details}");
+    }
 
     // The buttons have names of their own, and the confirmation repeats which one it is.
     let names = "[...document.querySelectorAll('.entry .button')].map(own => own.ariaLabel)";

@@ -7,6 +7,8 @@ use serde_json::json;
 use super::*;
 use crate::chromium::Driver;
 use crate::screen::{SCREENS, SMALLEST};
+use crate::support::commands::{settings, with_file};
+use crate::support::ports::lasting_port;
 
 /// A third scope, beside the two of the server.
 const THIRD: &str = "(() => { const list = document.querySelector('.scopes'); \
@@ -233,6 +235,50 @@ async fn consent_12_no_renewal_is_promised_to_a_client_without_a_refresh_token()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn consent_12_no_client_is_promised_a_longer_access_than_it_gets() {
+    let Some(driver) = Driver::start() else { return };
+    let own = "access_lifetime = '5m'\nrefresh_idle = '2d'\nrefresh_absolute = '7d'";
+    let directory = with_file(&settings(lasting_port(), own));
+    let file = directory.path().join("c.toml");
+    let arguments = ["test", "--config", file.to_str().unwrap(), "--database", "memory:"];
+    let server = Running::start(arguments).await.unwrap();
+    let issuer = server.issuer();
+    let alice = driver.browser(issuer, "alice", false).await;
+    let request = request(issuer, "app", LOOPBACK, "reports").replace("%2Fmcp", "%2Freports");
+    alice.open(&request).await;
+    let last = "new Date(Date.now() + 7 * 24 * 3600 * 1000).toLocaleDateString('en-GB', \
+        { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' })";
+    let last = alice.value(last).await;
+    let last = last.as_str().unwrap();
+    alice.shows(&format!("The access lasts until {last}, or until it is unused for 2 days.")).await;
+    alice.unfold().await;
+    in_order(&alice.text().await, &["Each token lasts", "5 minutes"]);
+    alice.client.close().await.unwrap();
+    server.stop().await.unwrap();
+}
+
+/// A request that names no scope is for the part of the default that its resource understands.
+#[tokio::test(flavor = "multi_thread")]
+async fn authz_19_only_what_the_resource_understands_is_asked() {
+    let Some(driver) = Driver::start() else { return };
+    let server = start().await;
+    let issuer = server.issuer();
+    let client = named(issuer, "Note Taker").await;
+    let alice = driver.browser(issuer, "alice", false).await;
+    let notes = request(issuer, &client, LOOPBACK, "").replace("scope=&", "");
+    for (request, wanted, asked) in [
+        (&notes, "your notes", "Read the notes on your note pad and add to them"),
+        (&notes.replace("%2Fmcp", "%2Fapi"), "your profile", "See who you are on this server"),
+    ] {
+        alice.open(request).await;
+        alice.shows(&format!("“Note Taker” wants access to {wanted}")).await;
+        assert_eq!(alice.text_of(".scopes").await, asked);
+    }
+    alice.client.close().await.unwrap();
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn consent_13_the_page_says_where_the_user_is_sent() {
     let Some(driver) = Driver::start() else { return };
     let server = start().await;
@@ -254,6 +300,15 @@ async fn consent_13_the_page_says_where_the_user_is_sent() {
         assert_eq!(page.contains("Runs on this device"), warned, "{page}");
         assert!(page.contains("Unverified:"), "{page}");
     }
+    // A host that fits into a line is in one line.
+    let dashed = "https://a-host-of-many-words.example/cb";
+    let client = register(issuer, json!({ "redirect_uris": [dashed] })).await;
+    alice.resize(SMALLEST).await;
+    alice.open(&request(issuer, &client, dashed, "notes")).await;
+    let lines = "[...document.querySelectorAll('.facts strong')].map(own => { \
+        const range = document.createRange(); range.selectNodeContents(own); \
+        return new Set([...range.getClientRects()].map(box => box.top)).size; })";
+    assert_eq!(alice.value(lines).await, json!([1]));
     // The operator registered this one.
     alice.open(&request(issuer, "demo-public", LOOPBACK, "notes")).await;
     let page = alice.text().await;

@@ -18,6 +18,7 @@ use crate::support::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore_server::Running;
+use reqwest::Url;
 use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
@@ -133,6 +134,17 @@ async fn only_an_administrator_can_use_the_administrators_pages() {
         let stranger =
             plain_client(false).get(format!("{issuer}/admin{path}")).send().await.unwrap();
         assert_eq!(stranger.status(), 303, "{path}");
+        // The login leads on to the page that was opened.
+        let login = stranger.headers()["location"].to_str().unwrap();
+        let login = Url::parse(&issuer).unwrap().join(login).unwrap();
+        assert_eq!(param(&login, "next"), Some(format!("/admin{path}")), "{login}");
+    }
+    // The form of a stranger is not sent again, and an address has an end.
+    let http = plain_client(false);
+    let long = format!("{issuer}/admin/log?client={}", "x".repeat(2000));
+    for request in [http.get(long), http.post(format!("{issuer}/admin/act"))] {
+        let stranger = request.send().await.unwrap();
+        assert_eq!(stranger.headers()["location"], "/login?next=%2Fadmin");
     }
     let act = format!("{issuer}/admin/act");
     let suspend = [("act", "suspend-account"), ("subject", "alice"), ("reason", "x")];

@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use reqwest::Certificate;
+
+/// The files that [`certify`] writes.
+pub const CERTIFICATE: &str = "c.pem";
+pub const KEY: &str = "k.pem";
+pub const AUTHORITY: &str = "authority.pem";
+
 /// A running nginx.
 pub struct Nginx {
     child: Child,
@@ -22,6 +30,24 @@ pub fn is_installed() -> bool {
     assert!(!is_required, "nginx is not installed, and GRANTCORE_REQUIRE_NGINX is 1");
     let _ = writeln!(std::io::stderr(), "skipped: nginx is not installed");
     false
+}
+
+/// Writes a certificate for this host name with its key and its authority into a directory, and
+/// returns the authority.
+pub fn certify(directory: &Path, name: &str) -> Certificate {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate for self-signed if its subject has the name of its issuer.
+    authority.distinguished_name.push(DnType::CommonName, "authority");
+    let own = authority.self_signed(&authority_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    std::fs::write(directory.join(CERTIFICATE), certificate.pem()).unwrap();
+    std::fs::write(directory.join(KEY), key.serialize_pem()).unwrap();
+    std::fs::write(directory.join(AUTHORITY), &own).unwrap();
+    Certificate::from_pem(own.as_bytes()).unwrap()
 }
 
 impl Nginx {

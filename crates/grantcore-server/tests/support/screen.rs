@@ -80,11 +80,22 @@ impl Browser {
         panic!("{selector} cannot be reached by Tab in {}", self.text().await)
     }
 
-    /// Checks that the page is no wider than its screen.
+    /// Checks that the page is no wider than its screen, and that nothing reaches out of the card or
+    /// the banner that it is in.
     pub(crate) async fn fits(&self) {
-        let width = self.value("document.documentElement.scrollWidth - innerWidth").await;
+        // `innerWidth` is no measure: on a telephone it grows with the page.
+        let width = "(own => own.scrollWidth - own.clientWidth)(document.documentElement)";
+        let width = self.value(width).await;
+        let outside = "[...document.querySelectorAll('header *, main *')].filter(own => {
+            if (!own.checkVisibility() || own.closest('.unseen, thead')) return false;
+            const around = own.parentElement.closest('.cards tr, .banner, pre, header, main');
+            const [box, inner] = [around, own].map(own => own.getBoundingClientRect());
+            return inner.right > box.right + 1 || inner.left < box.left - 1;
+        }).map(own => own.outerHTML.slice(0, 200))";
+        let outside = self.value(outside).await;
         let url = self.client.current_url().await.unwrap();
-        assert!(width.as_i64().unwrap() <= 0, "{url} is {width} pixels too wide");
+        assert!(width.as_i64().unwrap() <= 0, "{url} is {width} pixels too wide: {outside}");
+        assert_eq!(outside, json!([]), "{url}");
     }
 
     /// Returns the bottom edge of the lowest of these elements.

@@ -54,6 +54,8 @@ async fn f21_the_whole_flow_runs_under_the_path() {
     let url = authorization_url(issuer, &resource);
     let unknown = browser.http.get(&url).send().await.unwrap();
     assert!(header(&unknown, "location").starts_with("/auth/login"), "{:?}", unknown.headers());
+    let admin = http.get(format!("{issuer}/admin/log?subject=a")).send().await.unwrap();
+    assert_eq!(header(&admin, "location"), "/auth/login?next=%2Fadmin%2Flog%3Fsubject%3Da");
     let page = browser.consent_page(&url).await;
     assert_eq!(form(&page).action, "/auth/oauth/consent");
     let redirect = browser.press(&url, &page, "allow").await;

@@ -6,14 +6,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use grantcore_server::Running;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use reqwest::{Certificate, Client, Response, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{free_port, header};
 use crate::support::client::redemption;
-use crate::support::nginx::{self, Nginx};
+use crate::support::nginx::{self, CERTIFICATE, KEY, Nginx};
 use crate::support::{
     Browser, CALLBACK, CHALLENGE, accounts, authorization_url, deploy, install_crypto_provider,
     mcp_upstream, param,
@@ -40,6 +39,26 @@ impl Proxied {
         upstream: Option<&str>,
         more: &[&str],
     ) -> Option<Self> {
+        let settings = |address: SocketAddr| {
+            let (named, target) = match upstream {
+                Some(name) => {
+                    let kept = format!("upstream {name} {{ server {address}; keepalive 4; }}");
+                    (kept, name.to_owned())
+                }
+                None => (String::new(), address.to_string()),
+            };
+            (named, format!("location / {{ proxy_pass http://{target}; {location} }}"))
+        };
+        Self::with(issuer, settings, more).await
+    }
+
+    /// Starts both. `settings` returns what nginx has for a server at this address: before the
+    /// block `server`, and in it.
+    async fn with(
+        issuer: &str,
+        settings: impl FnOnce(SocketAddr) -> (String, String),
+        more: &[&str],
+    ) -> Option<Self> {
         if !nginx::is_installed() {
             return None;
         }
@@ -52,20 +71,13 @@ impl Proxied {
         let arguments = [&arguments[..], &issuer, more].concat();
         let server = Running::start(arguments).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let authority = certify(&directory);
-        let address = server.address();
-        let (named, target) = match upstream {
-            Some(name) => {
-                let kept = format!("upstream {name} {{ server {address}; keepalive 4; }}");
-                (kept, name.to_owned())
-            }
-            None => (String::new(), address.to_string()),
-        };
+        let authority = nginx::certify(directory.path(), NAME);
+        let (before, own) = settings(server.address());
         let settings = format!(
-            "{named}
+            "{before}
              server {{ listen 127.0.0.1:{port} ssl; server_name {NAME};
-               ssl_certificate c.pem; ssl_certificate_key k.pem;
-               location / {{ proxy_pass http://{target}; {location} }} }}"
+               ssl_certificate {CERTIFICATE}; ssl_certificate_key {KEY};
+               {own} }}"
         );
         let nginx = Nginx::start(directory.path(), &settings, port);
         Some(Self { server, nginx, authority, port, _directory: directory })
@@ -95,20 +107,6 @@ impl Proxied {
         drop(self.nginx);
         self.server.stop().await.unwrap();
     }
-}
-
-/// Writes a certificate for the name, and returns its authority.
-fn certify(directory: &TempDir) -> Certificate {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::new([]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let own = authority.self_signed(&authority_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new([NAME.to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
-    std::fs::write(directory.path().join("c.pem"), certificate.pem()).unwrap();
-    std::fs::write(directory.path().join("k.pem"), key.serialize_pem()).unwrap();
-    Certificate::from_pem(own.as_bytes()).unwrap()
 }
 
 /// Runs the whole flow at the resource of this path, with discovery, from a refused call to a
@@ -192,6 +190,47 @@ async fn f21_the_whole_flow_behind_nginx_under_a_path() {
     let cookie = header(&login, "set-cookie");
     let is_under = cookie.split("; ").any(|part| part == "Path=/auth");
     assert!(cookie.starts_with("__Secure-") && is_under, "{cookie}");
+    proxied.stop().await;
+}
+
+/// Returns the nginx of a section of docs/deploy.md for a server at this address: what is before
+/// the block `server`, and what is in that block besides its name.
+fn of_page(section: &str, address: SocketAddr) -> (String, String) {
+    let [page] = <[String; 1]>::try_from(deploy::blocks(section, "nginx")).unwrap();
+    let mut page = page;
+    for theirs in ["127.0.0.1:8080", "10.0.0.8:8080", "10.0.0.9:8080"] {
+        page = page.replace(theirs, &address.to_string());
+    }
+    assert!(page.contains(&address.to_string()), "{page}");
+    let Some((before, server)) = page.split_once("server {\n    listen 443 ssl;\n") else {
+        return (String::new(), page);
+    };
+    let own = server.replace("server_name auth.example.com;", "");
+    (before.to_owned(), own.trim_end().strip_suffix('}').unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn f05_f21_the_whole_flow_behind_each_nginx_of_the_page_for_operators() {
+    let trusted = ["--trusted-proxies", "127.0.0.1"];
+    let behind = |address| of_page("Behind a proxy", address);
+    let Some(proxied) = Proxied::with("", behind, &trusted).await else { return };
+    whole_flow(&proxied, "/mcp").await;
+    proxied.stop().await;
+
+    let several = ["--trusted-proxies", "127.0.0.1", "--replay-window", "30s"];
+    let settings = |address| of_page("Several processes", address);
+    let proxied = Proxied::with("", settings, &several).await.unwrap();
+    whole_flow(&proxied, "/mcp").await;
+    proxied.stop().await;
+
+    // The page has the documents at the root of the host, beside the path itself.
+    let under = |address| {
+        let (before, own) = of_page("Under a path", address);
+        let path = format!("location /auth {{ proxy_pass http://{address}; {HOST} }}");
+        (before, format!("{path}\n{own}"))
+    };
+    let proxied = Proxied::with("/auth", under, &trusted).await.unwrap();
+    whole_flow(&proxied, "/mcp").await;
     proxied.stop().await;
 }
 
