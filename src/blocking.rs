@@ -32,7 +32,7 @@ mod traits;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -41,6 +41,9 @@ pub use self::server::Server;
 pub use self::threads::{OnThreads, ThreadError, Work};
 pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Outside, Store, StoreAdministration};
 use crate::decision::{Operation, Settled};
+use crate::drive::call::Call;
+use crate::drive::guard::Unguarded;
+use crate::drive::run;
 use crate::moment::{Clock, Entropy};
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure};
@@ -61,14 +64,11 @@ pub fn drive<O: Operation, S: Store, A>(
 where
     Ready<A>: AccountSource<Ready<S>>,
 {
-    block_on(crate::drive::drive(
-        operation,
-        &Ready(store),
-        &Ready(accounts),
-        policy,
-        clock,
-        entropy,
-    ))
+    // As `operation::drive`, but for its future: the result is not moved out of that.
+    let host = Unguarded { policy, clock, keys: OnceLock::new() };
+    let mut call = Call::new(operation, &host, entropy);
+    block_on(run(&mut call, &Ready(store), &Ready(accounts), &(), &()));
+    call.settled()
 }
 
 /// Polls a future to its end on this thread. The futures of [`Ready`] parts never wait, so that the

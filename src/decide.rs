@@ -17,6 +17,7 @@ mod consent;
 mod context;
 mod direct;
 mod document;
+mod dropped;
 mod introspection;
 mod jwt_bearer;
 mod login;

@@ -4,6 +4,7 @@
 //!
 //! Never here: loading and writing. The driver and the store do both.
 
+mod allowed;
 mod next;
 mod own;
 mod records;
@@ -12,6 +13,7 @@ mod single_use;
 
 use std::sync::Arc;
 
+pub(crate) use self::allowed::Allowed;
 pub use self::next::{Marked, Next};
 pub(crate) use self::own::{Own, OwnRecords};
 pub use self::records::Records;

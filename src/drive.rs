@@ -43,28 +43,33 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
 }
 
 /// Loads the records and the accounts of an attempt into their place.
-pub(crate) async fn load<S: Store, A: AccountSource<S>>(
+pub(crate) async fn load<'p, S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
     keys: &Keys<'_>,
-    place: &mut Loaded,
-) -> Result<(), FailureCause<S::Error>> {
+    place: &'p mut Option<Loaded>,
+) -> Result<&'p mut Loaded, FailureCause<S::Error>> {
     if keys.is_empty() {
-        *place = Loaded::default();
-        return Ok(());
+        return Ok(place.insert(Loaded::default()));
     }
-    *place = store.load(keys).await.map_err(FailureCause::Store)?;
+    let place = match store.load(keys).await {
+        Ok(loaded) => place.insert(loaded),
+        Err(error) => return Err(FailureCause::Store(error)),
+    };
     accounts.complete(store, keys, place).await?;
-    place.fill_remembered(keys, store).await.map_err(FailureCause::Store)
+    match place.fill_remembered(keys, store).await {
+        Ok(()) => Ok(place),
+        Err(error) => Err(FailureCause::Store(error)),
+    }
 }
 
 /// Lists grants of a user if they are not named, and loads each with its client and account.
-async fn load_list<S: Store, A: AccountSource<S>>(
+async fn load_list<'p, S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
     list: &GrantList<'_>,
-    place: &mut Loaded,
-) -> Result<(), FailureCause<S::Error>> {
+    place: &'p mut Option<Loaded>,
+) -> Result<&'p mut Loaded, FailureCause<S::Error>> {
     let ids = match *list {
         GrantList::Page { subject, after, limit } => {
             store.grants_of(subject, after, limit).await.map_err(FailureCause::Store)?
@@ -72,11 +77,12 @@ async fn load_list<S: Store, A: AccountSource<S>>(
         GrantList::Ids(ids) => ids.to_vec(),
     };
     let grants = store.load_grants(&ids).await.map_err(FailureCause::Store)?;
-    *place = Loaded { list: ids.into_iter().zip(grants).collect(), ..Loaded::default() };
+    let list = ids.into_iter().zip(grants).collect();
+    let place = place.insert(Loaded { list, ..Loaded::default() });
     for (id, grant) in &mut place.list {
         accounts.complete(store, &Keys::of_grant(*id), grant).await?;
     }
-    Ok(())
+    Ok(place)
 }
 
 /// Executes the steps that the call needs, until it is finished. The call keeps which step has
@@ -92,21 +98,21 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
 ) {
     let mut reservation = L::Reservation::default();
     // The records of the present attempt. They are filled in and decided on where they are: each
-    // move of them takes 40 instructions.
-    let mut loaded = Loaded::default();
+    // move of them takes 40 instructions, and to drop those of no attempt 50.
+    let mut loaded = None;
     loop {
         match call.step() {
             Step::Load(mut keys) => {
                 keys.skip_accounts = !A::IN_STORE;
                 let read = load(store, accounts, &keys, &mut loaded).await;
                 drop(keys);
-                call.loaded(read, &mut loaded);
+                call.loaded(read);
             }
             Step::List(list) => {
                 let read = load_list(store, accounts, &list, &mut loaded).await;
-                call.loaded(read, &mut loaded);
+                call.loaded(read);
             }
-            Step::Decide => call.decide_on(&mut loaded),
+            Step::Decide => call.decide_on(loaded.get_or_insert_default()),
             Step::Reserve(event) => {
                 let reserved = log.reserve(event).await;
                 call.reserved(reserved.map(|reserved| reservation = reserved));

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::blocking::{Server, drive};
 use grantcore::moment::{CorrelationId, Entropy, EntropyError, EntropySource, SystemEntropy};
-use grantcore::operation::Operation;
+use grantcore::operation::{Operation, Settled};
 use grantcore::policy::RegistrationRules;
 use grantcore::request::{
     AccessCheck, AuthorizationRequest, ConsentDecision, RegistrationRequest, TokenRequest,
@@ -347,8 +347,10 @@ impl Bench {
 
     fn run<O: Operation>(&self, operation: &O, entropy: Entropy) -> O::Response {
         let clock = || self.now();
-        let settled = drive(operation, &*self.store, FromStore, &self.policy, &clock, entropy);
-        settled.unwrap().outcome.unwrap()
+        match drive(operation, &*self.store, FromStore, &self.policy, &clock, entropy) {
+            Ok(Settled { outcome: Ok(response), .. }) => response,
+            other => panic!("{:?}", other.map(|settled| settled.event)),
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -65,6 +65,26 @@ impl Restrictions {
     }
 }
 
+/// The limits of the scope that a client may ask for.
+pub(crate) struct ScopeLimits<'a> {
+    each: [Option<&'a Scope>; 3],
+    policy: &'a Policy,
+}
+
+impl ScopeLimits<'_> {
+    /// Returns whether every scope token of the policy is within the limits.
+    pub(crate) fn are_none(&self) -> bool {
+        self.each.iter().all(Option::is_none) && !self.policy.has_scopes_for_machines()
+    }
+
+    /// Returns whether the scope token is within the limits.
+    pub(crate) fn admit(&self, token: &str) -> bool {
+        let mut limits = self.each.iter().flatten();
+        self.policy.is_for_people(token)
+            && limits.all(|allowed| self.policy.is_within(allowed, token))
+    }
+}
+
 impl Client {
     /// Returns the scope that the client may request, with spaces between its tokens. Without a
     /// limit, the client may request every scope of the policy.
@@ -82,17 +102,18 @@ impl Client {
     /// registered the client, within the policy's scope for such clients, which may have been
     /// narrowed since the registration.
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
+        self.scope_limits(policy).admit(token)
+    }
+
+    /// Returns the limits of what the client may ask for.
+    pub(crate) fn scope_limits<'a>(&'a self, policy: &'a Policy) -> ScopeLimits<'a> {
         let ceiling =
             policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
         let registered = match self.default_scope(policy) {
             Some(_) => None,
             None => self.scope(),
         };
-        policy.is_for_people(token)
-            && [registered, self.0.restrictions.scope(), ceiling]
-                .into_iter()
-                .flatten()
-                .all(|allowed| policy.is_within(allowed, token))
+        ScopeLimits { each: [registered, self.0.restrictions.scope(), ceiling], policy }
     }
 
     /// Returns the registered scope if it is the default of a request without a scope. The scope of

@@ -19,7 +19,7 @@ use crate::value::pkce::CodeChallenge;
 use crate::value::properties::Properties;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
-use crate::value::text::{ClientId, Subject};
+use crate::value::text::{ClientId, State, Subject};
 
 /// RFC 7636, appendix B.
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -117,7 +117,7 @@ impl Draft {
             },
             None => Basis::Machine,
         };
-        let terms = Terms {
+        let terms = std::sync::Arc::new(Terms {
             client_id: self.client.clone(),
             client_epoch: u64::MAX,
             basis,
@@ -125,7 +125,7 @@ impl Draft {
             resources: std::sync::Arc::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
             properties: Some(properties),
-        };
+        });
         if self.subject.is_none() {
             let access = Digest::of(self.mark.as_bytes());
             let expires = before(self.drop_after, RETENTION_DIRECT);
@@ -140,7 +140,7 @@ impl Draft {
                 .map_or(Digest::of(self.mark.as_bytes()), Digest::beginning_with),
             session_digest: Digest::of(b"a browser"),
             code_challenge,
-            state: Some(self.mark.as_str().into()),
+            state: Some(State::new(&self.mark)),
             acr_values: Box::new(["mfa".into()]),
             expires: before(self.drop_after, RETENTION_PENDING),
         };

@@ -55,6 +55,12 @@ impl<'a> Authenticated<'a> {
         self.proof.is_some() && self.key_proof != KeyProof::Weak
     }
 
+    /// Returns whether the client proved itself at all. The decision on a request of a client that
+    /// did not is [complete](Self::complete) as it is.
+    pub(super) fn has_proof(&self) -> bool {
+        self.proof.is_some() || self.single_use.is_some()
+    }
+
     /// Completes the decision on a request of this client. The decision waits for the mark of the
     /// assertion, even if it is a refusal. Otherwise an attacker who has the assertion could try it
     /// out (SEEN-06).

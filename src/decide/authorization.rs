@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::document::DocumentState;
+use super::dropped::dropped_scope;
 use super::login::SignIn;
-use super::terms::{dropped_scope, requested_terms};
+use super::terms::{RequestedGrant, requested_terms};
 use crate::account::Account;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Allowed, Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{
     Basis, CapturedAccount, Consent, Grant, LoginFacts, PendingConsent, Phase, Terms,
@@ -36,7 +37,7 @@ use crate::value::properties::Properties;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
-use crate::value::text::Subject;
+use crate::value::text::{State, Subject};
 
 impl Operation for AuthorizationRequest<'_> {
     type Response = AuthorizationStep;
@@ -63,10 +64,9 @@ impl Operation for AuthorizationRequest<'_> {
     ) -> Decision<AuthorizationStep> {
         let loaded = &loaded.own(policy, || self.keys(policy, moment));
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
-        let decision = self.authorize(&ctx);
         match self.document().dropped(&ctx) {
-            Some(dropped) => decision.with_dropped(&dropped),
-            None => decision,
+            Some(dropped) => self.authorize(&ctx).with_dropped(&dropped),
+            None => self.authorize(&ctx),
         }
     }
 
@@ -229,7 +229,7 @@ impl AuthorizationRequest<'_> {
     }
 
     /// Reads the hints for the host. Of them only a `max_age` can be wrong: the request demands it.
-    fn read_hints(&self) -> Result<Hints, Fault> {
+    fn read_hints(&self) -> Result<Option<Box<Hints>>, Fault> {
         let max_age = match self.max_age.get() {
             None => None,
             Some(text) => {
@@ -239,17 +239,6 @@ impl AuthorizationRequest<'_> {
         let (login_hint, locales) = (self.login_hint.get(), self.ui_locales.get());
         Ok(Hints::of(login_hint, locales, self.acr_values.get(), max_age))
     }
-}
-
-/// The grant that a valid request asks for.
-pub(super) struct RequestedGrant {
-    pub(super) challenge: CodeChallenge,
-    pub(super) scope: Scope,
-    pub(super) resources: Arc<[Box<str>]>,
-    pub(super) prompt: PromptWords,
-    pub(super) hints: Hints,
-    /// The classes of logins of which one is necessary. Empty: any login suffices.
-    pub(super) acr_values: Box<[Box<str>]>,
 }
 
 /// A request whose client and redirect URI are verified. Its errors can be redirected.
@@ -268,7 +257,7 @@ impl VerifiedRequest<'_> {
         user: &User<'_>,
         account: Account,
     ) -> Decision<AuthorizationStep> {
-        let hints = std::mem::take(&mut requested.hints);
+        let hints = requested.hints.take();
         let seen = self.ctx.loaded.grant.as_ref();
         if let Some(stored) = seen {
             let pending = match stored.record.phase() {
@@ -278,7 +267,7 @@ impl VerifiedRequest<'_> {
             let ticket = self.ctx.moment.entropy.secret().digest();
             if pending.is_some_and(|pending| pending.ticket_digest.matches(&ticket)) {
                 // Lost response: an earlier attempt of this request wrote the grant (I17).
-                return self.show_consent(Arc::clone(&stored.record), hints);
+                return self.show_consent(Arc::clone(&stored.record), hints, None);
             }
             // Another record has the id that this request drew.
             if !self.ctx.policy.refuses_reused_challenges() {
@@ -292,10 +281,7 @@ impl VerifiedRequest<'_> {
         }
         let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
-        let mut page = self.show_consent(grant, hints);
-        page.set_write(write);
-        page.redirect_if_not_written(Redirectable::is_at_once(self.is_trusted(), self.ctx.policy));
-        page
+        self.show_consent(grant, hints, Some(write))
     }
 
     /// Returns the new grant.
@@ -310,11 +296,12 @@ impl VerifiedRequest<'_> {
             ticket_digest: moment.entropy.secret().digest(),
             session_digest: Digest::of(user.session),
             code_challenge: challenge,
-            state: self.state().map(Into::into),
+            state: self.state().map(State::new),
             acr_values,
             expires: now.after(policy.lifetimes().consent),
         };
-        Grant::pending(self.request.grant_id(policy, moment), terms, pending, policy, now)
+        let id = self.request.grant_id(policy, moment);
+        Grant::pending(id, Arc::new(terms), pending, policy, now)
     }
 
     /// Returns the terms of a grant of this scope for these resources.
@@ -351,7 +338,12 @@ impl VerifiedRequest<'_> {
     /// Shows the consent page of this pending grant. Its ticket keeps the form from being forged
     /// (RFC 6749 §10.12), and `PAGE_HEADERS` keep the page from being framed (click-jacking, OAuth
     /// 2.1 §7.11).
-    fn show_consent(&self, grant: Arc<Grant>, hints: Hints) -> Decision<AuthorizationStep> {
+    fn show_consent(
+        &self,
+        grant: Arc<Grant>,
+        hints: Option<Box<Hints>>,
+        write: Option<Write>,
+    ) -> Decision<AuthorizationStep> {
         let ticket = self.ctx.moment.entropy.secret();
         let policy = self.ctx.policy;
         let detail = match self.request.scope.get() {
@@ -367,8 +359,13 @@ impl VerifiedRequest<'_> {
             grant,
             hints,
         };
-        let page = AuthorizationStep::NeedsConsent(page);
-        self.ctx.allow(EventKind::ConsentShown, page).with_detail(detail)
+        self.ctx.allow_all(Allowed {
+            kind: EventKind::ConsentShown,
+            response: AuthorizationStep::NeedsConsent(page),
+            write,
+            redirects_at_once: Some(Redirectable::is_at_once(self.is_trusted(), policy)),
+            detail,
+        })
     }
 
     /// Returns the event's detail about scope tokens that were left out.

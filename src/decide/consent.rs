@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::login::is_of_class;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation};
+use crate::decision::{Allowed, Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{
     Approval, Bound, CodeIssue, Grant, LoginFacts, PendingConsent, Phase, RevocationCause,
@@ -20,6 +20,7 @@ use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
+use crate::value::text::State;
 
 impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
@@ -50,7 +51,7 @@ impl Operation for ConsentDecision<'_> {
             (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
                 if issued.code_digest.matches(&moment.entropy.secret().digest()) =>
             {
-                page.redirect_code()
+                page.redirect_code(None)
             }
             // A repeated denial gets the same answer.
             (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
@@ -184,10 +185,7 @@ impl AnsweredPage<'_> {
                 .prepare(renewal)
                 .if_not_written(self.refusal(Reason::StorageUnavailable));
         }
-        let mut decision = self.redirect_code();
-        decision.set_write(Write::grant(Some(self.stored), next));
-        decision.redirect_if_not_written(true);
-        decision
+        self.redirect_code(Some(Write::grant(Some(self.stored), next)))
     }
 
     /// Checks the login of the user who allows. It must not be older than that of the page, which
@@ -212,8 +210,12 @@ impl AnsweredPage<'_> {
             return Err(Reason::CodeFlowUnauthorized);
         }
         let policy = self.ctx.policy;
+        let limits = self.client.scope_limits(policy);
+        if limits.are_none() && policy.whole_scope(scope.as_str()).is_some() {
+            return Ok(());
+        }
         let is_known = |token: &str| policy.knows_scope(token);
-        let is_open = |token: &str| is_known(token) && self.client.may_ask_for(token, policy);
+        let is_open = |token: &str| is_known(token) && limits.admit(token);
         if scope.tokens().all(is_open) {
             return Ok(());
         }
@@ -223,12 +225,18 @@ impl AnsweredPage<'_> {
 
     /// Redirects to the client with the code of this request. The redirect names the issuer, so
     /// that the client sends the code to no other server (mix-up, RFC 9207 §2).
-    fn redirect_code(&self) -> Decision<Redirect> {
+    fn redirect_code(&self, write: Option<Write>) -> Decision<Redirect> {
         let secret = self.ctx.moment.entropy.secret();
         let code = Issued::one(Kind::Code, self.grant().id(), secret);
-        let state = self.consent.state.as_deref();
+        let state = self.consent.state.as_ref().map(State::as_str);
         let redirect = Redirect::with_code(self.redirect_uri, &code, state, self.ctx.policy);
-        self.ctx.allow(EventKind::ConsentApproved, redirect)
+        self.ctx.allow_all(Allowed {
+            kind: EventKind::ConsentApproved,
+            response: redirect,
+            write,
+            redirects_at_once: Some(true),
+            detail: None,
+        })
     }
 
     fn redirect_error(&self, reason: Reason) -> Decision<Redirect> {
@@ -236,7 +244,8 @@ impl AnsweredPage<'_> {
     }
 
     fn refusal(&self, reason: Reason) -> Refusal {
-        let to = Redirectable::after_user_action(self.redirect_uri, self.consent.state.as_deref());
+        let state = self.consent.state.as_ref().map(State::as_str);
+        let to = Redirectable::after_user_action(self.redirect_uri, state);
         Refusal::redirectable(reason, to)
     }
 

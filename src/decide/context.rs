@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::client::Client;
-use crate::decision::{Decision, Loaded, Operation, OwnRecords, SingleUse};
+use crate::decision::{Allowed, Decision, Loaded, Operation, OwnRecords, SingleUse};
 use crate::event::EventKind;
 use crate::grant::{KeyProof, RedeemedCode};
 use crate::moment::{Moment, Timestamp};
@@ -84,6 +84,11 @@ impl<'a> Context<'a> {
     /// Allows the request.
     pub(super) fn allow<T>(&self, kind: EventKind, response: T) -> Decision<T> {
         Decision::allow(kind, response, self.loaded, self.moment)
+    }
+
+    /// Allows the request, with its write.
+    pub(super) fn allow_all<T>(&self, allowed: Allowed<T>) -> Decision<T> {
+        Decision::allow_all(allowed, self.loaded, self.moment)
     }
 
     /// Refuses the request in the plain form of its endpoint: a page, or a JSON error.

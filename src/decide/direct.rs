@@ -13,8 +13,7 @@ use crate::moment::Timestamp;
 use crate::reason::Reason;
 use crate::record::Write;
 use crate::refusal::listed;
-use crate::response::token::Tokens;
-use crate::value::credential::{Issued, Kind};
+use crate::response::token::{NewTokens, Tokens};
 use crate::value::scope::Subset;
 
 /// A token to issue.
@@ -50,6 +49,7 @@ impl Issue<'_> {
         let expires = now.after(self.lifetime);
         let access = entropy.access_secret().digest();
         let id = entropy.grant_id();
+        let terms = Arc::new(terms);
         let grant = Grant::issued_directly(id, terms, access, expires, ctx.policy, now);
         if let Some(renewal) = ctx.client_renewal(grant.last_use()) {
             return ctx.prepare(renewal);
@@ -60,13 +60,14 @@ impl Issue<'_> {
     /// Answers with the token that this request mints.
     fn allow(&self, terms: &Arc<Terms>, expires_in: u64, ctx: &Context<'_>) -> Decision<Tokens> {
         let entropy = &ctx.moment.entropy;
-        let tokens = Tokens {
-            access: Issued::one(Kind::Access, entropy.grant_id(), entropy.access_secret()),
+        let tokens = NewTokens {
+            grant: entropy.grant_id(),
+            access: &entropy.access_secret(),
             refresh: None,
             expires_in,
-            terms: Arc::clone(terms),
             scope: Subset::ALL,
-        };
+        }
+        .written(terms);
         let detail = format!(
             "scope_tokens: {}. resource: {}.",
             terms.scope.len(),

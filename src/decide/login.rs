@@ -4,8 +4,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::authorization::{RequestedGrant, VerifiedRequest};
+use super::authorization::VerifiedRequest;
 use super::context::Context;
+use super::terms::RequestedGrant;
 use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -49,7 +50,7 @@ impl AuthorizationRequest<'_> {
             });
         };
         let login = user.login;
-        let max_age = requested.hints.max_age;
+        let max_age = requested.hints.as_ref().and_then(|hints| hints.max_age);
         // `max_age=0` asks for a login, even if one was made within the same second.
         let is_old = max_age.is_some_and(|seconds| seconds == 0 || !is_recent(login, seconds, now));
         let is_weak = !is_of_class(login, &requested.acr_values);
@@ -89,7 +90,7 @@ impl VerifiedRequest<'_> {
     pub(super) fn show_login(
         &self,
         wanted: WantedLogin,
-        hints: Hints,
+        hints: Option<Box<Hints>>,
     ) -> Decision<AuthorizationStep> {
         let page = LoginPage {
             client: Arc::clone(self.client),

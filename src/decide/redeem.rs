@@ -1,12 +1,10 @@
 //! redeem: a code is exchanged for tokens, once (OAuth 2.1 §4.1.3). A second redemption by the
 //! right client, with the right redirect URI and verifier, revokes the grant.
 
-use std::sync::Arc;
-
 use super::context::Context;
 use super::terms::narrowed_resources;
 use crate::client::Client;
-use crate::decision::Decision;
+use crate::decision::{Allowed, Decision};
 use crate::event::EventKind;
 use crate::grant::{Active, Grant, IssuedCode, Minted, Phase, RedeemedCode, RevocationCause};
 use crate::moment::Timestamp;
@@ -15,8 +13,7 @@ use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::token::CodeExchange;
-use crate::response::token::Tokens;
-use crate::value::credential::{Issued, Kind};
+use crate::response::token::{NewTokens, Tokens};
 use crate::value::pkce::{CodeChallenge, CodeVerifier};
 use crate::value::scope::Subset;
 use crate::value::secret::Digest;
@@ -120,9 +117,13 @@ impl PresentedCode<'_> {
         }
         let expires = self.now.after(lifetimes.access()).min(self.grant().expires());
         let tokens = self.tokens(Subset::ALL, expires.seconds_from(self.now));
-        let mut decision = self.ctx.allow(EventKind::CodeRedeemed, tokens);
-        decision.set_write(Write::grant(Some(self.stored), next));
-        decision
+        self.ctx.allow_all(Allowed {
+            kind: EventKind::CodeRedeemed,
+            response: tokens,
+            write: Some(Write::grant(Some(self.stored), next)),
+            redirects_at_once: None,
+            detail: None,
+        })
     }
 
     /// Answers a second use of a redeemed code. If an earlier attempt of this request redeemed it,
@@ -177,16 +178,17 @@ impl PresentedCode<'_> {
 
     /// Returns the tokens that this request mints.
     fn tokens(&self, scope: Subset, expires_in: u64) -> Tokens {
-        let id = self.grant().id();
         let entropy = &self.ctx.moment.entropy;
-        let refresh = || Issued::refresh(id, entropy.secret(), entropy.refresh_secret());
-        Tokens {
-            access: Issued::one(Kind::Access, id, entropy.access_secret()),
-            refresh: self.client.grant_types().refresh_token.then(refresh),
+        let (family, current) = (entropy.secret(), entropy.refresh_secret());
+        let refreshes = self.client.grant_types().refresh_token;
+        NewTokens {
+            grant: self.grant().id(),
+            access: &entropy.access_secret(),
+            refresh: refreshes.then_some((&family, &current)),
             expires_in,
-            terms: Arc::clone(self.grant().terms()),
             scope,
         }
+        .written(self.grant().terms())
     }
 
     fn grant(&self) -> &Grant {

@@ -1,13 +1,12 @@
 //! refresh: a refresh token is exchanged for its successor (OAuth 2.1 §4.3). The steps are the
 //! lines of the table in `docs/decisions.md`, in their order.
 
-use std::sync::Arc;
-
 use super::context::Context;
-use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope, scope_under_ceiling};
+use super::dropped::dropped_from_refresh;
+use super::terms::{narrowed_resources, narrowed_scope, scope_under_ceiling};
 use crate::account::RefreshDecision;
 use crate::client::Client;
-use crate::decision::Decision;
+use crate::decision::{Allowed, Decision};
 use crate::event::EventKind;
 use crate::grant::{
     Active, Adjustment, Grant, Minted, Phase, RedeemedCode, RefreshFamily, RevocationCause,
@@ -18,8 +17,7 @@ use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::token::RefreshExchange;
-use crate::response::token::Tokens;
-use crate::value::credential::{Issued, Kind};
+use crate::response::token::{NewTokens, Tokens};
 use crate::value::scope::Subset;
 use crate::value::secret::{Salt, Secret, Successor};
 
@@ -33,7 +31,7 @@ impl RefreshExchange<'_> {
             return token.rotate();
         }
         match token.find_rotation() {
-            Some(rotation) => token.answer_again(rotation),
+            Some(rotation) => token.answer_again(&rotation),
             None => token.refuse_replay(),
         }
     }
@@ -152,12 +150,15 @@ impl FamilyToken<'_> {
         }
         let expires = self.now.after(self.lifetimes.access()).min(adjustment.expires);
         let expires_in = expires.seconds_from(self.now);
-        let tokens = self.tokens(refresh, access, scope, expires_in);
-        let mut decision = self.ctx.allow(EventKind::TokensRefreshed, tokens);
-        decision.add_detail(self.dropped_scope());
-        decision.add_detail(self.changed_by_host(&adjustment));
-        decision.set_write(Write::grant(Some(self.stored), next));
-        decision
+        let tokens = self.tokens(&refresh, &access, scope, expires_in);
+        let details = [self.dropped_scope(), self.changed_by_host(&adjustment)];
+        self.ctx.allow_all(Allowed {
+            kind: EventKind::TokensRefreshed,
+            response: tokens,
+            write: Some(Write::grant(Some(self.stored), next)),
+            redirects_at_once: None,
+            detail: details.into_iter().flatten().reduce(|one, other| format!("{one} {other}")),
+        })
     }
 
     /// Returns what the host's decision changes in the grant, or `None` if it ends the grant: it
@@ -231,7 +232,7 @@ impl FamilyToken<'_> {
     /// Returns the tokens of that rotation again. They are derived anew; their scope and lifetime
     /// come from the record. What was taken away from the grant since then changes neither this
     /// answer nor whether it is given: the same token has one successor (I11).
-    fn answer_again(&self, rotation: Rotation) -> Decision<Tokens> {
+    fn answer_again(&self, rotation: &Rotation) -> Decision<Tokens> {
         if let Err(fault) = self.check_request(Subset::ALL, Subset::ALL) {
             return self.ctx.refuse(fault);
         }
@@ -247,7 +248,7 @@ impl FamilyToken<'_> {
         let expires = entry.map_or(self.now, |entry| entry.expires);
         // A 200 never has an `expires_in` of 0 (CLOCK-05).
         let expires_in = expires.seconds_from(self.now).max(1);
-        let tokens = self.tokens(rotation.refresh, access, scope, expires_in);
+        let tokens = self.tokens(&rotation.refresh, &access, scope, expires_in);
         let again = self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope());
         let proof = self.ctx.key_proof();
         if proof <= self.code.proof {
@@ -330,16 +331,15 @@ impl FamilyToken<'_> {
         (!changed.is_empty()).then(|| format!("changed_by_host: {}.", changed.join(", ")))
     }
 
-    fn tokens(&self, refresh: Secret, access: Secret, scope: Subset, expires_in: u64) -> Tokens {
-        let id = self.grant().id();
-        let family = Secret::new(*self.request.token.family.bytes());
-        Tokens {
-            access: Issued::one(Kind::Access, id, access),
-            refresh: Some(Issued::refresh(id, family, refresh)),
+    fn tokens(&self, refresh: &Secret, access: &Secret, scope: Subset, expires_in: u64) -> Tokens {
+        NewTokens {
+            grant: self.grant().id(),
+            access,
+            refresh: Some((&self.request.token.family, refresh)),
             expires_in,
-            terms: Arc::clone(self.grant().terms()),
             scope,
         }
+        .written(self.grant().terms())
     }
 
     fn grant(&self) -> &Grant {

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::authorization::{RequestedGrant, VerifiedRequest};
+use super::authorization::VerifiedRequest;
+use super::terms::RequestedGrant;
 use crate::account::Account;
 use crate::client::ConsentMode;
 use crate::decision::Decision;
@@ -138,7 +139,7 @@ impl VerifiedRequest<'_> {
         let lifetimes = ctx.policy.lifetimes_of(self.client);
         let grant = Grant::issued_at_once(
             id,
-            terms,
+            Arc::new(terms),
             requested.challenge,
             code,
             bound.until,

@@ -4,18 +4,29 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::dropped::{HABITUAL, is_dropped, tokens};
 use crate::client::Client;
 use crate::grant::Terms;
 use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
+use crate::value::hints::Hints;
 use crate::value::machine_rights::MachineRights;
+use crate::value::pkce::CodeChallenge;
+use crate::value::prompt::PromptWords;
 use crate::value::resource;
 use crate::value::scope::{Scope, ScopeError, Subset};
 
-/// Scope tokens that clients request from every server by habit. Those that the policy does not
-/// declare are dropped (CLIENTPOLICY-13).
-const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+/// The grant that a valid request asks for.
+pub(super) struct RequestedGrant {
+    pub(super) challenge: CodeChallenge,
+    pub(super) scope: Scope,
+    pub(super) resources: Arc<[Box<str>]>,
+    pub(super) prompt: PromptWords,
+    pub(super) hints: Option<Box<Hints>>,
+    /// The classes of logins of which one is necessary. Empty: any login suffices.
+    pub(super) acr_values: Box<[Box<str>]>,
+}
 
 /// The scope and the resources of a request.
 type RequestedTerms = (Scope, Arc<[Box<str>]>);
@@ -34,6 +45,9 @@ pub(super) fn requested_terms(
     // Clients send these tokens to every server, whatever the resource and their registration
     // (CLIENTPOLICY-13).
     let asked = asked.filter(|asked| {
+        if Understood::is_only(known, policy) {
+            return true;
+        }
         if asked.tokens().any(|token| !HABITUAL.contains(&token)) {
             return true;
         }
@@ -42,8 +56,9 @@ pub(super) fn requested_terms(
         asked.tokens().any(|token| understood.has(token))
     });
     let is_named = asked.is_some();
-    let may = |token: &str| client.may_ask_for(token, policy);
-    let scope = scope_within(asked, || default_scope(client, policy), may)?;
+    let limits = client.scope_limits(policy);
+    let may = |token: &str| limits.admit(token);
+    let scope = scope_within(asked, || default_scope(client, policy), may, limits.are_none())?;
     let resources = resources?;
     if is_named {
         return Ok((scope, resources));
@@ -68,9 +83,14 @@ impl<'r> Understood<'r> {
             let of_request = || known.iter().find(|own| own.identifier() == named);
             policy.resource(named).or_else(|| of_request().map(Cow::Borrowed))
         };
-        let is_only = policy.resources().len() == 1 && known.is_empty();
+        let is_only = Self::is_only(known, policy);
         let named = resources.iter().filter(|_| !is_only).map(|named| &**named);
         Self { resources: named.filter_map(find).collect(), is_only, policy }
+    }
+
+    /// Returns whether the server has a single resource, which understands every token.
+    fn is_only(known: &[Resource], policy: &Policy) -> bool {
+        policy.resources().len() == 1 && known.is_empty()
     }
 
     /// Returns the part of a default scope that the resources understand, or a hint if nothing is
@@ -112,7 +132,7 @@ pub(super) fn machine_scope(
     };
     let asked = known_scope(requested, policy)?;
     let is_named = asked.is_some();
-    let scope = scope_within(asked, all, may)?;
+    let scope = scope_within(asked, all, may, false)?;
     if is_named {
         return Ok(scope);
     }
@@ -121,14 +141,15 @@ pub(super) fn machine_scope(
 }
 
 /// Returns the requested scope, or `default` if the request names none. `may` must hold for each
-/// token.
+/// token, and need not be asked if it `holds_for_all`.
 fn scope_within(
     requested: Option<Scope>,
     default: impl Fn() -> Result<Scope, Reason>,
     may: impl Fn(&str) -> bool,
+    holds_for_all: bool,
 ) -> Result<Scope, Fault> {
     let Some(scope) = requested else { return Ok(default()?) };
-    if scope.tokens().all(&may) {
+    if holds_for_all || scope.tokens().all(&may) {
         return Ok(scope);
     }
     let forbidden = scope.tokens().filter(|token| !may(token));
@@ -143,6 +164,9 @@ pub(super) fn known_scope(
     policy: &Policy,
 ) -> Result<Option<Scope>, Fault> {
     let Some(requested) = requested else { return Ok(None) };
+    if let Some(whole) = policy.whole_scope(requested) {
+        return Ok(Some(whole.clone()));
+    }
     // A malformed token is an error even where unknown tokens are dropped.
     let kept = match Scope::parse(requested) {
         Ok(scope) if scope.tokens().all(|token| policy.knows_scope(token)) => {
@@ -376,35 +400,4 @@ pub(super) fn narrowed_resources(
         subset = subset.with(position);
     }
     Ok(subset)
-}
-
-/// Returns the event's detail about the scope tokens of an authorization request that were dropped.
-pub(super) fn dropped_scope(requested: Option<&str>, policy: &Policy) -> Option<String> {
-    dropped_detail(tokens(requested?).filter(|token| is_dropped(token, policy)))
-}
-
-/// Returns the event's detail about the scope tokens of a refresh that were dropped. A token that
-/// was granted is never dropped.
-pub(super) fn dropped_from_refresh(
-    requested: Option<&str>,
-    terms: &Terms,
-    policy: &Policy,
-) -> Option<String> {
-    let is_left_out = |token: &&str| !terms.scope.contains(token) && is_dropped(token, policy);
-    dropped_detail(tokens(requested?).filter(is_left_out))
-}
-
-fn dropped_detail<'a>(dropped: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut dropped = dropped.peekable();
-    dropped.peek()?;
-    Some(format!("scope_dropped: {}.", listed(dropped)))
-}
-
-/// Returns whether a requested scope token is dropped instead of refused.
-pub(super) fn is_dropped(token: &str, policy: &Policy) -> bool {
-    !policy.knows_scope(token) && (HABITUAL.contains(&token) || policy.drops_unknown_scopes())
-}
-
-fn tokens(requested: &str) -> impl Iterator<Item = &str> {
-    requested.split(' ').filter(|token| !token.is_empty())
 }

@@ -44,6 +44,9 @@ impl Operation for TokenRequest<'_> {
             Ok(authenticated) => authenticated,
             Err(stop) => return stop.decide(&ctx),
         };
+        if !authenticated.has_proof() {
+            return self.issue(authenticated.client, &ctx);
+        }
         let ctx = ctx.with_key_proof(authenticated.key_proof());
         let mut decision = self.issue(authenticated.client, &ctx);
         authenticated.complete(&mut decision, &ctx);

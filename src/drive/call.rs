@@ -138,9 +138,9 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     }
 
     /// Decides on what was loaded.
-    pub(crate) fn loaded(&mut self, read: Result<(), FailureCause<E>>, loaded: &mut Loaded) {
+    pub(crate) fn loaded(&mut self, read: Result<&mut Loaded, FailureCause<E>>) {
         match read {
-            Ok(()) => self.decide_on(loaded),
+            Ok(loaded) => self.decide_on(loaded),
             Err(cause) => self.fail_load(cause),
         }
     }

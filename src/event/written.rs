@@ -5,6 +5,7 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use super::Event;
 use super::kind::Durability;
 use crate::record::{Version, Write};
 
@@ -57,6 +58,28 @@ impl Written {
     /// Sets the durability to durable.
     pub(crate) fn durable(self) -> Self {
         Self { durability: Durability::Durable, ..self }
+    }
+}
+
+impl Event {
+    /// Records the write of the step, of unknown durability.
+    pub(crate) fn note_write(&mut self, write: &Write) {
+        // The flow of a request that creates its record begins here. That of any other request is
+        // known from what was loaded.
+        self.written = Written::of(write);
+        match write {
+            Write::Grant(change) => {
+                self.flow.get_or_insert(change.id());
+                if self.subject.is_none() {
+                    self.subject = change.record().subject().cloned();
+                }
+                self.attributed = true;
+            }
+            Write::Client(change) => {
+                self.client.get_or_insert_with(|| change.id().clone());
+            }
+            Write::Seen(_) => self.marked = Some(Durability::Unknown),
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a grant keeps in each phase. Each phase has its own fields and no others.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -11,6 +9,7 @@ use crate::policy::{Policy, Resource};
 use crate::value::pkce::CodeChallenge;
 use crate::value::scope::Subset;
 use crate::value::secret::{Digest, Salt};
+use crate::value::text::State;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,7 +31,7 @@ pub(crate) struct PendingConsent {
     pub(crate) session_digest: Digest,
     pub(crate) code_challenge: CodeChallenge,
     #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) state: Option<Arc<str>>,
+    pub(crate) state: Option<State>,
     /// The classes of logins of which the user's must be one. Empty: any login suffices.
     pub(crate) acr_values: Box<[Box<str>]>,
     pub(crate) expires: Timestamp,

@@ -64,20 +64,20 @@ impl Grant {
     /// Creates the record of a new consent page, for the operation *authorize*.
     pub(crate) fn pending(
         id: GrantId,
-        terms: Terms,
+        terms: Arc<Terms>,
         consent: PendingConsent,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
         let expires = consent.expires;
-        Self::created_in((id, terms), Phase::ConsentPending(consent), expires, policy, now)
+        Self::created_in(id, terms, Phase::ConsentPending(consent), expires, policy, now)
     }
 
     /// Creates a grant with its code, for the operation *authorize* without a consent page. It does
     /// not outlive `until`.
     pub(crate) fn issued_at_once(
         id: GrantId,
-        terms: Terms,
+        terms: Arc<Terms>,
         code_challenge: CodeChallenge,
         code_digest: Digest,
         until: Option<Timestamp>,
@@ -90,7 +90,7 @@ impl Grant {
             code_digest,
             expires: now.after(lifetimes.code).min(expires),
         };
-        Self::created_in((id, terms), Phase::CodeIssued(issued), expires, policy, now)
+        Self::created_in(id, terms, Phase::CodeIssued(issued), expires, policy, now)
     }
 
     /// Issues an authorization code, for the operation *approve*. The absolute lifetime of the
@@ -176,7 +176,7 @@ impl Grant {
     /// ends with the token.
     pub(crate) fn issued_directly(
         id: GrantId,
-        terms: Terms,
+        terms: Arc<Terms>,
         access: Digest,
         expires: Timestamp,
         policy: &Policy,
@@ -190,7 +190,7 @@ impl Grant {
             remaining: None,
             access_tokens: smallvec![entry],
         };
-        Self::created_in((id, terms), Phase::Active(active), expires, policy, now)
+        Self::created_in(id, terms, Phase::Active(active), expires, policy, now)
     }
 
     /// Notes that the client has proved itself with this, for the operation *refresh*.
@@ -339,7 +339,8 @@ impl Grant {
 
     /// Creates a record in its first phase.
     fn created_in(
-        (id, terms): (GrantId, Terms),
+        id: GrantId,
+        terms: Arc<Terms>,
         phase: Phase,
         expires: Timestamp,
         policy: &Policy,
@@ -349,7 +350,7 @@ impl Grant {
             schema: Schema,
             id,
             issuer: policy.own_issuer().clone(),
-            terms: Arc::new(terms),
+            terms,
             latest_seen: now,
             expires,
             phase,

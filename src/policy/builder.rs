@@ -104,6 +104,7 @@ impl PolicyBuilder {
             resources: Vec::new(),
             scopes: Vec::new(),
             scope_order: Vec::new(),
+            whole_scope: None,
             marks_scopes: false,
             implied: Vec::new(),
             registered_scope: RegisteredScope::default(),
@@ -115,6 +116,7 @@ impl PolicyBuilder {
             assumed_resources: None,
             lifetimes: Lifetimes::default(),
             unverified_lifetimes: LifetimeOverrides::default(),
+            class_lifetimes: None,
             client_lifetimes: ClientLifetimes::default(),
             replay_window: Duration::ZERO,
             limits: Limits::default(),
@@ -212,6 +214,9 @@ impl PolicyBuilder {
         check(&policy, &endpoints)?;
         policy.implied = transitive_closure(&policy.implied);
         policy.order_scopes();
+        let classes = [true, false];
+        let lifetimes = classes.map(|operators| policy.lifetimes_of_class(operators).ordered());
+        policy.class_lifetimes = Some(Box::new(lifetimes));
         policy.assumed_resources = policy
             .main_resource()
             .filter(|_| !policy.require_resource)

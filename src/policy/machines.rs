@@ -119,6 +119,11 @@ impl Policy {
         self.is_for(token, ScopeFor::Machines)
     }
 
+    /// Returns whether a scope token may be one that no user can grant.
+    pub(crate) fn has_scopes_for_machines(&self) -> bool {
+        self.marks_scopes
+    }
+
     /// Returns whether a client can have the scope token on its own behalf.
     pub(crate) fn is_for_machines(&self, token: &str) -> bool {
         self.is_for(token, ScopeFor::People)

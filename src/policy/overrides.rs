@@ -171,7 +171,7 @@ impl EffectiveLifetimes {
     }
 
     /// Returns the same lifetimes in order.
-    fn ordered(self) -> Self {
+    pub(super) fn ordered(self) -> Self {
         let end = self.refresh_absolute.unwrap_or(Duration::MAX);
         let refresh_idle = self.refresh_idle.min(end);
         let access = self.access.min(refresh_idle);
@@ -196,22 +196,27 @@ impl Policy {
         is_operators: bool,
         own: Option<&LifetimeOverrides>,
     ) -> EffectiveLifetimes {
-        let mut effective = EffectiveLifetimes {
+        let Some(own) = own else {
+            return match self.class_lifetimes.as_deref() {
+                Some([operators, _]) if is_operators => *operators,
+                Some([_, others]) => *others,
+                None => self.lifetimes_of_class(is_operators).ordered(),
+            };
+        };
+        let extends = is_operators && self.client_lifetimes == ClientLifetimes::OperatorMayExtend;
+        self.lifetimes_of_class(is_operators).overridden(own, extends).ordered()
+    }
+
+    /// Returns the lifetimes of clients without overrides, which may not be in order.
+    pub(super) fn lifetimes_of_class(&self, is_operators: bool) -> EffectiveLifetimes {
+        let own = EffectiveLifetimes {
             code: self.lifetimes.code,
             access: self.lifetimes.access,
             refresh_idle: self.lifetimes.refresh_idle,
             refresh_absolute: self.lifetimes.refresh_absolute,
             replay_window: self.replay_window,
         };
-        if !is_operators {
-            effective = effective.overridden(&self.unverified_lifetimes, false);
-        }
-        if let Some(own) = own {
-            let extends =
-                is_operators && self.client_lifetimes == ClientLifetimes::OperatorMayExtend;
-            effective = effective.overridden(own, extends);
-        }
-        effective.ordered()
+        if is_operators { own } else { own.overridden(&self.unverified_lifetimes, false) }
     }
 
     /// Returns the first lifetime of a client that is longer than the policy allows.

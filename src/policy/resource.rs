@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::template::{Instance, Template};
 use super::{Audience, Policy, ResourceDescription, ScopeFor};
 use crate::value::resource::{self as indicator, well_known};
+use crate::value::scope::Scope;
 use crate::value::uri::is_server_url;
 
 /// The well-known suffix of a resource's metadata document (RFC 9728 §3).
@@ -210,6 +211,9 @@ impl Policy {
         &self,
         resources: impl Iterator<Item = &'r str>,
     ) -> Vec<(String, String)> {
+        if !self.resources.iter().any(Resource::is_template) {
+            return Vec::new();
+        }
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let found = resources.filter_map(|own| self.instance(own));
         found.flat_map(|own| own.variables().map(owned).collect::<Vec<_>>()).collect()
@@ -296,12 +300,24 @@ impl ScopeInfo {
 const FEW_SCOPES: usize = 8;
 
 impl Policy {
-    /// Sorts the names of the scopes, for [`find_scope`](Self::find_scope). The policy is checked.
+    /// Sorts the names of the scopes, for [`find_scope`](Self::find_scope), and joins them. The
+    /// policy is checked.
     pub(super) fn order_scopes(&mut self) {
         let mut order: Vec<u16> = (0..=u16::MAX).take(self.scopes.len()).collect();
         let name = |position: &u16| self.scopes.get(usize::from(*position)).map(ScopeInfo::name);
         order.sort_by(|one, other| name(one).cmp(&name(other)));
         self.scope_order = order;
+        let names: Vec<_> = self.scopes.iter().map(ScopeInfo::name).collect();
+        let listed = names.join(" ");
+        self.whole_scope = Scope::parse(&listed).ok().map(|whole| Box::new((listed, whole)));
+    }
+
+    /// Returns the scope of all tokens if the text names them in the order of the metadata. Clients
+    /// of MCP request all that the metadata lists. To parse and look up two tokens takes 500
+    /// instructions of an authorization request.
+    pub(crate) fn whole_scope(&self, text: &str) -> Option<&Scope> {
+        let (listed, whole) = &**self.whole_scope.as_ref()?;
+        (listed == text).then_some(whole)
     }
 
     /// Returns the scope of this name.

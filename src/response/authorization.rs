@@ -83,7 +83,7 @@ pub struct LoginPage {
     pub(crate) redirect_uri: VerifiedRedirectUri,
     pub(crate) request: RequestDigest,
     pub(crate) wanted: WantedLogin,
-    pub(crate) hints: Hints,
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 /// What a sign-in must do.
@@ -131,7 +131,7 @@ pub struct ConsentPage {
     pub(crate) grant: Arc<Grant>,
     pub(crate) resource_variables: Vec<(String, String)>,
     pub(crate) domain_trusted: bool,
-    pub(crate) hints: Hints,
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 impl LoginPage {
@@ -335,7 +335,7 @@ impl ConsentPage {
 
     /// Returns the ticket, for the hidden field of the form and for nothing else.
     pub fn ticket(&self) -> String {
-        self.ticket.reveal().as_str().to_owned()
+        self.ticket.text()
     }
 }
 
@@ -356,24 +356,25 @@ macro_rules! hints {
             /// Returns who the client believes the user is, for the name field of the login form:
             /// at most 256 bytes without control characters.
             pub fn login_hint(&self) -> Option<&str> {
-                self.hints.login_hint.as_deref()
+                self.hints.as_ref()?.login_hint.as_deref()
             }
 
             /// Returns the languages that the user prefers, the best first: at most 8 language
             /// tags.
             pub fn ui_locales(&self) -> impl Iterator<Item = &str> {
-                self.hints.ui_locales.iter().map(|locale| &**locale)
+                let hints = self.hints.iter();
+                hints.flat_map(|hints| &hints.ui_locales).map(|locale| &**locale)
             }
 
             /// Returns the classes of logins that the client asks for, the best first: at most 8,
             /// whether or not the policy declares them.
             pub fn acr_values(&self) -> impl Iterator<Item = &str> {
-                self.hints.acr_values.iter().map(|acr| &**acr)
+                self.hints.iter().flat_map(|hints| &hints.acr_values).map(|acr| &**acr)
             }
 
             /// Returns for how many seconds after a login the client accepts it.
             pub fn max_age(&self) -> Option<u64> {
-                self.hints.max_age
+                self.hints.as_ref()?.max_age
             }
         }
     };

@@ -40,10 +40,9 @@ impl Redirect {
         state: Option<&str>,
         policy: &Policy,
     ) -> Self {
-        let code = code.reveal();
         // A credential has no character that is encoded, and the issuer was encoded when the policy
         // was built: the encoder takes ten instructions for each character.
-        let code = ("code", Value::Encoded(code.as_str()));
+        let code = ("code", Value::Code(code));
         let state = state.map(|state| ("state", Value::Text(state)));
         let issuer = ("iss", policy.issuer_parameter());
         Self { location: uri.with(&[Some(code), state, Some(issuer)], 256) }

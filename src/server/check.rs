@@ -11,7 +11,7 @@ use super::early::EarlyRefusal;
 use super::watch::Limit;
 use super::{Error, Server};
 use crate::audit::{AuditError, AuditLog};
-use crate::decision::{Loaded, Records};
+use crate::decision::Records;
 use crate::drive::guard::Guard;
 use crate::drive::load;
 use crate::event::{Event, EventKind};
@@ -166,9 +166,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             let mut visit = |records: Records<'_>| judged = Some(judge.judge(records));
             self.store.inspect(&judge.keys, &mut visit).await.map_err(FailureCause::Store)
         } else {
-            let mut loaded = Loaded::default();
-            let read = load(&self.store, &self.accounts, &judge.keys, &mut loaded).await;
-            read.map(|()| judged = Some(judge.judge(loaded.records())))
+            let mut place = None;
+            let read = load(&self.store, &self.accounts, &judge.keys, &mut place).await;
+            read.map(|loaded| judged = Some(judge.judge(loaded.records())))
         };
         if let Err(cause) = read {
             return Err(self.fail_check(check, cause, stamp, source).await.into());

@@ -32,18 +32,34 @@ impl Text {
     pub(crate) fn of<const N: usize>(bytes: &[u8; N]) -> Self {
         const { assert!(length(N) <= MAX) };
         let mut characters = Wiped([0; MAX]);
-        for (block, bytes) in characters.0.chunks_exact_mut(8).zip(bytes.chunks(6)) {
-            block.copy_from_slice(&split(bytes));
-        }
-        for character in characters.0.iter_mut().take(const { rounded(N) }) {
-            *character = encode(*character);
-        }
+        write(bytes, characters.0.split_at_mut(const { rounded(N) }).0);
         Self { characters, length: length(N) }
     }
 
     /// Returns the characters, which are ASCII.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.characters.0.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Appends the text of these bytes. Nothing of it is left anywhere else.
+pub(crate) fn push<const N: usize>(bytes: &[u8; N], to: &mut Vec<u8>) {
+    let start = to.len();
+    // The last block may be longer than the text, which is then cut.
+    to.resize(start + const { rounded(N) }, 0);
+    if let Some(characters) = to.get_mut(start..start + const { rounded(N) }) {
+        write(bytes, characters);
+    }
+    to.truncate(start + const { length(N) });
+}
+
+/// Writes the text of these bytes into whole blocks of characters.
+fn write<const N: usize>(bytes: &[u8; N], characters: &mut [u8]) {
+    for (block, bytes) in characters.chunks_exact_mut(8).zip(bytes.chunks(6)) {
+        block.copy_from_slice(&split(bytes));
+    }
+    for character in characters {
+        *character = encode(*character);
     }
 }
 
@@ -103,31 +119,37 @@ fn join(block: &[u8]) -> [u8; 6] {
     bytes
 }
 
+// Both directions compare signed bytes: for these, x86 has an instruction that compares sixteen at
+// once, and for unsigned bytes it takes two.
+
 /// Returns the character of a number below 64.
 fn encode(value: u8) -> u8 {
-    let above = |least: u8, offset: u8| if value >= least { offset } else { 0 };
+    let signed = i8::from_ne_bytes([value]);
+    let above = |last: i8, offset: u8| if signed > last { offset } else { 0 };
     // From each part of the alphabet to the next: A to Z, a to z, 0 to 9, - and _.
     value
         .wrapping_add(b'A')
-        .wrapping_add(above(26, b'a' - b'A' - 26))
-        .wrapping_sub(above(52, b'a' - b'0' + 26))
-        .wrapping_sub(above(62, b'0' - b'-' + 10))
-        .wrapping_add(above(63, b'_' - b'-' - 1))
+        .wrapping_add(above(25, b'a' - b'A' - 26))
+        .wrapping_sub(above(51, b'a' - b'0' + 26))
+        .wrapping_sub(above(61, b'0' - b'-' + 10))
+        .wrapping_add(above(62, b'_' - b'-' - 1))
 }
 
 /// Returns the number that a character stands for, and a byte that is 0 only if the character is
-/// one of the alphabet.
+/// one of the alphabet. A byte that is not ASCII is negative, and so in no part of the alphabet.
+#[expect(clippy::needless_bitwise_bool, reason = "without a branch")]
 fn decode_one(character: u8) -> (u8, u8) {
-    let part = |first: u8, count: u8, value: u8| {
-        let place = character.wrapping_sub(first);
-        if place < count { place.wrapping_add(value) | 0x80 } else { 0 }
+    let signed = i8::from_ne_bytes([character]);
+    let part = |first: i8, last: i8, offset: u8| {
+        if (signed >= first) & (signed <= last) { offset } else { 0 }
     };
-    let found = part(b'A', 26, 0)
-        | part(b'a', 26, 26)
-        | part(b'0', 10, 52)
-        | part(b'-', 1, 62)
-        | part(b'_', 1, 63);
-    (found & 0x3F, !found & 0x80)
+    // What is added to a character. No part has an offset of 0.
+    let offset = part(65, 90, 0u8.wrapping_sub(b'A'))
+        | part(97, 122, 26u8.wrapping_sub(b'a'))
+        | part(48, 57, 52 - b'0')
+        | part(45, 45, 62 - b'-')
+        | part(95, 95, 63u8.wrapping_sub(b'_'));
+    (character.wrapping_add(offset), if offset == 0 { u8::MAX } else { 0 })
 }
 
 #[cfg(test)]
@@ -135,7 +157,7 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-    use super::{Text, decode};
+    use super::{Text, decode, push};
 
     /// Bytes in no order.
     fn bytes<const N: usize>(seed: u8) -> [u8; N] {
@@ -152,6 +174,9 @@ mod tests {
             let bytes = bytes::<N>(seed);
             let text = Text::of(&bytes);
             assert_eq!(text.as_bytes(), URL_SAFE_NO_PAD.encode(bytes).as_bytes());
+            let mut pushed = b"code=".to_vec();
+            push(&bytes, &mut pushed);
+            assert_eq!(pushed, [b"code=", text.as_bytes()].concat());
             assert_eq!(decode::<N>(text.as_bytes()).map(|read| read.0), Some(bytes));
         }
         let text = Text::of(&bytes::<N>(7)).as_bytes().to_vec();

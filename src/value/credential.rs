@@ -123,13 +123,19 @@ impl Credential {
         Some(Self { id: GrantId(*id), secret: Secret::new(*secret.first_chunk()?) })
     }
 
-    fn joined(&self) -> Wiped<48> {
-        let mut bytes = Wiped([0; 48]);
-        let (id, secret) = bytes.0.split_at_mut(16);
-        id.copy_from_slice(&self.id.0);
-        secret.copy_from_slice(self.secret.bytes());
-        bytes
+    /// Appends the text of a credential to the response that issues it, and to nothing else.
+    pub(crate) fn push(kind: Kind, id: GrantId, secret: &Secret, response: &mut Vec<u8>) {
+        response.extend_from_slice(kind.prefix().as_bytes());
+        base64url::push(&joined(id, secret).0, response);
     }
+}
+
+fn joined(id: GrantId, secret: &Secret) -> Wiped<48> {
+    let mut bytes = Wiped([0; 48]);
+    let (head, tail) = bytes.0.split_at_mut(16);
+    head.copy_from_slice(&id.0);
+    tail.copy_from_slice(secret.bytes());
+    bytes
 }
 
 impl RefreshCredential {
@@ -144,14 +150,16 @@ impl RefreshCredential {
         })
     }
 
-    fn joined(&self) -> Wiped<80> {
+    /// Appends the text of a refresh token to the response that issues it, and to nothing else.
+    pub(crate) fn push(id: GrantId, family: &Secret, current: &Secret, response: &mut Vec<u8>) {
         let mut bytes = Wiped([0; 80]);
-        let (id, secrets) = bytes.0.split_at_mut(16);
-        let (family, current) = secrets.split_at_mut(32);
-        id.copy_from_slice(&self.id.0);
-        family.copy_from_slice(self.family.bytes());
-        current.copy_from_slice(self.current.bytes());
-        bytes
+        let (head, secrets) = bytes.0.split_at_mut(16);
+        let (first, second) = secrets.split_at_mut(32);
+        head.copy_from_slice(&id.0);
+        first.copy_from_slice(family.bytes());
+        second.copy_from_slice(current.bytes());
+        response.extend_from_slice(Kind::Refresh.prefix().as_bytes());
+        base64url::push(&bytes.0, response);
     }
 }
 
@@ -163,8 +171,8 @@ fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Wiped<N>> {
 /// The length of a prefix.
 const PREFIX: usize = 4;
 
-/// The length of the longest credential, a refresh token.
-const MAX_TEXT: usize = PREFIX + base64url::length(80);
+/// The length of the longest credential that has a text of its own.
+const MAX_TEXT: usize = PREFIX + base64url::length(48);
 
 /// The text of a credential: on the stack, and wiped when it is dropped.
 pub(crate) struct CredentialText {
@@ -198,13 +206,13 @@ impl Serialize for CredentialText {
     }
 }
 
-/// A credential that is issued. It is written once, into the response that it belongs to. It has no
-/// `Clone`, no `Display` and a redacted `Debug`, and is wiped when it is dropped.
+/// A credential that is issued, other than a token, which is written into its response at once. It
+/// is written once, into the response that it belongs to. It has no `Clone`, no `Display` and a
+/// redacted `Debug`, and is wiped when it is dropped.
 pub(crate) struct Issued(IssuedKind);
 
 enum IssuedKind {
     Grant(Kind, Credential),
-    Refresh(RefreshCredential),
     /// A secret of a client, which names no grant.
     Client(Kind, Secret),
 }
@@ -212,10 +220,6 @@ enum IssuedKind {
 impl Issued {
     pub(crate) fn one(kind: Kind, id: GrantId, secret: Secret) -> Self {
         Self(IssuedKind::Grant(kind, Credential { id, secret }))
-    }
-
-    pub(crate) fn refresh(id: GrantId, family: Secret, current: Secret) -> Self {
-        Self(IssuedKind::Refresh(RefreshCredential { id, family, current }))
     }
 
     pub(crate) fn plain(kind: Kind, secret: Secret) -> Self {
@@ -231,23 +235,31 @@ impl Issued {
     /// Appends the text to the response of the request that issued the credential, and to nothing
     /// else.
     pub(crate) fn push_to(&self, response: &mut Vec<u8>) {
-        let mut push = |kind: Kind, encoded: base64url::Text| {
-            response.extend_from_slice(kind.prefix().as_bytes());
-            response.extend_from_slice(encoded.as_bytes());
-        };
         match &self.0 {
-            IssuedKind::Grant(kind, own) => push(*kind, base64url::Text::of(&own.joined().0)),
-            IssuedKind::Refresh(own) => push(Kind::Refresh, base64url::Text::of(&own.joined().0)),
-            IssuedKind::Client(kind, secret) => push(*kind, base64url::Text::of(secret.bytes())),
+            IssuedKind::Grant(kind, own) => Credential::push(*kind, own.id, &own.secret, response),
+            IssuedKind::Client(kind, secret) => {
+                response.extend_from_slice(kind.prefix().as_bytes());
+                base64url::push(secret.bytes(), response);
+            }
         }
     }
 
     /// Returns the text, for the response of the request that issued the credential and for nothing
     /// else.
+    #[expect(clippy::expect_used, reason = "a credential is ASCII")]
+    pub(crate) fn text(&self) -> String {
+        let mut text = Vec::with_capacity(MAX_TEXT);
+        self.push_to(&mut text);
+        String::from_utf8(text).expect("base64url is ASCII")
+    }
+
+    /// Returns the text, for the response of the request that issued the credential and for nothing
+    /// else. It is wiped when it is dropped.
     pub(crate) fn reveal(&self) -> CredentialText {
         match &self.0 {
-            IssuedKind::Grant(kind, own) => CredentialText::encode(*kind, &own.joined().0),
-            IssuedKind::Refresh(own) => CredentialText::encode(Kind::Refresh, &own.joined().0),
+            IssuedKind::Grant(kind, own) => {
+                CredentialText::encode(*kind, &joined(own.id, &own.secret).0)
+            }
             IssuedKind::Client(kind, secret) => CredentialText::encode(*kind, secret.bytes()),
         }
     }

@@ -11,7 +11,6 @@ const LOGIN_HINT_BYTES: usize = 256;
 const ENTRIES: usize = 8;
 
 /// The hints of one request. What breaks a bound is left out (HOST-18).
-#[derive(Default)]
 pub(crate) struct Hints {
     pub(crate) login_hint: Option<Box<str>>,
     pub(crate) ui_locales: Box<[Box<str>]>,
@@ -21,21 +20,25 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Takes what is within the bounds of these values.
+    /// Takes what is within the bounds of these values. Returns `None` for a request without any,
+    /// as most are. They are behind a pointer, because they are moved with the decision.
     pub(crate) fn of(
         login_hint: Option<&str>,
         ui_locales: Option<&str>,
         acr_values: Option<&str>,
         max_age: Option<u64>,
-    ) -> Self {
+    ) -> Option<Box<Self>> {
+        if login_hint.or(ui_locales).or(acr_values).is_none() && max_age.is_none() {
+            return None;
+        }
         let is_clean =
             |hint: &&str| hint.len() <= LOGIN_HINT_BYTES && !hint.chars().any(char::is_control);
-        Self {
+        Some(Box::new(Self {
             login_hint: login_hint.filter(is_clean).map(Into::into),
             ui_locales: entries(ui_locales, is_locale),
             acr_values: entries(acr_values, is_acr),
             max_age,
-        }
+        }))
     }
 }
 

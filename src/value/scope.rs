@@ -113,14 +113,25 @@ impl Scope {
 /// Returns whether this is the text of a scope already: most clients send it so, and collecting,
 /// sorting and joining two tokens takes 900 instructions and three allocations.
 fn is_canonical(text: &str) -> bool {
+    let bytes = text.as_bytes();
     let mut last: &[u8] = b"";
-    let mut count = 0;
-    text.as_bytes().split(|b| *b == b' ').all(|token| {
-        count += 1;
-        let is_next = token.iter().all(is_token_byte) && last < token && count <= MAX_TOKENS;
-        last = token;
-        is_next
-    })
+    let mut start = 0;
+    let mut count = 1;
+    // In one pass over the bytes: to split first took twice as much.
+    for (place, byte) in bytes.iter().enumerate() {
+        if *byte == b' ' {
+            let token = bytes.get(start..place).unwrap_or_default();
+            if last >= token {
+                return false;
+            }
+            last = token;
+            start = place + 1;
+            count += 1;
+        } else if !is_token_byte(byte) {
+            return false;
+        }
+    }
+    count <= MAX_TOKENS && last < bytes.get(start..).unwrap_or_default()
 }
 
 /// Returns whether this is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.

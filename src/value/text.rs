@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use percent_encoding::percent_encode_byte;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::invisible::{is_blank, is_invisible};
@@ -103,6 +103,40 @@ impl FromStr for Subject {
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self::new(text))
+    }
+}
+
+/// The `state` of a client, which the response returns unchanged (OAuth 2.1 §4.1.1). Up to 23 bytes
+/// of it lie in the record.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct State(SmolStr);
+
+impl State {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+/// Redacted: it can be a secret of the client.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State(redacted)")
     }
 }
 

@@ -16,6 +16,8 @@ use memchr::{memchr, memrchr};
 use url::form_urlencoded::byte_serialize;
 use url::{Host, ParseError, Url};
 
+use super::credential::Issued;
+
 /// The longest URI that is accepted from a client, in bytes.
 pub(crate) const MAX_BYTES: usize = 2048;
 
@@ -182,6 +184,8 @@ pub(crate) enum Value<'a> {
     Text(&'a str),
     /// A text that is form-encoded, or that form-encoding leaves as it is.
     Encoded(&'a str),
+    /// A code, whose characters form-encoding leaves as they are.
+    Code(&'a Issued),
 }
 
 /// Returns the text, form-encoded.
@@ -191,32 +195,36 @@ pub(crate) fn form_encoded(text: &str) -> String {
 
 /// Returns the URI with these parameters added to its query, form-encoded (OAuth 2.1 §2.3, §4.1.2).
 /// `extra` is the number of bytes to reserve for them.
+#[expect(clippy::expect_used, reason = "every part is UTF-8")]
 pub(crate) fn with_parameters(
     uri: &str,
     parameters: &[Option<(&'static str, Value<'_>)>],
     extra: usize,
 ) -> String {
-    let mut extended = String::with_capacity(uri.len() + extra);
-    extended.push_str(uri);
+    let mut extended = Vec::with_capacity(uri.len() + extra);
+    extended.extend_from_slice(uri.as_bytes());
     // Parameter injection: the first question mark begins the query, and a later one is part of a
     // value. A parameter that is appended to that value would be lost.
     let query = memchr(b'?', uri.as_bytes()).and_then(|place| uri.get(place + 1..));
-    let mut separator = match query {
-        None => Some('?'),
-        Some(query) if query.is_empty() || query.ends_with('&') => None,
-        Some(_) => Some('&'),
-    };
-    for (name, value) in parameters.iter().flatten() {
-        extended.extend(separator);
-        extended.push_str(name);
-        extended.push('=');
-        match value {
-            Value::Text(text) => extended.extend(byte_serialize(text.as_bytes())),
-            Value::Encoded(text) => extended.push_str(text),
-        }
-        separator = Some('&');
+    match query {
+        None => extended.push(b'?'),
+        Some(query) if query.is_empty() || query.ends_with('&') => {}
+        Some(_) => extended.push(b'&'),
     }
-    extended
+    for (name, value) in parameters.iter().flatten() {
+        extended.extend_from_slice(name.as_bytes());
+        extended.push(b'=');
+        match value {
+            Value::Text(text) => byte_serialize(text.as_bytes())
+                .for_each(|part| extended.extend_from_slice(part.as_bytes())),
+            Value::Encoded(text) => extended.extend_from_slice(text.as_bytes()),
+            Value::Code(code) => code.push_to(&mut extended),
+        }
+        extended.push(b'&');
+    }
+    // No parameter follows the last one.
+    extended.pop();
+    String::from_utf8(extended).expect("texts and ASCII are UTF-8")
 }
 
 /// The reason why a browser does not go to a URI.

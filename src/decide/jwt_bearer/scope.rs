@@ -1,6 +1,7 @@
 //! The scope of a token that an identity provider's assertion brings.
 
-use super::super::terms::{Understood, default_of, is_dropped, known_scope};
+use super::super::dropped::is_dropped;
+use super::super::terms::{Understood, default_of, known_scope};
 use super::Stop;
 use crate::client::Client;
 use crate::jws::Claims;

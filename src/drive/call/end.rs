@@ -29,11 +29,11 @@ impl<O: Operation, H: Host, E> Call<'_, O, H, E> {
     /// Returns the outcome of a call that is done, with its event.
     #[expect(clippy::expect_used, reason = "only a decision can be done")]
     pub(crate) fn settled(&mut self) -> Result<Settled<O::Response>, Failure<E>> {
-        let decision = self.decision.take().expect("a call that is done has a decision");
+        let decision = self.decision.as_mut().expect("a call that is done has a decision");
         match self.failed.take() {
-            None => Ok(decision.into_settled()),
+            None => Ok(decision.take_settled()),
             Some((cause, refusal)) => {
-                Err(Failure { cause, refusal, event: Box::new(decision.into_event()) })
+                Err(Failure { cause, refusal, event: Box::new(decision.take_event()) })
             }
         }
     }
