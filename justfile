@@ -104,7 +104,7 @@ test:
 
 # Hostile requests.
 [group('tests')]
-hostile requests='200000':
+hostile requests='1000000':
     GRANTCORE_HOSTILE_REQUESTS={{ requests }} cargo test --workspace --test hostile --locked
 
 # Random programs, whose every answer a model predicts.

@@ -9,7 +9,7 @@ use crate::grants::{only, windowed};
 use crate::support::params::Params;
 use crate::support::{World, policy};
 
-const OFTEN: u64 = 10_000;
+const OFTEN: u64 = 1_000;
 
 /// Returns the size of the record, in text and in binary, after each of `times` refreshes, one
 /// every `every` seconds.
@@ -31,7 +31,7 @@ fn for_ever(policy: PolicyBuilder) -> PolicyBuilder {
 }
 
 #[test]
-fn i31_a_record_refreshed_ten_thousand_times_is_as_small_as_one_refreshed_once() {
+fn i31_a_record_refreshed_a_thousand_times_is_as_small_as_one_refreshed_once() {
     for policy in [for_ever(policy()), for_ever(windowed())] {
         let sizes = sizes(policy, 50 * 60, OFTEN);
         assert_eq!(sizes, vec![sizes[0]; sizes.len()]);

@@ -15,9 +15,9 @@ use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::{ALICE, Answered, Granted, Outcome, T, policy, seeded};
 
-const MANY: usize = 100_000;
-const USED: usize = 1_000;
-const BITE: usize = 9_999;
+const MANY: usize = 20_000;
+const USED: usize = 200;
+const BITE: usize = 1_999;
 
 /// Returns the `client_id` in the response to a registration.
 fn id_in(body: &str) -> String {
