@@ -18,7 +18,7 @@ use super::serve::Application;
 use crate::metrics::Measured;
 use crate::routes::health;
 use crate::site::{self, Site};
-use crate::telemetry;
+use crate::telemetry::LoggedRequest;
 
 /// The whole server behind its listener. A clone shares it.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Application for Front {
             let source = proxies.source(peer, request.headers());
             request.extensions_mut().insert(source);
         }
-        let span = telemetry::span(&request);
+        let logged = LoggedRequest::of(&request);
         let answered = async {
             let response = match hosts.refusal(&request) {
                 Some(refusal) => refusal,
@@ -62,7 +62,7 @@ impl Application for Front {
             };
             site::finish(site, response)
         };
-        let response = telemetry::logged(span, answered).await;
+        let response = logged.answer(answered).await;
         if let Some(measured) = measured {
             measured.end(response.status());
         }
