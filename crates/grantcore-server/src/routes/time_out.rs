@@ -63,13 +63,12 @@ where
 
 /// Answers a request within this time.
 pub(crate) async fn within(limit: Duration, mut answer: Answer) -> Response {
-    let answered = match at_once(answer.as_mut()).await {
-        Some(response) => response,
+    let answered = if let Some(response) = at_once(answer.as_mut()).await {
+        response
+    } else {
         // On the heap, because most requests need no timer.
-        None => {
-            let timed = Box::pin(tokio::time::timeout(limit, answer));
-            timed.await.unwrap_or_else(|_| Ok(late_error()))
-        }
+        let timed = Box::pin(tokio::time::timeout(limit, answer));
+        timed.await.unwrap_or_else(|_| Ok(late_error()))
     };
     answered.unwrap_or_else(|never| match never {})
 }

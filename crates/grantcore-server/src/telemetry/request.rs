@@ -150,13 +150,13 @@ impl<F: Future<Output = Response>> Future for Answering<F> {
         if polled.is_pending() {
             this.request.open_span();
         }
-        // Only a stream can log something after its head.
-        polled.map(|response| match response.body().size_hint().exact() {
-            Some(_) => response,
-            None => {
-                let request = this.request.take();
-                response.map(|body| Body::new(LoggedBody { body, request }))
+        polled.map(|response| {
+            // Only a stream can log something after its head.
+            if response.body().size_hint().exact().is_some() {
+                return response;
             }
+            let request = this.request.take();
+            response.map(|body| Body::new(LoggedBody { body, request }))
         })
     }
 }

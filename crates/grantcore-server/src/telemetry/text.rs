@@ -17,7 +17,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::VisitOutput as _;
 use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::request::with_current;
 
@@ -85,7 +85,7 @@ where
         }
     });
     let scope = context.event_scope();
-    for span in scope.into_iter().flat_map(|scope| scope.from_root()) {
+    for span in scope.into_iter().flat_map(Scope::from_root) {
         line.push_str(span.metadata().name());
         let extensions = span.extensions();
         let fields = extensions.get::<FormattedFields<N>>();
