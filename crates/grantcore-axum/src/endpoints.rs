@@ -2,7 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use axum::body::Bytes;
+use axum::http::request::Parts;
 use grantcore::audit::AuditLog;
 use grantcore::reason::Endpoint;
 use grantcore::request::{ConsentDecision, Fetch};
@@ -13,7 +16,23 @@ use grantcore::{
     Server, Store, User,
 };
 
+use crate::router::source;
+
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A request at an endpoint that clients call directly, whose body is complete.
+pub(crate) struct Received {
+    pub(crate) parts: Parts,
+    pub(crate) body: Bytes,
+    /// The client of a request at [`Endpoint::Management`]. Ignored at all others.
+    pub(crate) client_id: String,
+}
+
+impl Received {
+    fn request<'a>(&'a self, source: &'a str) -> RequestParts<'a> {
+        RequestParts { source, ..RequestParts::from_http(&self.parts, &self.body) }
+    }
+}
 
 /// The endpoints of a [`Server`]. A failure of the store or the accounts is logged here, and
 /// returned as its refusal.
@@ -32,14 +51,9 @@ pub(crate) trait Endpoints: Send + Sync {
         decision: ConsentDecision<'a>,
     ) -> BoxFuture<'a, Result<Redirect, Refusal>>;
 
-    /// Answers a request at an endpoint that clients call directly, without a browser. `client_id`
-    /// is the client of a request at [`Endpoint::Management`], and is ignored at all others.
-    fn answer<'a>(
-        &'a self,
-        endpoint: Endpoint,
-        client_id: &'a str,
-        request: &'a RequestParts<'a>,
-    ) -> BoxFuture<'a, Reply>;
+    /// Answers a request at an endpoint that clients call directly, without a browser.
+    fn answer(self: Arc<Self>, endpoint: Endpoint, received: Received)
+    -> BoxFuture<'static, Reply>;
 
     fn check<'a>(
         &'a self,
@@ -53,9 +67,9 @@ pub(crate) trait Endpoints: Send + Sync {
 
 impl<S, A, L> Endpoints for Server<S, A, L>
 where
-    S: Store,
-    A: AccountSource<S> + Send + Sync,
-    L: AuditLog,
+    S: Store + 'static,
+    A: AccountSource<S> + Send + Sync + 'static,
+    L: AuditLog + 'static,
 {
     fn policy(&self) -> &Policy {
         Server::policy(self)
@@ -83,21 +97,31 @@ where
         Box::pin(async move { Server::run(self, decision).await.map_err(refusal) })
     }
 
-    fn answer<'a>(
-        &'a self,
+    fn answer(
+        self: Arc<Self>,
         endpoint: Endpoint,
-        client_id: &'a str,
-        request: &'a RequestParts<'a>,
-    ) -> BoxFuture<'a, Reply> {
-        // Each in a box of its own: one for all has room for the largest, and copying that into
-        // its box is a tenth of the instructions of a refresh over HTTP.
-        let policy = Server::policy(self);
+        received: Received,
+    ) -> BoxFuture<'static, Reply> {
+        // Each call in a box of its own: one for all has room for the largest, and copying that
+        // into its box is a tenth of the instructions of a refresh over HTTP.
+        macro_rules! call {
+            ($method:ident $(, $argument:expr)?) => {
+                Box::pin(async move {
+                    let source = source(&received.parts);
+                    let request = received.request(&source);
+                    let answered = self.$method($($argument,)? &request).await;
+                    answered
+                        .map_err(refusal)
+                        .unwrap_or_else(|refusal| refusal.reply(Server::policy(&self)))
+                })
+            };
+        }
         match endpoint {
-            Endpoint::Revocation => replied(policy, self.revoke(request)),
-            Endpoint::Introspection => replied(policy, self.introspect(request)),
-            Endpoint::Registration => replied(policy, self.register(request)),
-            Endpoint::Management => replied(policy, self.manage(client_id, request)),
-            _ => replied(policy, self.token(request)),
+            Endpoint::Revocation => call!(revoke),
+            Endpoint::Introspection => call!(introspect),
+            Endpoint::Registration => call!(register),
+            Endpoint::Management => call!(manage, &received.client_id),
+            _ => call!(token),
         }
     }
 
@@ -112,16 +136,6 @@ where
     fn refuse<'a>(&'a self, refusal: Refusal, source: &'a str) -> BoxFuture<'a, Refusal> {
         Box::pin(Server::refuse(self, refusal, None, source))
     }
-}
-
-/// Returns the response of a call.
-fn replied<'a, E: std::fmt::Display>(
-    policy: &'a Policy,
-    call: impl Future<Output = Result<Reply, Error<E>>> + Send + 'a,
-) -> BoxFuture<'a, Reply> {
-    Box::pin(
-        async move { call.await.map_err(refusal).unwrap_or_else(|refusal| refusal.reply(policy)) },
-    )
 }
 
 /// Returns the refusal of a call. The cause of a failure is for the operator alone: it is logged.

@@ -92,7 +92,10 @@ pub use self::demo::DemoLogin;
 #[cfg(feature = "introspection")]
 pub use self::introspection::{Introspection, IntrospectionBuilder, IntrospectionError};
 pub use self::pages::{BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo};
-pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
+pub use self::programs::ProgramService;
+pub use self::router::{
+    OAuthRouter, RouterError, program_router, program_services, router, well_known_router,
+};
 pub use self::same_origin::is_same_origin;
 pub use self::signed_in::SignedIn;
 pub use self::source::{Source, TrustedProxies, TrustedProxiesService};

@@ -19,7 +19,7 @@ use crate::authorize::{authorize, consent};
 use crate::documents::documents;
 use crate::endpoints::Endpoints;
 use crate::pages::{LOCATION_LIMIT, Pages, redirect_page};
-use crate::programs::programs;
+use crate::programs::{ProgramService, programs, services};
 use crate::source::Source;
 use crate::tasks::Tasks;
 
@@ -246,6 +246,24 @@ where
     let mut taken = Routes::default();
     let endpoints: Arc<dyn Endpoints> = server;
     programs(&endpoints, tasks, &mut taken)
+}
+
+/// Returns the endpoints of [`program_router`] that have a path of their own, each with that path:
+/// all but the management of registrations. It is for hosts that choose the route of their most
+/// frequent requests themselves, and leave all other requests to a router.
+///
+/// A service answers every method but `OPTIONS`: preflight requests are for the router.
+pub fn program_services<S, A, L>(
+    server: Arc<Server<S, A, L>>,
+    tasks: &Tasks,
+) -> Vec<(String, ProgramService)>
+where
+    S: Store + 'static,
+    A: AccountSource<S> + Send + Sync + 'static,
+    L: AuditLog + 'static,
+{
+    let endpoints: Arc<dyn Endpoints> = server;
+    services(&endpoints, tasks)
 }
 
 /// Returns a router with the metadata documents of a policy alone (RFC 8414, RFC 9728).

@@ -15,8 +15,9 @@ use grantcore::Server;
 use grantcore::audit::AuditLog;
 use grantcore::store::{AccountSource, StoreAdministration};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Instrument as _, Span};
 
 /// The most requests that run at the same time. Others wait. A request whose client closes the
@@ -51,15 +52,18 @@ impl Tasks {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
-        let token = self.running.token();
-        let work = async move {
-            let result = work.await;
-            drop((permit, token));
-            result
+        self.run_boxed(Box::pin(work)).await
+    }
+
+    /// Runs work that is on the heap already, as [`run`](Self::run) does.
+    pub(crate) async fn run_boxed<T: Send + 'static>(&self, work: Work<T>) -> Option<T> {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => Arc::clone(&self.permits).acquire_owned().await.ok()?,
         };
-        let work: Work<T> = Box::pin(work);
-        Begun { work: Some(work), span: Span::current(), runtime: Handle::current() }.await
+        let held = Some((permit, self.running.token()));
+        let (span, runtime) = (Span::current(), Handle::current());
+        Begun { work: Some(work), held, span, runtime }.await
     }
 
     /// Waits until all requests have ended, or until the time `at_most` is over. Returns whether
@@ -70,12 +74,14 @@ impl Tasks {
     }
 }
 
-type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Work that has begun. What is left of it when this is dropped runs in a task of its own.
 struct Begun<T: Send + 'static> {
     /// `None` once the work has ended.
     work: Option<Work<T>>,
+    /// The place among the requests, until the work has ended.
+    held: Option<(OwnedSemaphorePermit, TaskTrackerToken)>,
     span: Span,
     runtime: Handle,
 }
@@ -96,6 +102,7 @@ impl<T: Send + 'static> Future for Begun<T> {
             }
         };
         self.work = None;
+        self.held = None;
         Poll::Ready(result)
     }
 }
@@ -103,7 +110,14 @@ impl<T: Send + 'static> Future for Begun<T> {
 impl<T: Send + 'static> Drop for Begun<T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.runtime.spawn(work.instrument(self.span.clone()));
+            // A host that opens no span for each request can open one while it drops this.
+            let span = if self.span.is_none() { Span::current() } else { self.span.clone() };
+            let held = self.held.take();
+            let rest = async move {
+                work.await;
+                drop(held);
+            };
+            self.runtime.spawn(rest.instrument(span));
         }
     }
 }

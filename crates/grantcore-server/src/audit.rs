@@ -10,6 +10,7 @@ mod search;
 mod tests;
 mod unattributed;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::queue::{Place, Queue};
 pub(crate) use self::search::{Found, Position, Search, Value};
+use crate::ids::{CorrelationText, FlowText};
 use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
@@ -48,22 +50,22 @@ pub(crate) struct Entry {
     pub(crate) at: u64,
     pub(crate) correlation: String,
     pub(crate) flow: Option<String>,
-    pub(crate) kind: String,
-    pub(crate) reason: Option<String>,
+    pub(crate) kind: Cow<'static, str>,
+    pub(crate) reason: Option<Cow<'static, str>>,
     pub(crate) detail: Option<String>,
     /// The client, known or claimed.
     pub(crate) client: Option<String>,
     pub(crate) subject: Option<String>,
     /// The status of the response, if it was a refusal.
     pub(crate) status: Option<u16>,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Cow<'static, str>>,
     pub(crate) description: Option<String>,
     pub(crate) challenge: Option<String>,
     pub(crate) note: Option<String>,
     /// The record that was written: `grant` or `client` with its version, or `account`.
     pub(crate) written: Option<String>,
     /// The durability of the write: `durable` or `unknown`.
-    pub(crate) durability: Option<String>,
+    pub(crate) durability: Option<Cow<'static, str>>,
     /// Whether the event belongs to a live flow, an authenticated client or the operator. Other
     /// events are dropped first.
     pub(crate) attributed: bool,
@@ -175,7 +177,7 @@ impl Entry {
         Self {
             at: now.unix_seconds(),
             correlation: (*reference).to_owned(),
-            kind: if refused.is_some() { "sign_in_refused" } else { "signed_in" }.to_owned(),
+            kind: if refused.is_some() { "sign_in_refused" } else { "signed_in" }.into(),
             subject: Some((*subject).to_owned()),
             note: Some(match refused {
                 Some(why) => format!("{why}; source {source}"),
@@ -191,20 +193,20 @@ impl Entry {
         let written: Option<Written> = event.written.or(event.prepared);
         Self {
             at: event.at.unix_seconds(),
-            correlation: event.correlation.to_string(),
-            flow: event.flow.map(|flow| flow.to_string()),
-            kind: event.kind.name().to_owned(),
-            reason: event.reason.map(|reason| reason.name().to_owned()),
+            correlation: CorrelationText::of(event.correlation).to_string(),
+            flow: event.flow.map(|flow| FlowText::of(flow).to_string()),
+            kind: event.kind.name().into(),
+            reason: event.reason.map(|reason| reason.name().into()),
             detail: detail(event),
             client: event.client_id().map(str::to_owned),
             subject: event.subject.as_ref().map(|subject| subject.as_str().to_owned()),
             status: sent.map(|sent| sent.status),
-            error: event.error().map(str::to_owned),
+            error: event.error().map(Cow::Borrowed),
             description: sent.and_then(|sent| sent.description.as_deref()).map(str::to_owned),
             challenge: sent.and_then(|sent| sent.challenge.as_deref()).map(str::to_owned),
             note: note(event),
             written: written.map(|written| written.record.to_string()),
-            durability: written.map(|written| written.durability.name().to_owned()),
+            durability: written.map(|written| written.durability.name().into()),
             attributed: event.class() == EventClass::Attributed,
             count: 0,
         }
@@ -241,8 +243,12 @@ fn detail(event: &Event) -> Option<String> {
 /// Returns the note of an event, with the source of the request and the client metadata that were
 /// dropped.
 fn note(event: &Event) -> Option<String> {
-    let source = event.source.as_ref().map(|source| format!("source {source}"));
+    let source = event.source.as_ref().map(|source| ["source ", source].concat());
     let dropped = &event.dropped;
+    // Nearly all events have nothing else.
+    if event.note.is_none() && dropped.is_empty() {
+        return source;
+    }
     let dropped = (!dropped.is_empty()).then(|| format!("dropped: {}", dropped.join("; ")));
     let parts: Vec<_> =
         [event.note.as_deref().map(str::to_owned), source, dropped].into_iter().flatten().collect();

@@ -15,6 +15,7 @@ mod clients;
 mod commands;
 mod config;
 mod help;
+mod ids;
 mod kept;
 mod mcp;
 mod metrics;

@@ -14,7 +14,7 @@ mod missing;
 pub(crate) mod plain;
 mod provider;
 mod resume;
-mod time_out;
+pub(crate) mod time_out;
 
 use std::sync::Arc;
 
@@ -25,7 +25,9 @@ use axum::middleware;
 use axum::routing::{any, any_service, get, post};
 use grantcore::Needs;
 use grantcore::reason::Endpoint;
-use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_known_router};
+use grantcore_axum::{
+    RouterError, TrustedProxies, cors, program_router, program_services, well_known_router,
+};
 use tower::Layer as _;
 use tower_http::timeout::TimeoutLayer;
 
@@ -35,7 +37,7 @@ use crate::app::App;
 use crate::config::{Builtin, Config};
 use crate::mcp::McpService;
 use crate::metrics::HttpMetrics;
-use crate::network::front::{Front, Steps};
+use crate::network::front::{Direct, Front, Steps};
 use crate::network::hosts::Hosts;
 use crate::pages;
 use crate::protect::{self, Upstream};
@@ -106,7 +108,11 @@ pub(crate) fn front(
     // The library's whole URLs contain the path of the issuer already.
     let programs = program_router(Arc::clone(&app.oauth), &app.tasks)?;
     let documents = well_known_router(app.oauth.policy())?;
-    let resources = resources(app, builtins, stop);
+    let mut direct = Direct::new(network.request_timeout);
+    for (path, program) in program_services(Arc::clone(&app.oauth), &app.tasks) {
+        direct.add(&path, program);
+    }
+    let resources = resources(app, builtins, stop, &mut direct);
     // Bounds how long a request with an incomplete body holds its connection, and delays a stop of
     // the server.
     let limit = network.request_timeout;
@@ -137,13 +143,20 @@ pub(crate) fn front(
         metrics: metrics.map(|metrics| metrics.of(site, served)),
         hosts,
         site: site.clone(),
+        direct,
         routes,
         health: health::router(app, stop),
     }))
 }
 
-/// Returns the routes of the resources that the server serves itself.
-fn resources(app: &Arc<App>, builtins: &[(Builtin, String, String)], stop: &Stop) -> Router {
+/// Returns the routes of the resources that the server serves itself. Adds the endpoint of MCP to
+/// those that are found by their paths.
+fn resources(
+    app: &Arc<App>,
+    builtins: &[(Builtin, String, String)],
+    stop: &Stop,
+    direct: &mut Direct,
+) -> Router {
     let mut resources = Router::new();
     for (builtin, identifier, scope) in builtins {
         let path = path_of(identifier);
@@ -158,7 +171,9 @@ fn resources(app: &Arc<App>, builtins: &[(Builtin, String, String)], stop: &Stop
             // The tools serve machines as well. What the API returns is a user's.
             Builtin::Mcp => {
                 let guard = guard(free.machines(), Billed::Tools);
-                any_service(guard.layer(McpService::new(stop.ending().clone())))
+                let service = guard.layer(McpService::new(stop.ending().clone()));
+                direct.add(path, service.clone());
+                any_service(service)
             }
             Builtin::Api => {
                 let recent = guard(free.clone().max_age(api::RECENT_LOGIN), Billed::None);

@@ -6,29 +6,23 @@
 //! the path, the source and the status are read, and nothing else. The events of the audit log come
 //! from the library; they have no secret.
 
+mod request;
 mod text;
 mod writer;
 
 use std::error::Error;
-use std::future::poll_fn;
 use std::io::IsTerminal;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
-use axum::response::Response;
 use clap::ValueEnum;
-use grantcore_axum::Source;
-use http_body::{Frame, SizeHint};
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
-use tracing::{Dispatch, Span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
-use self::text::{TextFields, TextLine};
+pub(crate) use self::request::LoggedRequest;
+use self::request::SPAN_TARGET;
+use self::text::TextLine;
 pub(crate) use self::writer::LogEnd;
 
 /// The format of log lines.
@@ -56,71 +50,6 @@ pub(crate) fn init(
     Ok(end)
 }
 
-/// Returns the span of a request. Every line that is logged within it has the method, the path and
-/// the source of the request. The path is recorded as a string, not by `Display`, so that the
-/// formatters escape terminal control sequences.
-pub(crate) fn span(request: &Request) -> Span {
-    let method = request.method().as_str();
-    let path = request.uri().path();
-    let source = request.extensions().get::<Source>();
-    let source = source.map(|source| tracing::field::display(source.address()));
-    tracing::info_span!("request", method, path, source)
-}
-
-/// Answers a request within its span, and logs it once it is answered: the status, and the time
-/// from the head of the request to the head of the response.
-pub(crate) async fn logged(span: Span, answer: impl Future<Output = Response>) -> Response {
-    let begun = Instant::now();
-    let mut answer = pin!(async {
-        let response = answer.await;
-        answered(&response, begun.elapsed());
-        response
-    });
-    let response = poll_fn(|context| span.in_scope(|| answer.as_mut().poll(context))).await;
-    // Only a stream can log something after its head.
-    if response.body().size_hint().exact().is_some() {
-        return response;
-    }
-    response.map(|body| Body::new(Spanned { body, span }))
-}
-
-/// A body that is made within the span of its request.
-struct Spanned {
-    body: Body,
-    span: Span,
-}
-
-impl HttpBody for Spanned {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Self { body, span } = self.get_mut();
-        span.in_scope(|| Pin::new(body).poll_frame(context))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-fn answered(response: &Response, latency: Duration) {
-    let status = response.status().as_u16();
-    let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-    if response.status().is_server_error() {
-        tracing::error!(status, latency_us, "answered");
-    } else {
-        tracing::info!(status, latency_us, "answered");
-    }
-}
-
 fn subscriber<W>(
     format: LogFormat,
     filter: &str,
@@ -130,14 +59,17 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter =
+    // A directive for a span needs the span.
+    let is_plain = format == LogFormat::Text && !colors && !filter.contains('[');
+    let mut filter =
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)?;
+    if is_plain {
+        filter = filter.add_directive(format!("{SPAN_TARGET}=off").parse()?);
+    }
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match format {
         LogFormat::Text if colors => log.with_ansi(true).into(),
-        LogFormat::Text => {
-            log.with_ansi(false).fmt_fields(TextFields).event_format(TextLine).into()
-        }
+        LogFormat::Text => log.with_ansi(false).event_format(TextLine).into(),
         LogFormat::Json => log.json().flatten_event(true).with_span_list(false).into(),
     })
 }
@@ -145,13 +77,24 @@ where
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::pin::Pin;
     use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     use axum::Router;
+    use axum::body::{Body, Bytes, HttpBody};
+    use axum::extract::Request;
     use axum::http::{StatusCode, header};
+    use axum::response::Response;
     use axum::routing::post;
+    use grantcore_axum::{Source, Tasks};
+    use http_body::Frame;
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
     use tower::ServiceExt;
 
+    use super::request::Answering;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -165,7 +108,7 @@ mod tests {
 
     /// Answers a request as the server does.
     async fn respond(app: Router, request: Request) -> Response {
-        logged(span(&request), async { app.oneshot(request).await.unwrap() }).await
+        LoggedRequest::of(&request).answer(async { app.oneshot(request).await.unwrap() }).await
     }
 
     impl Write for Captured {
@@ -285,6 +228,84 @@ mod tests {
         let log = captured.text();
         let line = log.lines().find(|line| line.contains("the stream broke")).unwrap();
         assert!(line.contains(r#"path="/mcp""#), "{log}");
+    }
+
+    /// Answers a request whose work goes on in a task of its own: `leave` ends the wait for it.
+    /// Returns the log.
+    async fn log_of_rest<F>(
+        format: LogFormat,
+        filter: &str,
+        leave: impl AsyncFnOnce(Pin<Box<Answering<F>>>),
+        answer: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+    ) -> String
+    where
+        F: Future<Output = Response>,
+    {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let log = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let _guard = tracing::dispatcher::set_default(&log);
+        let mut request = Request::post("/oauth/%22token").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Source::from(std::net::IpAddr::from([203, 0, 113, 9])));
+        let tasks = Tasks::default();
+        let (go, wait) = oneshot::channel::<()>();
+        let running = tasks.clone();
+        let work = async move {
+            let work = async move {
+                tracing::info!("begun");
+                wait.await.unwrap();
+                tracing::info!("ended");
+            };
+            running.run(work).await;
+        };
+        leave(Box::pin(LoggedRequest::of(&request).answer(answer(Box::pin(work))))).await;
+        tracing::info!("outside");
+        go.send(()).unwrap();
+        assert!(tasks.finish(Duration::from_secs(10)).await);
+        captured.text()
+    }
+
+    /// Returns what a line says about its request.
+    fn request_of<'l>(log: &'l str, message: &str) -> Option<&'l str> {
+        let line = log.lines().find(|line| line.contains(message)).unwrap();
+        let at = line.find("request{").or_else(|| line.find("\"span\":"))?;
+        line[at..].split(": ").next()
+    }
+
+    #[tokio::test]
+    async fn i45_a_line_of_what_goes_on_in_a_task_has_its_request() {
+        let text = LogFormat::Text;
+        for (format, filter) in [(text, ""), (text, "info,x[y]=info"), (LogFormat::Json, "")] {
+            // The client hangs up.
+            let hung_up = log_of_rest(
+                format,
+                filter,
+                async |mut answering| {
+                    let mut context = Context::from_waker(Waker::noop());
+                    assert!(answering.as_mut().poll(&mut context).is_pending());
+                },
+                async |work| {
+                    work.await;
+                    Response::default()
+                },
+            );
+            // The time of the request is over.
+            let late = log_of_rest(
+                format,
+                filter,
+                async |answering| _ = answering.await,
+                async |work| {
+                    assert!(timeout(Duration::from_millis(1), work).await.is_err());
+                    Response::default()
+                },
+            );
+            for log in [hung_up.await, late.await] {
+                let begun = request_of(&log, "begun").unwrap();
+                assert!(begun.contains("/oauth/%22token") && begun.contains("203.0.113.9"));
+                assert_eq!(request_of(&log, "ended"), Some(begun), "{log}");
+                assert_eq!(request_of(&log, "outside"), None, "{log}");
+            }
+        }
     }
 
     #[tokio::test]

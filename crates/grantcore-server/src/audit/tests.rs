@@ -190,7 +190,7 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         assert_eq!(found, [Entry::of(&full)], "{name}");
         let entry = &found[0];
         assert_eq!(
-            (entry.kind.as_str(), entry.reason.as_deref()),
+            (&*entry.kind, entry.reason.as_deref()),
             ("refused", Some(Reason::ConnectionUnknown.name()))
         );
         assert_eq!(

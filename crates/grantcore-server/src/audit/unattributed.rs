@@ -87,10 +87,10 @@ impl Tally {
         Entry {
             at: minute * 60,
             correlation: CorrelationId::from_bytes(name).to_string(),
-            kind: kind.name().to_owned(),
-            reason: reason.map(|reason| reason.name().to_owned()),
+            kind: kind.name().into(),
+            reason: reason.map(|reason| reason.name().into()),
             status: self.status,
-            error: self.error.map(str::to_owned),
+            error: self.error.map(Into::into),
             count: std::mem::take(&mut self.counted),
             ..Entry::default()
         }

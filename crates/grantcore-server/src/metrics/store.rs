@@ -111,9 +111,10 @@ impl Meter {
         call: Call,
         made: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let Some(measured) = &self.0 else { return made.await };
-        let begun = Instant::now();
+        let measured = self.0.as_ref().map(|own| (own, Instant::now()));
+        // At one place: the future has room for each of them.
         let answer = made.await;
+        let Some((measured, begun)) = measured else { return answer };
         if let Some((duration, errors)) = measured.calls.get(call as usize) {
             duration.record(begun.elapsed());
             if answer.is_err() {

@@ -134,10 +134,7 @@ async fn connection(
     });
     let connection = Arc::new(Connection { peer, local, activity: Arc::clone(&activity) });
     let served = Arc::new(Served { application, connection, stop });
-    let service = service_fn(|request| {
-        let answered = Arc::clone(&served).answer(request);
-        async { Ok::<_, Infallible>(answered.await) }
-    });
+    let service = service_fn(|request| Arc::clone(&served).answer(request));
     let serving = watcher.watch(http1::Builder::new().serve_connection(stream, service));
     tokio::select! {
         // A request that has arrived begins before the deadline is checked.
@@ -163,7 +160,10 @@ impl<A: Application> Served<A> {
     /// hyper takes a response that is complete at once, and begins no further request before it is
     /// sent. So the connection counts as idle while the client receives it. A response that is a
     /// stream is taken when the stream ends.
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Outgoing> {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Outgoing>, Infallible> {
         let Self { application, connection, stop } = &*self;
         let activity = &connection.activity;
         let has_body = !request.body().is_end_stream();
@@ -173,7 +173,10 @@ impl<A: Application> Served<A> {
         } else if has_plain_coding(request.headers()) {
             let is_get = request.method() == Method::GET;
             let drains = is_drained(request.headers(), request.body());
-            let mut request = request.map(|body| Body::new(Upload::new(body, drains, activity)));
+            let upload = |body| Body::new(Upload::new(body, drains, activity));
+            // An empty body takes no memory.
+            let mut request =
+                request.map(|body| if has_body { upload(body) } else { Body::empty() });
             request.extensions_mut().insert(Arc::clone(connection));
             let mut response = application.respond(request).await;
             if has_body && !drains && activity.has_unread() {
@@ -190,7 +193,7 @@ impl<A: Application> Served<A> {
         if stop.is_draining() {
             response.headers_mut().insert(CLOSE.0, CLOSE.1);
         }
-        response.map(|body| Outgoing { body, _under_way: under_way })
+        Ok(response.map(|body| Outgoing { body, _under_way: under_way }))
     }
 }
 

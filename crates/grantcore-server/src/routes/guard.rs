@@ -103,7 +103,8 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
             if request.method() == Method::OPTIONS {
-                return preflight(request).await;
+                // On the heap: it is rare, and large.
+                return Box::pin(preflight(request)).await;
             }
             let mut response = guarded.answer(request, &mut inner).await;
             allow_cross_origin(response.headers_mut());

@@ -1,7 +1,8 @@
 //! The time-out of a request at an endpoint for programs.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::response::Response;
 use tower::{Layer, Service};
 
 use super::plain::late_error;
+use crate::network::front::Answer;
 
 /// The layer that ends a request after this time, unless it is answered.
 ///
@@ -47,7 +49,35 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let answered = tokio::time::timeout(self.limit, self.inner.call(request));
-        Box::pin(async { answered.await.unwrap_or_else(|_| Ok(late_error())) })
+        let answered = self.inner.call(request);
+        let limit = self.limit;
+        Box::pin(async move {
+            let mut answered = pin!(answered);
+            if let Some(response) = at_once(answered.as_mut()).await {
+                return response;
+            }
+            tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| Ok(late_error()))
+        })
     }
+}
+
+/// Answers a request within this time.
+pub(crate) async fn within(limit: Duration, mut answer: Answer) -> Response {
+    let answered = if let Some(response) = at_once(answer.as_mut()).await {
+        response
+    } else {
+        // On the heap, because most requests need no timer.
+        let timed = Box::pin(tokio::time::timeout(limit, answer));
+        timed.await.unwrap_or_else(|_| Ok(late_error()))
+    };
+    answered.unwrap_or_else(|never| match never {})
+}
+
+/// Polls a future once. Returns `None` if it waits for something.
+async fn at_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

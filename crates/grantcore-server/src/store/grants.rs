@@ -23,14 +23,15 @@ pub(crate) enum Grants {
     Redis(RedisStore),
 }
 
-/// Makes the same call on the store of the variant.
+/// Makes the same call on the store of the variant. The futures of network databases are on the
+/// heap: they have kilobytes, and the future of a request has room for the largest of each call.
 macro_rules! each {
     ($grants:expr, $store:ident => $call:expr) => {
         match $grants {
-            Grants::Sqlite($store) => Ok($call.await?),
             Grants::Memory($store) => Ok($call.await?),
-            Grants::Postgres($store) => Ok($call.await?),
-            Grants::Redis($store) => Ok($call.await?),
+            Grants::Sqlite($store) => Ok($call.await?),
+            Grants::Postgres($store) => Ok(Box::pin($call).await?),
+            Grants::Redis($store) => Ok(Box::pin($call).await?),
         }
     };
 }

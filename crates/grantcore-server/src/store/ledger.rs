@@ -183,15 +183,16 @@ impl AnyLedger {
     }
 }
 
-/// Makes the same call of whichever ledger it is, and measures it.
+/// Makes the same call of whichever ledger it is, and measures it. The futures of network databases
+/// are on the heap, as in `grants.rs`.
 macro_rules! each {
     ($ledgers:expr, $what:ident, $ledger:ident => $call:expr) => {{
         let made = async {
             match &$ledgers.kind {
                 Kind::Memory($ledger) => $call.await,
                 Kind::Sqlite($ledger) => $call.await,
-                Kind::Postgres($ledger) => $call.await,
-                Kind::Redis($ledger) => $call.await,
+                Kind::Postgres($ledger) => Box::pin($call).await,
+                Kind::Redis($ledger) => Box::pin($call).await,
             }
         };
         $ledgers.meter.timed(Call::$what, made).await

@@ -3,6 +3,7 @@
 mod sessions;
 mod waiting;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,11 +21,16 @@ const EVENT_LIMIT: usize = 10_000;
 /// The latest events, and the names of all of them.
 #[derive(Default)]
 struct Kept {
-    /// The entries with their numbers, in the order of their arrival.
-    entries: VecDeque<(u64, Entry)>,
+    /// Attributed and other entries, with their numbers, each in the order of their arrival. They
+    /// are apart, so that making room does not look for the others.
+    attributed: VecDeque<(u64, Entry)>,
+    unattributed: VecDeque<(u64, Entry)>,
     next: u64,
-    names: HashSet<(String, String)>,
+    names: HashSet<Name>,
 }
+
+/// The correlation id and the kind. No two events share both.
+type Name = (String, Cow<'static, str>);
 
 /// Balances, sessions, what waits for browsers, and the latest events.
 #[derive(Default)]
@@ -39,11 +45,13 @@ pub(crate) struct MemoryLedger {
 impl MemoryLedger {
     fn events(&self, search: &Search) -> Vec<(Position, Entry)> {
         let events = lock(&self.events);
-        let found = events.entries.iter().filter(|(_, entry)| search.matches(entry));
+        let all = events.attributed.iter().chain(&events.unattributed);
+        let mut found: Vec<_> = all.filter(|(_, entry)| search.matches(entry)).collect();
+        found.sort_by_key(|(number, _)| *number);
         let place = |(number, entry): &(u64, Entry)| {
             (Position { at: entry.at, number: *number }, entry.clone())
         };
-        found.map(place).collect()
+        found.into_iter().map(place).collect()
     }
 }
 
@@ -139,7 +147,7 @@ impl Ledger for MemoryLedger {
             if events.names.insert(name(&entry)) {
                 let number = events.next;
                 events.next += 1;
-                events.entries.push_back((number, entry));
+                events.entries(entry.attributed).push_back((number, entry));
             }
         }
         events.drop_over(EVENT_LIMIT, usize::MAX);
@@ -165,7 +173,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        Ok(lock(&self.events).drop_some(limit, |entry| entry.at < before.unix_seconds()))
+        Ok(lock(&self.events).drop_before(before.unix_seconds(), limit))
     }
 
     async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
@@ -175,33 +183,46 @@ impl Ledger for MemoryLedger {
 }
 
 impl Kept {
-    /// Drops up to `limit` of the events in excess of `rows`, those of strangers first.
-    fn drop_over(&mut self, rows: usize, limit: usize) -> usize {
-        let over = self.entries.len().saturating_sub(rows).min(limit);
-        let strangers = self.drop_some(over, |entry| !entry.attributed);
-        strangers + self.drop_some(over - strangers, |_| true)
+    fn entries(&mut self, attributed: bool) -> &mut VecDeque<(u64, Entry)> {
+        if attributed { &mut self.attributed } else { &mut self.unattributed }
     }
 
-    /// Drops up to `limit` of the events that `fits` accepts, the oldest first.
-    fn drop_some(&mut self, limit: usize, fits: impl Fn(&Entry) -> bool) -> usize {
-        if limit == 0 {
-            return 0;
-        }
-        let mut dropped = 0;
-        self.entries.retain(|(_, entry)| {
-            let goes = dropped < limit && fits(entry);
-            if goes {
-                dropped += 1;
-                self.names.remove(&name(entry));
+    /// Drops up to `limit` of the events in excess of `rows`, the oldest first, and unattributed
+    /// ones before attributed ones.
+    fn drop_over(&mut self, rows: usize, limit: usize) -> usize {
+        let all = self.attributed.len() + self.unattributed.len();
+        let over = all.saturating_sub(rows).min(limit);
+        for _ in 0..over {
+            let oldest = self.unattributed.pop_front();
+            if let Some((_, entry)) = oldest.or_else(|| self.attributed.pop_front()) {
+                self.names.remove(&name(&entry));
             }
-            !goes
-        });
-        dropped
+        }
+        over
+    }
+
+    /// Drops up to `limit` of the events before this time, the oldest first.
+    fn drop_before(&mut self, time: u64, limit: usize) -> usize {
+        let Self { attributed, unattributed, names, .. } = self;
+        let all = attributed.iter().chain(&*unattributed);
+        let mut due: Vec<_> =
+            all.filter(|(_, entry)| entry.at < time).map(|(number, _)| *number).collect();
+        due.sort_unstable();
+        due.truncate(limit);
+        for entries in [attributed, unattributed] {
+            entries.retain(|(number, entry)| {
+                let goes = due.binary_search(number).is_ok();
+                if goes {
+                    names.remove(&name(entry));
+                }
+                !goes
+            });
+        }
+        due.len()
     }
 }
 
-/// The pair that no two events share.
-fn name(entry: &Entry) -> (String, String) {
+fn name(entry: &Entry) -> Name {
     (entry.correlation.clone(), entry.kind.clone())
 }
 

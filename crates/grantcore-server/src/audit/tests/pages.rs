@@ -55,7 +55,7 @@ async fn refusals_are_found_alone_and_by_their_reason_too() {
         log.keep(&refused(MINUTE, "app", "invalid_grant")).await;
         let step = Entry {
             at: MINUTE + 1,
-            kind: "account_suspended".to_owned(),
+            kind: "account_suspended".into(),
             correlation: "a".to_owned(),
             note: Some("by admin: lost laptop".to_owned()),
             attributed: true,

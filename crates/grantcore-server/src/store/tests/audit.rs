@@ -16,7 +16,7 @@ fn entry(number: usize) -> Entry {
     Entry {
         at: 1000 + number as u64,
         correlation: number.to_string(),
-        kind: "refused".to_owned(),
+        kind: "refused".into(),
         attributed: number.is_multiple_of(2),
         ..Entry::default()
     }

@@ -17,7 +17,7 @@ pub(crate) fn note(admin: &str, reason: Option<&str>) -> String {
 }
 
 /// Records what was done to an account.
-pub(super) async fn of_account(app: &App, kind: &str, subject: &str, note: &str) {
+pub(super) async fn of_account(app: &App, kind: &'static str, subject: &str, note: &str) {
     let subject = Some(subject.to_owned());
     keep(app, Entry { subject, ..entry(kind, note) }).await;
 }
@@ -28,7 +28,7 @@ pub(crate) async fn added(app: &App, client_id: &str, note: &str) {
     keep(app, Entry { client, ..entry("client_added", note) }).await;
 }
 
-fn entry(kind: &str, note: &str) -> Entry {
+fn entry(kind: &'static str, note: &str) -> Entry {
     let now: Timestamp = SystemTime::now().into();
     let mut name = [0; 16];
     // Without randomness, the id is the time.
@@ -38,7 +38,7 @@ fn entry(kind: &str, note: &str) -> Entry {
     Entry {
         at: now.unix_seconds(),
         correlation: CorrelationId::from_bytes(name).to_string(),
-        kind: kind.to_owned(),
+        kind: kind.into(),
         note: Some(plain(note)),
         attributed: true,
         ..Entry::default()
@@ -53,6 +53,7 @@ fn plain(note: &str) -> String {
 /// The step is made already. If its entry is lost, the log of the server has it.
 async fn keep(app: &App, entry: Entry) {
     let (kind, subject, client) = (entry.kind.clone(), entry.subject.clone(), entry.client.clone());
+    let kind = &*kind;
     tracing::info!(kind, subject, client, correlation = entry.correlation, "administration");
     if app.audit_log.keep_step(entry).await.is_err() {
         tracing::error!(kind, subject, client, "a step of an administrator was not recorded");
