@@ -21,4 +21,5 @@ mod introspection;
 mod login;
 mod pages;
 mod routes;
+mod services;
 mod sources;

@@ -10,9 +10,7 @@ use axum::http::{Request, Uri};
 use grantcore::Policy;
 use grantcore::policy::{PolicyBuilder, RegistrationRules, RevocationRules};
 use grantcore::reason::Endpoint;
-use grantcore_axum::{
-    OAuthRouter, RouterError, Tasks, program_router, program_services, router, well_known_router,
-};
+use grantcore_axum::{OAuthRouter, RouterError, program_router, router, well_known_router};
 
 fn build(policy: PolicyBuilder) -> Result<Router, RouterError> {
     router(server(policy.build().unwrap()).0, support::login())
@@ -198,7 +196,7 @@ async fn tenant_18_several_issuers_are_mounted_in_one_application() {
 #[tokio::test]
 async fn meta_07_programs_and_documents_can_be_mounted_alone() {
     let (server, _) = server(policy().build().unwrap());
-    let programs = program_router(Arc::clone(&server), &Tasks::default()).unwrap();
+    let programs = program_router(Arc::clone(&server), &grantcore_axum::Tasks::default()).unwrap();
     let documents = well_known_router(server.policy()).unwrap();
     let get = async |app: &Router, path: &str| {
         send(app, Request::get(path).body(Body::empty()).unwrap()).await.status
@@ -214,30 +212,6 @@ async fn meta_07_programs_and_documents_can_be_mounted_alone() {
     assert_eq!(get(&documents, "/oauth/authorize").await, 404);
     // Together they are an application again.
     assert_eq!(get(&programs.merge(documents), "/oauth/token").await, 405);
-}
-
-#[tokio::test]
-async fn meta_07_a_service_answers_as_the_route_of_its_path() {
-    let (server, _) = server(policy().build().unwrap());
-    let programs = program_router(Arc::clone(&server), &Tasks::default()).unwrap();
-    let services = program_services(Arc::clone(&server), &Tasks::default());
-    let paths: Vec<_> = services.iter().map(|(path, _)| path.as_str()).collect();
-    assert_eq!(paths, ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/register"]);
-    for (path, service) in &services {
-        let service = Router::new().fallback_service(service.clone());
-        for method in ["GET", "POST", "DELETE"] {
-            let ask = async |app: &Router| {
-                let request = Request::builder().method(method).uri(path);
-                let answer = send(app, request.body("x".into()).unwrap()).await;
-                // The HTTP server adds the length if the router has not.
-                let mut names: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
-                names.retain(|name| name != "content-length");
-                names.sort();
-                (answer.status, names, answer.body)
-            };
-            assert_eq!(ask(&service).await, ask(&programs).await, "{method} {path}");
-        }
-    }
 }
 
 /// Asserts that each endpoint answers at the path of its URL, as itself.
