@@ -220,7 +220,7 @@ fn host_24_the_digest_depends_on_every_parameter() {
         params.clone().without("scope"),
         params.clone().set("response_mode", "query"),
         params.clone().set("prompt", "login consent"),
-        params.clone().set("code_challenge", &format!("{}A", "B".repeat(42))),
+        params.clone().set("code_challenge", &"B".repeat(43)),
         params.clone().and("resource", crate::support::MCP),
         params.clone().and("resource", crate::support::MCP).and("resource", crate::support::MCP),
     ];

@@ -149,8 +149,7 @@ fn seed_s05_requires_pkce_with_s256() {
     );
     let malformed = Operator {
         reason: Reason::PkceMalformed,
-        cause: "The code challenge has another length, padding, characters outside base64url, or an \
-                ending that no 32 bytes have.",
+        cause: "The code challenge has another length, padding, or characters outside base64url.",
         fix: "Send BASE64URL(SHA256(code_verifier)) without padding.",
     };
     let description = "The code_challenge is not 43 base64url characters, as S256 gives.";

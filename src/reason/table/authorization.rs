@@ -190,8 +190,8 @@ macro_rules! authorization_rows {
             code: InvalidRequest,
             section: "RFC 7636 §4.2",
             description: "The code_challenge is not 43 base64url characters, as S256 gives.",
-            cause: "The code challenge has another length, padding, characters outside base64url, \
-                or an ending that no 32 bytes have.",
+            cause: "The code challenge has another length, padding, or characters outside \
+                base64url.",
             fix: "Send BASE64URL(SHA256(code_verifier)) without padding.",
         }
         PkceChallengeReused "pkce_challenge_reused" {
