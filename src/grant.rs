@@ -212,10 +212,18 @@ impl Grant {
     }
 
     /// Returns the absolute end. A refresh may bring it nearer and never moves it away. Before the
-    /// approval this is the end of the
-    /// consent page.
+    /// approval this is the end of the consent page.
     pub fn expires(&self) -> Timestamp {
         self.0.expires
+    }
+
+    /// Returns until when its code can be redeemed, while it has one that was not (OAuth 2.1
+    /// §4.1.2).
+    pub fn code_expires(&self) -> Option<Timestamp> {
+        match &self.0.phase {
+            Phase::CodeIssued(issued) => Some(issued.expires),
+            _ => None,
+        }
     }
 
     /// Returns the phase. An expired grant keeps its phase, because expiry is checked at each use.

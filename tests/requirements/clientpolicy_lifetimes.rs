@@ -55,6 +55,7 @@ fn clientpolicy_01_code_idle_and_absolute_end_to_the_second() {
         .with_refresh_absolute(seconds(1500));
     put(&world, own);
     let code = world.code(&Params::authorize());
+    assert_eq!(world.only_grant().code_expires(), Some(world.server.now().after(seconds(60))));
     world.at(60);
     let reply = world.token(&Params::redeem(&code));
     assert_refused(&world, &reply, 400, "invalid_grant", Reason::CodeExpired);

@@ -104,7 +104,7 @@ async fn of_grant(app: &App, flow: &str, grant: &Grant) -> Result<FlowHead, Fail
     let is_suspended = account.is_some_and(|account| account.suspended);
     let (state, is_live) = match &live {
         Some(own) => (words::connected(own, is_suspended), true),
-        None => words::phase(grant, app.oauth.policy(), now),
+        None => words::phase(grant, now),
     };
     let entry = live.as_ref().map(|own| connection(own, app, Viewer::Administrator));
     Ok(FlowHead {

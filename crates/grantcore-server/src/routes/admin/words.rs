@@ -3,7 +3,7 @@
 use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::{Grant, GrantState, RevocationCause};
 use grantcore::response::{Connection, ConnectionState};
-use grantcore::{Client, Policy, Reason, Timestamp};
+use grantcore::{Client, Reason, Timestamp};
 
 use crate::pages::Standing;
 
@@ -48,20 +48,17 @@ pub(super) fn connected(own: &Connection, is_suspended: bool) -> &'static str {
 }
 
 /// Describes a grant that is no connection, and returns whether it still leads to one.
-pub(super) fn phase(grant: &Grant, policy: &Policy, now: Timestamp) -> (&'static str, bool) {
-    let lifetimes = policy.lifetimes();
+pub(super) fn phase(grant: &Grant, now: Timestamp) -> (&'static str, bool) {
     match grant.state() {
         GrantState::ConsentPending if now < grant.expires() => {
             ("The consent page waits for the user's decision.", false)
         }
         GrantState::ConsentPending => ("Ended: the user did not decide in time.", false),
+        GrantState::CodeIssued if grant.code_expires().is_some_and(|end| now < end) => {
+            ("Approved: the application has not fetched its tokens yet.", true)
+        }
         GrantState::CodeIssued => {
-            let end = grant.created().after(lifetimes.consent()).after(lifetimes.code());
-            if now < end {
-                ("Approved: the application has not fetched its tokens yet.", true)
-            } else {
-                ("Ended: the application did not fetch its tokens in time.", false)
-            }
+            ("Ended: the application did not fetch its tokens in time.", false)
         }
         GrantState::Active if now >= grant.expires() => {
             ("Ended: it reached the longest lifetime.", false)

@@ -206,10 +206,10 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
         Err(_) => None,
     };
     let Some(record) = stored.map(|stored| stored.record) else { return Ok(OVER) };
-    let (policy, now) = (app.oauth.policy(), app.oauth.now());
+    let now = app.oauth.now();
     let client_id = record.client_id().to_string();
     let Some(subject) = record.subject().map(ToString::to_string) else {
-        let (_, is_live) = words::phase(&record, policy, now);
+        let (_, is_live) = words::phase(&record, now);
         let page = || Ask {
             question: format!("End the access token of {client_id}?"),
             consequence: AT_ONCE,
@@ -233,7 +233,7 @@ async fn of_grant(app: &App, grant: &str) -> Result<Asked, Failed> {
             facts.push(("Application", entry.place));
             AppName::of_client(own.client()).plain()
         }
-        None if words::phase(&record, policy, now).1 => client_id,
+        None if words::phase(&record, now).1 => client_id,
         None => return Ok(OVER),
     };
     Ok(Asked::Page(Ask {
