@@ -1,5 +1,5 @@
 -- Compares and sets one record: a hash of its version, its body, and the names of the last calls that wrote it.
--- KEYS: the record. ARGV: the version seen ('' for no record), the new version, its body, the call's name of 16 bytes, and the time
+-- KEYS: the record. ARGV: the version seen ('' for no record), the new version, its body, the call's name of 8 bytes, and the time
 -- from which the record may be dropped ('' for never).
 --
 -- Versions have 64 bits, more than a number of Lua represents exactly: they are compared as texts.
@@ -12,14 +12,14 @@ calls = calls or ''
 if (found or '') ~= seen then
     -- A cluster's client sends a command again if it has lost a connection. If the first one arrived, the retry finds its own name,
     -- also after writes of others: the write is done, and no conflict.
-    for at = 1, #calls, 16 do
-        if string.sub(calls, at, at + 15) == call then
+    for at = 1, #calls, 8 do
+        if string.sub(calls, at, at + 7) == call then
             return 1
         end
     end
     return 0
 end
-redis.call('HSET', key, 'v', version, 'b', body, 'n', string.sub(call .. calls, 1, 8 * 16))
+redis.call('HSET', key, 'v', version, 'b', body, 'n', string.sub(call .. calls, 1, 16 * 8))
 if drop == '' then
     redis.call('PERSIST', key)
 else

@@ -28,7 +28,7 @@ impl RedisStore {
     ///
     /// A cluster's client sends a command again if it loses a connection. The script recognizes
     /// such a retry by the call's name, which the record keeps for its next writes, so that
-    /// `Conflict` is returned only if nothing was written. (If more than seven others write the
+    /// `Conflict` is returned only if nothing was written. (If more than fifteen others write the
     /// record between a call and its retry, `Conflict` is returned although the write was made. The
     /// library handles that too: it finds its own mark in the record, or a later state of the
     /// grant.)
