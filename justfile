@@ -79,8 +79,8 @@ checker:
 semver revision='': tools
     .ci/semver {{ revision }}
 
-# The oldest compiler that each crate promises, with the oldest dependencies that it allows; the crates beside the core with each feature
-# alone as well.
+# The oldest compiler that each crate promises, with the oldest dependencies that it allows; the crates beside the core also with each of
+# their features alone.
 [group('checks')]
 msrv:
     .ci/msrv
