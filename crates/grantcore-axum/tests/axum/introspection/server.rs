@@ -210,9 +210,11 @@ fn meta_12_a_policy_without_introspection_has_no_check() {
 /// A proxy of the environment would get the secret in plain text.
 #[test]
 fn i25_the_secret_goes_to_no_proxy() {
-    let test = "server::introspect_04_a_resource_elsewhere_accepts_what_the_server_accepts";
+    let (_program, module) = module_path!().split_once("::").unwrap();
+    let test =
+        format!("{module}::introspect_04_a_resource_elsewhere_accepts_what_the_server_accepts");
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", test]).env_remove("NO_PROXY").env_remove("no_proxy");
+    again.args(["--exact", &test]).env_remove("NO_PROXY").env_remove("no_proxy");
     for name in ["HTTP_PROXY", "ALL_PROXY"] {
         let dead = "http://127.0.0.1:1";
         again.env(name, dead).env(name.to_lowercase(), dead);
