@@ -24,13 +24,19 @@ const stops = () => [...new Set([...document.querySelectorAll(controls)]
 
 let visited = [];
 const faults = new Set();
+// What had no outline at some visit, and what had one at any. Each control is visited several
+// times: a window that becomes active just then shows none.
+const bare = new Set();
+const outlined = new Set();
 addEventListener('focusin', event => {
   const own = event.target;
   visited.push(stop(own));
   const style = getComputedStyle(own);
   if (style.outlineStyle === 'none' || parseFloat(style.outlineWidth) < 2) {
-    faults.add(`${name(own)} has no outline with the focus`);
+    bare.add(own);
+    return;
   }
+  outlined.add(own);
   const box = own.getBoundingClientRect();
   if (box.width < 2 || box.height < 2) faults.add(`${name(own)} has the focus and cannot be seen`);
   const ratio = contrast(style.outlineColor, ground(own));
@@ -67,6 +73,9 @@ const walk = {
       if (['fixed', 'sticky'].includes(position)) faults.add(`${own.className} is ${position}`);
     }
   },
-  faults: () => [...faults],
+  faults() {
+    const never = [...bare].filter(own => !outlined.has(own));
+    return [...faults, ...never.map(own => `${name(own)} has no outline with the focus`)];
+  },
 };
 window.walk = walk;
