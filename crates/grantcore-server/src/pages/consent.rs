@@ -46,8 +46,8 @@ pub(crate) struct Consent {
     pub(crate) resources: Vec<(String, String)>,
     /// The lifetime of an access token: `1 hour`.
     pub(crate) access_lifetime: String,
-    /// The lifetime of the page: `10 minutes`.
-    pub(crate) expires_in: String,
+    /// The end of the page: `2026-11-27 10:30:00 UTC`.
+    pub(crate) expires: String,
 }
 
 impl Screen for Consent {}

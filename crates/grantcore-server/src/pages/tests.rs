@@ -68,7 +68,7 @@ fn consent(text: &str, verified: bool) -> Consent {
         client_pages: vec![("Website", text.into())],
         resources: pairs(text),
         access_lifetime: text.into(),
-        expires_in: text.into(),
+        expires: text.into(),
     }
 }
 

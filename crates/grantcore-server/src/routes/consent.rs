@@ -228,7 +228,7 @@ pub(super) fn consent_page(
         organization: organization(page, app),
         resources: resources.collect(),
         access_lifetime: spoken(page.lifetimes(policy).access().as_secs()),
-        expires_in: spoken(page.expires().seconds_from(now)),
+        expires: utc(page.expires()),
         ticket: page.ticket(),
         reload,
         csrf,

@@ -64,12 +64,12 @@ async fn consent_12_the_page_is_in_the_order_in_which_people_read() {
     let resource = format!("your notes: {issuer}/mcp");
     let rest =
         [&*client, "https://notes.example/home", "https://notes.example/privacy", &*resource];
-    for part in rest.iter().chain(&["1 hour", "10 minutes"]) {
+    for part in rest.iter().chain(&["1 hour", "This page is valid until"]) {
         assert!(!folded.contains(part), "{part} is folded: {folded}");
     }
     alice.tab_to("summary").await;
     alice.key(Key::Enter).await;
-    for part in rest.iter().chain(&["1 hour", "10 minutes", "Registered itself 20"]) {
+    for part in rest.iter().chain(&["1 hour", "This page is valid until", "Registered itself 20"]) {
         alice.shows(part).await;
     }
     alice.client.close().await.unwrap();

@@ -9,6 +9,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -24,9 +25,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The process of the driver, which starts a browser for each user.
 pub(crate) struct Driver {
-    pub(crate) process: Child,
-    pub(crate) url: String,
-    pub(crate) shots: PathBuf,
+    process: Child,
+    url: String,
+    shots: PathBuf,
+    /// What the driver and its browsers leave behind is dropped with it.
+    _temporary: TempDir,
 }
 
 impl Drop for Driver {
@@ -39,35 +42,35 @@ impl Drop for Driver {
 impl Driver {
     /// Starts the driver. Returns `None` if it is not installed.
     pub(crate) fn start() -> Option<Self> {
-        let mut process = match Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-        {
-            Ok(process) => process,
-            Err(error) => {
-                assert!(
-                    std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(),
-                    "chromedriver: {error}"
-                );
-                eprintln!("skipped: chromedriver is not installed ({error})");
-                return None;
-            }
-        };
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| {
-            line.split("successfully on port ")
-                .nth(1)
-                .map(|port| port.trim_end_matches('.').to_owned())
-        });
         let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
         std::fs::create_dir_all(&shots).unwrap();
-        Some(Self {
-            process,
-            url: format!("http://127.0.0.1:{}", port.expect("chromedriver prints its port")),
-            shots,
-        })
+        // The driver ends at once if another process has its port, of IPv4 or of IPv6.
+        for _ in 0..5 {
+            let temporary = tempfile::tempdir().unwrap();
+            let spawned = Command::new("chromedriver")
+                .arg("--port=0")
+                .env("TMPDIR", temporary.path())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn();
+            let mut process = match spawned {
+                Ok(process) => process,
+                Err(error) => {
+                    assert!(
+                        std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(),
+                        "chromedriver: {error}"
+                    );
+                    eprintln!("skipped: chromedriver is not installed ({error})");
+                    return None;
+                }
+            };
+            if let Some(port) = port(&mut process) {
+                let url = format!("http://127.0.0.1:{port}");
+                return Some(Self { process, url, shots, _temporary: temporary });
+            }
+            process.wait().unwrap();
+        }
+        panic!("chromedriver prints no port")
     }
 
     pub(crate) async fn browser(&self, issuer: &str, user: &'static str, dark: bool) -> Browser {
@@ -96,6 +99,15 @@ impl Driver {
         let theme = if dark { "dark" } else { "light" };
         Browser { client, issuer: issuer.to_owned(), user, shots: self.shots.clone(), theme }
     }
+}
+
+/// Returns the port that the driver prints when it listens.
+fn port(driver: &mut Child) -> Option<String> {
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    lines.map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    })
 }
 
 /// A user with a browser.
