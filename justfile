@@ -97,10 +97,11 @@ peers:
     command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
     .ci/databases
 
-# All tests, with all features of the core: several test binaries at once. Those whose peers are not installed are skipped.
+# All tests, with all features of the core: several test binaries at once. Those whose peers are not installed are skipped. `--lints`: Clippy
+# compiles them, and checks what `just lints` checks.
 [group('tests')]
-test:
-    .ci/test
+test *options:
+    .ci/test {{ options }}
 
 # Hostile requests.
 [group('tests')]
@@ -157,10 +158,10 @@ two-processes flows='1000' clients='1000':
 quickstart:
     cargo run --quiet --example quickstart
 
-# The README's server.
+# The package of the README's command for the server, alone: with no other package's features. `just test` runs the server.
 [group('tests')]
 server:
-    .ci/server
+    cargo check --quiet --locked -p grantcore-server
 
 # The image of docs/deploy.md, built and run. As root, on Debian; not part of CI, because it takes a release build.
 [group('tests')]

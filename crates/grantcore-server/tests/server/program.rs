@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::client::redeem;
-use crate::support::program::Program;
-use crate::support::{Browser, authorization_url, plain_client};
+use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::support::client::redeem;
+use crate::support::program::Program;
+use crate::support::{Browser, authorization_url, plain_client};
 
 /// Starts the program without a log, because these tests do not read it.
 fn start(listen: &str, directory: &Path) -> Program {
@@ -35,6 +37,21 @@ async fn grants_survive_a_restart_and_a_signal_stops_the_program() {
         .await
         .unwrap();
     assert_eq!(api.json::<Value>().await.unwrap()["subject"], "alice");
+    assert!(program.stop());
+}
+
+/// As the README starts it, but for the port.
+#[tokio::test]
+async fn meta_01_without_a_setting_the_program_describes_itself_and_protects_its_resource() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = start("127.0.0.1:0", directory.path());
+    let issuer = &program.issuer;
+    let http = plain_client(false);
+    let metadata = http.get(format!("{issuer}/.well-known/oauth-authorization-server"));
+    let metadata: Value = metadata.send().await.unwrap().json().await.unwrap();
+    assert_eq!(metadata["issuer"], **issuer);
+    let refused = http.post(format!("{issuer}/mcp")).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert!(program.stop());
 }
 
