@@ -240,7 +240,7 @@ pub(crate) struct Lifetimes {
     /// Clients redeem a code within seconds. A longer lifetime mainly helps an attacker who finds a
     /// code in the history of a browser.
     #[arg(long, env = "GRANTCORE_CODE_LIFETIME", value_name = "DURATION")]
-    #[arg(default_value = "10m", value_parser = seconds)]
+    #[arg(default_value = "10m", value_parser = code_seconds)]
     pub(crate) code_lifetime: Duration,
 
     /// How long a consent page is valid; after that the user must reload it.
@@ -336,6 +336,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write it like 90s, 10m, 1h 30m or 30d"))?;
     if duration.subsec_nanos() != 0 {
         return Err("must be whole seconds".to_owned());
+    }
+    Ok(duration)
+}
+
+/// Parses the lifetime of a code (OAuth 2.1 §4.1.2).
+fn code_seconds(text: &str) -> Result<Duration, String> {
+    let duration = some_seconds(text)?;
+    if duration > Duration::from_secs(600) {
+        return Err("must be at most 10m (OAuth 2.1 §4.1.2)".to_owned());
     }
     Ok(duration)
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     Extension,
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -60,6 +60,10 @@ const HEADERS: [(HeaderName, &str); 6] = [
 #[derive(Debug)]
 pub(crate) struct Page<T>(pub(crate) T);
 
+/// When a page of a server that cannot answer now is worth another try, in seconds. A page that
+/// knows better replaces it.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
 /// A template with the status of its response.
 pub(crate) trait Screen: Template {
     /// Returns the status, `200 OK` by default.
@@ -73,7 +77,12 @@ impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
     /// because it knows the path of the issuer.
     fn into_response(self) -> Response {
         let status = self.0.status();
-        (status, HEADERS, Extension(Unrendered(Arc::new(self.0)))).into_response()
+        let page = Extension(Unrendered(Arc::new(self.0)));
+        let mut response = (status, HEADERS, page).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
     }
 }
 

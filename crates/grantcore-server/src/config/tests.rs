@@ -152,6 +152,8 @@ fn bad_values_are_refused_with_a_hint() {
         ("--allowed-hosts", "https://backend", "like auth.internal, backend:8080 or *"),
         ("--allowed-hosts", "*.example.com", "like auth.internal, backend:8080 or *"),
         ("--header-timeout", "0s", "at least 1s"),
+        ("--code-lifetime", "0s", "at least 1s"),
+        ("--code-lifetime", "601s", "at most 10m"),
         ("--max-connections", "0", "zero"),
         ("--database", "grants.db", "`memory:`"),
         ("--database", "mysql://db", "store trait"),

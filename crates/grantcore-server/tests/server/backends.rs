@@ -321,6 +321,7 @@ async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart
             let answer = browser.http.post(fixture.url(path)).form(fields).send().await.unwrap();
             assert_eq!(answer.status(), 503, "{path}");
             assert!(!answer.headers().contains_key("set-cookie"), "{path}");
+            assert_eq!(answer.headers()["retry-after"], "5", "{path}");
         }
     }
     restart(database);

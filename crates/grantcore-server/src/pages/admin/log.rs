@@ -1,6 +1,7 @@
 //! The administrator's front page, the audit log, and one flow of it.
 
 use askama::Template;
+use axum::http::StatusCode;
 
 use crate::audit::Entry;
 use crate::pages::{AppName, Done, Nav, Screen, filters};
@@ -97,7 +98,12 @@ pub(crate) struct Flow {
     pub(crate) earlier: Option<String>,
 }
 
-impl Screen for Flow {}
+impl Screen for Flow {
+    fn status(&self) -> StatusCode {
+        let is_known = self.head.is_some() || !self.steps.is_empty();
+        if is_known { StatusCode::OK } else { StatusCode::NOT_FOUND }
+    }
+}
 
 /// Who and what a flow connects, and its state.
 #[derive(Debug, Default)]

@@ -292,7 +292,7 @@ async fn a_flow_says_whose_it_is_and_offers_nothing_that_is_over() {
     assert!(account.contains("No client is connected"), "{account}");
     assert!(!account.contains("Disconnect all"), "{account}");
     let (status, unknown) = admin.page("/admin/flow/x").await;
-    assert!(status == 200 && unknown.contains("Nothing is known"), "{unknown}");
+    assert!(status == 404 && unknown.contains("Nothing is known"), "{unknown}");
     admin.server.stop().await.unwrap();
 }
 
