@@ -9,7 +9,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -44,7 +43,10 @@ serde_bytes!(GrantId);
 
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Base64Display::new(&self.0, &URL_SAFE_NO_PAD).fmt(f)
+        let mut text = [0; 22];
+        // 16 bytes are 22 characters.
+        let _ = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use grantcore::moment::CorrelationId;
 use grantcore::policy::RegistrationRules;
 use grantcore::request::{
     AuthorizationRequest, ConsentDecision, IntrospectionRequest, ManagementRequest,
@@ -53,6 +54,19 @@ fn words_and_ids_print_what_they_are_read_from() {
     for text in ["", "AAECAwQFBgcICQoLDA0OD", "AAECAwQFBgcICQoLDA0OD0", "AAECAwQFBgcICQoLDA0ODw=="]
     {
         assert!(text.parse::<GrantId>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn ids_of_requests_and_grants_print_all_of_their_bits() {
+    let mut bytes = [0_u8; 16];
+    for round in 0..=u8::MAX {
+        for (index, byte) in (0_u8..).zip(&mut bytes) {
+            *byte = round.wrapping_mul(7).wrapping_add(index.wrapping_mul(round | 1));
+        }
+        let hexadecimal = format!("{:032x}", u128::from_be_bytes(bytes));
+        assert_eq!(CorrelationId::from_bytes(bytes).to_string(), hexadecimal);
+        assert_eq!(GrantId::from_bytes(bytes).to_string(), URL_SAFE_NO_PAD.encode(bytes));
     }
 }
 
