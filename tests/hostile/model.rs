@@ -7,13 +7,19 @@
 //! has every credential of everybody.
 
 mod browser;
+mod clients;
+mod credentials;
+mod documents;
 mod host;
 pub mod play;
 mod programs;
+pub mod records;
+mod registration;
 pub mod rig;
 pub mod rules;
 pub mod scan;
 pub mod steps;
+pub mod store;
 pub mod tables;
 
 use self::play::{Fault, Play, Reached};

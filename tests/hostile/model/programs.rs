@@ -3,10 +3,12 @@
 use grantcore::{Authorization, Error, Reply};
 
 use super::play::{Fault, Kind, Play, USERS, VERIFIERS, form, names};
-use super::rig::{Broken, CLIENTS, ISSUERS, RESOURCES, SCOPES, SECRET, call};
-use super::rules::{Answer, Credential, Request};
+use super::records::Credential;
+use super::rig::{CLIENTS, ISSUERS, RESOURCES, SCOPES, SECRET, call};
+use super::rules::{Answer, Request};
 use super::scan::challenge;
 use super::steps::{Trouble, posted};
+use super::store::Broken;
 use crate::wire::To;
 
 impl Play {
@@ -54,7 +56,7 @@ impl Play {
                     serde_json::from_str(&reply.body).map_err(|error| error.to_string())?;
                 let own = &self.model.grants[*grant];
                 let is_right = body["active"] == true
-                    && body["client_id"] == CLIENTS[own.client].id
+                    && body["client_id"] == self.clients[own.client]
                     && body["sub"] == USERS[own.user]
                     && body["iss"] == ISSUERS[own.issuer]
                     && body["exp"] == *expires
@@ -146,7 +148,7 @@ impl Play {
         if self.model.clients[caller].is_active {
             return self.compare(To::Introspect, &request, &trouble, answer);
         }
-        self.rig.applied();
+        self.rig.store.applied();
         self.events(answer.is_some(), 1)?;
         match answer {
             Some(Ok(reply)) => Err(format!("a deactivated client got {}", reply.body)),
@@ -177,7 +179,7 @@ impl Play {
             (Ok(access), Answer::Active { grant, scope, expires }) => {
                 self.scan(&format!("{access:?}"))?;
                 let (own, id) = self.grant(grant);
-                let is_right = access.client_id().as_str() == CLIENTS[own.client].id
+                let is_right = access.client_id().as_str() == self.clients[own.client]
                     && access.subject().map(grantcore::value::Subject::as_str)
                         == Some(USERS[own.user])
                     && access.grant_id() == id

@@ -1,8 +1,10 @@
 //! The tables of `docs/decisions.md`, line by line, over the model's own records.
 
-use super::rules::{
-    ABSOLUTE, ACCESS, Active, Answer, CODE, Credential, Entry, Grant, IDLE, KEPT, Model, Phase, Set,
+use super::clients::leads_to;
+use super::records::{
+    ABSOLUTE, ACCESS, Active, CODE, Credential, Entry, Grant, IDLE, KEPT, Phase, Set,
 };
+use super::rules::{Answer, Judged, Model, Write};
 
 /// One attempt to decide a request.
 pub struct At<'a> {
@@ -10,18 +12,21 @@ pub struct At<'a> {
     /// By the record's time.
     pub now: u64,
     pub number: u64,
+    pub issuer: usize,
     pub again: bool,
 }
 
-type Judged = (Answer, Option<Grant>);
-
-fn refused(code: &'static str) -> Judged {
+pub fn refused(code: &'static str) -> Judged {
     (Answer::Refused(code), None)
 }
 
 impl At<'_> {
     fn next(&self, grant: &Grant, phase: Phase) -> Grant {
         Grant { version: grant.version + 1, seen: self.now, phase, ..grant.clone() }
+    }
+
+    fn writes(&self, answer: Answer, grant: &Grant, phase: Phase) -> Judged {
+        (answer, Some(Write::Grant(self.next(grant, phase))))
     }
 
     /// The consent table, lines 1 to 16.
@@ -32,7 +37,10 @@ impl At<'_> {
         if matches!(grant.phase, Phase::Active(_) | Phase::Revoked) || grant.user != user {
             return page;
         }
-        if !self.model.clients[grant.client].is_active {
+        let client = &self.model.clients[grant.client];
+        if !self.model.is_served(grant.client, self.issuer)
+            || !leads_to(&client.redirects, &grant.redirect)
+        {
             return page;
         }
         if choice.is_some() && self.model.users[user].is_suspended {
@@ -50,10 +58,13 @@ impl At<'_> {
             return page;
         }
         let Some(scope) = choice else {
-            return (denied, Some(self.next(grant, Phase::Denied)));
+            return self.writes(denied, grant, Phase::Denied);
         };
         if scope & !grant.scope != 0 || scope == 0 {
             return page;
+        }
+        if scope & !client.scope != 0 {
+            return (Answer::Error("invalid_scope"), None);
         }
         let phase = Phase::Code { expires: self.now + CODE };
         let next = Grant {
@@ -63,7 +74,8 @@ impl At<'_> {
             by: self.number,
             ..self.next(grant, phase)
         };
-        (Answer::Code(grant.id), Some(next))
+        let last_use = (self.now + CODE + IDLE).min(next.end);
+        self.unless_renewed(grant.client, last_use, (Answer::Code(grant.id), next))
     }
 
     /// The redeem table, lines 1 to 7.
@@ -88,8 +100,7 @@ impl At<'_> {
                 return (self.tokens(grant, active), None);
             }
             Phase::Active(_) => {
-                let next = self.next(grant, Phase::Revoked);
-                return (Answer::Refused("invalid_grant"), Some(next));
+                return self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked);
             }
             Phase::Code { expires } => *expires,
             _ => return refused("invalid_grant"),
@@ -129,8 +140,10 @@ impl At<'_> {
             entry: active.kept.last().cloned(),
             lives: expires - self.now,
         };
+        let last_use = last_use(&active);
         let next = self.next(grant, Phase::Active(active));
-        (answer, Some(Grant { minted: number, by: self.number, ..next }))
+        let next = Grant { minted: number, by: self.number, ..next };
+        self.unless_renewed(grant.client, last_use, (answer, next))
     }
 
     /// Returns the tokens that the record has already.
@@ -200,7 +213,7 @@ impl At<'_> {
         if self.model.window > 0 && self.again {
             return (Answer::Unavailable, None);
         }
-        (Answer::Refused("invalid_grant"), Some(self.next(grant, Phase::Revoked)))
+        self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked)
     }
 
     /// The revocation table, lines 1 to 6.
@@ -217,7 +230,7 @@ impl At<'_> {
                 if client != grant.client {
                     return refused("invalid_grant");
                 }
-                (Answer::Done, Some(self.next(grant, Phase::Revoked)))
+                self.writes(Answer::Done, grant, Phase::Revoked)
             }
             Credential::Access(_, number) => {
                 let is_live = |entry: &Entry| entry.number == number && self.now < entry.expires;
@@ -229,7 +242,7 @@ impl At<'_> {
                 }
                 let mut next = active.clone();
                 next.kept.retain(|entry| entry.number != number);
-                (Answer::Done, Some(self.next(grant, Phase::Active(next))))
+                self.writes(Answer::Done, grant, Phase::Active(next))
             }
             _ => done,
         }
@@ -269,7 +282,7 @@ impl At<'_> {
         }
         match grant.phase {
             Phase::Revoked | Phase::Denied => (Answer::Done, None),
-            _ => (Answer::Done, Some(self.next(grant, Phase::Revoked))),
+            _ => self.writes(Answer::Done, grant, Phase::Revoked),
         }
     }
 
@@ -288,7 +301,8 @@ impl At<'_> {
             return (Answer::Done, None);
         }
         let left = grant.left & scope;
-        (Answer::Done, Some(Grant { left, ..self.next(grant, grant.phase.clone()) }))
+        let next = Grant { left, ..self.next(grant, grant.phase.clone()) };
+        (Answer::Done, Some(Write::Grant(next)))
     }
 }
 

@@ -23,7 +23,8 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use super::rules::{Assertion, Fault, Kind, LEEWAY, Who};
-use crate::model::rig::{Broken, drawing};
+use crate::model::rig::drawing;
+use crate::model::store::Broken;
 
 pub const ISSUERS: [&str; 2] = ["https://a.example", "https://b.example"];
 pub const RESOURCE: &str = "https://mcp.example/mcp";

@@ -7,8 +7,8 @@ use super::nodes::{self, ACCESS, BEGINNING, ISSUERS, Nodes, RESOURCE, SECRET, US
 use super::rules::{ALL, Answer, Assertion, Fault, Kind, Model, Proof, Request, Token, Who};
 use crate::errors::is_registered;
 use crate::model::play::{Reached, form};
-use crate::model::rig::Broken;
 use crate::model::steps::posted;
+use crate::model::store::Broken;
 use crate::random::Random;
 use crate::wire::To;
 
