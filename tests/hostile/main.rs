@@ -101,10 +101,11 @@ fn programs() -> usize {
 }
 
 /// Answers that programs must reach, each at least once in so many steps.
-const REACHED: [(&str, &str, usize); 25] = [
+const REACHED: [(&str, &str, usize); 26] = [
     ("authorize", "consent", 50),
     ("authorize", "page", 100),
     ("authorize", "document", 200),
+    ("authorize", "code", 1_500),
     ("consent", "invalid_scope", 5_000),
     ("register", "registration", 200),
     ("read", "registration", 1_000),

@@ -2,112 +2,22 @@
 
 use grantcore::{AuthorizationStep, Choice, Error, RequestParts};
 
-use grantcore::request::{Fetch, FetchedDocument};
+use grantcore::Timestamp;
+use grantcore::request::{ConsentDecision, Fetch, FetchedDocument, Site};
 
-use super::clients::{Ask, Published};
+use super::accounts::properties;
+use super::clients::Published;
 use super::documents::fetched;
-use super::play::{Fault, Kind, Play, USERS, VERIFIERS, challenge_of, form, names, redirect};
-use super::records::{CONSENT, Credential, Grant, Origin, Phase};
-use super::registration::REDIRECTS;
-use super::rig::{CLIENTS, DOCUMENTS, RESOURCES, SCOPES, call};
+use super::play::{Fault, Kind, Play, USERS, names, redirect};
+use super::records::{ABSOLUTE, CODE, CONSENT, Credential, Grant, Phase};
+use super::rig::{CLIENTS, SCOPES, call};
 use super::rules::{Answer, Request};
 use super::steps::{Trouble, user};
 use super::store::Broken;
+use super::visits::Visit;
 use crate::wire::To;
 
-/// An authorization request, with what the model does not see of it.
-struct Visit {
-    ask: Ask,
-    query: String,
-    state: String,
-    client: usize,
-    scope: u8,
-    resources: u8,
-    verifier: usize,
-}
-
 impl Play {
-    /// Chooses the redirect URI of a request: mostly one of its client.
-    fn redirect_uri(&mut self, client: usize) -> Option<String> {
-        let mut own = self.model.clients[client].redirects.clone();
-        if let Some(Published::Document { redirects, .. }) =
-            client.checked_sub(CLIENTS.len()).and_then(|document| self.published.get(document))
-        {
-            own.extend(redirects.iter().cloned());
-        }
-        let count = own.len();
-        let own =
-            if own.is_empty() { REDIRECTS[0].to_owned() } else { self.random.pick(&own).clone() };
-        match self.random.below(24) {
-            0 => Some("https://evil.example/cb".to_owned()),
-            1 => Some(format!("{own}/")),
-            2..5 if count == 1 || self.random.one_in(3) => None,
-            9..12 if count == 1 => None,
-            5..8 => Some(own.replacen("127.0.0.1", "127.0.0.1:49152", 1)),
-            8 => Some((*self.random.pick(&REDIRECTS)).to_owned()),
-            _ => Some(own),
-        }
-    }
-
-    /// Chooses a client: one of the operator, of a document, or one that registered itself.
-    fn any_client(&mut self) -> usize {
-        let known = CLIENTS.len() + DOCUMENTS.len();
-        let registered: Vec<_> = (known..self.clients.len()).collect();
-        match self.random.recent(&registered) {
-            Some(client) if self.random.one_in(2) => *client,
-            _ => self.random.below(known),
-        }
-    }
-
-    fn visit(&mut self) -> Visit {
-        let (client, user) = (self.any_client(), self.random.below(USERS.len()));
-        let is_known = !self.random.one_in(20);
-        let redirect = self.redirect_uri(client);
-        let verifier = self.random.below(VERIFIERS.len());
-        let own = self.model.clients[client].scope;
-        let scope = match (1 + self.random.small(7)) & own {
-            0 => 1 + self.random.small(7),
-            part if !self.random.one_in(12) => part,
-            _ => 1 + self.random.small(7),
-        };
-        let resources = 1 + self.random.small(3);
-        let flaw = self.random.below(60);
-        let state = format!("{}&é=#", self.number);
-        let challenge = challenge_of(VERIFIERS[verifier]);
-        let scopes = if flaw == 1 { "unheard-of".to_owned() } else { names(&SCOPES, scope) };
-        let mut pairs = vec![
-            ("response_type", "code"),
-            ("client_id", if is_known { &*self.clients[client] } else { "nobody" }),
-            ("state", &*state),
-            ("scope", &*scopes),
-            ("code_challenge_method", "S256"),
-        ];
-        if flaw != 0 {
-            pairs.push(("code_challenge", &challenge));
-        }
-        for (bit, resource) in RESOURCES.iter().enumerate() {
-            if resources & 1 << bit != 0 {
-                pairs.push(("resource", resource));
-            }
-        }
-        if flaw == 2 {
-            pairs.push(("resource", "https://elsewhere.example/"));
-        }
-        pairs.extend(redirect.as_deref().map(|uri| ("redirect_uri", uri)));
-        let query = form(&pairs);
-        let ask = Ask {
-            client: is_known.then_some(client),
-            redirect,
-            user,
-            is_signed_in: flaw != 3,
-            has_challenge: flaw != 0,
-            scope: (flaw != 1).then_some(scope),
-            has_known_resources: flaw != 2,
-            fetched: None,
-        };
-        Visit { ask, query, state, client, scope, resources, verifier }
-    }
-
     pub fn authorize(&mut self) -> Result<(), Fault> {
         let mut visit = self.visit();
         if self.random.one_in(12) || self.open(&visit)? {
@@ -129,18 +39,22 @@ impl Play {
     /// Sends an authorization request, and returns whether the host is asked for the document.
     fn open(&mut self, visit: &Visit) -> Result<bool, Fault> {
         let ask = &visit.ask;
-        let own = match self.model.clients[visit.client].origin {
-            Origin::Registered(issuer) => issuer,
-            Origin::Operator | Origin::Document(_) => self.random.below(2),
-        };
-        let trouble = self.trouble_at(own, true, true);
+        let mut trouble = self.trouble_at(visit.issuer, true, true);
+        if self.is_ambiguous(ask.remembered) {
+            self.rig.store.fail(&trouble.faults, false, trouble.is_read_broken);
+            trouble.call.is_stale = false;
+        }
         let issuer = trouble.call.issuer;
         let request = RequestParts {
             method: "GET",
             query: visit.query.as_bytes(),
+            site: if ask.is_own_site { Site::SameOrigin } else { Site::CrossSite },
             ..RequestParts::default()
         };
-        let signed_in = ask.is_signed_in.then(|| user(ask.user));
+        let signed_in = ask.is_signed_in.then(|| match ask.remembered {
+            Some(earlier) => user(ask.user).remembering(self.grant(earlier).1),
+            None => user(ask.user),
+        });
         let step = match &ask.fetched {
             None => call!(self.rig, issuer, trouble.face, authorize(&request, signed_in)),
             Some(published) => {
@@ -201,6 +115,16 @@ impl Play {
                 self.create(grant, state.clone(), &page.ticket())?;
                 Ok(false)
             }
+            (Ok(AuthorizationStep::Done(to)), Answer::Code(_)) => {
+                let target = target.unwrap_or_default();
+                let location = to.into_location();
+                let (Some(code), None) = redirect(&location, &target, issuer, state)? else {
+                    return Err(format!("no code in {location}"));
+                };
+                let grant = self.silent(visit, issuer, target);
+                self.create(grant, state.clone(), &code)?;
+                Ok(false)
+            }
             (Err(error), Answer::Error(code)) => {
                 self.landed(To::Authorize, issuer, &error, refused(code), state)?;
                 Ok(false)
@@ -215,7 +139,11 @@ impl Play {
                 let status = error.refusal().status();
                 if target.is_none() && status != 503 { Err(format!("{status}")) } else { Ok(false) }
             }
-            (step, expected) => Err(format!("{step:?}, and not {expected:?} at {target:?}")),
+            (step, expected) => {
+                let earlier = visit.ask.remembered.map(|id| &self.model.grants[id]);
+                let wanted = format!("{expected:?} at {target:?} for {:?}", visit.ask);
+                Err(format!("{step:?}, and not {wanted} by {:?} and {earlier:?}", trouble.faults))
+            }
         }
     }
 
@@ -231,6 +159,9 @@ impl Play {
             scope: *scope,
             left: *scope,
             resources: *resources,
+            asked: Some(self.model.clock),
+            relies_on: None,
+            properties: 0,
             redirect,
             redirect_sent: ask.redirect.is_some(),
             verifier: *verifier,
@@ -241,6 +172,31 @@ impl Play {
             phase: Phase::Pending { expires: self.model.clock + CONSENT },
             by: self.number,
             minted: 0,
+        }
+    }
+
+    /// Returns whether a stale read of the grant shows other terms than a fresh one, so that those
+    /// of a new grant would depend on the attempt that made it.
+    fn is_ambiguous(&self, earlier: Option<usize>) -> bool {
+        let terms = |grant: &Grant| (grant.end, grant.properties);
+        earlier.is_some_and(|id| {
+            let previous = self.model.previous.get(&id);
+            previous.is_some_and(|previous| terms(previous) != terms(&self.model.grants[id]))
+        })
+    }
+
+    /// Returns the grant of a code that was issued without a page.
+    fn silent(&self, visit: &Visit, issuer: usize, redirect: String) -> Grant {
+        let earlier = visit.ask.remembered.expect("a grant is remembered");
+        let own = &self.model.grants[earlier];
+        let end = own.end.min(self.model.clock + ABSOLUTE);
+        Grant {
+            end,
+            asked: None,
+            relies_on: Some(earlier),
+            properties: own.properties,
+            phase: Phase::Code { expires: end.min(self.model.clock + CODE) },
+            ..self.pending(visit, issuer, redirect)
         }
     }
 
@@ -287,10 +243,29 @@ impl Play {
             1 => (Choice::AllowOnly(&scopes), Some(part)),
             _ => (Choice::Allow, Some(asked)),
         };
-        let request = Request::Consent { ticket, user: user_index, choice: set };
+        let chosen = if self.random.one_in(2) { self.random.small(4) } else { 0 };
+        let until = match self.random.below(40) {
+            0 => Some(self.model.clock),
+            1 => Some(self.model.clock + 400),
+            2 => Some(self.model.clock + 1_000_000),
+            _ => None,
+        };
+        let bound = (chosen, until);
+        let request = Request::Consent { ticket, user: user_index, choice: set, bound };
         let trouble = self.trouble(request.grant(), true);
         let issuer = trouble.call.issuer;
-        let step = call!(self.rig, issuer, trouble.face, consent(&text, user(user_index), choice));
+        let face = trouble.face;
+        let step = if let Ok(mut decision) = ConsentDecision::new(&text, user(user_index), choice) {
+            if let Some(properties) = properties(bound.0) {
+                decision = decision.with_properties(properties);
+            }
+            if let Some(end) = bound.1 {
+                decision = decision.until(Timestamp::from_unix_seconds(end));
+            }
+            call!(self.rig, issuer, face, run(decision))
+        } else {
+            call!(self.rig, issuer, face, consent(&text, user(user_index), choice))
+        };
         let expected = self.expected(&request, &trouble, step.is_some());
         self.events(step.is_some(), 1)?;
         if let Some(id) = request.grant() {

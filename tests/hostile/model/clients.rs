@@ -1,8 +1,11 @@
 //! The model of clients: who is served, which redirect URIs count, and the tables *Authorize* and
 //! *Clients* of `docs/decisions.md`.
 
-use super::records::{Client, Credential, FRESH, Grant, Origin, RETAINED, Set, UNUSED};
-use super::rules::{Answer, Call, Claim, Fault, Judged, Model, Proof, Write};
+use super::records::{
+    ABSOLUTE, CODE, Claim, Client, Credential, FRESH, Grant, IDLE, Origin, Proof, RETAINED, Set,
+    UNUSED,
+};
+use super::rules::{Answer, Call, Fault, Judged, Model, New, Write};
 use super::tables::{At, refused};
 
 /// A request to the endpoint of a registration.
@@ -59,7 +62,13 @@ pub struct Ask {
     pub has_challenge: bool,
     /// `None` has a token that nobody knows.
     pub scope: Option<Set>,
-    pub has_known_resources: bool,
+    /// `None` has a resource that nobody knows.
+    pub resources: Option<Set>,
+    pub prompt: Option<&'static str>,
+    /// The earlier grant that the host names.
+    pub remembered: Option<usize>,
+    /// Whether the browser states that no other site sent it.
+    pub is_own_site: bool,
     /// What the host has fetched for this request.
     pub fetched: Option<Published>,
 }
@@ -134,6 +143,18 @@ impl Model {
         self.exists(client, issuer) && self.clients[client].is_served_at(self.clock)
     }
 
+    /// Returns the client renewed, if its record could end before that of a grant with this last
+    /// use.
+    fn renewal(&self, client: usize, last_use: u64) -> Option<Client> {
+        let own = &self.clients[client];
+        let end = last_use + RETAINED;
+        (own.expires < end).then(|| Client {
+            version: own.version + 1,
+            expires: end + UNUSED,
+            ..own.clone()
+        })
+    }
+
     /// Returns the client that a request authenticates as.
     pub fn authenticated(&self, claim: Claim, issuer: usize) -> Option<usize> {
         claim.client.filter(|client| {
@@ -155,22 +176,25 @@ impl Model {
         faults: &[Fault],
     ) -> (Answer, Option<String>) {
         let answer =
-            self.drive(call, faults, |model, attempt, _| model.judge_ask(ask, call, attempt > 0));
-        let is_redirected =
-            matches!(answer, Answer::Error(_) | Answer::Consent | Answer::Unavailable);
+            self.drive(call, faults, |model, attempt, _| model.judge_ask(ask, call, attempt));
+        let is_redirected = matches!(
+            answer,
+            Answer::Error(_) | Answer::Consent | Answer::Code(_) | Answer::Unavailable
+        );
         let client = ask.client.filter(|_| is_redirected);
         let target = client.and_then(|client| self.clients[client].target(ask.redirect.as_deref()));
         let answer = if answer == Answer::Unprepared { Answer::Unavailable } else { answer };
         (answer, target)
     }
 
-    fn judge_ask(&self, ask: &Ask, call: Call, was_tried: bool) -> Judged {
+    fn judge_ask(&self, ask: &Ask, call: Call, attempt: usize) -> Judged {
         let page = (Answer::Page, None);
         let Some(index) = ask.client else { return page };
         let client = &self.clients[index];
         // A document may be stale again as soon as it is on record.
+        let is_stale = call.is_stale && attempt == 0;
         let is_read =
-            was_tried && client.is_described_by(ask) && self.is_served(index, call.issuer);
+            attempt > 0 && client.is_described_by(ask) && self.is_served(index, call.issuer);
         if client.needs_document(self.clock) && !is_read {
             return match &ask.fetched {
                 None => (Answer::Document, None),
@@ -179,6 +203,9 @@ impl Model {
                 Some(Published::Document { redirects, scope, fresh_for }) => {
                     let (least, most) = FRESH;
                     let fresh = fresh_for.map_or(least, |seconds| seconds.clamp(least, most));
+                    let is_new = !client.is_on_record;
+                    let is_same = (&client.redirects, client.scope) == (redirects, *scope);
+                    let described = if is_new || !is_same { self.clock } else { client.described };
                     let epoch = if client.is_on_record { client.epoch } else { call.number };
                     let next = Client {
                         version: client.version + 1,
@@ -188,6 +215,7 @@ impl Model {
                         expires: client.expires.max(self.clock + UNUSED),
                         redirects: redirects.clone(),
                         scope: *scope,
+                        described,
                         ..client.clone()
                     };
                     (Answer::Document, Some(Write::Prepare(index, next)))
@@ -204,8 +232,11 @@ impl Model {
         if ask.scope.is_none_or(|scope| scope & !client.scope != 0) {
             return error("invalid_scope");
         }
-        if !ask.has_known_resources {
+        if ask.resources.is_none() {
             return error("invalid_target");
+        }
+        if !ask.is_signed_in && ask.prompt == Some("none") {
+            return error("login_required");
         }
         if !ask.is_signed_in {
             return (Answer::Login, None);
@@ -213,8 +244,30 @@ impl Model {
         if self.users[ask.user].is_suspended {
             return error("access_denied");
         }
-        let is_created = self.has_created(call.number);
-        (Answer::Consent, (!is_created).then_some(Write::New(call.number)))
+        self.judge_consent(ask, index, call, is_stale)
+    }
+
+    /// The table *Authorize*, lines 10 to 18.
+    fn judge_consent(&self, ask: &Ask, client: usize, call: Call, is_stale: bool) -> Judged {
+        let code = New::Code(call.number);
+        let page = New::Page(call.number);
+        let earlier = self.remembered(ask, client, call, is_stale);
+        if let Some(earlier) = earlier.filter(|_| !self.has_created(page)) {
+            let end = (self.clock + ABSOLUTE).min(earlier.end);
+            let write = match self.renewal(client, (self.clock + CODE + IDLE).min(end)) {
+                _ if self.has_created(code) => None,
+                Some(renewed) => Some(Write::Prepare(client, renewed)),
+                None => Some(Write::New(code)),
+            };
+            return (Answer::Code(self.grants.len()), write);
+        }
+        if ask.prompt == Some("none") {
+            return (Answer::Error("consent_required"), None);
+        }
+        if self.has_created(code) {
+            return (Answer::Unavailable, None);
+        }
+        (Answer::Consent, (!self.has_created(page)).then_some(Write::New(page)))
     }
 }
 
@@ -227,13 +280,11 @@ impl At<'_> {
         last_use: u64,
         (answer, next): (Answer, Grant),
     ) -> Judged {
-        let own = &self.model.clients[client];
-        let end = last_use + RETAINED;
-        if own.expires >= end {
-            return (answer, Some(Write::Grant(next)));
-        }
-        let renewed = Client { version: own.version + 1, expires: end + UNUSED, ..own.clone() };
-        (answer, Some(Write::Prepare(client, renewed)))
+        let write = match self.model.renewal(client, last_use) {
+            Some(renewed) => Write::Prepare(client, renewed),
+            None => Write::Grant(next),
+        };
+        (answer, Some(write))
     }
 
     /// The table of clients, lines 5 to 10.
@@ -262,13 +313,16 @@ impl At<'_> {
                 if let Some(code) = update.flaw {
                     return refused(code);
                 }
-                let next = Client {
+                let mut next = Client {
                     version,
                     redirects: update.redirects.clone(),
                     scope: update.scope,
                     secret: update.has_secret.then(|| own.secret.unwrap_or(self.number)),
                     ..own.clone()
                 };
+                if next != (Client { version, ..own.clone() }) {
+                    next.described = self.model.clock;
+                }
                 let is_own = self.again && next == Client { version, ..own.clone() };
                 let is_secret_right = match update.sent {
                     Proof::None => true,

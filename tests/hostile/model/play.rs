@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 
 use super::clients::Published;
 use super::documents;
-use super::records::{Client, Credential, Grant, Origin, Phase, Set};
+use super::records::{Client, Credential, Grant, Origin, Phase, Remember, Set};
 use super::rig::{BEGINNING, CLIENTS, DOCUMENTS, Face, ISSUERS, Rig, SCOPES};
 use super::rules::{Answer, Model};
 use super::scan::{Canaries, added};
@@ -97,6 +97,7 @@ fn known_clients() -> Vec<Client> {
         redirects: actor.redirects.iter().map(|uri| (*uri).to_owned()).collect(),
         scope: (1 << all) - 1,
         secret: actor.has_secret.then_some(OPERATORS),
+        described: 0,
     });
     let documents = DOCUMENTS.iter().map(|_| Client {
         version: 0,
@@ -109,6 +110,7 @@ fn known_clients() -> Vec<Client> {
         redirects: Vec::new(),
         scope: 0,
         secret: None,
+        described: 0,
     });
     operators.chain(documents).collect()
 }
@@ -130,8 +132,10 @@ pub fn form(pairs: &[(&str, &str)]) -> String {
 impl Play {
     pub fn new(mut random: Random) -> Self {
         let window = [0, 30][random.below(2)];
-        let rig = Rig::new(random.next(), window, &USERS);
-        let model = Model::new(BEGINNING, window, known_clients(), USERS.len());
+        let memories = [Remember::Nobody, Remember::Confidential, Remember::HttpsRedirect];
+        let rules = (window, memories[random.below(3)]);
+        let rig = Rig::new(random.next(), rules, &USERS);
+        let model = Model::new(BEGINNING, rules, known_clients(), USERS.len());
         let mut canaries = Canaries::default();
         canaries.add_text(super::rig::SECRET);
         for verifier in VERIFIERS {
@@ -166,13 +170,16 @@ impl Play {
         (&self.model.grants[id], self.ids[id])
     }
 
-    /// Adds a grant with its ticket.
+    /// Adds a grant with its ticket, or with its code if no page was shown.
     pub fn create(&mut self, grant: Grant, state: String, ticket: &str) -> Result<(), Fault> {
         let id = grant_of(ticket).ok_or("a ticket has no grant")?;
         if self.ids.contains(&id) {
             return Err("two pages have one grant".into());
         }
-        let credential = Credential::Ticket(grant.id);
+        let credential = match grant.phase {
+            Phase::Code { .. } => Credential::Code(grant.id),
+            _ => Credential::Ticket(grant.id),
+        };
         self.model.grants.push(grant);
         self.states.push(state);
         self.ids.push(id);

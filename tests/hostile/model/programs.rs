@@ -2,6 +2,7 @@
 
 use grantcore::{Authorization, Error, Reply};
 
+use super::accounts::properties;
 use super::play::{Fault, Kind, Play, USERS, VERIFIERS, form, names};
 use super::records::Credential;
 use super::rig::{CLIENTS, ISSUERS, RESOURCES, SCOPES, SECRET, call};
@@ -50,7 +51,7 @@ impl Play {
             }
             (Ok(reply), Answer::Done) if reply.status == 200 && reply.body.is_empty() => Ok(()),
             (Ok(reply), Answer::Inactive) if reply.body == r#"{"active":false}"# => Ok(()),
-            (Ok(reply), Answer::Active { grant, scope, expires }) => {
+            (Ok(reply), Answer::Active { grant, scope, expires, .. }) => {
                 self.scan(&reply.body)?;
                 let body: serde_json::Value =
                     serde_json::from_str(&reply.body).map_err(|error| error.to_string())?;
@@ -116,7 +117,8 @@ impl Play {
         pairs.extend([("grant_type", "refresh_token".to_owned()), ("refresh_token", text)]);
         pairs.extend(scope.map(|scope| ("scope", names(&SCOPES, scope))));
         pairs.extend(resource_pairs(resources));
-        let request = Request::Refresh { by, token, scope, resources };
+        let decision = self.decide();
+        let request = Request::Refresh { by, token, scope, resources, decision };
         let trouble = self.trouble(request.grant(), true);
         let answer = self.send(To::Token, &pairs, &trouble);
         self.compare(To::Token, &request, &trouble, answer)
@@ -176,13 +178,14 @@ impl Play {
         self.events(answer.is_some(), 1)?;
         let (Some(answer), Some(expected)) = (answer, expected) else { return Ok(()) };
         match (answer, expected.clone()) {
-            (Ok(access), Answer::Active { grant, scope, expires }) => {
+            (Ok(access), Answer::Active { grant, scope, expires, properties: bound }) => {
                 self.scan(&format!("{access:?}"))?;
                 let (own, id) = self.grant(grant);
                 let is_right = access.client_id().as_str() == self.clients[own.client]
                     && access.subject().map(grantcore::value::Subject::as_str)
                         == Some(USERS[own.user])
                     && access.grant_id() == id
+                    && access.properties() == properties(bound).as_ref()
                     && access.scope().collect::<Vec<_>>().join(" ") == names(&SCOPES, scope)
                     && access.expires().unix_seconds() == expires;
                 if is_right { Ok(()) } else { Err(format!("{access:?}, and not {own:?}")) }

@@ -15,6 +15,8 @@ pub const UNUSED: u64 = 900;
 pub const RETAINED: u64 = 24 * 60 * 60;
 /// How long a document is used at least and at most.
 pub const FRESH: (u64, u64) = (60, 600);
+/// How long the answer of a consent page is remembered.
+pub const REMEMBERED: u64 = 1_500;
 
 /// A set of scope tokens or resources, one bit for each.
 pub type Set = u8;
@@ -67,6 +69,12 @@ pub struct Grant {
     /// The request that made the last page, code or tokens.
     pub by: u64,
     pub minted: u64,
+    /// When its user was asked by a page.
+    pub asked: Option<u64>,
+    /// The earlier grant whose consent it was given by.
+    pub relies_on: Option<usize>,
+    /// The host's properties. 0 is none.
+    pub properties: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,10 +129,55 @@ pub struct Client {
     pub scope: Set,
     /// The request that made its secret. A public client has none.
     pub secret: Option<u64>,
+    /// When it last described itself in another way.
+    pub described: u64,
+}
+
+/// Whose consent is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remember {
+    Nobody,
+    /// That of clients with a secret.
+    Confidential,
+    /// That of all clients at an `https` URI, if no other site sent the browser.
+    HttpsRedirect,
+}
+
+/// What the host decides about a grant that is being refreshed.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    Keep,
+    End,
+    Change(Change),
+}
+
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The scope beyond which nothing is left.
+    pub scope: Option<Set>,
+    /// The new properties. 0 leaves those that there are.
+    pub properties: u8,
+    pub end: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
 pub struct User {
     pub is_suspended: bool,
     pub epoch: u64,
+}
+
+/// What a request sends to prove its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    None,
+    /// The secret that this request made.
+    Secret(u64),
+    Wrong,
+}
+
+/// The client that a request names, with its proof.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    pub client: Option<usize>,
+    pub proof: Proof,
 }

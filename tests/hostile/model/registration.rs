@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::clients::{Act, Update};
 use super::play::{Fault, Kind, Play, names};
-use super::records::{Client, Credential, Origin, UNUSED};
+use super::records::{Client, Credential, Origin, Proof, UNUSED};
 use super::rig::{ISSUERS, SCOPES, call};
-use super::rules::{Answer, Proof, Request, Write};
+use super::rules::{Answer, New, Request, Write};
 use super::scan::challenge;
 use super::steps::Trouble;
 use super::store::Broken;
@@ -79,13 +79,14 @@ impl Play {
             redirects: metadata.redirects,
             scope: metadata.scope,
             secret: has_secret.then_some(self.number),
+            described: self.model.clock,
         };
         let registered =
             Answer::Registration { secret: client.secret, client: Box::new(client.clone()) };
         let expected = self.model.drive(call, &trouble.faults, |model, _, _| match metadata.flaw {
             Some(code) => (Answer::Refused(code), None),
-            None if model.has_created(call.number) => (registered.clone(), None),
-            None => (registered.clone(), Some(Write::New(call.number))),
+            None if model.has_created(New::Client(call.number)) => (registered.clone(), None),
+            None => (registered.clone(), Some(Write::New(New::Client(call.number)))),
         });
         self.reach("register", &expected, answer.is_some());
         self.events(answer.is_some(), 1)?;

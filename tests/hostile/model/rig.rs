@@ -12,13 +12,17 @@ use grantcore::client::StoredSecret;
 use grantcore::grant::Grant;
 use grantcore::moment::Entropy;
 use grantcore::policy::{
-    DocumentRules, IntrospectionRules, Lifetimes, Limits, RegistrationRules, RevocationRules,
+    ConsentRules, DocumentRules, IntrospectionRules, Lifetimes, Limits, RegistrationRules,
+    RevocationRules,
 };
 use grantcore::store::Stored;
 use grantcore::value::{Digest, GrantId, SecretMethod, Subject};
-use grantcore::{Account, Client, Event, MemoryStore, Policy, Timestamp};
+use grantcore::{Account, Client, Event, Policy, Timestamp};
 
-use super::records::{ABSOLUTE, ACCESS, CODE, CONSENT, FRESH, IDLE, KEPT, UNUSED};
+use super::accounts::Host;
+use super::records::{
+    ABSOLUTE, ACCESS, CODE, CONSENT, FRESH, IDLE, KEPT, REMEMBERED, Remember, UNUSED,
+};
 use super::store::{FaultyStore, sure};
 use crate::random::Random;
 
@@ -51,8 +55,8 @@ pub const CLIENTS: [Actor; 4] = [
     Actor { id: "evil", has_secret: false, redirects: &["https://evil.example/cb"] },
 ];
 
-pub type Async = grantcore::Server<Arc<FaultyStore>, Arc<MemoryStore>>;
-pub type Blocking = grantcore::blocking::Server<Arc<FaultyStore>, Arc<MemoryStore>>;
+pub type Async = grantcore::Server<Arc<FaultyStore>, Arc<Host>>;
+pub type Blocking = grantcore::blocking::Server<Arc<FaultyStore>, Arc<Host>>;
 
 /// One issuer's servers.
 pub struct Site {
@@ -63,6 +67,7 @@ pub struct Site {
 pub struct Rig {
     pub sites: Vec<Site>,
     pub store: Arc<FaultyStore>,
+    pub host: Arc<Host>,
     clock: Arc<AtomicU64>,
     events: Arc<Mutex<Vec<Event>>>,
 }
@@ -101,7 +106,7 @@ macro_rules! call {
 }
 pub(crate) use call;
 
-fn policy(issuer: &str, window: u64) -> Policy {
+fn policy(issuer: &str, (window, remember): (u64, Remember)) -> Policy {
     let seconds = Duration::from_secs;
     let lifetimes = Lifetimes::default()
         .with_consent(seconds(CONSENT))
@@ -113,6 +118,13 @@ fn policy(issuer: &str, window: u64) -> Policy {
     let documents = DocumentRules::default()
         .with_fresh_at_least(seconds(FRESH.0))
         .with_fresh_at_most(seconds(FRESH.1));
+    let remember = match remember {
+        Remember::Nobody => grantcore::policy::Remember::Never,
+        Remember::Confidential => grantcore::policy::Remember::Confidential,
+        Remember::HttpsRedirect => grantcore::policy::Remember::HttpsRedirect,
+    };
+    let consent =
+        ConsentRules::default().with_remember(remember).with_remember_for(seconds(REMEMBERED));
     let limits = Limits::default()
         .with_token_requests_per_minute(u32::MAX)
         .with_failed_authentications_per_minute(u32::MAX)
@@ -129,6 +141,7 @@ fn policy(issuer: &str, window: u64) -> Policy {
         .resource(RESOURCES[1], "read write admin")
         .lifetimes(lifetimes)
         .replay_window(seconds(window))
+        .consent_rules(consent)
         .revocation(RevocationRules::default())
         .registration(RegistrationRules::default())
         .client_documents(documents)
@@ -151,8 +164,10 @@ pub fn drawing(seed: u64) -> impl Fn() -> Result<Entropy, grantcore::moment::Ent
 }
 
 impl Rig {
-    pub fn new(seed: u64, window: u64, users: &[&str]) -> Self {
+    pub fn new(seed: u64, rules: (u64, Remember), users: &[&str]) -> Self {
         let store = Arc::new(FaultyStore::default());
+        let inner = Arc::clone(&store.inner);
+        let host = Arc::new(Host { inner, decision: Mutex::default() });
         let clock = Arc::new(AtomicU64::new(BEGINNING));
         let events = Arc::new(Mutex::new(Vec::new()));
         for user in users {
@@ -179,8 +194,8 @@ impl Rig {
                 move |event: &Event| events.lock().unwrap().push(event.clone())
             };
             let seed = seed.wrapping_mul(8).wrapping_add(index as u64 * 2);
-            let policy = policy(ISSUERS[index], window);
-            let accounts = || Arc::clone(&store.inner);
+            let policy = policy(ISSUERS[index], rules);
+            let accounts = || Arc::clone(&host);
             Site {
                 asynchronous: Async::with_sources(
                     policy.clone(),
@@ -201,7 +216,7 @@ impl Rig {
             }
         };
         let sites = (0..ISSUERS.len()).map(site).collect();
-        Self { sites, store, clock, events }
+        Self { sites, store, host, clock, events }
     }
 
     pub fn policy(&self, issuer: usize) -> &Policy {

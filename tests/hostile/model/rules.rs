@@ -4,24 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::clients::Act;
-use super::records::{ATTEMPTS, Client, Credential, Entry, Grant, Set, User};
+use super::records::{
+    ATTEMPTS, Claim, Client, Credential, Decision, Entry, Grant, Remember, Set, User,
+};
 use super::tables::At;
-
-/// What a request sends to prove its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    None,
-    /// The secret that this request made.
-    Secret(u64),
-    Wrong,
-}
-
-/// The client that a request names, with its proof.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim {
-    pub client: Option<usize>,
-    pub proof: Proof,
-}
 
 /// A request for a grant.
 #[derive(Clone, Debug)]
@@ -30,6 +16,8 @@ pub enum Request {
         ticket: Credential,
         user: usize,
         choice: Option<Set>,
+        /// What the host binds to the grant: properties, and an end.
+        bound: (u8, Option<u64>),
     },
     Redeem {
         by: Claim,
@@ -43,6 +31,7 @@ pub enum Request {
         token: Credential,
         scope: Option<Set>,
         resources: Set,
+        decision: Decision,
     },
     Revoke {
         by: Claim,
@@ -136,6 +125,7 @@ pub enum Answer {
         grant: usize,
         scope: Set,
         expires: u64,
+        properties: u8,
     },
     Inactive,
     Done,
@@ -190,8 +180,15 @@ pub enum Write {
     Client(usize, Client),
     /// A client, after which the request is decided again.
     Prepare(usize, Client),
-    /// The new record of this request, which nobody knows before its answer.
-    New(u64),
+    New(New),
+}
+
+/// The new record of a request, by its number. Nobody knows the record before its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New {
+    Client(u64),
+    Page(u64),
+    Code(u64),
 }
 
 /// The answer to a request, with its write.
@@ -201,14 +198,15 @@ pub type Judged = (Answer, Option<Write>);
 pub struct Model {
     pub clock: u64,
     pub window: u64,
+    pub remember: Remember,
     pub clients: Vec<Client>,
     pub users: Vec<User>,
     pub grants: Vec<Grant>,
     /// Each grant as it was before its last write, which a stale read returns.
     pub previous: BTreeMap<usize, Grant>,
     late: Vec<Write>,
-    /// The last request whose new record was created.
-    created: u64,
+    /// The last new record that was created.
+    created: Option<New>,
     pub texts: BTreeMap<String, Credential>,
 }
 
@@ -232,16 +230,22 @@ enum Committed {
 }
 
 impl Model {
-    pub fn new(clock: u64, window: u64, clients: Vec<Client>, users: usize) -> Self {
+    pub fn new(
+        clock: u64,
+        (window, remember): (u64, Remember),
+        clients: Vec<Client>,
+        users: usize,
+    ) -> Self {
         Self {
             clock,
             window,
+            remember,
             clients,
             users: vec![User { is_suspended: false, epoch: 0 }; users],
             grants: Vec::new(),
             previous: BTreeMap::new(),
             late: Vec::new(),
-            created: 0,
+            created: None,
             texts: BTreeMap::new(),
         }
     }
@@ -330,14 +334,14 @@ impl Model {
                 }
                 self.clients[index] = next;
             }
-            Write::New(number) => self.created = number,
+            Write::New(new) => self.created = Some(new),
         }
         true
     }
 
-    /// Returns whether this request has created its record.
-    pub fn has_created(&self, number: u64) -> bool {
-        self.created == number
+    /// Returns whether this record was created.
+    pub fn has_created(&self, new: New) -> bool {
+        self.created == Some(new)
     }
 
     /// Applies the delayed writes that still can be.
@@ -362,12 +366,14 @@ impl Model {
             _ => None,
         };
         match (request, by) {
-            (Request::Consent { user, choice, .. }, _) => at.consent(grant, *user, *choice),
+            (Request::Consent { user, choice, bound, .. }, _) => {
+                at.consent(grant, *user, *choice, *bound)
+            }
             (Request::Redeem { redirect, verifier, resources, .. }, Some(client)) => {
                 at.redeem(grant, client, redirect.as_deref(), *verifier, *resources)
             }
-            (Request::Refresh { token, scope, resources, .. }, Some(client)) => {
-                at.refresh(grant, client, *token, *scope, *resources)
+            (Request::Refresh { token, scope, resources, decision, .. }, Some(client)) => {
+                at.refresh(grant, client, *token, (*scope, *resources), decision)
             }
             (Request::Revoke { token, .. }, Some(client)) => at.revoke(grant, client, *token),
             (Request::Redeem { .. } | Request::Refresh { .. } | Request::Revoke { .. }, None) => {

@@ -5,9 +5,9 @@ use grantcore::request::Site;
 use grantcore::{ContentType, RequestParts, User};
 
 use super::play::{Fault, Kind, Play, SESSIONS, USERS};
-use super::records::{ABSOLUTE, Client, Credential, Grant, Origin, Phase};
+use super::records::{ABSOLUTE, Claim, Client, Credential, Grant, Origin, Phase, Proof};
 use super::rig::Face;
-use super::rules::{self, Answer, Call, Claim, Proof, Request};
+use super::rules::{self, Answer, Call, Request};
 
 pub fn posted(body: &str) -> RequestParts<'_> {
     RequestParts {

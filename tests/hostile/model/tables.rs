@@ -2,7 +2,7 @@
 
 use super::clients::leads_to;
 use super::records::{
-    ABSOLUTE, ACCESS, Active, CODE, Credential, Entry, Grant, IDLE, KEPT, Phase, Set,
+    ABSOLUTE, ACCESS, Active, CODE, Credential, Decision, Entry, Grant, IDLE, KEPT, Phase, Set,
 };
 use super::rules::{Answer, Judged, Model, Write};
 
@@ -30,7 +30,13 @@ impl At<'_> {
     }
 
     /// The consent table, lines 1 to 16.
-    pub fn consent(&self, grant: Option<&Grant>, user: usize, choice: Option<Set>) -> Judged {
+    pub fn consent(
+        &self,
+        grant: Option<&Grant>,
+        user: usize,
+        choice: Option<Set>,
+        (properties, until): (u8, Option<u64>),
+    ) -> Judged {
         let page = (Answer::Page, None);
         let denied = Answer::Error("access_denied");
         let Some(grant) = grant else { return page };
@@ -63,14 +69,19 @@ impl At<'_> {
         if scope & !grant.scope != 0 || scope == 0 {
             return page;
         }
+        if until.is_some_and(|end| end <= self.now) {
+            return page;
+        }
         if scope & !client.scope != 0 {
             return (Answer::Error("invalid_scope"), None);
         }
-        let phase = Phase::Code { expires: self.now + CODE };
+        let end = until.unwrap_or(u64::MAX).min(self.now + ABSOLUTE);
+        let phase = Phase::Code { expires: (self.now + CODE).min(end) };
         let next = Grant {
             scope,
             left: scope,
-            end: self.now + ABSOLUTE,
+            end,
+            properties,
             by: self.number,
             ..self.next(grant, phase)
         };
@@ -106,6 +117,10 @@ impl At<'_> {
             _ => return refused("invalid_grant"),
         };
         let is_over = self.now >= expires || self.now >= grant.end;
+        let relies_on = grant.relies_on.map(|earlier| &self.model.grants[earlier].phase);
+        if relies_on.is_some_and(|phase| !matches!(phase, Phase::Active(_))) {
+            return refused("invalid_grant");
+        }
         if is_over || self.model.is_ended(grant) || self.model.users[grant.user].is_suspended {
             return refused("invalid_grant");
         }
@@ -126,8 +141,10 @@ impl At<'_> {
     fn mint(&self, grant: &Grant, mut active: Active, scope: Set, resources: Set) -> Judged {
         active.kept.retain(|entry| self.now < entry.expires);
         while active.kept.len() >= KEPT {
-            let first = active.kept.iter().map(|entry| (entry.expires, entry.number)).min();
-            active.kept.retain(|entry| Some((entry.expires, entry.number)) != first);
+            // No token outlives the grant, so that of several the oldest makes room.
+            let end = |entry: &Entry| (entry.expires.min(grant.end), entry.number);
+            let first = active.kept.iter().map(end).min();
+            active.kept.retain(|entry| Some(end(entry)) != first);
         }
         let number = grant.minted + 1;
         let expires = (self.now + ACCESS).min(grant.end);
@@ -164,8 +181,8 @@ impl At<'_> {
         grant: Option<&Grant>,
         client: usize,
         token: Credential,
-        scope: Option<Set>,
-        resources: Set,
+        (scope, resources): (Option<Set>, Set),
+        decision: &Decision,
     ) -> Judged {
         let (Some(grant), Credential::Refresh(_, presented)) = (grant, token) else {
             return refused("invalid_grant");
@@ -190,20 +207,30 @@ impl At<'_> {
             if let Some(code) = fault(grant.left) {
                 return refused(code);
             }
+            let Some(changed) = self.adjusted(grant, decision) else {
+                return self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked);
+            };
+            if scope.is_some_and(|scope| scope & changed.left == 0) {
+                return refused("invalid_scope");
+            }
             let next = Active {
                 generation: active.generation + 1,
-                idle: (self.now + IDLE).min(grant.end),
+                idle: (self.now + IDLE).min(changed.end),
                 rotated: self.now,
                 before: active.rotated,
                 kept: active.kept.clone(),
             };
-            return self.mint(grant, next, scope.unwrap_or(grant.left), resources);
+            let scope = scope.unwrap_or(changed.left) & changed.left;
+            return self.mint(&changed, next, scope, resources);
         }
         let is_predecessor = presented + 1 == active.generation;
         let is_own = is_predecessor && grant.by == self.number;
         if is_own || is_predecessor && self.now < active.rotated + self.model.window {
             return match fault(grant.scope) {
                 Some(code) => refused(code),
+                None if self.adjusted(grant, decision).is_none() => {
+                    self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked)
+                }
                 None => (self.tokens(grant, active), None),
             };
         }
@@ -214,6 +241,19 @@ impl At<'_> {
             return (Answer::Unavailable, None);
         }
         self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked)
+    }
+
+    /// Returns the grant as the host leaves it, or `None` if the host ends it.
+    fn adjusted(&self, grant: &Grant, decision: &Decision) -> Option<Grant> {
+        let change = match decision {
+            Decision::Keep => return Some(grant.clone()),
+            Decision::End => return None,
+            Decision::Change(change) => change,
+        };
+        let left = grant.left & change.scope.unwrap_or(grant.left);
+        let end = change.end.unwrap_or(u64::MAX).min(grant.end);
+        let properties = if change.properties == 0 { grant.properties } else { change.properties };
+        (left != 0 && self.now < end).then(|| Grant { left, end, properties, ..grant.clone() })
     }
 
     /// The revocation table, lines 1 to 6.
@@ -270,7 +310,9 @@ impl At<'_> {
         if scope.is_some_and(|needed| needed & !own != 0) {
             return Answer::Refused("insufficient_scope");
         }
-        Answer::Active { grant: id, scope: own, expires: entry.expires }
+        let properties = grant.properties;
+        let expires = entry.expires.min(grant.end);
+        Answer::Active { grant: id, scope: own, expires, properties }
     }
 
     pub fn disconnect(&self, grant: Option<&Grant>, user: Option<usize>) -> Judged {
