@@ -155,7 +155,11 @@ fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
 }
 
 /// Answers that programs of machines and assertions must reach.
-const REACHED_BY_PROOFS: [(&str, &str, usize); 11] = [
+const REACHED_BY_PROOFS: [(&str, &str, usize); 15] = [
+    ("keys", "anew", 1_000),
+    ("keys", "stale", 2_000),
+    ("keys", "missing", 500),
+    ("keys", "unreachable", 200),
     ("machine", "tokens", 50),
     ("machine", "invalid_client", 50),
     ("machine", "unauthorized_client", 200),
