@@ -96,8 +96,8 @@ impl ConsentDecision<'_> {
         let client = ctx.usable_client(grant.client_id().as_str())?;
         let terms = grant.terms();
         let redirect_uri = terms.redirect_uri().ok_or(Reason::TicketUnknown)?;
-        let sent = terms.redirect_uri_sent().then(|| redirect_uri.as_str());
-        if client.verify_redirect(sent, ctx.policy)? != *redirect_uri {
+        // Named also if the request left it out: the client may have registered others beside it.
+        if client.verify_redirect(Some(redirect_uri.as_str()), ctx.policy)? != *redirect_uri {
             return Err(Reason::RedirectUriMismatch);
         }
         // The page was not answered: the user's grants were ended meanwhile, and its grant was one

@@ -112,11 +112,13 @@ impl<'d> NamedDocument<'d> {
         let described = self.read_document(document, rules, ctx)?.client;
         // A document may be stale as soon as it is recorded, so freshness does not show whether an
         // earlier attempt has recorded it. A record with an equal description does. A record with a
-        // different one was read from an older document.
-        let known = ctx.loaded.client_of(self.client_id);
-        if (ctx.moment.has_prepared || ctx.moment.is_retry)
-            && known.is_some_and(|known| known.record.is_described_as(&described))
-        {
+        // different one was read from an older document, and an expired one has lost its write to
+        // another request and is not yet renewed.
+        let known = ctx.loaded.client_of(self.client_id).map(|stored| &*stored.record);
+        let is_recorded = known.is_some_and(|known| {
+            !known.is_expired(ctx.moment.now) && known.is_described_as(&described)
+        });
+        if (ctx.moment.has_prepared || ctx.moment.is_retry) && is_recorded {
             return Ok(DocumentState::Recorded(ctx.usable_client(self.client_id)?));
         }
         Ok(DocumentState::Unrecorded(Arc::new(described)))

@@ -101,7 +101,17 @@ fn programs() -> usize {
 }
 
 /// Answers that programs must reach, each at least once in so many steps.
-const REACHED: [(&str, &str, usize); 16] = [
+const REACHED: [(&str, &str, usize); 26] = [
+    ("authorize", "consent", 50),
+    ("authorize", "page", 100),
+    ("authorize", "document", 200),
+    ("authorize", "code", 1_500),
+    ("consent", "invalid_scope", 5_000),
+    ("register", "registration", 200),
+    ("read", "registration", 1_000),
+    ("update", "registration", 500),
+    ("update", "invalid_token", 500),
+    ("delete", "done", 2_000),
     ("consent", "code", 50),
     ("consent", "access_denied", 500),
     ("consent", "page", 100),
@@ -120,7 +130,7 @@ const REACHED: [(&str, &str, usize); 16] = [
     ("disconnect", "done", 200),
 ];
 
-/// Checks I6 to I13, I17 to I23, I25, I29, I44 and I50 over random programs, on both faces, with
+/// Checks I6 to I13, I17 to I23, I25, I29, I44, I47 and I50 over random programs, on both faces, with
 /// every fault of a store.
 #[test]
 fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
@@ -145,7 +155,11 @@ fn i22_i29_i50_every_answer_of_a_random_program_is_that_of_the_model() {
 }
 
 /// Answers that programs of machines and assertions must reach.
-const REACHED_BY_PROOFS: [(&str, &str, usize); 11] = [
+const REACHED_BY_PROOFS: [(&str, &str, usize); 15] = [
+    ("keys", "anew", 1_000),
+    ("keys", "stale", 2_000),
+    ("keys", "missing", 500),
+    ("keys", "unreachable", 200),
     ("machine", "tokens", 50),
     ("machine", "invalid_client", 50),
     ("machine", "unauthorized_client", 200),

@@ -6,15 +6,24 @@
 //! the credentials that arrive, and scans everything else that is produced for secrets. The thief
 //! has every credential of everybody.
 
+mod accounts;
 mod browser;
+mod clients;
+mod credentials;
+mod documents;
 mod host;
 pub mod play;
 mod programs;
+pub mod records;
+mod registration;
 pub mod rig;
 pub mod rules;
 pub mod scan;
+mod silent;
 pub mod steps;
+pub mod store;
 pub mod tables;
+mod visits;
 
 use self::play::{Fault, Play, Reached};
 use crate::random::Random;

@@ -7,7 +7,9 @@ use grantcore::blocking::drive;
 use grantcore::client::ClientStatus;
 use grantcore::request::{AuthorizationRequest, Fetch};
 use grantcore::value::RegisteredRedirectUri;
-use grantcore::{AuthorizationStep, Choice, Client, FromStore, Reason, RequestParts, Timestamp};
+use grantcore::{
+    AuthorizationStep, Choice, Client, FromStore, Reason, RequestParts, RevokedBy, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, code_in, document, fetched, with};
@@ -130,6 +132,22 @@ fn client_15_two_parallel_requests_create_one_client() {
     let tokens = Granted::of(&world.token(&Params::redeem(&code).set("client_id", DOCUMENT)));
     assert!(world.works(&tokens.access));
     assert_eq!((world.store.inner.counts().clients, world.grants().len()), (3, 2));
+}
+
+/// The administrator's write wins while the client is not renewed yet, and its description is that
+/// of the document.
+#[test]
+fn client_18_an_expired_client_whose_write_conflicts_is_written_again() {
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &document());
+    world.at(2 * DAY);
+    world.meanwhile(|other| {
+        let by = RevokedBy::Administrator("ticket 4711");
+        other.revoke_client(DOCUMENT, by).unwrap();
+    });
+    let ticket = world.page_with(&ask(DOCUMENT), &document()).ticket();
+    assert!(world.decide(&ticket, Choice::Allow).is_ok());
+    assert!(world.client(DOCUMENT).unwrap().expires() > Timestamp::from_unix_seconds(T + 2 * DAY));
 }
 
 /// The clock is read once per attempt, and advances by this time at each reading.

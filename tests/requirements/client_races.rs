@@ -241,6 +241,22 @@ fn client_12_a_pending_consent_is_decided_on_the_update() {
     assert_eq!(codes(&world), 0);
 }
 
+/// The client had one redirect URI, which its request could leave out.
+#[test]
+fn consent_10_a_redirect_uri_that_is_registered_is_no_fault_of_an_open_page() {
+    let (world, own) = managed(&metadata());
+    let ticket = world.page(&ask(&own.id).without("redirect_uri")).ticket();
+    let both = with(metadata(), "redirect_uris", vec![CALLBACK, MOVED]);
+    world.updated(&own, both);
+    let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
+    assert!(location.starts_with(CALLBACK), "{location}");
+    let (world, own) = managed(&metadata());
+    let ticket = world.page(&ask(&own.id).without("redirect_uri")).ticket();
+    world.updated(&own, with(metadata(), "redirect_uris", vec![MOVED]));
+    let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
+    assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+}
+
 /// A parallel approval has renewed the client, and the update keeps the renewal.
 #[test]
 fn client_12_an_update_does_not_shorten_the_lifetime() {

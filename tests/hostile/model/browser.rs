@@ -2,122 +2,201 @@
 
 use grantcore::{AuthorizationStep, Choice, Error, RequestParts};
 
-use super::play::{Fault, Kind, Play, USERS, VERIFIERS, challenge_of, form, names, redirect};
-use super::rig::{Actor, Broken, CLIENTS, RESOURCES, SCOPES, call};
-use super::rules::{self, Answer, Credential, Grant, Phase, Request};
-use super::steps::user;
+use grantcore::Timestamp;
+use grantcore::request::{ConsentDecision, Fetch, FetchedDocument, Site};
+
+use super::accounts::properties;
+use super::clients::Published;
+use super::documents::fetched;
+use super::play::{Fault, Kind, Play, USERS, names, redirect};
+use super::records::{ABSOLUTE, CODE, CONSENT, Credential, Grant, Phase};
+use super::rig::{CLIENTS, SCOPES, call};
+use super::rules::{Answer, Request};
+use super::steps::{Trouble, user};
+use super::store::Broken;
+use super::visits::Visit;
 use crate::wire::To;
 
 impl Play {
-    /// Chooses the redirect URI of a request. Returns it with the place that it leads to.
-    fn redirect_uri(&mut self, actor: &Actor) -> (Option<String>, Option<String>) {
-        let own = *self.random.pick(actor.redirects);
-        let redirect = match self.random.below(20) {
-            0 => Some("https://evil.example/cb".to_owned()),
-            1 => Some(format!("{own}/")),
-            2..5 if actor.redirects.len() == 1 || self.random.one_in(3) => None,
-            5..8 => Some(own.replacen("127.0.0.1", "127.0.0.1:49152", 1)),
-            _ => Some(own.to_owned()),
-        };
-        let without_port = |uri: &str| uri.replacen("127.0.0.1:49152", "127.0.0.1", 1);
-        let target = match &redirect {
-            Some(uri) if actor.redirects.contains(&&*without_port(uri)) => Some(uri.clone()),
-            // A loopback URI without a port is no place to go to.
-            None if actor.redirects.len() == 1 && !own.starts_with("http:") => Some(own.to_owned()),
-            _ => None,
-        };
-        (redirect, target)
+    pub fn authorize(&mut self) -> Result<(), Fault> {
+        let mut visit = self.visit();
+        if self.random.one_in(12) || self.open(&visit)? {
+            // Meanwhile, the document may change.
+            match self.random.below(12) {
+                0 => self.wait(),
+                1 => self.publish(),
+                _ => {}
+            }
+            let document = visit.client.checked_sub(CLIENTS.len());
+            let published = document.and_then(|document| self.published.get(document));
+            visit.ask.fetched = Some(published.cloned().unwrap_or(Published::Bad));
+            self.number += 1;
+            self.open(&visit)?;
+        }
+        Ok(())
     }
 
-    pub fn authorize(&mut self) -> Result<(), Fault> {
-        let trouble = self.trouble(None, true);
-        let issuer = self.random.below(2);
-        let (client, who) = (self.random.below(CLIENTS.len()), self.random.below(USERS.len()));
-        let actor = &CLIENTS[client];
-        let is_known = !self.random.one_in(20);
-        let (redirect_uri, target) = self.redirect_uri(actor);
-        let verifier = self.random.below(VERIFIERS.len());
-        let scope = 1 + self.random.small(7);
-        let resources = 1 + self.random.small(3);
-        let flaw = self.random.below(60);
-        let state = format!("{}&é=#{}", self.number, issuer);
-        let challenge = challenge_of(VERIFIERS[verifier]);
-        let scopes = if flaw == 1 { "unheard-of".to_owned() } else { names(&SCOPES, scope) };
-        let mut pairs = vec![
-            ("response_type", "code"),
-            ("client_id", if is_known { actor.id } else { "nobody" }),
-            ("state", &*state),
-            ("scope", &*scopes),
-            ("code_challenge_method", "S256"),
-        ];
-        if flaw != 0 {
-            pairs.push(("code_challenge", &challenge));
+    /// Sends an authorization request, and returns whether the host is asked for the document.
+    fn open(&mut self, visit: &Visit) -> Result<bool, Fault> {
+        let ask = &visit.ask;
+        let mut trouble = self.trouble_at(visit.issuer, true, true);
+        if self.is_ambiguous(ask.remembered) {
+            self.rig.store.fail(&trouble.faults, false, trouble.is_read_broken);
+            trouble.call.is_stale = false;
         }
-        for (bit, resource) in RESOURCES.iter().enumerate() {
-            if resources & 1 << bit != 0 {
-                pairs.push(("resource", resource));
-            }
-        }
-        if flaw == 2 {
-            pairs.push(("resource", "https://elsewhere.example/"));
-        }
-        if let Some(uri) = &redirect_uri {
-            pairs.push(("redirect_uri", uri));
-        }
-        let query = form(&pairs);
-        let request =
-            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-        let signed_in = (flaw != 3).then(|| user(who));
-        let step = call!(self.rig, issuer, trouble.face, authorize(&request, signed_in));
-        self.rig.applied();
-        self.events(step.is_some(), 1)?;
-        let Some(step) = step else { return Ok(()) };
-        let is_served = is_known && self.model.clients[client].is_active;
-        let expected = match &target {
-            Some(target) if is_served => match flaw {
-                0 => Err(Some((target, "invalid_request"))),
-                1 => Err(Some((target, "invalid_scope"))),
-                2 => Err(Some((target, "invalid_target"))),
-                3 => Ok(None),
-                _ if self.model.users[who].is_suspended => Err(Some((target, "access_denied"))),
-                _ if is_made(&trouble.faults) => Ok(Some(target)),
-                _ => Err(Some((target, "temporarily_unavailable"))),
-            },
-            _ => Err(None),
+        let issuer = trouble.call.issuer;
+        let request = RequestParts {
+            method: "GET",
+            query: visit.query.as_bytes(),
+            site: if ask.is_own_site { Site::SameOrigin } else { Site::CrossSite },
+            ..RequestParts::default()
         };
-        match (step, expected) {
-            (Ok(AuthorizationStep::NeedsLogin(_)), Ok(None)) => Ok(()),
-            (Ok(AuthorizationStep::NeedsConsent(page)), Ok(Some(target))) => {
+        let signed_in = ask.is_signed_in.then(|| match ask.remembered {
+            Some(earlier) => user(ask.user).remembering(self.grant(earlier).1),
+            None => user(ask.user),
+        });
+        let step = match &ask.fetched {
+            None => call!(self.rig, issuer, trouble.face, authorize(&request, signed_in)),
+            Some(published) => {
+                let response = fetched(published, &self.clients[visit.client], &mut self.random);
+                let fetch = match &response {
+                    Ok(response) => Fetch::Document(FetchedDocument {
+                        status: response.status,
+                        content_type: response.content_type.as_deref(),
+                        fresh_for: response.fresh_for,
+                        body: &response.body,
+                    }),
+                    Err(fetch) => *fetch,
+                };
+                let face = trouble.face;
+                call!(self.rig, issuer, face, authorize_with_document(&request, signed_in, fetch))
+            }
+        };
+        let call = self.ended(&trouble, step.is_some());
+        let (expected, target) = if trouble.is_read_broken {
+            (Answer::Unavailable, None)
+        } else {
+            self.model.authorize(ask, call, &trouble.faults)
+        };
+        self.reach("authorize", &expected, step.is_some());
+        self.events(step.is_some(), 1)?;
+        self.client_record(visit.client)?;
+        let Some(step) = step else { return Ok(false) };
+        self.opened(visit, &trouble, step, (expected, target))
+    }
+
+    fn opened(
+        &mut self,
+        visit: &Visit,
+        trouble: &Trouble,
+        step: Result<AuthorizationStep, Error<Broken>>,
+        (expected, target): (Answer, Option<String>),
+    ) -> Result<bool, Fault> {
+        let issuer = trouble.call.issuer;
+        let state = &visit.state;
+        let refused = |code: &'static str| target.as_ref().map(|target| (target, code));
+        match (step, &expected) {
+            (Ok(AuthorizationStep::NeedsLogin(_)), Answer::Login) => Ok(false),
+            (Ok(AuthorizationStep::NeedsDocument(document)), Answer::Document)
+                if document.url == self.clients[visit.client]
+                    && document.no_redirects
+                    && document.forbid_special_ips
+                    && !document.allow_loopback =>
+            {
+                Ok(true)
+            }
+            (Ok(AuthorizationStep::NeedsConsent(page)), Answer::Consent) => {
                 self.scan(&format!("{page:?}"))?;
-                if (page.client_id(), page.subject()) != (actor.id, USERS[who]) {
+                let owner = (page.client_id(), page.subject());
+                if owner != (&*self.clients[visit.client], USERS[visit.ask.user]) {
                     return Err(format!("another's page: {page:?}"));
                 }
-                let grant = Grant {
-                    id: self.model.grants.len(),
-                    version: 0,
-                    issuer,
-                    client,
-                    user: who,
-                    scope,
-                    left: scope,
-                    resources,
-                    redirect: target.clone(),
-                    redirect_sent: redirect_uri.is_some(),
-                    verifier,
-                    seen: self.model.clock,
-                    end: u64::MAX,
-                    client_epoch: self.model.clients[client].epoch,
-                    user_epoch: self.model.users[who].epoch,
-                    phase: Phase::Pending { expires: self.model.clock + rules::CONSENT },
-                    by: self.number,
-                    minted: 0,
+                let grant = self.pending(visit, issuer, target.unwrap_or_default());
+                self.create(grant, state.clone(), &page.ticket())?;
+                Ok(false)
+            }
+            (Ok(AuthorizationStep::Done(to)), Answer::Code(_)) => {
+                let target = target.unwrap_or_default();
+                let location = to.into_location();
+                let (Some(code), None) = redirect(&location, &target, issuer, state)? else {
+                    return Err(format!("no code in {location}"));
                 };
-                self.create(grant, state, &page.ticket())
+                let grant = self.silent(visit, issuer, target);
+                self.create(grant, state.clone(), &code)?;
+                Ok(false)
             }
-            (Err(error), Err(expected)) => {
-                self.landed(To::Authorize, issuer, &error, expected, &state)
+            (Err(error), Answer::Error(code)) => {
+                self.landed(To::Authorize, issuer, &error, refused(code), state)?;
+                Ok(false)
             }
-            (step, expected) => Err(format!("{step:?}, and not {expected:?}")),
+            (Err(error), Answer::Page) => {
+                self.landed(To::Authorize, issuer, &error, None, state)?;
+                Ok(false)
+            }
+            (Err(error), Answer::Unavailable) => {
+                let expected = refused("temporarily_unavailable");
+                self.landed(To::Authorize, issuer, &error, expected, state)?;
+                let status = error.refusal().status();
+                if target.is_none() && status != 503 { Err(format!("{status}")) } else { Ok(false) }
+            }
+            (step, expected) => {
+                let earlier = visit.ask.remembered.map(|id| &self.model.grants[id]);
+                let wanted = format!("{expected:?} at {target:?} for {:?}", visit.ask);
+                Err(format!("{step:?}, and not {wanted} by {:?} and {earlier:?}", trouble.faults))
+            }
+        }
+    }
+
+    /// Returns the grant of a consent page.
+    fn pending(&self, visit: &Visit, issuer: usize, redirect: String) -> Grant {
+        let Visit { ask, client, scope, resources, verifier, .. } = visit;
+        Grant {
+            id: self.model.grants.len(),
+            version: 0,
+            issuer,
+            client: *client,
+            user: ask.user,
+            scope: *scope,
+            left: *scope,
+            resources: *resources,
+            asked: Some(self.model.clock),
+            relies_on: None,
+            properties: 0,
+            redirect,
+            redirect_sent: ask.redirect.is_some(),
+            verifier: *verifier,
+            seen: self.model.clock,
+            end: u64::MAX,
+            client_epoch: self.model.clients[*client].epoch,
+            user_epoch: self.model.users[ask.user].epoch,
+            phase: Phase::Pending { expires: self.model.clock + CONSENT },
+            by: self.number,
+            minted: 0,
+        }
+    }
+
+    /// Returns whether a stale read of the grant shows other terms than a fresh one, so that those
+    /// of a new grant would depend on the attempt that made it.
+    fn is_ambiguous(&self, earlier: Option<usize>) -> bool {
+        let terms = |grant: &Grant| (grant.end, grant.properties);
+        earlier.is_some_and(|id| {
+            let previous = self.model.previous.get(&id);
+            previous.is_some_and(|previous| terms(previous) != terms(&self.model.grants[id]))
+        })
+    }
+
+    /// Returns the grant of a code that was issued without a page.
+    fn silent(&self, visit: &Visit, issuer: usize, redirect: String) -> Grant {
+        let earlier = visit.ask.remembered.expect("a grant is remembered");
+        let own = &self.model.grants[earlier];
+        let end = own.end.min(self.model.clock + ABSOLUTE);
+        Grant {
+            end,
+            asked: None,
+            relies_on: Some(earlier),
+            properties: own.properties,
+            phase: Phase::Code { expires: end.min(self.model.clock + CODE) },
+            ..self.pending(visit, issuer, redirect)
         }
     }
 
@@ -164,10 +243,29 @@ impl Play {
             1 => (Choice::AllowOnly(&scopes), Some(part)),
             _ => (Choice::Allow, Some(asked)),
         };
-        let request = Request::Consent { ticket, user: user_index, choice: set };
+        let chosen = if self.random.one_in(2) { self.random.small(4) } else { 0 };
+        let until = match self.random.below(40) {
+            0 => Some(self.model.clock),
+            1 => Some(self.model.clock + 400),
+            2 => Some(self.model.clock + 1_000_000),
+            _ => None,
+        };
+        let bound = (chosen, until);
+        let request = Request::Consent { ticket, user: user_index, choice: set, bound };
         let trouble = self.trouble(request.grant(), true);
         let issuer = trouble.call.issuer;
-        let step = call!(self.rig, issuer, trouble.face, consent(&text, user(user_index), choice));
+        let face = trouble.face;
+        let step = if let Ok(mut decision) = ConsentDecision::new(&text, user(user_index), choice) {
+            if let Some(properties) = properties(bound.0) {
+                decision = decision.with_properties(properties);
+            }
+            if let Some(end) = bound.1 {
+                decision = decision.until(Timestamp::from_unix_seconds(end));
+            }
+            call!(self.rig, issuer, face, run(decision))
+        } else {
+            call!(self.rig, issuer, face, consent(&text, user(user_index), choice))
+        };
         let expected = self.expected(&request, &trouble, step.is_some());
         self.events(step.is_some(), 1)?;
         if let Some(id) = request.grant() {
@@ -197,18 +295,4 @@ impl Play {
             (step, expected) => Err(format!("{step:?}, and not {expected:?}")),
         }
     }
-}
-
-/// Returns whether a page is made and answered under these faults.
-fn is_made(faults: &[rules::Fault]) -> bool {
-    for attempt in 0..rules::ATTEMPTS {
-        match faults.get(attempt) {
-            None => return true,
-            Some(rules::Fault::Conflict) => {}
-            // The next attempt finds its own page.
-            Some(rules::Fault::AppliedThenConflict) => return attempt + 1 < rules::ATTEMPTS,
-            Some(_) => return false,
-        }
-    }
-    false
 }

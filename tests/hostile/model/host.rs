@@ -5,9 +5,11 @@ use grantcore::request::Narrowing;
 use grantcore::{Error, RevokedBy};
 
 use super::play::{Fault, Play, USERS, names};
-use super::rig::{Broken, CLIENTS, SCOPES, call};
-use super::rules::{Answer, Grant, Model, Phase, Request};
+use super::records::{Grant, Origin, Phase};
+use super::rig::{SCOPES, call};
+use super::rules::{Answer, Model, Request};
 use super::steps::Trouble;
+use super::store::Broken;
 
 impl Play {
     /// Judges a call of the host about a grant.
@@ -79,21 +81,22 @@ impl Play {
     /// The host suspends a user, deactivates a client, or ends all grants of one of them.
     pub fn operate(&mut self) -> Result<(), Fault> {
         let issuer = self.random.below(2);
-        let client = self.random.below(CLIENTS.len());
+        let client = self.random.below(self.clients.len());
         let who = self.random.below(USERS.len());
-        let server = &self.rig.sites[issuer].blocking;
         let because = RevokedBy::Administrator("because");
-        let done = match self.random.below(24) {
-            0 => {
-                self.model.clients[client].epoch += 1;
-                server.revoke_client(CLIENTS[client].id, because)
+        let server = &self.rig.sites[issuer].blocking;
+        let (is_right, done) = match self.random.below(24) {
+            0 | 1 => {
+                let id = &self.clients[client];
+                let is_known = self.model.raise_epoch(client, issuer);
+                (is_known, server.revoke_client(id, because))
             }
-            1 => {
+            2 => {
                 self.model.users[who].epoch += 1;
                 end_all(&mut self.model, issuer, who);
-                server.revoke_user(USERS[who], because).map(drop)
+                (true, server.revoke_user(USERS[who], because).map(drop))
             }
-            2..12 => {
+            3..12 => {
                 // Mostly nobody is suspended, and no client deactivated.
                 let suspended = self.model.users.iter().position(|user| user.is_suspended);
                 let who = suspended.unwrap_or(who);
@@ -105,17 +108,22 @@ impl Play {
             _ => {
                 let inactive = self.model.clients.iter().position(|client| !client.is_active);
                 let client = inactive.unwrap_or(client);
-                self.model.clients[client].is_active = inactive.is_some();
-                let status = if inactive.is_some() {
-                    ClientStatus::Active
-                } else {
-                    ClientStatus::Deactivated
+                let issuer = match self.model.clients[client].origin {
+                    Origin::Registered(own) if inactive.is_some() => own,
+                    _ => issuer,
                 };
-                server.set_client_status(CLIENTS[client].id, status).map(drop)
+                let is_active = inactive.is_some();
+                let status =
+                    if is_active { ClientStatus::Active } else { ClientStatus::Deactivated };
+                let server = &self.rig.sites[issuer].blocking;
+                let done = server.set_client_status(&self.clients[client], status).map(drop);
+                (self.model.set_active(client, issuer, is_active), done)
             }
         };
-        done.map_err(|error| format!("{error:?}"))?;
-        self.rig.applied();
+        if done.is_ok() != is_right {
+            return Err(format!("{done:?} of the host for {client} at {issuer}"));
+        }
+        self.rig.store.applied();
         self.events(false, 0)?;
         self.records()
     }

@@ -10,9 +10,13 @@ use grantcore::{Error, Event, Reply};
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
 
-use super::rig::{BEGINNING, Broken, CLIENTS, Face, ISSUERS, Rig, SCOPES};
-use super::rules::{Answer, Credential, Entry, Grant, Model, Phase, Set};
+use super::clients::Published;
+use super::documents;
+use super::records::{Client, Credential, Grant, Origin, Phase, Remember, Set};
+use super::rig::{BEGINNING, CLIENTS, DOCUMENTS, Face, ISSUERS, Rig, SCOPES};
+use super::rules::{Answer, Model};
 use super::scan::{Canaries, added};
+use super::store::Broken;
 use crate::cast::grant_of;
 use crate::errors::is_registered;
 use crate::random::Random;
@@ -25,9 +29,6 @@ pub const VERIFIERS: [&str; 3] = [
     "a-verifier-of-the-second-browser-0123456789-abc",
     "a.verifier.of.the.thief.who.has.his.own.000000",
 ];
-
-/// The generation of a refresh token that was never issued.
-const OLD: u64 = u64::MAX - 1;
 
 /// Why an answer, an event or a record is wrong.
 pub type Fault = String;
@@ -56,6 +57,7 @@ pub enum Kind {
     Code,
     Access,
     Refresh,
+    Management,
 }
 
 pub struct Play {
@@ -64,12 +66,53 @@ pub struct Play {
     pub random: Random,
     pub reached: Reached,
     /// The texts that a response had, by their kind.
-    held: [Vec<String>; 4],
+    pub held: [Vec<String>; 5],
+    /// The `client_id` of each client.
+    pub clients: Vec<String>,
+    /// The secret of a client that each of these requests made.
+    pub secrets: BTreeMap<u64, String>,
+    /// What the URL of each document gives now.
+    pub published: Vec<Published>,
     /// The `state` of each grant's request.
     pub states: Vec<String>,
     ids: Vec<GrantId>,
     pub number: u64,
-    canaries: Canaries,
+    pub canaries: Canaries,
+}
+
+/// The number that stands for the operator's secret.
+const OPERATORS: u64 = 0;
+
+/// Returns the clients of the operator, and those of documents that nobody has read.
+fn known_clients() -> Vec<Client> {
+    let all = SCOPES.len();
+    let operators = CLIENTS.iter().map(|actor| Client {
+        version: 0,
+        origin: Origin::Operator,
+        is_on_record: true,
+        is_active: true,
+        is_deleted: false,
+        epoch: 0,
+        expires: u64::MAX,
+        redirects: actor.redirects.iter().map(|uri| (*uri).to_owned()).collect(),
+        scope: (1 << all) - 1,
+        secret: actor.has_secret.then_some(OPERATORS),
+        described: 0,
+    });
+    let documents = DOCUMENTS.iter().map(|_| Client {
+        version: 0,
+        origin: Origin::Document(0),
+        is_on_record: false,
+        is_active: true,
+        is_deleted: false,
+        epoch: 0,
+        expires: 0,
+        redirects: Vec::new(),
+        scope: 0,
+        secret: None,
+        described: 0,
+    });
+    operators.chain(documents).collect()
 }
 
 /// Returns the names of a set.
@@ -89,19 +132,25 @@ pub fn form(pairs: &[(&str, &str)]) -> String {
 impl Play {
     pub fn new(mut random: Random) -> Self {
         let window = [0, 30][random.below(2)];
-        let rig = Rig::new(random.next(), window, &USERS);
-        let model = Model::new(BEGINNING, window, CLIENTS.len(), USERS.len());
+        let memories = [Remember::Nobody, Remember::Confidential, Remember::HttpsRedirect];
+        let rules = (window, memories[random.below(3)]);
+        let rig = Rig::new(random.next(), rules, &USERS);
+        let model = Model::new(BEGINNING, rules, known_clients(), USERS.len());
         let mut canaries = Canaries::default();
         canaries.add_text(super::rig::SECRET);
         for verifier in VERIFIERS {
             canaries.add_text(verifier);
         }
+        let ids = CLIENTS.iter().map(|actor| actor.id).chain(DOCUMENTS);
         Self {
             rig,
             model,
             random,
             reached: Reached::default(),
             held: Default::default(),
+            clients: ids.map(str::to_owned).collect(),
+            secrets: BTreeMap::from([(OPERATORS, super::rig::SECRET.to_owned())]),
+            published: (0..DOCUMENTS.len()).map(documents::first).collect(),
             states: Vec::new(),
             ids: Vec::new(),
             number: 0,
@@ -117,141 +166,24 @@ impl Play {
         }
     }
 
-    /// Returns a credential: mostly a recent one of this kind, sometimes any other, sometimes one
-    /// that was changed.
-    pub fn credential(&mut self, kind: Kind) -> (String, Credential) {
-        let list = if self.random.one_in(14) { self.random.below(4) } else { kind as usize };
-        let good = self.good(list);
-        let good = match self.predecessor(kind) {
-            Some(text) if self.random.one_in(4) => Some(text),
-            _ => good,
-        };
-        let text = match (self.random.below(8), good) {
-            (0..6, Some(text)) => text,
-            (6, _) if !self.held[list].is_empty() => self.random.pick(&self.held[list]).clone(),
-            _ => match self.random.recent(&self.held[list]) {
-                Some(text) => text.clone(),
-                None => return ("x".into(), Credential::Junk),
-            },
-        };
-        let known = self.model.texts[&text];
-        if !self.random.one_in(14) {
-            return (text, known);
-        }
-        let mut bytes = URL_SAFE_NO_PAD.decode(&text[4..]).expect("a credential is base64url");
-        let at = self.random.below(bytes.len());
-        bytes[at] ^= 1 << self.random.below(8);
-        let changed = format!("{}{}", &text[..4], URL_SAFE_NO_PAD.encode(bytes));
-        // A refresh token has the secret of its family before its own. The right family with
-        // another secret is no forgery but an old token.
-        let known = match known {
-            Credential::Refresh(grant, _) if at >= 48 => Credential::Refresh(grant, OLD),
-            _ => Credential::Junk,
-        };
-        (changed, known)
-    }
-
-    /// Returns the newest credential of this kind that an honest client would present now.
-    fn good(&self, list: usize) -> Option<String> {
-        let good = |text: &&String| self.is_good(self.model.texts[*text]);
-        self.held[list].iter().rev().find(good).cloned()
-    }
-
-    /// Returns the refresh token that was rotated last, which a client whose response was lost sends
-    /// again.
-    fn predecessor(&self, kind: Kind) -> Option<String> {
-        let is_last = |text: &&String| match self.model.texts[*text] {
-            Credential::Refresh(grant, generation) => match &self.model.grants[grant].phase {
-                Phase::Active(active) => generation + 1 == active.generation,
-                _ => false,
-            },
-            _ => false,
-        };
-        let Kind::Refresh = kind else { return None };
-        self.held[kind as usize].iter().rev().find(is_last).cloned()
-    }
-
-    /// Returns whether a step with this kind of credential is worth while: mostly only if an honest
-    /// client has one to present.
-    pub fn is_due(&mut self, kind: Kind) -> bool {
-        self.good(kind as usize).is_some() || self.random.one_in(12)
-    }
-
-    /// Returns whether an honest client would present the credential now.
-    fn is_good(&self, credential: Credential) -> bool {
-        let Some(id) = credential.grant() else { return false };
-        let grant = &self.model.grants[id];
-        let now = self.model.clock.max(grant.seen);
-        let is_alive = now < grant.end && !self.model.is_ended(grant);
-        is_alive
-            && match (credential, &grant.phase) {
-                (Credential::Ticket(_), Phase::Pending { expires })
-                | (Credential::Code(_), Phase::Code { expires }) => now < *expires,
-                (Credential::Access(_, number), Phase::Active(active)) => {
-                    let is_own = |entry: &&Entry| entry.number == number;
-                    active.kept.iter().find(is_own).is_some_and(|entry| now < entry.expires)
-                }
-                (Credential::Refresh(_, generation), Phase::Active(active)) => {
-                    generation == active.generation && now < active.idle
-                }
-                _ => false,
-            }
-    }
-
     pub fn grant(&self, id: usize) -> (&Grant, GrantId) {
         (&self.model.grants[id], self.ids[id])
     }
 
-    /// Adds a grant with its ticket.
+    /// Adds a grant with its ticket, or with its code if no page was shown.
     pub fn create(&mut self, grant: Grant, state: String, ticket: &str) -> Result<(), Fault> {
         let id = grant_of(ticket).ok_or("a ticket has no grant")?;
         if self.ids.contains(&id) {
             return Err("two pages have one grant".into());
         }
-        let credential = Credential::Ticket(grant.id);
+        let credential = match grant.phase {
+            Phase::Code { .. } => Credential::Code(grant.id),
+            _ => Credential::Ticket(grant.id),
+        };
         self.model.grants.push(grant);
         self.states.push(state);
         self.ids.push(id);
         self.learn(ticket, credential)
-    }
-
-    /// Adds a text that a response had. One text is one credential, and one credential one text.
-    pub fn learn(&mut self, text: &str, credential: Credential) -> Result<(), Fault> {
-        let known = self.model.texts.iter().find(|(_, own)| **own == credential);
-        if known.is_some_and(|(own, _)| own != text) {
-            return Err(format!("{credential:?} has two texts"));
-        }
-        if known.is_some() {
-            return Ok(());
-        }
-        if self.model.texts.insert(text.to_owned(), credential).is_some() {
-            return Err(format!("the text of {credential:?} is another's"));
-        }
-        let grant = credential.grant().map(|grant| self.ids[grant]);
-        if grant_of(text) != grant {
-            return Err(format!("{credential:?} names another grant"));
-        }
-        let (kind, prefix) = match credential {
-            Credential::Ticket(_) => (Kind::Ticket, "gct_"),
-            Credential::Code(_) => (Kind::Code, "gac_"),
-            Credential::Access(..) => (Kind::Access, "gat_"),
-            _ => (Kind::Refresh, "grt_"),
-        };
-        if !text.starts_with(prefix) {
-            return Err(format!("{credential:?} has another prefix"));
-        }
-        self.canaries.add(text);
-        self.held[kind as usize].push(text.to_owned());
-        Ok(())
-    }
-
-    /// Learns a text, unless its response gets lost on the way.
-    pub fn receive(&mut self, text: &str, credential: Credential) -> Result<(), Fault> {
-        if self.random.one_in(10) {
-            self.canaries.add(text);
-            return Ok(());
-        }
-        self.learn(text, credential)
     }
 
     /// Checks that the text has no secret.
@@ -293,6 +225,7 @@ impl Play {
         }
         if error.failure().is_some() != (code == "temporarily_unavailable")
             && refusal.reason() != grantcore::Reason::Contended
+            && refusal.reason() != grantcore::Reason::DocumentsBusy
         {
             return Err(format!("{code} and the failure {:?}", error.failure()));
         }
@@ -342,7 +275,7 @@ impl Play {
         let subject = record.subject().map(grantcore::value::Subject::as_str);
         let owner = (record.client_id().as_str(), subject);
         if !is_same
-            || owner != (CLIENTS[grant.client].id, Some(USERS[grant.user]))
+            || owner != (&*self.clients[grant.client], Some(USERS[grant.user]))
             || record.issued_by() != ISSUERS[grant.issuer]
         {
             return Err(format!("{grant:?} is {:?} of {owner:?}", record.state()));
@@ -351,6 +284,7 @@ impl Play {
     }
 
     pub fn records(&self) -> Result<(), Fault> {
+        (0..self.clients.len()).try_for_each(|client| self.client_record(client))?;
         (0..self.ids.len()).try_for_each(|id| self.record(id))
     }
 }

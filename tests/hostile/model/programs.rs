@@ -2,11 +2,14 @@
 
 use grantcore::{Authorization, Error, Reply};
 
+use super::accounts::properties;
 use super::play::{Fault, Kind, Play, USERS, VERIFIERS, form, names};
-use super::rig::{Broken, CLIENTS, ISSUERS, RESOURCES, SCOPES, SECRET, call};
-use super::rules::{Answer, Credential, Request};
+use super::records::Credential;
+use super::rig::{CLIENTS, ISSUERS, RESOURCES, SCOPES, SECRET, call};
+use super::rules::{Answer, Request};
 use super::scan::challenge;
 use super::steps::{Trouble, posted};
+use super::store::Broken;
 use crate::wire::To;
 
 impl Play {
@@ -48,13 +51,13 @@ impl Play {
             }
             (Ok(reply), Answer::Done) if reply.status == 200 && reply.body.is_empty() => Ok(()),
             (Ok(reply), Answer::Inactive) if reply.body == r#"{"active":false}"# => Ok(()),
-            (Ok(reply), Answer::Active { grant, scope, expires }) => {
+            (Ok(reply), Answer::Active { grant, scope, expires, .. }) => {
                 self.scan(&reply.body)?;
                 let body: serde_json::Value =
                     serde_json::from_str(&reply.body).map_err(|error| error.to_string())?;
                 let own = &self.model.grants[*grant];
                 let is_right = body["active"] == true
-                    && body["client_id"] == CLIENTS[own.client].id
+                    && body["client_id"] == self.clients[own.client]
                     && body["sub"] == USERS[own.user]
                     && body["iss"] == ISSUERS[own.issuer]
                     && body["exp"] == *expires
@@ -114,7 +117,8 @@ impl Play {
         pairs.extend([("grant_type", "refresh_token".to_owned()), ("refresh_token", text)]);
         pairs.extend(scope.map(|scope| ("scope", names(&SCOPES, scope))));
         pairs.extend(resource_pairs(resources));
-        let request = Request::Refresh { by, token, scope, resources };
+        let decision = self.decide();
+        let request = Request::Refresh { by, token, scope, resources, decision };
         let trouble = self.trouble(request.grant(), true);
         let answer = self.send(To::Token, &pairs, &trouble);
         self.compare(To::Token, &request, &trouble, answer)
@@ -146,7 +150,7 @@ impl Play {
         if self.model.clients[caller].is_active {
             return self.compare(To::Introspect, &request, &trouble, answer);
         }
-        self.rig.applied();
+        self.rig.store.applied();
         self.events(answer.is_some(), 1)?;
         match answer {
             Some(Ok(reply)) => Err(format!("a deactivated client got {}", reply.body)),
@@ -174,13 +178,14 @@ impl Play {
         self.events(answer.is_some(), 1)?;
         let (Some(answer), Some(expected)) = (answer, expected) else { return Ok(()) };
         match (answer, expected.clone()) {
-            (Ok(access), Answer::Active { grant, scope, expires }) => {
+            (Ok(access), Answer::Active { grant, scope, expires, properties: bound }) => {
                 self.scan(&format!("{access:?}"))?;
                 let (own, id) = self.grant(grant);
-                let is_right = access.client_id().as_str() == CLIENTS[own.client].id
+                let is_right = access.client_id().as_str() == self.clients[own.client]
                     && access.subject().map(grantcore::value::Subject::as_str)
                         == Some(USERS[own.user])
                     && access.grant_id() == id
+                    && access.properties() == properties(bound).as_ref()
                     && access.scope().collect::<Vec<_>>().join(" ") == names(&SCOPES, scope)
                     && access.expires().unix_seconds() == expires;
                 if is_right { Ok(()) } else { Err(format!("{access:?}, and not {own:?}")) }

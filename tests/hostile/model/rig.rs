@@ -1,9 +1,8 @@
 //! The system under test: two issuers on one store with faults, each served by an asynchronous and
 //! a blocking server, over one clock.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,12 +11,19 @@ use grantcore::blocking::Store as _;
 use grantcore::client::StoredSecret;
 use grantcore::grant::Grant;
 use grantcore::moment::Entropy;
-use grantcore::policy::{IntrospectionRules, Lifetimes, Limits, RevocationRules};
-use grantcore::store::{Commit, Stored, Write};
+use grantcore::policy::{
+    ConsentRules, DocumentRules, IntrospectionRules, Lifetimes, Limits, RegistrationRules,
+    RevocationRules,
+};
+use grantcore::store::Stored;
 use grantcore::value::{Digest, GrantId, SecretMethod, Subject};
-use grantcore::{Account, Client, Event, MemoryStore, Policy, Timestamp};
+use grantcore::{Account, Client, Event, Policy, Timestamp};
 
-use super::rules::{ABSOLUTE, ACCESS, CODE, CONSENT, Fault, IDLE, KEPT};
+use super::accounts::Host;
+use super::records::{
+    ABSOLUTE, ACCESS, CODE, CONSENT, FRESH, IDLE, KEPT, REMEMBERED, Remember, UNUSED,
+};
+use super::store::{FaultyStore, sure};
 use crate::random::Random;
 
 pub const ISSUERS: [&str; 2] = ["https://a.example", "https://b.example"];
@@ -34,7 +40,10 @@ pub struct Actor {
     pub redirects: &'static [&'static str],
 }
 
-/// The last one is the thief's.
+/// The clients that are known by the documents at these URLs.
+pub const DOCUMENTS: [&str; 2] = ["https://docs.example/client", "https://evil.example/client"];
+
+/// The clients of the operator. The last one is the thief's.
 pub const CLIENTS: [Actor; 4] = [
     Actor {
         id: "app",
@@ -46,154 +55,8 @@ pub const CLIENTS: [Actor; 4] = [
     Actor { id: "evil", has_secret: false, redirects: &["https://evil.example/cb"] },
 ];
 
-/// The error of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken;
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the database is broken")
-    }
-}
-
-impl std::error::Error for Broken {}
-
-/// The reference store with faults.
-#[derive(Default)]
-pub struct FaultyStore {
-    inner: Arc<MemoryStore>,
-    faults: Mutex<VecDeque<Fault>>,
-    late: Mutex<Vec<Write>>,
-    /// Each grant as it was before its last write.
-    previous: Mutex<BTreeMap<GrantId, Stored<Grant>>>,
-    /// The number of reads of a grant that are stale.
-    stale: AtomicUsize,
-    broken_reads: AtomicUsize,
-    /// The number of writes of grants that were applied.
-    applied: AtomicUsize,
-}
-
-fn sure<T>(result: Result<T, std::convert::Infallible>) -> T {
-    result.unwrap_or_else(|never| match never {})
-}
-
-impl FaultyStore {
-    fn read<T>(&self, read: impl FnOnce() -> T) -> Result<T, Broken> {
-        let is_broken = |left: usize| left.checked_sub(1);
-        let taken = self.broken_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_broken);
-        if taken.is_ok() { Err(Broken) } else { Ok(read()) }
-    }
-
-    fn read_grant(&self, id: GrantId) -> Option<Stored<Grant>> {
-        let one_less = |left: usize| left.checked_sub(1);
-        let is_stale =
-            self.stale.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
-        let earlier = self.previous.lock().unwrap().get(&id).cloned().filter(|_| is_stale);
-        earlier.or_else(|| sure(self.inner.grant(id)))
-    }
-
-    fn apply(&self, write: &Write) -> Commit {
-        let before = write.as_grant().and_then(|change| sure(self.inner.grant(change.id())));
-        let commit = sure(self.inner.commit(write));
-        if commit == Commit::Done && write.as_grant().is_some() {
-            self.applied.fetch_add(1, Ordering::SeqCst);
-            if let Some(before) = before {
-                self.previous.lock().unwrap().insert(before.record.id(), before);
-            }
-        }
-        commit
-    }
-
-    fn write(&self, write: &Write) -> Result<Commit, Broken> {
-        let fault = self.faults.lock().unwrap().pop_front();
-        match fault {
-            None => Ok(self.apply(write)),
-            Some(Fault::Conflict) => Ok(Commit::Conflict),
-            Some(Fault::AppliedThenConflict) => {
-                self.apply(write);
-                Ok(Commit::Conflict)
-            }
-            Some(Fault::Unacknowledged) => {
-                self.apply(write);
-                Err(Broken)
-            }
-            Some(Fault::Dropped) => Err(Broken),
-            Some(Fault::Late) => {
-                self.late.lock().unwrap().push(write.clone());
-                Err(Broken)
-            }
-        }
-    }
-}
-
-impl grantcore::blocking::Store for FaultyStore {
-    type Error = Broken;
-
-    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
-        self.read(|| sure(self.inner.client(id)))
-    }
-
-    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
-        self.read(|| self.read_grant(id))
-    }
-
-    fn commit(&self, write: &Write) -> Result<Commit, Broken> {
-        self.write(write)
-    }
-
-    fn grants_of(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Result<Vec<GrantId>, Broken> {
-        self.read(|| sure(self.inner.grants_of(subject, after, limit)))
-    }
-}
-
-/// Suspends once, before a call and after it.
-async fn suspend() {
-    let mut is_first = true;
-    std::future::poll_fn(|_| {
-        if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
-}
-
-async fn slowly<T>(act: impl FnOnce() -> T) -> T {
-    suspend().await;
-    let done = act();
-    suspend().await;
-    done
-}
-
-impl grantcore::Store for FaultyStore {
-    type Error = Broken;
-
-    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
-        slowly(|| grantcore::blocking::Store::client(self, id)).await
-    }
-
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
-        slowly(|| grantcore::blocking::Store::grant(self, id)).await
-    }
-
-    async fn commit(&self, write: &Write) -> Result<Commit, Broken> {
-        slowly(|| self.write(write)).await
-    }
-
-    async fn grants_of(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Result<Vec<GrantId>, Broken> {
-        slowly(|| grantcore::blocking::Store::grants_of(self, subject, after, limit)).await
-    }
-}
-
-pub type Async = grantcore::Server<Arc<FaultyStore>, Arc<MemoryStore>>;
-pub type Blocking = grantcore::blocking::Server<Arc<FaultyStore>, Arc<MemoryStore>>;
+pub type Async = grantcore::Server<Arc<FaultyStore>, Arc<Host>>;
+pub type Blocking = grantcore::blocking::Server<Arc<FaultyStore>, Arc<Host>>;
 
 /// One issuer's servers.
 pub struct Site {
@@ -204,6 +67,7 @@ pub struct Site {
 pub struct Rig {
     pub sites: Vec<Site>,
     pub store: Arc<FaultyStore>,
+    pub host: Arc<Host>,
     clock: Arc<AtomicU64>,
     events: Arc<Mutex<Vec<Event>>>,
 }
@@ -242,18 +106,31 @@ macro_rules! call {
 }
 pub(crate) use call;
 
-fn policy(issuer: &str, window: u64) -> Policy {
+fn policy(issuer: &str, (window, remember): (u64, Remember)) -> Policy {
     let seconds = Duration::from_secs;
     let lifetimes = Lifetimes::default()
         .with_consent(seconds(CONSENT))
         .with_code(seconds(CODE))
         .with_access(seconds(ACCESS))
         .with_refresh_idle(seconds(IDLE))
-        .with_refresh_absolute(Some(seconds(ABSOLUTE)));
+        .with_refresh_absolute(Some(seconds(ABSOLUTE)))
+        .with_unused_client(seconds(UNUSED));
+    let documents = DocumentRules::default()
+        .with_fresh_at_least(seconds(FRESH.0))
+        .with_fresh_at_most(seconds(FRESH.1));
+    let remember = match remember {
+        Remember::Nobody => grantcore::policy::Remember::Never,
+        Remember::Confidential => grantcore::policy::Remember::Confidential,
+        Remember::HttpsRedirect => grantcore::policy::Remember::HttpsRedirect,
+    };
+    let consent =
+        ConsentRules::default().with_remember(remember).with_remember_for(seconds(REMEMBERED));
     let limits = Limits::default()
         .with_token_requests_per_minute(u32::MAX)
         .with_failed_authentications_per_minute(u32::MAX)
         .with_consent_pages_per_minute(u32::MAX)
+        .with_registrations_per_minute(u32::MAX)
+        .with_all_registrations_per_minute(u32::MAX)
         .with_live_access_tokens(KEPT);
     let scopes = |policy: grantcore::policy::PolicyBuilder| {
         SCOPES.iter().fold(policy, |policy, name| policy.scope(*name, "A scope of the test"))
@@ -264,7 +141,10 @@ fn policy(issuer: &str, window: u64) -> Policy {
         .resource(RESOURCES[1], "read write admin")
         .lifetimes(lifetimes)
         .replay_window(seconds(window))
+        .consent_rules(consent)
         .revocation(RevocationRules::default())
+        .registration(RegistrationRules::default())
+        .client_documents(documents)
         .introspection(IntrospectionRules::default().with_resource_server("web", RESOURCES[0]))
         .limits(limits)
         .build()
@@ -284,8 +164,10 @@ pub fn drawing(seed: u64) -> impl Fn() -> Result<Entropy, grantcore::moment::Ent
 }
 
 impl Rig {
-    pub fn new(seed: u64, window: u64, users: &[&str]) -> Self {
+    pub fn new(seed: u64, rules: (u64, Remember), users: &[&str]) -> Self {
         let store = Arc::new(FaultyStore::default());
+        let inner = Arc::clone(&store.inner);
+        let host = Arc::new(Host { inner, decision: Mutex::default() });
         let clock = Arc::new(AtomicU64::new(BEGINNING));
         let events = Arc::new(Mutex::new(Vec::new()));
         for user in users {
@@ -312,8 +194,8 @@ impl Rig {
                 move |event: &Event| events.lock().unwrap().push(event.clone())
             };
             let seed = seed.wrapping_mul(8).wrapping_add(index as u64 * 2);
-            let policy = policy(ISSUERS[index], window);
-            let accounts = || Arc::clone(&store.inner);
+            let policy = policy(ISSUERS[index], rules);
+            let accounts = || Arc::clone(&host);
             Site {
                 asynchronous: Async::with_sources(
                     policy.clone(),
@@ -334,7 +216,7 @@ impl Rig {
             }
         };
         let sites = (0..ISSUERS.len()).map(site).collect();
-        Self { sites, store, clock, events }
+        Self { sites, store, host, clock, events }
     }
 
     pub fn policy(&self, issuer: usize) -> &Policy {
@@ -343,29 +225,6 @@ impl Rig {
 
     pub fn set_clock(&self, seconds: u64) {
         self.clock.store(seconds, Ordering::SeqCst);
-    }
-
-    /// Prepares the store for the next request.
-    pub fn fail(&self, faults: &[Fault], is_stale: bool, has_broken_read: bool) {
-        *self.store.faults.lock().unwrap() = faults.iter().copied().collect();
-        self.store.stale.store(usize::from(is_stale), Ordering::SeqCst);
-        self.store.broken_reads.store(usize::from(has_broken_read), Ordering::SeqCst);
-        self.store.applied.store(0, Ordering::SeqCst);
-    }
-
-    /// Returns the number of writes of grants since the last preparation, and ends its faults.
-    pub fn applied(&self) -> usize {
-        self.store.faults.lock().unwrap().clear();
-        self.store.stale.store(0, Ordering::SeqCst);
-        self.store.broken_reads.store(0, Ordering::SeqCst);
-        self.store.applied.load(Ordering::SeqCst)
-    }
-
-    /// Applies the delayed writes that still can be.
-    pub fn land(&self) {
-        for write in std::mem::take(&mut *self.store.late.lock().unwrap()) {
-            self.store.apply(&write);
-        }
     }
 
     pub fn suspend(&self, user: &str, is_suspended: bool) {
@@ -378,5 +237,9 @@ impl Rig {
 
     pub fn record(&self, id: GrantId) -> Option<Stored<Grant>> {
         sure(self.store.inner.grant(id))
+    }
+
+    pub fn client(&self, id: &str) -> Option<Stored<Client>> {
+        sure(self.store.inner.client(id))
     }
 }

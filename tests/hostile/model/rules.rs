@@ -3,102 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::clients::Act;
+use super::records::{
+    ATTEMPTS, Claim, Client, Credential, Decision, Entry, Grant, Remember, Set, User,
+};
 use super::tables::At;
-
-pub const CONSENT: u64 = 600;
-pub const CODE: u64 = 600;
-pub const ACCESS: u64 = 300;
-pub const IDLE: u64 = 2_000;
-pub const ABSOLUTE: u64 = 6_000;
-/// The number of access tokens of one grant that are kept.
-pub const KEPT: usize = 3;
-/// The attempts of one request.
-pub const ATTEMPTS: usize = 4;
-
-/// A set of scope tokens or resources, one bit for each.
-pub type Set = u8;
-
-/// What a text was when a response had it. A text that no response had is `Junk`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credential {
-    Ticket(usize),
-    Code(usize),
-    /// A grant, and the number of the mint.
-    Access(usize, u64),
-    /// A grant, and the number of the generation.
-    Refresh(usize, u64),
-    Junk,
-}
-
-impl Credential {
-    pub fn grant(self) -> Option<usize> {
-        match self {
-            Self::Ticket(grant)
-            | Self::Code(grant)
-            | Self::Access(grant, _)
-            | Self::Refresh(grant, _) => Some(grant),
-            Self::Junk => None,
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct Grant {
-    pub id: usize,
-    pub version: u64,
-    pub issuer: usize,
-    pub client: usize,
-    pub user: usize,
-    pub scope: Set,
-    pub left: Set,
-    pub resources: Set,
-    pub redirect: String,
-    pub redirect_sent: bool,
-    pub verifier: usize,
-    /// The latest time that a write has seen.
-    pub seen: u64,
-    pub end: u64,
-    pub client_epoch: u64,
-    pub user_epoch: u64,
-    pub phase: Phase,
-    /// The request that made the last page, code or tokens.
-    pub by: u64,
-    pub minted: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
-    Pending { expires: u64 },
-    Denied,
-    Code { expires: u64 },
-    Active(Active),
-    Revoked,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Active {
-    pub generation: u64,
-    pub idle: u64,
-    pub rotated: u64,
-    pub before: u64,
-    pub kept: Vec<Entry>,
-}
-
-/// A live access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub number: u64,
-    pub expires: u64,
-    pub scope: Set,
-    pub resources: Set,
-}
-
-/// Who sends a request, and whether its proof is right.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim {
-    pub client: Option<usize>,
-    pub is_proven: bool,
-}
 
 /// A request for a grant.
 #[derive(Clone, Debug)]
@@ -107,6 +16,8 @@ pub enum Request {
         ticket: Credential,
         user: usize,
         choice: Option<Set>,
+        /// What the host binds to the grant: properties, and an end.
+        bound: (u8, Option<u64>),
     },
     Redeem {
         by: Claim,
@@ -120,6 +31,7 @@ pub enum Request {
         token: Credential,
         scope: Option<Set>,
         resources: Set,
+        decision: Decision,
     },
     Revoke {
         by: Claim,
@@ -141,6 +53,12 @@ pub enum Request {
         user: usize,
         scope: Set,
     },
+    /// A request to the endpoint of a client's registration.
+    Manage {
+        client: usize,
+        token: Credential,
+        act: Act,
+    },
 }
 
 impl Request {
@@ -154,6 +72,7 @@ impl Request {
             Self::Introspect { .. } => "introspect",
             Self::Disconnect { .. } => "disconnect",
             Self::Narrow { .. } => "narrow",
+            Self::Manage { act, .. } => act.name(),
         }
     }
 
@@ -181,6 +100,12 @@ impl Request {
 pub enum Answer {
     /// A page without a redirect.
     Page,
+    /// The host is asked for the client's document.
+    Document,
+    /// The login page.
+    Login,
+    /// The consent page.
+    Consent,
     /// A redirect to the client with this error.
     Error(&'static str),
     /// A redirect with the code of this grant.
@@ -200,19 +125,31 @@ pub enum Answer {
         grant: usize,
         scope: Set,
         expires: u64,
+        properties: u8,
     },
     Inactive,
     Done,
+    /// The registration, with its secret if this request made it.
+    Registration {
+        client: Box<Client>,
+        secret: Option<u64>,
+    },
     /// The host's own call is refused.
     NotFound,
     /// A retryable failure.
     Unavailable,
+    /// A retryable failure before the request's own write.
+    Unprepared,
 }
 
 impl Answer {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Page => "page",
+            Self::Document => "document",
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::Registration { .. } => "registration",
             Self::Error(code) | Self::Refused(code) => code,
             Self::Code(_) => "code",
             Self::Tokens { .. } => "tokens",
@@ -220,7 +157,7 @@ impl Answer {
             Self::Inactive => "inactive",
             Self::Done => "done",
             Self::NotFound => "not found",
-            Self::Unavailable => "unavailable",
+            Self::Unavailable | Self::Unprepared => "unavailable",
         }
     }
 }
@@ -236,28 +173,40 @@ pub enum Fault {
     Late,
 }
 
+/// A write to the store.
 #[derive(Clone, Debug)]
-pub struct Client {
-    pub is_active: bool,
-    pub epoch: u64,
+pub enum Write {
+    Grant(Grant),
+    Client(usize, Client),
+    /// A client, after which the request is decided again.
+    Prepare(usize, Client),
+    New(New),
 }
 
-#[derive(Clone, Debug)]
-pub struct User {
-    pub is_suspended: bool,
-    pub epoch: u64,
+/// The new record of a request, by its number. Nobody knows the record before its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New {
+    Client(u64),
+    Page(u64),
+    Code(u64),
 }
+
+/// The answer to a request, with its write.
+pub type Judged = (Answer, Option<Write>);
 
 #[derive(Clone, Debug)]
 pub struct Model {
     pub clock: u64,
     pub window: u64,
+    pub remember: Remember,
     pub clients: Vec<Client>,
     pub users: Vec<User>,
     pub grants: Vec<Grant>,
     /// Each grant as it was before its last write, which a stale read returns.
     pub previous: BTreeMap<usize, Grant>,
-    late: Vec<(usize, Grant)>,
+    late: Vec<Write>,
+    /// The last new record that was created.
+    created: Option<New>,
     pub texts: BTreeMap<String, Credential>,
 }
 
@@ -269,72 +218,136 @@ pub struct Call {
     pub number: u64,
     /// Whether its first read of the grant is stale.
     pub is_stale: bool,
+    /// After how many applied writes its caller hung up, if it did.
+    pub hung_up: Option<usize>,
+}
+
+/// The store's answer to a write.
+enum Committed {
+    Done,
+    Conflict,
+    Unknown,
 }
 
 impl Model {
-    pub fn new(clock: u64, window: u64, clients: usize, users: usize) -> Self {
+    pub fn new(
+        clock: u64,
+        (window, remember): (u64, Remember),
+        clients: Vec<Client>,
+        users: usize,
+    ) -> Self {
         Self {
             clock,
             window,
-            clients: vec![Client { is_active: true, epoch: 0 }; clients],
+            remember,
+            clients,
             users: vec![User { is_suspended: false, epoch: 0 }; users],
             grants: Vec::new(),
             previous: BTreeMap::new(),
             late: Vec::new(),
+            created: None,
             texts: BTreeMap::new(),
         }
     }
 
-    /// Returns the answer to a request, and applies its write, as the driver's table has it.
+    /// Returns the answer to a request, and makes its writes.
     pub fn run(&mut self, request: &Request, call: Call, faults: &[Fault]) -> Answer {
         let id = request.grant().filter(|id| self.grants[*id].issuer == call.issuer);
-        let mut faults = faults.iter().copied();
-        for attempt in 0..ATTEMPTS {
-            let current = id.map(|id| self.grants[id].clone());
+        let answer = self.drive(call, faults, |model, attempt, again| {
+            let current = id.map(|id| model.grants[id].clone());
             let stale = id.filter(|_| call.is_stale && attempt == 0);
-            let stale = stale.and_then(|id| self.previous.get(&id).cloned());
-            let basis = stale.or(current);
-            let (answer, next) = self.judge(request, basis.as_ref(), call.number, attempt > 0);
-            let Some(next) = next else { return answer };
-            let id = id.expect("a write is for a grant");
-            match faults.next() {
-                None => {
-                    if self.apply(id, next) {
-                        return answer;
-                    }
-                }
-                Some(Fault::Conflict) => {}
-                Some(Fault::AppliedThenConflict) => {
-                    self.apply(id, next);
-                }
-                Some(Fault::Unacknowledged) => {
-                    self.apply(id, next);
-                    return Answer::Unavailable;
-                }
-                Some(Fault::Dropped) => return Answer::Unavailable,
-                Some(Fault::Late) => {
-                    self.late.push((id, next));
-                    return Answer::Unavailable;
-                }
+            let stale = stale.and_then(|id| model.previous.get(&id).cloned());
+            model.judge(request, stale.or(current).as_ref(), call, again)
+        });
+        if answer == Answer::Unprepared { Answer::Unavailable } else { answer }
+    }
+
+    /// Decides a request until its answer may leave, as the driver's table has it.
+    pub fn drive(
+        &mut self,
+        call: Call,
+        faults: &[Fault],
+        decide: impl Fn(&Self, usize, bool) -> Judged,
+    ) -> Answer {
+        let mut faults = faults.iter().copied();
+        let mut again = false;
+        let mut applied = 0;
+        let mut failed = Answer::Unavailable;
+        for attempt in 0..ATTEMPTS {
+            let (answer, write) = decide(self, attempt, again);
+            let Some(write) = write else { return answer };
+            if call.hung_up == Some(applied) {
+                return Answer::Unavailable;
+            }
+            let is_main = !matches!(write, Write::Prepare(..));
+            failed = if is_main { Answer::Unavailable } else { Answer::Unprepared };
+            match self.commit(write, faults.next()) {
+                Committed::Done if is_main => return answer,
+                Committed::Done => applied += 1,
+                Committed::Conflict => again |= is_main,
+                Committed::Unknown => return failed,
             }
         }
-        Answer::Unavailable
+        failed
+    }
+
+    fn commit(&mut self, write: Write, fault: Option<Fault>) -> Committed {
+        match fault {
+            None => {
+                if self.apply(write) {
+                    Committed::Done
+                } else {
+                    Committed::Conflict
+                }
+            }
+            Some(Fault::Conflict) => Committed::Conflict,
+            Some(Fault::AppliedThenConflict) => {
+                self.apply(write);
+                Committed::Conflict
+            }
+            Some(Fault::Unacknowledged) => {
+                self.apply(write);
+                Committed::Unknown
+            }
+            Some(Fault::Dropped) => Committed::Unknown,
+            Some(Fault::Late) => {
+                self.late.push(write);
+                Committed::Unknown
+            }
+        }
     }
 
     /// Applies a write that was decided on the version before it, and returns whether it is applied.
-    fn apply(&mut self, id: usize, next: Grant) -> bool {
-        let current = &mut self.grants[id];
-        if current.version + 1 != next.version {
-            return false;
+    fn apply(&mut self, write: Write) -> bool {
+        match write {
+            Write::Grant(next) => {
+                let id = next.id;
+                let current = &mut self.grants[id];
+                if current.version + 1 != next.version {
+                    return false;
+                }
+                self.previous.insert(id, std::mem::replace(current, next));
+            }
+            Write::Client(index, next) | Write::Prepare(index, next) => {
+                if self.clients[index].version + 1 != next.version {
+                    return false;
+                }
+                self.clients[index] = next;
+            }
+            Write::New(new) => self.created = Some(new),
         }
-        self.previous.insert(id, std::mem::replace(current, next));
         true
+    }
+
+    /// Returns whether this record was created.
+    pub fn has_created(&self, new: New) -> bool {
+        self.created == Some(new)
     }
 
     /// Applies the delayed writes that still can be.
     pub fn land(&mut self) {
-        for (id, next) in std::mem::take(&mut self.late) {
-            self.apply(id, next);
+        for write in std::mem::take(&mut self.late) {
+            self.apply(write);
         }
     }
 
@@ -343,42 +356,34 @@ impl Model {
             || grant.user_epoch != self.users[grant.user].epoch
     }
 
-    /// Returns the client that a request authenticates as.
-    fn authenticated(&self, claim: Claim) -> Option<usize> {
-        claim.client.filter(|client| claim.is_proven && self.clients[*client].is_active)
-    }
-
-    fn judge(
-        &self,
-        request: &Request,
-        grant: Option<&Grant>,
-        number: u64,
-        again: bool,
-    ) -> (Answer, Option<Grant>) {
+    fn judge(&self, request: &Request, grant: Option<&Grant>, call: Call, again: bool) -> Judged {
         let now = grant.map_or(self.clock, |grant| self.clock.max(grant.seen));
-        let at = At { model: self, now, number, again };
-        match request {
-            Request::Consent { user, choice, .. } => at.consent(grant, *user, *choice),
-            Request::Redeem { by, redirect, verifier, resources, .. } => {
-                match self.authenticated(*by) {
-                    None => (Answer::Refused("invalid_client"), None),
-                    Some(client) => {
-                        at.redeem(grant, client, redirect.as_deref(), *verifier, *resources)
-                    }
-                }
+        let at = At { model: self, now, number: call.number, issuer: call.issuer, again };
+        let by = match request {
+            Request::Redeem { by, .. }
+            | Request::Refresh { by, .. }
+            | Request::Revoke { by, .. } => self.authenticated(*by, call.issuer),
+            _ => None,
+        };
+        match (request, by) {
+            (Request::Consent { user, choice, bound, .. }, _) => {
+                at.consent(grant, *user, *choice, *bound)
             }
-            Request::Refresh { by, token, scope, resources } => match self.authenticated(*by) {
-                None => (Answer::Refused("invalid_client"), None),
-                Some(client) => at.refresh(grant, client, *token, *scope, *resources),
-            },
-            Request::Revoke { by, token } => match self.authenticated(*by) {
-                None => (Answer::Refused("invalid_client"), None),
-                Some(client) => at.revoke(grant, client, *token),
-            },
-            Request::Check { token, scope } => (at.check(grant, *token, Some(*scope)), None),
-            Request::Introspect { token } => (at.check(grant, *token, None), None),
-            Request::Disconnect { user, .. } => at.disconnect(grant, *user),
-            Request::Narrow { user, scope, .. } => at.narrow(grant, *user, *scope),
+            (Request::Redeem { redirect, verifier, resources, .. }, Some(client)) => {
+                at.redeem(grant, client, redirect.as_deref(), *verifier, *resources)
+            }
+            (Request::Refresh { token, scope, resources, decision, .. }, Some(client)) => {
+                at.refresh(grant, client, *token, (*scope, *resources), decision)
+            }
+            (Request::Revoke { token, .. }, Some(client)) => at.revoke(grant, client, *token),
+            (Request::Redeem { .. } | Request::Refresh { .. } | Request::Revoke { .. }, None) => {
+                (Answer::Refused("invalid_client"), None)
+            }
+            (Request::Check { token, scope }, _) => (at.check(grant, *token, Some(*scope)), None),
+            (Request::Introspect { token }, _) => (at.check(grant, *token, None), None),
+            (Request::Disconnect { user, .. }, _) => at.disconnect(grant, *user),
+            (Request::Narrow { user, scope, .. }, _) => at.narrow(grant, *user, *scope),
+            (Request::Manage { client, token, act }, _) => at.manage(*client, *token, act),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The tables of `docs/decisions.md`, line by line, over the model's own records.
 
-use super::rules::{
-    ABSOLUTE, ACCESS, Active, Answer, CODE, Credential, Entry, Grant, IDLE, KEPT, Model, Phase, Set,
+use super::clients::leads_to;
+use super::records::{
+    ABSOLUTE, ACCESS, Active, CODE, Credential, Decision, Entry, Grant, IDLE, KEPT, Phase, Set,
 };
+use super::rules::{Answer, Judged, Model, Write};
 
 /// One attempt to decide a request.
 pub struct At<'a> {
@@ -10,12 +12,11 @@ pub struct At<'a> {
     /// By the record's time.
     pub now: u64,
     pub number: u64,
+    pub issuer: usize,
     pub again: bool,
 }
 
-type Judged = (Answer, Option<Grant>);
-
-fn refused(code: &'static str) -> Judged {
+pub fn refused(code: &'static str) -> Judged {
     (Answer::Refused(code), None)
 }
 
@@ -24,15 +25,28 @@ impl At<'_> {
         Grant { version: grant.version + 1, seen: self.now, phase, ..grant.clone() }
     }
 
+    fn writes(&self, answer: Answer, grant: &Grant, phase: Phase) -> Judged {
+        (answer, Some(Write::Grant(self.next(grant, phase))))
+    }
+
     /// The consent table, lines 1 to 16.
-    pub fn consent(&self, grant: Option<&Grant>, user: usize, choice: Option<Set>) -> Judged {
+    pub fn consent(
+        &self,
+        grant: Option<&Grant>,
+        user: usize,
+        choice: Option<Set>,
+        (properties, until): (u8, Option<u64>),
+    ) -> Judged {
         let page = (Answer::Page, None);
         let denied = Answer::Error("access_denied");
         let Some(grant) = grant else { return page };
         if matches!(grant.phase, Phase::Active(_) | Phase::Revoked) || grant.user != user {
             return page;
         }
-        if !self.model.clients[grant.client].is_active {
+        let client = &self.model.clients[grant.client];
+        if !self.model.is_served(grant.client, self.issuer)
+            || !leads_to(&client.redirects, &grant.redirect)
+        {
             return page;
         }
         if choice.is_some() && self.model.users[user].is_suspended {
@@ -50,20 +64,29 @@ impl At<'_> {
             return page;
         }
         let Some(scope) = choice else {
-            return (denied, Some(self.next(grant, Phase::Denied)));
+            return self.writes(denied, grant, Phase::Denied);
         };
         if scope & !grant.scope != 0 || scope == 0 {
             return page;
         }
-        let phase = Phase::Code { expires: self.now + CODE };
+        if until.is_some_and(|end| end <= self.now) {
+            return page;
+        }
+        if scope & !client.scope != 0 {
+            return (Answer::Error("invalid_scope"), None);
+        }
+        let end = until.unwrap_or(u64::MAX).min(self.now + ABSOLUTE);
+        let phase = Phase::Code { expires: (self.now + CODE).min(end) };
         let next = Grant {
             scope,
             left: scope,
-            end: self.now + ABSOLUTE,
+            end,
+            properties,
             by: self.number,
             ..self.next(grant, phase)
         };
-        (Answer::Code(grant.id), Some(next))
+        let last_use = (self.now + CODE + IDLE).min(next.end);
+        self.unless_renewed(grant.client, last_use, (Answer::Code(grant.id), next))
     }
 
     /// The redeem table, lines 1 to 7.
@@ -88,13 +111,16 @@ impl At<'_> {
                 return (self.tokens(grant, active), None);
             }
             Phase::Active(_) => {
-                let next = self.next(grant, Phase::Revoked);
-                return (Answer::Refused("invalid_grant"), Some(next));
+                return self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked);
             }
             Phase::Code { expires } => *expires,
             _ => return refused("invalid_grant"),
         };
         let is_over = self.now >= expires || self.now >= grant.end;
+        let relies_on = grant.relies_on.map(|earlier| &self.model.grants[earlier].phase);
+        if relies_on.is_some_and(|phase| !matches!(phase, Phase::Active(_))) {
+            return refused("invalid_grant");
+        }
         if is_over || self.model.is_ended(grant) || self.model.users[grant.user].is_suspended {
             return refused("invalid_grant");
         }
@@ -115,8 +141,10 @@ impl At<'_> {
     fn mint(&self, grant: &Grant, mut active: Active, scope: Set, resources: Set) -> Judged {
         active.kept.retain(|entry| self.now < entry.expires);
         while active.kept.len() >= KEPT {
-            let first = active.kept.iter().map(|entry| (entry.expires, entry.number)).min();
-            active.kept.retain(|entry| Some((entry.expires, entry.number)) != first);
+            // No token outlives the grant, so that of several the oldest makes room.
+            let end = |entry: &Entry| (entry.expires.min(grant.end), entry.number);
+            let first = active.kept.iter().map(end).min();
+            active.kept.retain(|entry| Some(end(entry)) != first);
         }
         let number = grant.minted + 1;
         let expires = (self.now + ACCESS).min(grant.end);
@@ -129,8 +157,10 @@ impl At<'_> {
             entry: active.kept.last().cloned(),
             lives: expires - self.now,
         };
+        let last_use = last_use(&active);
         let next = self.next(grant, Phase::Active(active));
-        (answer, Some(Grant { minted: number, by: self.number, ..next }))
+        let next = Grant { minted: number, by: self.number, ..next };
+        self.unless_renewed(grant.client, last_use, (answer, next))
     }
 
     /// Returns the tokens that the record has already.
@@ -151,8 +181,8 @@ impl At<'_> {
         grant: Option<&Grant>,
         client: usize,
         token: Credential,
-        scope: Option<Set>,
-        resources: Set,
+        (scope, resources): (Option<Set>, Set),
+        decision: &Decision,
     ) -> Judged {
         let (Some(grant), Credential::Refresh(_, presented)) = (grant, token) else {
             return refused("invalid_grant");
@@ -177,20 +207,30 @@ impl At<'_> {
             if let Some(code) = fault(grant.left) {
                 return refused(code);
             }
+            let Some(changed) = self.adjusted(grant, decision) else {
+                return self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked);
+            };
+            if scope.is_some_and(|scope| scope & changed.left == 0) {
+                return refused("invalid_scope");
+            }
             let next = Active {
                 generation: active.generation + 1,
-                idle: (self.now + IDLE).min(grant.end),
+                idle: (self.now + IDLE).min(changed.end),
                 rotated: self.now,
                 before: active.rotated,
                 kept: active.kept.clone(),
             };
-            return self.mint(grant, next, scope.unwrap_or(grant.left), resources);
+            let scope = scope.unwrap_or(changed.left) & changed.left;
+            return self.mint(&changed, next, scope, resources);
         }
         let is_predecessor = presented + 1 == active.generation;
         let is_own = is_predecessor && grant.by == self.number;
         if is_own || is_predecessor && self.now < active.rotated + self.model.window {
             return match fault(grant.scope) {
                 Some(code) => refused(code),
+                None if self.adjusted(grant, decision).is_none() => {
+                    self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked)
+                }
                 None => (self.tokens(grant, active), None),
             };
         }
@@ -200,7 +240,20 @@ impl At<'_> {
         if self.model.window > 0 && self.again {
             return (Answer::Unavailable, None);
         }
-        (Answer::Refused("invalid_grant"), Some(self.next(grant, Phase::Revoked)))
+        self.writes(Answer::Refused("invalid_grant"), grant, Phase::Revoked)
+    }
+
+    /// Returns the grant as the host leaves it, or `None` if the host ends it.
+    fn adjusted(&self, grant: &Grant, decision: &Decision) -> Option<Grant> {
+        let change = match decision {
+            Decision::Keep => return Some(grant.clone()),
+            Decision::End => return None,
+            Decision::Change(change) => change,
+        };
+        let left = grant.left & change.scope.unwrap_or(grant.left);
+        let end = change.end.unwrap_or(u64::MAX).min(grant.end);
+        let properties = if change.properties == 0 { grant.properties } else { change.properties };
+        (left != 0 && self.now < end).then(|| Grant { left, end, properties, ..grant.clone() })
     }
 
     /// The revocation table, lines 1 to 6.
@@ -217,7 +270,7 @@ impl At<'_> {
                 if client != grant.client {
                     return refused("invalid_grant");
                 }
-                (Answer::Done, Some(self.next(grant, Phase::Revoked)))
+                self.writes(Answer::Done, grant, Phase::Revoked)
             }
             Credential::Access(_, number) => {
                 let is_live = |entry: &Entry| entry.number == number && self.now < entry.expires;
@@ -229,7 +282,7 @@ impl At<'_> {
                 }
                 let mut next = active.clone();
                 next.kept.retain(|entry| entry.number != number);
-                (Answer::Done, Some(self.next(grant, Phase::Active(next))))
+                self.writes(Answer::Done, grant, Phase::Active(next))
             }
             _ => done,
         }
@@ -257,7 +310,9 @@ impl At<'_> {
         if scope.is_some_and(|needed| needed & !own != 0) {
             return Answer::Refused("insufficient_scope");
         }
-        Answer::Active { grant: id, scope: own, expires: entry.expires }
+        let properties = grant.properties;
+        let expires = entry.expires.min(grant.end);
+        Answer::Active { grant: id, scope: own, expires, properties }
     }
 
     pub fn disconnect(&self, grant: Option<&Grant>, user: Option<usize>) -> Judged {
@@ -269,7 +324,7 @@ impl At<'_> {
         }
         match grant.phase {
             Phase::Revoked | Phase::Denied => (Answer::Done, None),
-            _ => (Answer::Done, Some(self.next(grant, Phase::Revoked))),
+            _ => self.writes(Answer::Done, grant, Phase::Revoked),
         }
     }
 
@@ -288,7 +343,8 @@ impl At<'_> {
             return (Answer::Done, None);
         }
         let left = grant.left & scope;
-        (Answer::Done, Some(Grant { left, ..self.next(grant, grant.phase.clone()) }))
+        let next = Grant { left, ..self.next(grant, grant.phase.clone()) };
+        (Answer::Done, Some(Write::Grant(next)))
     }
 }
 

@@ -11,8 +11,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::{Outside, Server};
 use grantcore::client::{ClientKeys, StoredSecret};
 use grantcore::grant::Grant;
-use grantcore::jws::{Algorithms, KeySet, Material, PublicKey, Verify};
-use grantcore::outside::{DocumentRequest, FetchResult, KeysRequest, Link, Linked};
+use grantcore::jws::{Algorithms, KeySet, KeysUrl, Material, PublicKey, Verify};
+use grantcore::outside::{
+    DocumentRequest, FetchResult, FetchedResponse, KeysRequest, Link, Linked,
+};
 use grantcore::policy::{
     IdJag, KeyRules, Lifetimes, Limits, MachineRules, TrustedIssuer, Workload, WorkloadRule,
 };
@@ -22,8 +24,10 @@ use grantcore::{Client, MemoryStore, Policy, Timestamp};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
+use super::keys::{PLACES, Place, Published};
 use super::rules::{Assertion, Fault, Kind, LEEWAY, Who};
-use crate::model::rig::{Broken, drawing};
+use crate::model::rig::drawing;
+use crate::model::store::Broken;
 
 pub const ISSUERS: [&str; 2] = ["https://a.example", "https://b.example"];
 pub const RESOURCE: &str = "https://mcp.example/mcp";
@@ -33,6 +37,14 @@ pub const USERS: [&str; 2] = ["alice", "bob"];
 pub const ACCESS: u64 = 300;
 const IDP: &str = "https://idp.example";
 const CLUSTER: &str = "https://cluster.example";
+
+/// Returns the URL of a key set.
+fn url(place: Place) -> &'static str {
+    match place {
+        Place::Client => "https://keyed.example/jwks",
+        Place::Provider => "https://idp.example/jwks",
+    }
+}
 
 pub fn name(who: Who) -> &'static str {
     match who {
@@ -59,18 +71,29 @@ fn signed(key: &[u8], message: &[u8]) -> Vec<u8> {
     sha2::Sha256::digest([key, message].concat()).iter().copied().cycle().take(64).collect()
 }
 
-fn key_of(kind: Kind) -> [u8; 32] {
-    match kind {
+/// Returns the key of this number.
+fn key_of(kind: Kind, number: u64) -> [u8; 32] {
+    let mut key = match kind {
         Kind::Proof(who) => [who as u8 + 1; 32],
         Kind::Person(_) => [101; 32],
         Kind::Program => [102; 32],
-    }
+    };
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// Returns the set of the keys of these numbers.
+fn jwks(kind: Kind, numbers: &[u64]) -> Vec<u8> {
+    let key = |number: &u64| {
+        let x = URL_SAFE_NO_PAD.encode(key_of(kind, *number));
+        json!({ "kty": "OKP", "crv": "Ed25519", "kid": number.to_string(), "x": x })
+    };
+    let keys: Vec<_> = numbers.iter().map(key).collect();
+    json!({ "keys": keys }).to_string().into_bytes()
 }
 
 fn key_set(kind: Kind) -> KeySet {
-    let x = URL_SAFE_NO_PAD.encode(key_of(kind));
-    let set = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "1", "x": x }] });
-    KeySet::parse(set.to_string().as_bytes(), Algorithms::ALL, None).expect("a key set")
+    KeySet::parse(&jwks(kind, &[1]), Algorithms::ALL, None).expect("a key set")
 }
 
 /// Returns the text of an assertion.
@@ -91,19 +114,42 @@ pub fn text(assertion: &Assertion, now: u64) -> String {
     claims["jti"] = jti.into();
     claims["iat"] = now.into();
     claims["exp"] = assertion.expires.into();
-    let header = json!({ "typ": typ, "alg": "EdDSA", "kid": "1" });
+    let header = json!({ "typ": typ, "alg": "EdDSA", "kid": assertion.key.to_string() });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", part(&header), part(&claims));
-    let key = if assertion.is_genuine { key_of(assertion.kind) } else { [200; 32] };
+    let key = if assertion.is_genuine { key_of(assertion.kind, assertion.key) } else { [200; 32] };
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signed(&key, input.as_bytes())))
 }
 
-/// The host: it knows the first two users of the identity provider, and fetches nothing.
-struct Host;
+/// The host: it knows the first two users of the identity provider, and fetches key sets.
+#[derive(Clone, Default)]
+pub struct Host {
+    pub published: Arc<Mutex<[Published; PLACES.len()]>>,
+    /// The number of fetches so far.
+    pub fetches: Arc<AtomicU64>,
+}
 
 impl Outside for Host {
-    fn keys(&self, _: &KeysRequest) -> FetchResult {
-        FetchResult::Failed
+    fn keys(&self, needed: &KeysRequest) -> FetchResult {
+        let count = self.fetches.fetch_add(1, Ordering::SeqCst);
+        let place = PLACES.into_iter().find(|place| needed.url == url(*place)).expect("a URL");
+        let published = self.published.lock().unwrap()[place as usize].clone();
+        let kind = match place {
+            Place::Client => Kind::Proof(Who::Keyed),
+            Place::Provider => Kind::Person(0),
+        };
+        let fresh_for = published.fresh_for.map(Duration::from_secs);
+        let body = jwks(kind, &published.keys);
+        let mut response = FetchedResponse { status: 200, content_type: None, fresh_for, body };
+        if !published.is_up {
+            match count % 4 {
+                0 => return FetchResult::Failed,
+                1 => response.status = 301,
+                2 => response.status = 503,
+                _ => response.body = b"<html>".to_vec(),
+            }
+        }
+        FetchResult::Response(response)
     }
 
     fn document(&self, _: &DocumentRequest) -> FetchResult {
@@ -175,6 +221,7 @@ pub type Node = Server<Arc<Faulty>, Arc<MemoryStore>>;
 pub struct Nodes {
     pub all: Vec<Node>,
     pub store: Arc<Faulty>,
+    pub host: Host,
     clock: Arc<AtomicU64>,
 }
 
@@ -199,10 +246,14 @@ fn policy(issuer: &str) -> Policy {
         .machines(MachineRules::default())
         .client_keys(KeyRules::default().with_leeway(seconds(LEEWAY)))
         .verifier(Toy)
-        .trusted_issuer(trusted(TrustedIssuer::id_jag(IDP, key_set(Kind::Person(0)), rules)))
+        .trusted_issuer(trusted(TrustedIssuer::id_jag(IDP, at(Place::Provider), rules)))
         .trusted_issuer(trusted(TrustedIssuer::workload(CLUSTER, key_set(Kind::Program), programs)))
         .build()
         .expect("a policy")
+}
+
+fn at(place: Place) -> KeysUrl {
+    KeysUrl::parse(url(place), false).expect("a URL")
 }
 
 fn client(who: Who) -> Client {
@@ -214,9 +265,10 @@ fn client(who: Who) -> Client {
         Who::Job => Client::confidential(id, SecretMethod::Post, secret)
             .redirect_uri(redirect)
             .machine(rights()),
-        Who::Signer | Who::Keyed => {
+        Who::Signer => {
             Client::with_keys(id, ClientKeys::inline(key_set(Kind::Proof(who)))).machine(rights())
         }
+        Who::Keyed => Client::with_keys(id, ClientKeys::at(at(Place::Client))).machine(rights()),
         Who::Web | Who::Evil => {
             Client::confidential(id, SecretMethod::Post, secret).redirect_uri(redirect)
         }
@@ -229,6 +281,7 @@ impl Nodes {
     pub fn new(seed: u64, forgets: bool) -> Self {
         let store = Arc::new(Faulty { forgets, ..Faulty::default() });
         let clock = Arc::new(AtomicU64::new(BEGINNING));
+        let host = Host::default();
         for who in super::rules::ALL {
             store.inner.put_client(client(who));
         }
@@ -238,9 +291,10 @@ impl Nodes {
             let draw = drawing(seed.wrapping_mul(8).wrapping_add(number));
             let policy = policy(ISSUERS[usize::from(number >= 2)]);
             let accounts = Arc::clone(&store.inner);
-            Node::with_sources(policy, Arc::clone(&store), accounts, now, draw).with_outside(Host)
+            Node::with_sources(policy, Arc::clone(&store), accounts, now, draw)
+                .with_outside(host.clone())
         };
-        Self { all: (0..4).map(node).collect(), store, clock }
+        Self { all: (0..4).map(node).collect(), host: host.clone(), store, clock }
     }
 
     pub fn set_clock(&self, seconds: u64) {

@@ -1,14 +1,17 @@
 //! Plays a program: sends each request to a node and to the model, and compares the answers.
 
+use std::sync::atomic::Ordering;
+
 use grantcore::client::ClientStatus;
 use grantcore::{Authorization, Error, Reply, RevokedBy, Timestamp};
 
+use super::keys::{Found, PLACES};
 use super::nodes::{self, ACCESS, BEGINNING, ISSUERS, Nodes, RESOURCE, SECRET, USERS, name};
 use super::rules::{ALL, Answer, Assertion, Fault, Kind, Model, Proof, Request, Token, Who};
 use crate::errors::is_registered;
 use crate::model::play::{Reached, form};
-use crate::model::rig::Broken;
 use crate::model::steps::posted;
+use crate::model::store::Broken;
 use crate::random::Random;
 use crate::wire::To;
 
@@ -69,8 +72,16 @@ impl Play {
                 self.check(token)
             }
             13 => self.operate(),
+            14 if self.random.one_in(3) => {
+                self.publish();
+                Ok(())
+            }
             14 => {
-                let seconds = [1, 10, 30, 59, 60, 61, 69, 70, 300, 700][self.random.below(10)];
+                let seconds = match self.random.below(14) {
+                    0 => 3_600,
+                    1 => 3_900,
+                    _ => [1, 10, 30, 59, 60, 61, 69, 70, 299, 300][self.random.below(10)],
+                };
                 self.pass(seconds);
                 Ok(())
             }
@@ -81,6 +92,22 @@ impl Play {
                 Ok(())
             }
         }
+    }
+
+    /// The owner of a key set replaces a key, with the former one beside it or without, or its
+    /// server fails from now on.
+    fn publish(&mut self) {
+        let place = *self.random.pick(&PLACES);
+        let mut published = self.model.published[place as usize].clone();
+        published.is_up = !self.random.one_in(3);
+        published.fresh_for = *self.random.pick(&[None, Some(5), Some(120), Some(90_000)]);
+        if self.random.one_in(2) {
+            let last = published.signs_with();
+            published.keys = if self.random.one_in(2) { vec![last] } else { Vec::new() };
+            published.keys.push(last + 1);
+        }
+        self.nodes.host.published.lock().unwrap()[place as usize] = published.clone();
+        self.model.published[place as usize] = published;
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -146,6 +173,10 @@ impl Play {
         let fresh: Vec<u64> = fresh.map(|own| own.number).collect();
         let is_again = self.random.one_in(10) && !fresh.is_empty();
         let number = if is_again { *self.random.pick(&fresh) } else { count as u64 };
+        let key = match kind.place() {
+            Some(place) => self.model.published[place as usize].signs_with(),
+            None => 1,
+        };
         let lives = if self.random.one_in(10) { 0 } else { 60 };
         let assertion = Assertion {
             kind,
@@ -153,6 +184,7 @@ impl Play {
             is_genuine: !self.random.one_in(8),
             expires: self.model.clock + lives,
             number,
+            key,
         };
         self.assertions.push(nodes::text(&assertion, self.model.clock - (60 - lives)));
         self.model.assertions.push(assertion);
@@ -198,8 +230,21 @@ impl Play {
         *self.nodes.store.faults.lock().unwrap() = faults.iter().copied().collect();
         let answer = self.nodes.all[node].token(&posted(&body));
         self.nodes.store.faults.lock().unwrap().clear();
-        let issuer = node / 2;
-        let expected = self.model.run(issuer, request, &faults);
+        let expected = self.model.run(node, request, &faults);
+        for found in self.model.found.drain(..) {
+            let name = match found {
+                Found::AtOnce => "at once",
+                Found::Anew => "anew",
+                Found::Stale => "stale",
+                Found::Missing => "missing",
+                Found::Unreachable => "unreachable",
+            };
+            *self.reached.answers.entry(("keys", name)).or_default() += 1;
+        }
+        let fetches = self.nodes.host.fetches.load(Ordering::SeqCst);
+        if fetches != self.model.fetches {
+            return Err(format!("{fetches} fetches for {request:?} of {:?}", self.model));
+        }
         let asked = match request {
             Request::Machine(_) => "machine",
             Request::Exchange(..) => "exchange",

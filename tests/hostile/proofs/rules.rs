@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::keys::{Found, PLACES, Place, Published, Slot};
+
 /// The tolerance for clocks, in seconds.
 pub const LEEWAY: u64 = 10;
 
@@ -10,8 +12,9 @@ pub const LEEWAY: u64 = 10;
 pub enum Who {
     /// A machine with a secret.
     Job,
-    /// Two machines with a key each.
+    /// A machine with a key on record.
     Signer,
+    /// A machine with keys at a URL.
     Keyed,
     /// A client with a secret that exchanges the assertions of users.
     Web,
@@ -22,6 +25,17 @@ pub enum Who {
 }
 
 pub const ALL: [Who; 6] = [Who::Job, Who::Signer, Who::Keyed, Who::Web, Who::Bot, Who::Evil];
+
+impl Kind {
+    /// Returns where the keys are, if they are at a URL.
+    pub fn place(self) -> Option<Place> {
+        match self {
+            Self::Proof(Who::Keyed) => Some(Place::Client),
+            Self::Person(_) => Some(Place::Provider),
+            Self::Proof(_) | Self::Program => None,
+        }
+    }
+}
 
 impl Who {
     pub fn has_secret(self) -> bool {
@@ -55,6 +69,8 @@ pub struct Assertion {
     pub expires: u64,
     /// The number that its `jti` is made of.
     pub number: u64,
+    /// The number of the key that it names.
+    pub key: u64,
 }
 
 /// What a client proves itself with.
@@ -114,6 +130,13 @@ pub struct Model {
     pub is_suspended: [bool; 2],
     pub user_epochs: [u64; 2],
     pub assertions: Vec<Assertion>,
+    pub published: [Published; PLACES.len()],
+    /// The key sets that each node has.
+    slots: [[Slot; PLACES.len()]; 4],
+    /// The number of fetches so far.
+    pub fetches: u64,
+    /// How the request got on with each key set.
+    pub found: Vec<Found>,
     pub tokens: Vec<Token>,
     /// The assertions that were used.
     used: BTreeSet<Mark>,
@@ -128,24 +151,43 @@ impl Model {
             is_suspended: [false; 2],
             user_epochs: [0; 2],
             assertions: Vec::new(),
+            published: Default::default(),
+            slots: Default::default(),
+            fetches: 0,
+            found: Vec::new(),
             tokens: Vec::new(),
             used: BTreeSet::new(),
         }
     }
 
-    /// Returns whether the assertion is genuine, for this issuer, and not over.
-    fn is_good(&self, assertion: &Assertion, issuer: usize) -> bool {
+    /// Returns whether the assertion is genuine, for the issuer of this node, and not over. Returns
+    /// `None` if its key cannot be had. Keys are looked for only if nothing else is wrong.
+    fn is_good(&mut self, assertion: &Assertion, node: usize) -> Option<bool> {
         let is_fresh = self.clock < assertion.expires + LEEWAY;
-        assertion.is_genuine && assertion.audience == issuer && is_fresh
+        if assertion.audience != node / 2 || !is_fresh {
+            return Some(false);
+        }
+        if let Some(place) = assertion.kind.place() {
+            let slot = &mut self.slots[node][place as usize];
+            let published = &self.published[place as usize];
+            let found = slot.find(assertion.key, published, self.clock, &mut self.fetches);
+            self.found.push(found);
+            match found {
+                Found::AtOnce | Found::Anew | Found::Stale => {}
+                Found::Missing => return Some(false),
+                Found::Unreachable => return None,
+            }
+        }
+        Some(assertion.is_genuine)
     }
 
-    /// Returns the answer to a request at a node of this issuer, and makes its marks. `faults` has the
-    /// fault of each commit, if it has one.
-    pub fn run(&mut self, issuer: usize, request: Request, faults: &[Option<Fault>]) -> Answer {
+    /// Returns the answer to a request at this node, and makes its marks. `faults` has the fault of
+    /// each commit, if it has one.
+    pub fn run(&mut self, node: usize, request: Request, faults: &[Option<Fault>]) -> Answer {
         let mut commits = faults.iter().copied();
         match request {
             Request::Machine(proof) => {
-                let (who, marks) = match self.client(issuer, proof, "invalid_client") {
+                let (who, marks) = match self.client(node, proof, "invalid_client") {
                     Ok(client) => client,
                     Err(answer) => return answer,
                 };
@@ -160,18 +202,19 @@ impl Model {
                 }
                 created(&mut commits, Answer::Token(who, None))
             }
-            Request::Exchange(at, proof) => self.exchange(issuer, at, proof, &mut commits),
+            Request::Exchange(at, proof) => self.exchange(node, at, proof, &mut commits),
         }
     }
 
     /// Authenticates a client, and returns the mark of its assertion.
     fn client(
-        &self,
-        issuer: usize,
+        &mut self,
+        node: usize,
         proof: Proof,
         code: &'static str,
     ) -> Result<(Option<Who>, Option<Mark>), Answer> {
-        let active = |who: Who| self.is_active[who as usize];
+        let are_active = self.is_active;
+        let active = |who: Who| are_active[who as usize];
         match proof {
             Proof::Nothing => Ok((None, None)),
             Proof::Secret(who, is_right) if is_right && who.has_secret() && active(who) => {
@@ -180,11 +223,16 @@ impl Model {
             Proof::Secret(..) => Err(Answer::Refused(code)),
             Proof::Assertion(at) => {
                 let assertion = self.assertions[at];
-                match assertion.kind {
-                    Kind::Proof(who) if self.is_good(&assertion, issuer) && active(who) => {
-                        Ok((Some(who), Some((issuer, assertion.kind, assertion.number))))
+                let Kind::Proof(who) = assertion.kind else { return Err(Answer::Refused(code)) };
+                if !active(who) {
+                    return Err(Answer::Refused(code));
+                }
+                match self.is_good(&assertion, node) {
+                    Some(true) => {
+                        Ok((Some(who), Some((node / 2, assertion.kind, assertion.number))))
                     }
-                    _ => Err(Answer::Refused(code)),
+                    Some(false) => Err(Answer::Refused(code)),
+                    None => Err(Answer::Unavailable),
                 }
             }
         }
@@ -192,13 +240,13 @@ impl Model {
 
     fn exchange(
         &mut self,
-        issuer: usize,
+        node: usize,
         at: usize,
         proof: Proof,
         commits: &mut impl Iterator<Item = Option<Fault>>,
     ) -> Answer {
         let refused = Answer::Refused("invalid_grant");
-        let (client, marks) = match self.client(issuer, proof, "invalid_client") {
+        let (client, marks) = match self.client(node, proof, "invalid_client") {
             Ok(client) => client,
             Err(answer) => return answer,
         };
@@ -213,9 +261,16 @@ impl Model {
             Kind::Person(_) => Kind::Person(0),
             other => other,
         };
-        let mark = (issuer, by, assertion.number);
-        if matches!(assertion.kind, Kind::Proof(_)) || !self.is_good(&assertion, issuer) {
-            return by_client(self, commits, refused);
+        let mark = (node / 2, by, assertion.number);
+        let is_good = match assertion.kind {
+            Kind::Proof(_) => Some(false),
+            Kind::Person(_) | Kind::Program => self.is_good(&assertion, node),
+        };
+        match is_good {
+            Some(true) => {}
+            Some(false) => return by_client(self, commits, refused),
+            // Nothing is used up.
+            None => return Answer::Unavailable,
         }
         // Refusals after this line mark the assertion of the grant.
         let owner = match (assertion.kind, client) {
