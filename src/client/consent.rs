@@ -37,9 +37,10 @@ impl Client {
     }
 
     /// Returns whether the client had its present description when the user was asked at this
-    /// time. What the operator changes counts as described all along.
-    pub(crate) fn was_described_at(&self, asked: Timestamp) -> bool {
-        self.0.described <= asked
+    /// time. Times are whole seconds: a description of the same second may be the later one. What
+    /// the operator changes counts as described all along.
+    pub(crate) fn was_described_before(&self, asked: Timestamp) -> bool {
+        self.0.described < asked
     }
 
     /// Returns this client as described now, or as long as the client before if the two differ in

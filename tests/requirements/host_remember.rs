@@ -249,8 +249,18 @@ fn host_38_a_client_that_described_itself_anew_is_asked() {
     let world = World::with(open);
     let secret = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
     let own = world.own(&secret);
+    world.at(1);
     world.tokens_by(&own);
     let id = world.grants()[0].record.id();
+    let again = || ask_from(&world, &ask(&own.id), ALICE.remembering(id), Site::Unknown);
+    silent(again());
+    // In the second of the page: whether it was before or after it is not known.
+    world.updated(&own, with(secret.clone(), "client_name", "Your Bank"));
+    assert_asked(again());
+    world.updated(&own, secret.clone());
+    world.at(30);
+    world.tokens_by(&own);
+    let id = world.grants()[1].record.id();
     let again = || ask_from(&world, &ask(&own.id), ALICE.remembering(id), Site::Unknown);
     silent(again());
     world.at(60);
