@@ -190,7 +190,6 @@ pub(super) fn consent_page(
     session: Option<&Session>,
 ) -> pages::Consent {
     let policy = app.oauth.policy();
-    let now = app.oauth.now();
     let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
         name: name.into(),
         description: description.into(),
