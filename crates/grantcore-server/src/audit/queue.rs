@@ -122,10 +122,19 @@ impl Queue {
             self.lost.add(1, &"the queue is full");
             return Err(AuditError);
         };
+        let queued = Queued { item: Some(event.clone().into()), place, done: None };
+        self.send_and_wait(queued).await
+    }
+
+    /// Sends an item, and waits until it is written if recording waits.
+    async fn send_and_wait(&self, queued: Queued) -> Result<(), AuditError> {
+        if !self.waits {
+            self.send(queued);
+            return Ok(());
+        }
         let (done, written) = oneshot::channel();
-        let done = self.waits.then_some(done);
-        self.send(Queued { item: Some(event.clone().into()), place, done });
-        if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
+        self.send(Queued { done: Some(done), ..queued });
+        written.await.map_err(|_| AuditError)
     }
 
     /// Records an entry of the host's own, if there is a place for it.
@@ -149,10 +158,7 @@ impl Queue {
 
     /// Records a step of the server itself. It needs no place, because administrators make few.
     pub(super) async fn keep_step(&self, entry: Entry) -> Result<(), AuditError> {
-        let (done, written) = oneshot::channel();
-        let done = self.waits.then_some(done);
-        self.send(Queued { item: Some(entry.into()), done, ..Queued::default() });
-        if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
+        self.send_and_wait(Queued { item: Some(entry.into()), ..Queued::default() }).await
     }
 
     /// Returns whether events need not be recorded, or the last write succeeded.

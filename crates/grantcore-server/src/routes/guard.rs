@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -206,6 +206,8 @@ impl Billed {
     /// Returns whether a call with this body is billed, and the body, or why it was not read.
     async fn of(self, body: Body) -> (bool, Result<Body, BodyError>) {
         match self {
+            // It calls no tool.
+            Self::Tools if body.is_end_stream() => (false, Ok(body)),
             Self::All => (true, Ok(body)),
             Self::None => (false, Ok(body)),
             Self::Tools => match read(body).await {
