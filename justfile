@@ -191,10 +191,11 @@ durable *stores:
 sizes:
     cargo bench -p grantcore-cross-store --bench sizes --locked
 
-# Processor time of the server for each request over HTTP, beside a bare handler. For docs/performance.md.
+# Processor time of the server for each request over HTTP, beside a bare handler. `instructions` counts them instead, under Valgrind. For
+# docs/performance.md.
 [group('tests')]
-http:
-    cargo bench -p grantcore-server --bench http --locked
+http *options:
+    cargo bench -p grantcore-server --bench http --locked -- {{ options }}
 
 # Writes generated files anew: docs/troubleshooting.md, and the golden records until the first release.
 [group('writing')]

@@ -61,54 +61,46 @@ impl Table {
     }
 }
 
-/// The window in which a name is counted.
-#[derive(Clone, Copy)]
-enum Place {
-    Known,
-    Unknown,
-    /// The shared window at this index.
-    Shared(usize),
-}
-
 impl Windows {
-    /// Returns where this name is counted now. A name stays in a shared window as long as that
-    /// window counts anything, so that the requests of the name there are not forgotten.
-    fn place(&self, name: &str, slot: usize, now: Timestamp) -> Option<Place> {
-        if self.known.rows.contains_key(name) {
-            return Some(Place::Known);
+    /// Returns the window in which this name is counted now, or `None` if it has none. A name stays
+    /// in a shared window as long as that window counts anything, so that the requests of the name
+    /// there are not forgotten. `slot` is called only for a name that has no window of its own.
+    fn find(
+        &mut self,
+        name: &str,
+        slot: impl FnOnce() -> usize,
+        now: Timestamp,
+    ) -> Option<&mut RateWindow> {
+        let Self { known, unknown, shared } = self;
+        if let Some(own) = known.rows.get_mut(name) {
+            return Some(own);
         }
-        if self.unknown.rows.contains_key(name) {
-            return Some(Place::Unknown);
+        if let Some(own) = unknown.rows.get_mut(name) {
+            return Some(own);
         }
-        let is_shared = self.shared.get(slot).is_some_and(|window| !window.is_over(now));
-        is_shared.then_some(Place::Shared(slot))
-    }
-
-    fn get(&mut self, name: &str, place: Place) -> Option<&mut RateWindow> {
-        match place {
-            Place::Known => self.known.rows.get_mut(name),
-            Place::Unknown => self.unknown.rows.get_mut(name),
-            Place::Shared(slot) => self.shared.get_mut(slot),
+        if shared.is_empty() {
+            return None;
         }
+        shared.get_mut(slot()).filter(|window| !window.is_over(now))
     }
 
     /// Calls `act` with the window of this name. A window that exists costs no allocation.
     fn with<T>(
         &mut self,
         name: &str,
-        slot: usize,
+        slot: impl Fn() -> usize,
         now: Timestamp,
         act: impl FnOnce(&mut RateWindow) -> T,
     ) -> T {
-        let place = self.place(name, slot, now);
-        if place.is_none() && self.unknown.has_room(now) {
+        if let Some(window) = self.find(name, &slot, now) {
+            return act(window);
+        }
+        if self.unknown.has_room(now) {
             return act(self.unknown.rows.entry(name.into()).or_default());
         }
-        if place.is_none() {
-            self.shared.resize_with(NAMES, RateWindow::default);
-        }
-        let place = place.unwrap_or(Place::Shared(slot));
-        act(self.get(name, place).unwrap_or(&mut RateWindow::default()))
+        self.shared.resize_with(NAMES, RateWindow::default);
+        // `slot` is below `NAMES`.
+        act(self.shared.get_mut(slot()).unwrap_or(&mut RateWindow::default()))
     }
 
     /// Moves a name to the table of known names. A name with a shared window gets a window of its
@@ -136,10 +128,8 @@ impl Limiter {
     /// Returns the seconds to wait, without counting.
     pub(crate) fn wait(&self, name: &str, limit: u32, now: Timestamp) -> Option<u32> {
         let name = key(Cow::Borrowed(name));
-        let slot = self.slot(&name);
         let mut windows = self.windows();
-        let place = windows.place(&name, slot, now)?;
-        let window = windows.get(&name, place)?;
+        let window = windows.find(&name, || self.slot(&name), now)?;
         window.settle(now);
         window.wait(limit, now)
     }
@@ -148,8 +138,7 @@ impl Limiter {
     pub(crate) fn wait_alone(&self, name: &str, limit: u32, now: Timestamp) -> Option<u32> {
         let name = key(Cow::Borrowed(name));
         let mut windows = self.windows();
-        let place = windows.place(&name, usize::MAX, now)?;
-        let window = windows.get(&name, place)?;
+        let window = windows.find(&name, || usize::MAX, now)?;
         window.settle(now);
         window.wait(limit, now)
     }
@@ -162,10 +151,8 @@ impl Limiter {
     /// Takes back a request that was counted at this time.
     pub(crate) fn give_back(&self, name: &str, at: Timestamp) {
         let name = key(Cow::Borrowed(name));
-        let slot = self.slot(&name);
         let mut windows = self.windows();
-        let place = windows.place(&name, slot, at);
-        if let Some(window) = place.and_then(|place| windows.get(&name, place)) {
+        if let Some(window) = windows.find(&name, || self.slot(&name), at) {
             window.give_back(at);
         }
     }
@@ -177,10 +164,10 @@ impl Limiter {
 
     fn with<T>(&self, name: &str, now: Timestamp, act: impl FnOnce(&mut RateWindow) -> T) -> T {
         let name = key(Cow::Borrowed(name));
-        let slot = self.slot(&name);
-        self.windows().with(&name, slot, now, act)
+        self.windows().with(&name, || self.slot(&name), now, act)
     }
 
+    /// Returns the index of the shared window of a name.
     fn slot(&self, name: &str) -> usize {
         usize::try_from(self.hash.hash_one(name)).unwrap_or(usize::MAX) % NAMES
     }
@@ -196,7 +183,8 @@ impl Limiter {
 pub(crate) fn key(name: Cow<'_, str>) -> Cow<'_, str> {
     let is_plain = name.len() <= 128
         && !name.starts_with('\n')
-        && name.bytes().all(|b| matches!(b, b'\n' | b' '..=b'~'));
+        // Not `all`: without an early end, the loop takes many bytes at once.
+        && name.bytes().fold(true, |is_plain, b| is_plain & matches!(b, b'\n' | b' '..=b'~'));
     if is_plain { name } else { Cow::Owned(digest(&name)) }
 }
 

@@ -122,7 +122,7 @@ impl RateWindow {
         if let Some(seconds) = self.wait(limit, now) {
             return Err(seconds);
         }
-        self.count(now);
+        self.add(now);
         Ok(())
     }
 
@@ -146,6 +146,11 @@ impl RateWindow {
     /// Counts a request, whatever the limit.
     pub fn count(&mut self, now: Timestamp) {
         self.settle(now);
+        self.add(now);
+    }
+
+    /// Adds a request to a settled window.
+    fn add(&mut self, now: Timestamp) {
         match self.0.last_mut() {
             Some((at, count)) if *at == now => *count = count.saturating_add(1),
             _ => self.0.push((now, 1)),
@@ -170,9 +175,11 @@ impl RateWindow {
     /// Drops the entries that do not count any more. After a clock step back, later entries are
     /// moved to `now`, so that nobody waits longer than one window.
     pub(crate) fn settle(&mut self, now: Timestamp) {
-        self.0.retain(|(at, _)| is_recent(*at, now));
-        let later = self.0.partition_point(|(at, _)| *at <= now);
-        if later < self.0.len() {
+        // The seconds are in order.
+        let old = self.0.iter().take_while(|(at, _)| !is_recent(*at, now)).count();
+        self.0.drain(..old);
+        if self.0.last().is_some_and(|(at, _)| *at > now) {
+            let later = self.0.partition_point(|(at, _)| *at <= now);
             let count =
                 self.0.drain(later..).fold(0, |all: u32, (_, count)| all.saturating_add(count));
             match self.0.last_mut() {

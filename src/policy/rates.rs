@@ -256,5 +256,5 @@ fn of_source<'a>(client: &'a str, source: &str) -> Cow<'a, str> {
 /// Returns the name of a client and one part more. The client's part ends at the first line break:
 /// a `client_id` has none, and what stands for any other text has one at its beginning only.
 fn joined<'a>(client: &str, part: &str) -> Cow<'a, str> {
-    format!("{}\n{part}", client_part(client)).into()
+    [&*client_part(client), "\n", part].concat().into()
 }

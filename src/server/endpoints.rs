@@ -15,7 +15,6 @@ use crate::response::authorization::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
 use crate::store::{AccountSource, Store};
-use crate::throttle::Admitted;
 use crate::value::text::Subject;
 
 /// # The code flow, and resources
@@ -303,12 +302,14 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         };
         let now = core.clock.now();
         let source = request.source;
-        let refusal = core.throttle.count_token_request(&core.policy, &parsed, source, now);
-        if let Some(refusal) = refusal {
-            let claimed = Some(parsed.claimed_client());
-            return Err(self.refuse_early(refusal, claimed, source).await);
-        }
-        let admitted = Admitted::new(&parsed, source, now);
+        let counted = core.throttle.count_token_request(&core.policy, &parsed, source, now);
+        let admitted = match counted {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let claimed = Some(parsed.claimed_client());
+                return Err(self.refuse_early(refusal, claimed, source).await);
+            }
+        };
         let limit = Limit::Token(&admitted);
         let tokens = self.decide(Ok(&parsed), limit, source).await?;
         if let Some(grant) = superseding(&parsed, &tokens, &core.policy) {

@@ -1,11 +1,12 @@
 //! The limit of token requests (TOKEN-06, RATE-01 to -06).
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Throttle;
 use super::authentication::is_failure;
 use crate::moment::Timestamp;
-use crate::policy::{Policy, RateHit, RateKey};
+use crate::policy::{Policy, RateBucket, RateHit, RateKey};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::token::TokenRequest;
@@ -14,44 +15,48 @@ use crate::request::token::TokenRequest;
 pub(crate) struct Admitted<'a> {
     pub(crate) request: &'a TokenRequest<'a>,
     pub(crate) source: &'a str,
-    pub(crate) at: Timestamp,
+    at: Timestamp,
+    /// The key of the bucket that it was counted in, or `None` where the host limits requests.
+    bucket: Option<Cow<'a, str>>,
     /// Whether the request was counted under the name that its assertion proves.
     counted: AtomicBool,
 }
 
-impl<'a> Admitted<'a> {
-    pub(crate) fn new(request: &'a TokenRequest<'a>, source: &'a str, at: Timestamp) -> Self {
-        Self { request, source, at, counted: AtomicBool::new(false) }
-    }
-}
-
 impl Throttle {
-    /// Counts a token request, before the store is read. Returns its refusal if a limit is reached.
-    /// Both limits have room again when its `Retry-After` has passed.
-    pub(crate) fn count_token_request(
+    /// Counts a token request, before the store is read. Both limits have room again when the
+    /// `Retry-After` of a refusal has passed.
+    ///
+    /// # Errors
+    /// The refusal of the request if a limit is reached.
+    pub(crate) fn count_token_request<'a>(
         &self,
         policy: &Policy,
-        request: &TokenRequest<'_>,
-        source: &str,
-        now: Timestamp,
-    ) -> Option<Refusal> {
-        let throttled = self.authentication_wait(policy, &request.credentials, source, now);
+        request: &'a TokenRequest<'a>,
+        source: &'a str,
+        at: Timestamp,
+    ) -> Result<Admitted<'a>, Refusal> {
+        let throttled = self.authentication_wait(policy, &request.credentials, source, at);
+        let mut bucket = None;
         let limited = self.requests.as_ref().and_then(|requests| {
-            let bucket = policy.rate_bucket(&request.rate_hit(source));
+            let RateBucket { key, limit } = policy.rate_bucket(&request.rate_hit(source));
+            let key = &*bucket.insert(key);
             match throttled {
-                None => requests.admit(&bucket.key, bucket.limit, now).err(),
+                None => requests.admit(key, limit, at).err(),
                 // A request that is refused in any case takes no place.
-                Some(_) => requests.wait(&bucket.key, bucket.limit, now),
+                Some(_) => requests.wait(key, limit, at),
             }
         });
         let (reason, wait) = match (limited, throttled) {
-            (None, None) => return None,
+            (None, None) => {
+                let counted = AtomicBool::new(false);
+                return Ok(Admitted { request, source, at, bucket, counted });
+            }
             (None, Some(wait)) => (Reason::AuthenticationsThrottled, wait),
             (Some(wait), throttled) => {
                 (Reason::RateLimited, wait.max(throttled.unwrap_or_default()))
             }
         };
-        Some(Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)))
+        Err(Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)))
     }
 
     /// Counts a request of which only the assertion says whose it is, once its signature is
@@ -81,18 +86,17 @@ impl Throttle {
         admitted: &Admitted<'_>,
         refusal: Option<&Refusal>,
     ) {
-        let Some(requests) = &self.requests else { return };
-        let Admitted { request, source, at, .. } = admitted;
-        let bucket = policy.rate_bucket(&request.rate_hit(source));
+        let Admitted { request, source, at, bucket, .. } = admitted;
+        let (Some(requests), Some(key)) = (&self.requests, bucket) else { return };
         let is_counted_elsewhere = refusal.is_some_and(|refusal| {
             refusal.reason() == Reason::AuthenticationsThrottled
                 || policy.rate_rules().authenticated_only
                     && is_failure(&request.credentials, refusal)
         });
         if is_counted_elsewhere {
-            requests.give_back(&bucket.key, *at);
+            requests.give_back(key, *at);
         } else if proves_bucket(policy, source, refusal) {
-            requests.prove(&bucket.key, *at);
+            requests.prove(key, *at);
         }
     }
 }

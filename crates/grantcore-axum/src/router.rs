@@ -339,7 +339,7 @@ pub(crate) fn source(parts: &axum::http::request::Parts) -> String {
             );
         });
     }
-    source.map(|source| source.network().to_string()).unwrap_or_default()
+    source.map(Source::network_text).unwrap_or_default()
 }
 
 /// Converts a reply of the server into a response, unchanged.

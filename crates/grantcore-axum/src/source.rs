@@ -32,6 +32,12 @@ impl Source {
         self.prefix(64)
     }
 
+    /// Returns the text of [`network`](Self::network), for
+    /// [`RequestParts::source`](grantcore::RequestParts::source).
+    pub fn network_text(self) -> String {
+        text(self.network())
+    }
+
     /// Returns the address, or for IPv6 its /48 network, the largest that one customer usually has.
     pub fn site(self) -> IpAddr {
         self.prefix(48)
@@ -59,6 +65,26 @@ impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         Self(address)
     }
+}
+
+/// Returns the text of an address. Each request has one, and `core::fmt` takes 1,400 instructions
+/// for that of an IPv4 address.
+fn text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        if octet >= 100 {
+            text.push(char::from(b'0' + octet / 100));
+        }
+        if octet >= 10 {
+            text.push(char::from(b'0' + octet / 10 % 10));
+        }
+        text.push(char::from(b'0' + octet % 10));
+    }
+    text
 }
 
 /// The reverse proxies whose forwarding headers are used, as a layer that finds the [`Source`] of
@@ -307,6 +333,12 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        for octet in 0..=255 {
+            let address = IpAddr::from([octet, 0, 9, octet]);
+            assert_eq!(Source(address).network_text(), address.to_string());
+        }
+        let v6 = Source("2001:db8:1:2:3:4:5:6".parse().unwrap());
+        assert_eq!(v6.network_text(), "2001:db8:1:2::");
         let site = |text: &str| Source(text.parse().unwrap()).site().to_string();
         assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
         assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1");

@@ -4,7 +4,8 @@
 //!
 //! `cargo bench -p grantcore-server --bench http` measures processor time. With `-- instructions`,
 //! the servers run under Valgrind's callgrind, and their instructions are counted: these do not
-//! depend on the load of the machine. Those of the kernel are not among them.
+//! depend on the load of the machine. Those of the kernel are not among them. The profiles remain
+//! in `target/tmp`, for `callgrind_annotate`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -88,11 +89,12 @@ fn main() {
         let mut refresh_costs = Vec::new();
         for _ in 0..rounds {
             let mut same = vec![bare_request.clone(); CONNECTIONS];
-            bare_costs.push(bare.cost(meter, &mut same, &|_| None));
-            check_costs.push(server.cost(meter, &mut checks, &|_| None));
-            refresh_costs.push(server.cost(meter, &mut renewals, &|body| {
-                Some(refresh(&host, between(body, "\"refresh_token\":\"", '"')))
-            }));
+            bare_costs.push(bare.cost(meter, "bare", &mut same, &|_| None));
+            check_costs.push(server.cost(meter, &format!("check {name}"), &mut checks, &|_| None));
+            let next =
+                |body: &str| Some(refresh(&host, between(body, "\"refresh_token\":\"", '"')));
+            let label = format!("refresh {name}");
+            refresh_costs.push(server.cost(meter, &label, &mut renewals, &next));
         }
         lines.push((format!("check, {name}"), median(check_costs)));
         lines.push((format!("refresh, {name}"), median(refresh_costs)));
@@ -214,11 +216,11 @@ impl Server {
         Self { child, address, counts }
     }
 
-    /// Returns the cost of each request.
-    fn cost(&self, meter: Meter, requests: &mut [String], next: Next<'_>) -> f64 {
+    /// Returns the cost of each request. `label` names the profile of its instructions.
+    fn cost(&self, meter: Meter, label: &str, requests: &mut [String], next: Next<'_>) -> f64 {
         match meter {
             Meter::Time => self.time(requests, next),
-            Meter::Instructions => self.instructions(requests, next),
+            Meter::Instructions => self.instructions(label, requests, next),
         }
     }
 
@@ -246,7 +248,7 @@ impl Server {
 
     /// Sends requests on all connections at once, each time when all responses have arrived.
     /// Returns the instructions for each.
-    fn instructions(&self, requests: &mut [String], next: Next<'_>) -> f64 {
+    fn instructions(&self, label: &str, requests: &mut [String], next: Next<'_>) -> f64 {
         let mut clients: Vec<_> = requests.iter().map(|_| Client::connect(self.address)).collect();
         let mut send = |times| {
             for _ in 0..times {
@@ -271,6 +273,8 @@ impl Server {
         let dump = files.find(|path| path.to_str().unwrap().starts_with(&name)).unwrap();
         let text = std::fs::read_to_string(&dump).unwrap();
         std::fs::remove_file(dump).unwrap();
+        let kept = format!("http {label}.callgrind").replace(' ', "-");
+        std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(kept), &text).unwrap();
         let total: f64 = between(&text, "summary: ", '\n').trim().parse().unwrap();
         total / (COUNTED * CONNECTIONS) as f64
     }

@@ -180,7 +180,7 @@ pub(crate) struct Asked {
 
 /// Returns the source of a request, for the limits.
 pub(crate) fn source_of(extensions: &Extensions) -> String {
-    extensions.get::<Source>().map(|source| source.network().to_string()).unwrap_or_default()
+    extensions.get::<Source>().map(|source| source.network_text()).unwrap_or_default()
 }
 
 /// The database failed while a session was looked up. The cause is in the log.

@@ -1,9 +1,10 @@
 //! The audit log: every step of every flow. Support finds a case by what its user can quote: the
 //! client, the error and the minute.
 //!
-//! Here: the form of an entry. The search is in `audit/search.rs`, the queue to the database in
-//! `audit/queue.rs`; the tables are the ledger's.
+//! Here: the form of an entry. What waits to become one is in `audit/item.rs`, the search in
+//! `audit/search.rs`, the queue to the database in `audit/queue.rs`; the tables are the ledger's.
 
+mod item;
 mod queue;
 mod search;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use grantcore::event::{EventClass, Written};
 use grantcore::{AuditLog, Event, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::item::{Item, Name};
 use self::queue::{Place, Queue};
 pub(crate) use self::search::{Found, Position, Search, Value};
 use crate::ids::{CorrelationText, FlowText};
@@ -167,7 +169,7 @@ impl AuditLog for StoredAuditLog {
     }
 
     fn abandoned(&self, event: Event) {
-        self.0.abandoned(&event);
+        self.0.abandoned(event);
     }
 }
 

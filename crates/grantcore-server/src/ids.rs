@@ -15,8 +15,8 @@ impl CorrelationText {
     pub(crate) fn of(id: CorrelationId) -> Self {
         let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
         let mut text = [0; 32];
-        for (digits, byte) in text.chunks_exact_mut(2).zip(id.as_bytes()) {
-            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(id.as_bytes()) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
         }
         Self(text)
     }

@@ -11,6 +11,7 @@
 mod accounts;
 mod app;
 mod audit;
+mod call;
 mod clients;
 mod commands;
 mod config;

@@ -1,9 +1,9 @@
 //! A protected resource: an MCP endpoint with three tools.
 //!
 //! Here: the tools, their notes, and the settings of the transport. Never here: access tokens. The
-//! guard of the route checks the token and puts an [`Identity`] into the request's extensions. The
+//! guard of the route checks the token and puts a [`Call`] into the request's extensions. The
 //! token is removed before a tool can see it, because a tool that holds a token can pass it on
-//! (MCP, Security, §Token Passthrough). A request without an identity is not answered, so a route
+//! (MCP, Security, §Token Passthrough). A request without a call is not answered, so a route
 //! mounted without its guard is closed, not open.
 //!
 //! A tool draws the cost of its call before it does anything else. A call that the transport
@@ -24,13 +24,15 @@
 mod notes;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header::AUTHORIZATION, request::Parts};
+use axum::http::header::{ALLOW, AUTHORIZATION};
+use axum::http::{Method, StatusCode, request::Parts};
 use axum::response::{IntoResponse, Response};
 use rmcp::handler::server::common::FromContextPart;
 use rmcp::handler::server::{tool::ToolCallContext, wrapper::Parameters};
@@ -43,76 +45,27 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use self::notes::{NotePad, Owner};
-use crate::payment::{Payment, Unpaid};
+use crate::call::{Call, Identity};
+use crate::payment::Unpaid;
 
 /// The largest request, far above what the tools can use.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// The user, if there is one, and the client of an access token, as the guard of the route found
-/// them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[schemars(crate = "rmcp::schemars")]
-pub(crate) struct Identity {
-    /// The user, if the application acts for one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subject: Option<String>,
-    /// The application.
-    pub(crate) client_id: String,
-    /// What the application may do.
-    pub(crate) scopes: Vec<String>,
-    /// The organization that the application acts for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) organization: Option<String>,
-    /// The warning that the balance is low.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) warning: Option<String>,
-}
-
-impl Identity {
-    /// Adds the warning about a low balance. `low` is what is left, if a warning is due.
-    pub(crate) fn with_warning(self, low: Option<u64>) -> Self {
-        let warning = low.map(|left| {
-            format!(
-                "The balance of this account is low: {left} left for all its applications. \
-                 Top it up."
-            )
-        });
-        Self { warning, ..self }
-    }
-}
-
-/// The caller of a tool, and the payment for the call.
-struct Caller {
-    identity: Identity,
-    payment: Payment,
-}
-
-impl Caller {
-    /// Pays for the call. The arguments have been read before, so the tool can do its work.
-    async fn pay(self) -> Result<Identity, ErrorData> {
-        let Self { identity, payment } = self;
-        match payment.draw().await {
-            Ok(low) => Ok(identity.with_warning(low)),
-            // The guard replaces this error.
-            Err(Unpaid) => Err(ErrorData::internal_error("the call is not paid", None)),
-        }
-    }
-}
-
-impl FromContextPart<ToolCallContext<'_, Tools>> for Caller {
+impl FromContextPart<ToolCallContext<'_, Tools>> for Call {
     fn from_context_part(context: &mut ToolCallContext<'_, Tools>) -> Result<Self, ErrorData> {
         let parts = context.request_context.extensions.get::<Parts>();
-        let caller = parts.and_then(|parts| {
-            let identity = parts.extensions.get::<Identity>()?.clone();
-            let payment = parts.extensions.get::<Payment>()?.clone();
-            Some(Self { identity, payment })
-        });
-        let missing = || ErrorData::internal_error("the request carries no identity", None);
-        caller.ok_or_else(missing)
+        let call = parts.and_then(|parts| parts.extensions.get::<Self>()).cloned();
+        call.ok_or_else(|| ErrorData::internal_error("the request has no caller", None))
     }
 }
 
-/// The endpoint. Wrap it in a layer that inserts an [`Identity`]. A clone shares it, because axum
+/// Pays for a call. The arguments have been read before, so the tool can do its work.
+async fn paid(call: Call) -> Result<Identity, ErrorData> {
+    // The guard replaces this error.
+    call.pay().await.map_err(|Unpaid| ErrorData::internal_error("the call is not paid", None))
+}
+
+/// The endpoint. Wrap it in a layer that inserts a [`Call`]. A clone shares it, because axum
 /// clones the service of a route for each request.
 #[derive(Clone)]
 pub(crate) struct McpService(Arc<Transport>);
@@ -144,20 +97,23 @@ impl Service<Request> for McpService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let Some(request) = without_token(request) else {
+            return Box::pin(ready(Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response())));
+        };
+        // Clients try whether there is a stream. The future of the transport has kilobytes.
+        if request.method() != Method::POST {
+            let refused = (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")], "Method Not Allowed");
+            return Box::pin(ready(Ok(refused.into_response())));
+        }
         let transport = Arc::clone(&self.0);
-        Box::pin(async move {
-            Ok(match without_token(request) {
-                Some(request) => transport.handle(request).await.map(Body::new),
-                None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-            })
-        })
+        Box::pin(async move { Ok(transport.handle(request).await.map(Body::new)) })
     }
 }
 
-/// Returns a request without its token, or `None` if it has no identity.
+/// Returns a request without its token, or `None` if it has no caller.
 fn without_token(mut request: Request) -> Option<Request> {
-    if request.extensions().get::<Identity>().is_none() {
-        tracing::error!("the MCP route is mounted without a guard that inserts an identity");
+    if request.extensions().get::<Call>().is_none() {
+        tracing::error!("the MCP route is mounted without a guard that inserts a call");
         return None;
     }
     request.headers_mut().remove(AUTHORIZATION);
@@ -190,26 +146,26 @@ struct Notes {
 impl Tools {
     /// Returns the user of this connection, the application and its scopes.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
-    async fn whoami(&self, caller: Caller) -> Result<Json<Identity>, ErrorData> {
-        Ok(Json(caller.pay().await?))
+    async fn whoami(&self, call: Call) -> Result<Json<Identity>, ErrorData> {
+        Ok(Json(paid(call).await?))
     }
 
     /// Adds a note to the user's note pad, which keeps the latest 32.
     #[tool(annotations(destructive_hint = false, open_world_hint = false))]
     async fn note_add(
         &self,
-        caller: Caller,
+        call: Call,
         Parameters(note): Parameters<NewNote>,
     ) -> Result<Result<Json<Notes>, String>, ErrorData> {
-        let caller = caller.pay().await?;
+        let caller = paid(call).await?;
         let added = self.notes.add(Owner::of(&caller), note.text);
         Ok(added.map(|notes| Json(Notes { notes, warning: caller.warning })))
     }
 
     /// Lists the notes on the user's note pad.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
-    async fn note_list(&self, caller: Caller) -> Result<Json<Notes>, ErrorData> {
-        let caller = caller.pay().await?;
+    async fn note_list(&self, call: Call) -> Result<Json<Notes>, ErrorData> {
+        let caller = paid(call).await?;
         Ok(Json(Notes { notes: self.notes.list(&Owner::of(&caller)), warning: caller.warning }))
     }
 }
@@ -225,22 +181,29 @@ impl ServerHandler for Tools {}
 mod tests {
     use axum::Router;
     use axum::body::to_bytes;
-    use axum::http::{Method, header};
+    use axum::http::header;
+    use grantcore::value::{ClientId, Subject};
     use serde_json::{Value, json};
     use tower::ServiceExt;
 
     use super::*;
-    use crate::payment::Drawn;
+    use crate::payment::{Drawn, Payment};
     use crate::store::{AnyLedger, Ledger as _};
 
-    fn identity(subject: &str) -> Identity {
-        Identity {
-            subject: Some(subject.to_owned()),
-            client_id: "c1".to_owned(),
+    fn call_of(subject: &str, payment: Payment) -> Call {
+        let caller = Identity {
+            subject: Some(Subject::new(subject)),
+            client_id: ClientId::new("c1").unwrap(),
             scopes: vec!["notes".to_owned()],
             organization: None,
             warning: None,
-        }
+        };
+        Call { caller, signed_in: None, payment }
+    }
+
+    /// Returns a call that is not billed.
+    fn free_call() -> Call {
+        call_of("alice", Payment::by("alice", false, AnyLedger::memory()))
     }
 
     fn app() -> Router {
@@ -272,8 +235,7 @@ mod tests {
     ) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
         let mut request = request("127.0.0.1:8080", "tools/call", &params);
-        request.extensions_mut().insert(identity(subject));
-        request.extensions_mut().insert(payment.clone());
+        request.extensions_mut().insert(call_of(subject, payment.clone()));
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -345,7 +307,7 @@ mod tests {
     #[test]
     fn no_tool_sees_the_token() {
         let mut request = request("127.0.0.1", "ping", &json!({}));
-        request.extensions_mut().insert(identity("alice"));
+        request.extensions_mut().insert(free_call());
         request.headers_mut().insert(AUTHORIZATION, "Bearer SECRET".parse().unwrap());
         let request = without_token(request).unwrap();
         assert!(!request.headers().contains_key(AUTHORIZATION));
@@ -357,7 +319,7 @@ mod tests {
         let params =
             json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
         let mut initialize = request("127.0.0.1", "initialize", &params);
-        initialize.extensions_mut().insert(identity("alice"));
+        initialize.extensions_mut().insert(free_call());
         let response = app().oneshot(initialize).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
@@ -365,7 +327,7 @@ mod tests {
 
         let mut stream = request("127.0.0.1", "ping", &json!({}));
         *stream.method_mut() = Method::GET;
-        stream.extensions_mut().insert(identity("alice"));
+        stream.extensions_mut().insert(free_call());
         let response = app().oneshot(stream).await.unwrap();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     }

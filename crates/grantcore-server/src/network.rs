@@ -19,7 +19,8 @@ use std::time::Duration;
 use self::activity::Activity;
 pub(crate) use self::serve::serve;
 
-/// The connection of a request. It is an extension of each request, behind an [`Arc`].
+/// The connection of a request. Behind an [`Arc`], it is an extension of each request for the
+/// routes.
 #[derive(Debug)]
 pub(crate) struct Connection {
     peer: SocketAddr,

@@ -7,17 +7,18 @@
 
 use std::sync::Arc;
 
+use grantcore::value::Subject;
 use tokio::sync::OnceCell;
 
 use crate::store::{AnyLedger, Ledger as _};
 
-/// The payment for one call, in the extensions of its request. Clones share the payment.
+/// The payment for one call. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Payment(Arc<Inner>);
 
 struct Inner {
     ledger: AnyLedger,
-    subject: String,
+    subject: Subject,
     warns: bool,
     drawn: OnceCell<Drawn>,
 }
@@ -41,7 +42,7 @@ impl Payment {
     /// Creates a payment by this user. If `warns` is set, the rest of the balance is shown.
     pub(crate) fn by(subject: &str, warns: bool, ledger: AnyLedger) -> Self {
         let drawn = OnceCell::new();
-        Self(Arc::new(Inner { ledger, subject: subject.to_owned(), warns, drawn }))
+        Self(Arc::new(Inner { ledger, subject: Subject::new(subject), warns, drawn }))
     }
 
     /// Draws the unit, once however often it is called. The balance cannot become negative: of two
@@ -49,7 +50,7 @@ impl Payment {
     /// warned.
     pub(crate) async fn draw(&self) -> Result<Option<u64>, Unpaid> {
         let Inner { ledger, subject, .. } = &*self.0;
-        let draw = async || match ledger.spend(subject).await {
+        let draw = async || match ledger.spend(subject.as_str()).await {
             Ok(Some(left)) => Drawn::Left(left),
             Ok(None) => Drawn::Insufficient,
             Err(error) => {

@@ -21,7 +21,7 @@ use grantcore::account::{Balance, RefreshDecision};
 use grantcore::client::{ClientStatus, Registration};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
-use grantcore::store::{Commit, Keys, Seen, SeenKey, Stored, Write};
+use grantcore::store::{Commit, Keys, Records, Seen, SeenKey, Stored, Write};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 
@@ -29,6 +29,7 @@ pub(crate) use self::error::BackendError;
 pub(crate) use self::grants::Grants;
 use self::ledger::Kind;
 pub(crate) use self::ledger::{AnyLedger, Ledger, Room, SessionRow, WaitingRow};
+use self::memory::MemoryLedger;
 pub(crate) use self::transport::{Transport, check as check_transport};
 use crate::config::{Database, DatabaseTls};
 use crate::metrics::{Call, Meter};
@@ -210,6 +211,27 @@ impl Backend {
         }
     }
 
+    /// Completes records that are in memory, as [`complete`](Self::complete) does.
+    fn completed<'r>(
+        &self,
+        ledger: &MemoryLedger,
+        keys: &Keys<'_>,
+        records: Records<'r>,
+    ) -> Records<'r> {
+        let grant = records.grant.map(|stored| &*stored.record);
+        let owner = records.client.and_then(|client| client.record.owner());
+        let subject = keys.subject.as_deref();
+        let user = subject.or_else(|| grant?.subject().map(Subject::as_str));
+        let exists = |subject: &str| ledger.balance_now(subject).is_some();
+        let payer = keys.payer_id(grant, owner);
+        Records {
+            account: records.account.filter(|_| user.is_none_or(exists)),
+            owner: records.owner.filter(|_| owner.is_none_or(|own| exists(own.as_str()))),
+            balance: payer.map(|payer| self.verdict(ledger.balance_now(payer))),
+            ..records
+        }
+    }
+
     /// Completes what the grants' store has loaded by the ledger: removes accounts that do not
     /// exist, and adds the payer's balance.
     async fn complete(
@@ -277,6 +299,27 @@ impl Store for Backend {
         let of_grants = Keys { balance: false, ..keys.clone() };
         let loaded = self.meter.timed(Call::Load, self.grants.load(&of_grants)).await?;
         self.complete(loaded, keys.subject.as_deref(), keys.balance).await
+    }
+
+    /// Borrows the records that are in memory. Those of other databases are loaded.
+    async fn inspect(
+        &self,
+        keys: &Keys<'_>,
+        visit: &mut (dyn FnMut(Records<'_>) + Send),
+    ) -> Result<()> {
+        let (Grants::Memory(store), Kind::Memory(ledger)) = (&self.grants, &self.ledger.kind)
+        else {
+            // On the heap: the future of a check in memory has no room for it.
+            let Loaded { grant, client, account, owner, balance, .. } =
+                Box::pin(self.load(keys)).await?;
+            let (grant, client) = (grant.as_ref(), client.as_ref());
+            visit(Records { grant, client, account, owner, balance });
+            return Ok(());
+        };
+        let mut complete = |records: Records<'_>| visit(self.completed(ledger, keys, records));
+        let of_grants = Keys { balance: false, ..keys.clone() };
+        let inspected = Store::inspect(&**store, &of_grants, &mut complete);
+        Ok(self.meter.timed(Call::Load, inspected).await?)
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {

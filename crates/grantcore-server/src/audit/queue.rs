@@ -16,8 +16,8 @@ use grantcore::audit::AuditError;
 use grantcore::event::EventClass;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::Entry;
 use super::unattributed::Unattributed;
+use super::{Entry, Item};
 use crate::store::{AnyLedger, Ledger as _};
 
 /// How many attributed events may wait to be written.
@@ -52,13 +52,13 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 pub(crate) struct Place(Option<OwnedSemaphorePermit>);
 
-/// An item of the queue.
+/// A step of the queue.
 #[derive(Default)]
 struct Queued {
-    /// The entry to write. `None` only waits for the items before it.
-    entry: Option<Entry>,
+    /// The item to write. `None` only waits for the items before it.
+    item: Option<Item>,
     place: Place,
-    /// Is notified when the entry is written, and dropped if it is lost.
+    /// Is notified when the item is written, and dropped if it is lost.
     done: Option<oneshot::Sender<()>>,
 }
 
@@ -122,17 +122,27 @@ impl Queue {
             self.lost.add(1, &"the queue is full");
             return Err(AuditError);
         };
+        let queued = Queued { item: Some(event.clone().into()), place, done: None };
+        self.send_and_wait(queued).await
+    }
+
+    /// Sends an item, and waits until it is written if recording waits.
+    async fn send_and_wait(&self, queued: Queued) -> Result<(), AuditError> {
+        if !self.waits {
+            self.send(queued);
+            return Ok(());
+        }
         let (done, written) = oneshot::channel();
-        let done = self.waits.then_some(done);
-        self.send(Queued { entry: Some(Entry::of(event)), place, done });
-        if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
+        self.send(Queued { done: Some(done), ..queued });
+        written.await.map_err(|_| AuditError)
     }
 
     /// Records an entry of the host's own, if there is a place for it.
     pub(super) fn add(&self, entry: Entry) {
         match Arc::clone(&self.room).try_acquire_owned() {
             Ok(place) => {
-                self.send(Queued { entry: Some(entry), place: Place(Some(place)), done: None });
+                let item = Some(entry.into());
+                self.send(Queued { item, place: Place(Some(place)), done: None });
             }
             Err(_) => self.lost.add(1, &"the queue is full"),
         }
@@ -140,18 +150,15 @@ impl Queue {
 
     /// Records the event of a request whose caller is gone. It needs no place, because there are at
     /// most as many of these as requests under way.
-    pub(super) fn abandoned(&self, event: &Event) {
-        if !self.is_only_counted(event) {
-            self.send(Queued { entry: Some(Entry::of(event)), ..Queued::default() });
+    pub(super) fn abandoned(&self, event: Event) {
+        if !self.is_only_counted(&event) {
+            self.send(Queued { item: Some(event.into()), ..Queued::default() });
         }
     }
 
     /// Records a step of the server itself. It needs no place, because administrators make few.
     pub(super) async fn keep_step(&self, entry: Entry) -> Result<(), AuditError> {
-        let (done, written) = oneshot::channel();
-        let done = self.waits.then_some(done);
-        self.send(Queued { entry: Some(entry), done, ..Queued::default() });
-        if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
+        self.send_and_wait(Queued { item: Some(entry.into()), ..Queued::default() }).await
     }
 
     /// Returns whether events need not be recorded, or the last write succeeded.
@@ -177,13 +184,13 @@ impl Queue {
     /// and reason.
     fn send_counts(&self, counts: Vec<Entry>) {
         for entry in counts {
-            self.send(Queued { entry: Some(entry), ..Queued::default() });
+            self.send(Queued { item: Some(entry.into()), ..Queued::default() });
         }
     }
 
     fn send(&self, queued: Queued) {
         if let Err(refused) = self.sender.send(queued) {
-            // The error is about the closed queue. It does not show the entry.
+            // The error is about the closed queue. It does not show the item.
             self.lost.add(1, &refused);
         }
     }
@@ -252,11 +259,10 @@ impl Writer {
     }
 
     async fn write(&self, batch: &mut Vec<Queued>) {
-        let entries: Vec<_> = batch.iter_mut().filter_map(|queued| queued.entry.take()).collect();
-        let count = entries.len();
+        let items: Vec<_> = batch.iter_mut().filter_map(|queued| queued.item.take()).collect();
+        let count = items.len();
         let is_awaited = batch.iter().any(|queued| queued.done.is_some());
-        let written =
-            if count == 0 { Ok(()) } else { self.ledger.append(entries, is_awaited).await };
+        let written = if count == 0 { Ok(()) } else { self.ledger.append(items, is_awaited).await };
         if count > 0 {
             self.works.store(written.is_ok(), Ordering::SeqCst);
         }

@@ -15,8 +15,8 @@ pub(super) enum Owner {
 impl Owner {
     pub(super) fn of(caller: &Identity) -> Self {
         match &caller.subject {
-            Some(subject) => Self::User(subject.clone()),
-            None => Self::Application(caller.client_id.clone()),
+            Some(subject) => Self::User(subject.to_string()),
+            None => Self::Application(caller.client_id.to_string()),
         }
     }
 }

@@ -171,7 +171,6 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::network::Connection;
 
     pub(in crate::network) fn connections(total: usize, per_source: usize) -> Arc<Connections> {
         let times = Times {
@@ -182,13 +181,6 @@ pub(super) mod tests {
         let networks = ["10.0.0.0/8", "2001:db8:aaaa::1/128"].map(|text| text.parse().unwrap());
         let proxies = TrustedProxies::new(networks);
         Arc::new(Connections { total, per_source, times, proxies, open: Mutex::default() })
-    }
-
-    /// Returns a connection to this address.
-    pub(in crate::network) fn connection(local: &str) -> Connection {
-        let [peer, local] = ["192.0.2.1:50000", local].map(|text| text.parse().unwrap());
-        let times = connections(1, 1).times;
-        Connection { peer, local, activity: Arc::new(Activity::new(times)) }
     }
 
     fn from(last: u8) -> IpAddr {

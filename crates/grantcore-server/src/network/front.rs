@@ -96,25 +96,23 @@ impl Front {
 }
 
 impl Application for Front {
-    async fn respond(&self, mut request: Request) -> Response {
+    async fn respond(&self, mut request: Request, connection: &Arc<Connection>) -> Response {
         let Steps { proxies, metrics, hosts, site, direct, routes, health } = &*self.0;
         if health::is_own(request.uri().path()) {
-            return health.respond(request).await;
+            return health.respond(request, connection).await;
         }
         let measured = metrics.as_ref().map(|own| own.begin(request.uri().path()));
-        let connection = request.extensions().get::<Arc<Connection>>();
-        if let Some(peer) = connection.map(|own| own.peer) {
-            let source = proxies.source(peer, request.headers());
-            request.extensions_mut().insert(source);
-        }
+        let source = proxies.source(connection.peer, request.headers());
+        request.extensions_mut().insert(source);
         let logged = LoggedRequest::of(&request);
         let answered = async {
-            let response = match hosts.refusal(&request) {
-                Some(refusal) => refusal,
-                None => match direct.find(&request) {
-                    Some(endpoint) => within(direct.limit, endpoint.respond(request)).await,
-                    None => routes.respond(request).await,
-                },
+            let response = if let Some(refusal) = hosts.refusal(&request, connection.local) {
+                refusal
+            } else if let Some(endpoint) = direct.find(&request) {
+                within(direct.limit, endpoint.respond(request)).await
+            } else {
+                request.extensions_mut().insert(Arc::clone(connection));
+                routes.respond(request, connection).await
             };
             site::finish(site, response)
         };

@@ -12,7 +12,6 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
 
-use super::Connection;
 use crate::config::{AllowedHost, Issuer};
 use crate::pages::answer::{self, Answer};
 use crate::routes::plain::is_page;
@@ -31,9 +30,9 @@ impl Hosts {
         Self { issuer: issuer.clone(), further: further.into(), site: site.clone() }
     }
 
-    /// Refuses a request for another host name. Refers a browser that uses plain `http` to the
-    /// issuer. Returns `None` if the request may go on.
-    pub(crate) fn refusal(&self, request: &Request) -> Option<Response> {
+    /// Refuses a request for another host name, on a connection to `local`. Refers a browser that
+    /// uses plain `http` to the issuer. Returns `None` if the request may go on.
+    pub(crate) fn refusal(&self, request: &Request, local: SocketAddr) -> Option<Response> {
         if self.is_of_issuer(request) || is_preflight(request) {
             return None;
         }
@@ -51,8 +50,7 @@ impl Hosts {
             };
             return Some(self.respond(answer, request));
         };
-        let connection = request.extensions().get::<Arc<Connection>>();
-        if !self.allows(&host, connection.map(|own| own.local)) {
+        if !self.allows(&host, local) {
             let received = answer::shown(host.as_str().as_bytes());
             tracing::warn!(host = %received, "refused a Host that is not in --allowed-hosts");
             let answer = Answer {
@@ -110,12 +108,11 @@ impl Hosts {
 
     /// Returns whether the server answers to this host name on a connection to `local`: a name of
     /// the operator, `localhost`, a loopback address, or the local address itself.
-    fn allows(&self, host: &Authority, local: Option<SocketAddr>) -> bool {
+    fn allows(&self, host: &Authority, local: SocketAddr) -> bool {
         let name = host.host().to_ascii_lowercase();
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-        let is_local = address.is_some_and(|address| {
-            address.is_loopback() || local.is_some_and(|local| local.ip().to_canonical() == address)
-        });
+        let is_local = address
+            .is_some_and(|address| address.is_loopback() || local.ip().to_canonical() == address);
         self.is_named(host) || name == "localhost" || is_local
     }
 
@@ -216,14 +213,14 @@ mod tests {
     use axum::response::IntoResponse as _;
 
     use super::*;
-    use crate::network::connections::tests::connection;
 
     /// Returns the status and the body of the response from a server with these names.
     async fn asked(issuer: &str, further: &[&str], request: Request) -> (u16, String) {
         let further: Vec<_> = further.iter().map(|name| name.parse().unwrap()).collect();
         let site = Site::default();
+        let local = "192.0.2.7:8080".parse().unwrap();
         let hosts = Hosts::new(&issuer.parse().unwrap(), &further, &site);
-        let response = hosts.refusal(&request).unwrap_or_else(|| "served".into_response());
+        let response = hosts.refusal(&request, local).unwrap_or_else(|| "served".into_response());
         let response = crate::site::finish(&site, response);
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
@@ -231,7 +228,7 @@ mod tests {
     }
 
     fn get(headers: &[(&str, &str)]) -> Request {
-        let request = Request::get("/login").extension(Arc::new(connection("192.0.2.7:8080")));
+        let request = Request::get("/login");
         let add = |request: axum::http::request::Builder, (name, value): &(&str, &str)| {
             request.header(*name, *value)
         };

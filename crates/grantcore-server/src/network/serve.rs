@@ -40,12 +40,16 @@ const QUEUE_LIMIT: usize = 1024;
 
 /// What answers the requests of a listener. A clone shares it.
 pub(crate) trait Application: Clone + Send + Sync + 'static {
-    /// Returns the response to a request.
-    fn respond(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+    /// Returns the response to a request on this connection.
+    fn respond(
+        &self,
+        request: Request<Body>,
+        connection: &Arc<Connection>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 impl Application for Router {
-    async fn respond(&self, request: Request<Body>) -> Response<Body> {
+    async fn respond(&self, request: Request<Body>, _: &Arc<Connection>) -> Response<Body> {
         match self.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -175,10 +179,8 @@ impl<A: Application> Served<A> {
             let drains = is_drained(request.headers(), request.body());
             let upload = |body| Body::new(Upload::new(body, drains, activity));
             // An empty body takes no memory.
-            let mut request =
-                request.map(|body| if has_body { upload(body) } else { Body::empty() });
-            request.extensions_mut().insert(Arc::clone(connection));
-            let mut response = application.respond(request).await;
+            let request = request.map(|body| if has_body { upload(body) } else { Body::empty() });
+            let mut response = application.respond(request, connection).await;
             if has_body && !drains && activity.has_unread() {
                 response.headers_mut().insert(CLOSE.0, CLOSE.1);
             }

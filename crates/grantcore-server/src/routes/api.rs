@@ -6,9 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::guard::LoginTime;
-use crate::mcp::Identity;
-use crate::payment::{Payment, Unpaid};
+use crate::call::{Call, Identity};
+use crate::payment::Unpaid;
 
 /// The seconds after a login within which [`export`] is allowed.
 pub(crate) const RECENT_LOGIN: u32 = 300;
@@ -24,20 +23,14 @@ pub(crate) struct Export {
 
 /// `POST /api/export`: returns all that the API knows of the user. Who found a browser that was
 /// left signed in does not get it: the guard asks for a login within [`RECENT_LOGIN`].
-pub(crate) async fn export(
-    Extension(caller): Extension<Identity>,
-    Extension(LoginTime(signed_in)): Extension<LoginTime>,
-) -> Json<Export> {
-    Json(Export { caller, signed_in })
+pub(crate) async fn export(Extension(call): Extension<Call>) -> Json<Export> {
+    Json(Export { caller: call.caller, signed_in: call.signed_in })
 }
 
 /// `GET /api`: returns the user and the client of the access token.
-pub(crate) async fn whoami(
-    Extension(caller): Extension<Identity>,
-    Extension(payment): Extension<Payment>,
-) -> Response {
-    match payment.draw().await {
-        Ok(low) => Json(caller.with_warning(low)).into_response(),
+pub(crate) async fn whoami(Extension(call): Extension<Call>) -> Response {
+    match call.pay().await {
+        Ok(caller) => Json(caller).into_response(),
         // The guard replaces this response.
         Err(Unpaid) => StatusCode::PAYMENT_REQUIRED.into_response(),
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,7 +25,7 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use super::authorize::{BodyError, read};
 use crate::app::{App, respond};
-use crate::mcp::Identity;
+use crate::call::{Call, Identity};
 use crate::organizations;
 use crate::pages::ForApplications;
 use crate::pages::answer::is_opened;
@@ -59,12 +59,8 @@ pub(crate) enum Billed {
     Tools,
 }
 
-/// When the user of a call signed in for the connection, in seconds since 1970, if it is known.
-#[derive(Clone, Copy)]
-pub(crate) struct LoginTime(pub(crate) Option<u64>);
-
 /// The layer of a protected resource: it checks the access token and the balance of a call, and
-/// passes the call on with its identity and payment. Web pages of any origin may call it.
+/// passes the [`Call`] on. Web pages of any origin may call it.
 #[derive(Clone)]
 pub(crate) struct Guard(pub(crate) Arc<Guarded>);
 
@@ -160,10 +156,9 @@ impl Guarded {
         let payment = Payment::by(payer, warns, ledger);
         let source = parts.extensions.get::<Source>().copied();
         let mut request = Request::from_parts(parts, body);
-        request.extensions_mut().insert(identity(&access));
         let signed_in = access.auth_time().map(Timestamp::unix_seconds);
-        request.extensions_mut().insert(LoginTime(signed_in));
-        request.extensions_mut().insert(payment.clone());
+        let call = Call { caller: identity(&access), signed_in, payment: payment.clone() };
+        request.extensions_mut().insert(call);
         let mut response = match resource.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -180,15 +175,15 @@ impl Guarded {
             }
         };
         let refusal = Refusal::plain(reason, Endpoint::Resource);
-        let source = source.map(|source| source.network().to_string()).unwrap_or_default();
+        let source = source.map(Source::network_text).unwrap_or_default();
         respond(app.oauth.refuse(refusal, Some(&access), &source).await.reply(app.oauth.policy()))
     }
 }
 
 fn identity(access: &Access) -> Identity {
     Identity {
-        subject: access.subject().map(ToString::to_string),
-        client_id: access.client_id().to_string(),
+        subject: access.subject().cloned(),
+        client_id: access.client_id().clone(),
         scopes: access.scope().map(Into::into).collect(),
         organization: organizations::bound(access.properties()),
         warning: None,
@@ -211,6 +206,8 @@ impl Billed {
     /// Returns whether a call with this body is billed, and the body, or why it was not read.
     async fn of(self, body: Body) -> (bool, Result<Body, BodyError>) {
         match self {
+            // It calls no tool.
+            Self::Tools if body.is_end_stream() => (false, Ok(body)),
             Self::All => (true, Ok(body)),
             Self::None => (false, Ok(body)),
             Self::Tools => match read(body).await {

@@ -11,7 +11,7 @@ use super::memory::MemoryLedger;
 use super::postgres::PostgresLedger;
 use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
-use crate::audit::{Entry, Position, Search};
+use crate::audit::{Entry, Item, Position, Search};
 use crate::metrics::{Call, Meter};
 
 /// A session as a database keeps it, under the digest of its token.
@@ -126,7 +126,7 @@ pub(crate) trait Ledger {
     /// Stores these events durably, all of them or none. Of events with one correlation and kind
     /// the first is kept, because a step may arrive twice. If no caller waits, a database may delay
     /// the events by some milliseconds, to write them together with others.
-    async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()>;
+    async fn append(&self, items: Vec<Item>, is_awaited: bool) -> Result<()>;
 
     /// Returns the latest `limit` events that match, before this place: the newest first, by their
     /// time, in Redis by their arrival.
@@ -270,8 +270,8 @@ impl Ledger for AnyLedger {
         each!(self, Sweep, ledger => ledger.drop_waiting(now, limit))
     }
 
-    async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()> {
-        each!(self, AppendEvents, ledger => ledger.append(entries, is_awaited))
+    async fn append(&self, items: Vec<Item>, is_awaited: bool) -> Result<()> {
+        each!(self, AppendEvents, ledger => ledger.append(items, is_awaited))
     }
 
     async fn find(

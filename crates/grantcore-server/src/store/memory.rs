@@ -3,7 +3,6 @@
 mod sessions;
 mod waiting;
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use grantcore::Timestamp;
 use self::sessions::Sessions;
 use self::waiting::Waiting;
 use super::{Ledger, Result, Room, SessionRow, WaitingRow};
-use crate::audit::{Entry, Position, Search};
+use crate::audit::{Entry, Item, Name, Position, Search};
 
 /// How many events are kept. They are gone at exit anyway.
 const EVENT_LIMIT: usize = 10_000;
@@ -21,16 +20,13 @@ const EVENT_LIMIT: usize = 10_000;
 /// The latest events, and the names of all of them.
 #[derive(Default)]
 struct Kept {
-    /// Attributed and other entries, with their numbers, each in the order of their arrival. They
+    /// Attributed and other items, with their numbers, each in the order of their arrival. They
     /// are apart, so that making room does not look for the others.
-    attributed: VecDeque<(u64, Entry)>,
-    unattributed: VecDeque<(u64, Entry)>,
+    attributed: VecDeque<(u64, Item)>,
+    unattributed: VecDeque<(u64, Item)>,
     next: u64,
     names: HashSet<Name>,
 }
-
-/// The correlation id and the kind. No two events share both.
-type Name = (String, Cow<'static, str>);
 
 /// Balances, sessions, what waits for browsers, and the latest events.
 #[derive(Default)]
@@ -43,15 +39,22 @@ pub(crate) struct MemoryLedger {
 }
 
 impl MemoryLedger {
+    /// Returns the balance of an account, or `None` if there is no such account.
+    pub(super) fn balance_now(&self, subject: &str) -> Option<u64> {
+        lock(&self.balances).get(subject).copied()
+    }
+
     fn events(&self, search: &Search) -> Vec<(Position, Entry)> {
         let events = lock(&self.events);
         let all = events.attributed.iter().chain(&events.unattributed);
-        let mut found: Vec<_> = all.filter(|(_, entry)| search.matches(entry)).collect();
-        found.sort_by_key(|(number, _)| *number);
-        let place = |(number, entry): &(u64, Entry)| {
-            (Position { at: entry.at, number: *number }, entry.clone())
-        };
-        found.into_iter().map(place).collect()
+        let matching = all.filter_map(|(number, item)| {
+            let entry = item.entry();
+            let position = Position { at: entry.at, number: *number };
+            search.matches(&entry).then(|| (position, entry.into_owned()))
+        });
+        let mut found: Vec<_> = matching.collect();
+        found.sort_by_key(|(position, _)| position.number);
+        found
     }
 }
 
@@ -83,7 +86,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn balance(&self, subject: &str) -> Result<Option<u64>> {
-        Ok(lock(&self.balances).get(subject).copied())
+        Ok(self.balance_now(subject))
     }
 
     async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
@@ -141,13 +144,13 @@ impl Ledger for MemoryLedger {
         Ok(lock(&self.waiting).drop_expired(now))
     }
 
-    async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {
+    async fn append(&self, items: Vec<Item>, _: bool) -> Result<()> {
         let mut events = lock(&self.events);
-        for entry in entries {
-            if events.names.insert(name(&entry)) {
+        for item in items {
+            if events.names.insert(item.name()) {
                 let number = events.next;
                 events.next += 1;
-                events.entries(entry.attributed).push_back((number, entry));
+                events.items(item.is_attributed()).push_back((number, item));
             }
         }
         events.drop_over(EVENT_LIMIT, usize::MAX);
@@ -183,7 +186,7 @@ impl Ledger for MemoryLedger {
 }
 
 impl Kept {
-    fn entries(&mut self, attributed: bool) -> &mut VecDeque<(u64, Entry)> {
+    fn items(&mut self, attributed: bool) -> &mut VecDeque<(u64, Item)> {
         if attributed { &mut self.attributed } else { &mut self.unattributed }
     }
 
@@ -194,8 +197,8 @@ impl Kept {
         let over = all.saturating_sub(rows).min(limit);
         for _ in 0..over {
             let oldest = self.unattributed.pop_front();
-            if let Some((_, entry)) = oldest.or_else(|| self.attributed.pop_front()) {
-                self.names.remove(&name(&entry));
+            if let Some((_, item)) = oldest.or_else(|| self.attributed.pop_front()) {
+                self.names.remove(&item.name());
             }
         }
         over
@@ -206,24 +209,20 @@ impl Kept {
         let Self { attributed, unattributed, names, .. } = self;
         let all = attributed.iter().chain(&*unattributed);
         let mut due: Vec<_> =
-            all.filter(|(_, entry)| entry.at < time).map(|(number, _)| *number).collect();
+            all.filter(|(_, item)| item.at() < time).map(|(number, _)| *number).collect();
         due.sort_unstable();
         due.truncate(limit);
-        for entries in [attributed, unattributed] {
-            entries.retain(|(number, entry)| {
+        for items in [attributed, unattributed] {
+            items.retain(|(number, item)| {
                 let goes = due.binary_search(number).is_ok();
                 if goes {
-                    names.remove(&name(entry));
+                    names.remove(&item.name());
                 }
                 !goes
             });
         }
         due.len()
     }
-}
-
-fn name(entry: &Entry) -> Name {
-    (entry.correlation.clone(), entry.kind.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -15,7 +15,7 @@ use super::grants::Grants;
 use super::ledger::Kind;
 use super::transport::{self, Transport, TransportError};
 use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
-use crate::audit::{Entry, Position, Search};
+use crate::audit::{Entry, Item, Position, Search};
 use crate::config::{Address, DatabaseTls};
 
 /// Balances, sessions and the audit log.
@@ -176,8 +176,8 @@ impl Ledger for PostgresLedger {
         self.drop_waiting(now, limit).await
     }
 
-    async fn append(&self, entries: Vec<Entry>, _: bool) -> Result<()> {
-        self.append_all(&entries).await
+    async fn append(&self, items: Vec<Item>, _: bool) -> Result<()> {
+        self.append_all(&Item::entries(&items)).await
     }
 
     async fn find(

@@ -24,7 +24,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::grants::Grants;
 use super::ledger::Kind;
 use super::{AnyLedger, BackendError, Ledger, Result, Room, SessionRow, WaitingRow};
-use crate::audit::{Entry, Position, Search};
+use crate::audit::{Entry, Item, Position, Search};
 
 /// The time for which events wait for a write of a grant, to be committed with it.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -249,8 +249,8 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| waiting::drop_expired(connection, now, limit)).await
     }
 
-    async fn append(&self, entries: Vec<Entry>, is_awaited: bool) -> Result<()> {
-        let append = move |connection: &Connection| audit::append(connection, &entries);
+    async fn append(&self, items: Vec<Item>, is_awaited: bool) -> Result<()> {
+        let append = move |connection: &Connection| audit::append(connection, &items);
         if is_awaited {
             return self.write(append).await;
         }

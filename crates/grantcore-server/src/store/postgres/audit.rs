@@ -1,6 +1,7 @@
 //! The audit log in PostgreSQL: appended to many events at a time, searched by what is indexed,
 //! dropped from its old end.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -61,12 +62,12 @@ const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
 
 impl PostgresLedger {
     /// Appends events by one statement, and so all of them or none.
-    pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
+    pub(super) async fn append_all(&self, entries: &[Cow<'_, Entry>]) -> Result<()> {
         let times: Vec<_> = entries.iter().map(|entry| number(entry.at)).collect();
         let statuses: Vec<_> = entries.iter().map(|entry| entry.status.map(i32::from)).collect();
         let attributed: Vec<_> = entries.iter().map(|entry| entry.attributed).collect();
         let counts: Vec<_> = entries.iter().map(|entry| number(entry.count)).collect();
-        let texts = TEXTS.map(|text| entries.iter().map(text).collect::<Vec<_>>());
+        let texts = TEXTS.map(|text| entries.iter().map(|entry| text(entry)).collect::<Vec<_>>());
         let mut values: Vec<&(dyn ToSql + Sync)> = vec![&times, &statuses, &attributed, &counts];
         values.extend(texts.iter().map(|column| column as &(dyn ToSql + Sync)));
         self.rows(INSERT, &values).await.map(drop)

@@ -2,6 +2,7 @@
 //! milliseconds. The events of strangers have a stream of their own, so that they push nothing out
 //! of the other. There is no index: a search without a time reads from the latest event back.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use grantcore::Timestamp;
@@ -29,13 +30,13 @@ const APPEND: &str = "
     return #ARGV";
 
 impl RedisLedger {
-    pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
+    pub(super) async fn append_all(&self, entries: &[Cow<'_, Entry>]) -> Result<()> {
         for (stream, limit, attributed) in
             [(EVENTS, EVENT_LIMIT, true), (STRANGERS, STRANGERS_LIMIT, false)]
         {
             let mut arguments = vec![limit.to_string()];
             for entry in entries.iter().filter(|entry| entry.attributed == attributed) {
-                arguments.push(serde_json::to_string(entry)?);
+                arguments.push(serde_json::to_string(&**entry)?);
             }
             if arguments.len() > 1 {
                 self.run::<u64>(APPEND, stream, &arguments).await?;

@@ -6,7 +6,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Result, Row, params, params_from_iter};
 
 use super::number;
-use crate::audit::{Entry, Position, Search, Value};
+use crate::audit::{Entry, Item, Position, Search, Value};
 
 const INSERT: &str = "INSERT INTO audit_log (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
     challenge, note, written, durability, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -15,9 +15,9 @@ const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client
     note, written, durability, attributed, count, id FROM audit_log";
 
 /// Appends events.
-pub(super) fn append(connection: &Connection, entries: &[Entry]) -> Result<()> {
+pub(super) fn append(connection: &Connection, items: &[Item]) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT)?;
-    for entry in entries {
+    for entry in items.iter().map(Item::entry) {
         insert.execute(params![
             number(entry.at),
             entry.correlation,

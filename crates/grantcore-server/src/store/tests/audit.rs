@@ -23,7 +23,10 @@ fn entry(number: usize) -> Entry {
 }
 
 async fn fill(ledger: &AnyLedger) {
-    ledger.append((0..ROWS + SURPLUS).map(entry).collect(), true).await.unwrap();
+    ledger
+        .append((0..ROWS + SURPLUS).map(|number| entry(number).into()).collect(), true)
+        .await
+        .unwrap();
 }
 
 async fn left(ledger: &AnyLedger) -> usize {
