@@ -21,7 +21,6 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, Attempts};
 use crate::audit::StoredAuditLog;
 use crate::config::Issuer;
-use crate::ids::{CorrelationText, FlowText};
 use crate::kept::Kept;
 use crate::organizations::Organizations;
 use crate::pages::answer::shown;
@@ -283,8 +282,8 @@ pub(crate) fn log_event(event: &Event) {
         client = event.client_id(),
         subject = event.subject.as_ref().map(grantcore::value::Subject::as_str),
         proof = event.proof.as_ref().map(tracing::field::display),
-        flow = event.flow.map(|flow| tracing::field::display(FlowText::of(flow))),
-        correlation = %CorrelationText::of(event.correlation),
+        flow = event.flow.map(tracing::field::display),
+        correlation = %event.correlation,
         see = event.reason.map(|reason| tracing::field::display(HelpLink(reason))),
         "oauth"
     );

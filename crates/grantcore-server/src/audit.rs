@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::item::{Item, Name};
 use self::queue::{Place, Queue};
 pub(crate) use self::search::{Found, Position, Search, Value};
-use crate::ids::{CorrelationText, FlowText};
 use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
@@ -195,8 +194,8 @@ impl Entry {
         let written: Option<Written> = event.written.or(event.prepared);
         Self {
             at: event.at.unix_seconds(),
-            correlation: CorrelationText::of(event.correlation).to_string(),
-            flow: event.flow.map(|flow| FlowText::of(flow).to_string()),
+            correlation: event.correlation.to_string(),
+            flow: event.flow.as_ref().map(ToString::to_string),
             kind: event.kind.name().into(),
             reason: event.reason.map(|reason| reason.name().into()),
             detail: detail(event),

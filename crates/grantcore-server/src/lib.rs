@@ -16,7 +16,6 @@ mod clients;
 mod commands;
 mod config;
 mod help;
-mod ids;
 mod kept;
 mod mcp;
 mod metrics;
