@@ -112,7 +112,7 @@ struct Fields {
     /// Captured by each grant. Once the client has another epoch, those grants are ended.
     epoch: u64,
     created: Timestamp,
-    /// When the client last described itself anew. The Unix epoch for a client of the operator.
+    /// From when on it describes itself so. The Unix epoch for a client of the operator.
     described: Timestamp,
     /// When the client expires unless it is used before.
     expires: Timestamp,

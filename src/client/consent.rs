@@ -1,6 +1,8 @@
 //! Whether a client's users are asked at each request. The operator decides it, and no update or
 //! document of the client changes it (I47).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Client, ClientBuilder, ClientError, Fields, Origin};
@@ -37,19 +39,20 @@ impl Client {
     }
 
     /// Returns whether the client had its present description when the user was asked at this
-    /// time. Times are whole seconds: a description of the same second may be the later one. What
-    /// the operator changes counts as described all along.
-    pub(crate) fn was_described_before(&self, asked: Timestamp) -> bool {
-        self.0.described < asked
+    /// time. What the operator changes counts as described all along.
+    pub(crate) fn was_described_at(&self, asked: Timestamp) -> bool {
+        self.0.described <= asked
     }
 
-    /// Returns this client as described now, or as long as the client before if the two differ in
-    /// nothing but that.
+    /// Returns this client as described from the next second on, or as long as the client before if
+    /// the two differ in nothing but that. Times are whole seconds, and a user who was asked in this
+    /// one may have seen the client as it was before.
     pub(crate) fn described_after(self, before: &Self, now: Timestamp) -> Self {
         let same = Self(Fields { described: before.0.described, ..self.0 });
         // Keys are replaced routinely, and say nothing new about the client.
         let is_same = same.with_keys_of(before).is_described_as(before);
-        if is_same { same } else { Self(Fields { described: now, ..same.0 }) }
+        let described = now.after(Duration::from_secs(1));
+        if is_same { same } else { Self(Fields { described, ..same.0 }) }
     }
 }
 

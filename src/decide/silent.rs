@@ -104,7 +104,7 @@ impl VerifiedRequest<'_> {
             && active.code().is_some_and(|code| now < code.refresh_family.idle_expires)
             && now < earlier.expires()
             && self.ctx.loaded.epochs_match(earlier)
-            && self.client.was_described_before(asked)
+            && self.client.was_described_at(asked)
             // What was taken away since is not granted any more.
             && requested.scope.tokens().all(|token| earlier.remaining_scope().any(|own| own == token))
             && requested

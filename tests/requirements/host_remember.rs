@@ -249,7 +249,6 @@ fn host_38_a_client_that_described_itself_anew_is_asked() {
     let world = World::with(open);
     let secret = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
     let own = world.own(&secret);
-    world.at(1);
     world.tokens_by(&own);
     let id = world.grants()[0].record.id();
     let again = || ask_from(&world, &ask(&own.id), ALICE.remembering(id), Site::Unknown);

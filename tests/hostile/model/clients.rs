@@ -205,7 +205,11 @@ impl Model {
                     let fresh = fresh_for.map_or(least, |seconds| seconds.clamp(least, most));
                     let is_new = !client.is_on_record;
                     let is_same = (&client.redirects, client.scope) == (redirects, *scope);
-                    let described = if is_new || !is_same { self.clock } else { client.described };
+                    let described = match (is_new, is_same) {
+                        (true, _) => self.clock,
+                        (false, true) => client.described,
+                        (false, false) => self.clock + 1,
+                    };
                     let epoch = if client.is_on_record { client.epoch } else { call.number };
                     let next = Client {
                         version: client.version + 1,
@@ -321,7 +325,7 @@ impl At<'_> {
                     ..own.clone()
                 };
                 if next != (Client { version, ..own.clone() }) {
-                    next.described = self.model.clock;
+                    next.described = self.model.clock + 1;
                 }
                 let is_own = self.again && next == Client { version, ..own.clone() };
                 let is_secret_right = match update.sent {

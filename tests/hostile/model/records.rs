@@ -129,7 +129,7 @@ pub struct Client {
     pub scope: Set,
     /// The request that made its secret. A public client has none.
     pub secret: Option<u64>,
-    /// When it last described itself in another way.
+    /// From when on it describes itself as it does: the second after a change.
     pub described: u64,
 }
 
