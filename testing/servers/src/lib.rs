@@ -21,18 +21,34 @@ mod redis;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, PoisonError};
 
 pub use postgres::{Postgres, PostgresPair};
 pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster, RedisPair};
 
-/// Returns a port of 127.0.0.1 that was free a moment ago. Another program may take it before the
-/// caller does.
+/// The ports of [`free_port`]. They are below the range of outgoing connections: one of those could
+/// take the port before its process binds it, or while that process is started again, and then
+/// connect to itself.
+const PORTS: Range<u32> = 20_000..32_000;
+
+/// Returns a port of 127.0.0.1 that is free now, and that no other call of this process returns.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Test programs that run at the same time have process ids that follow each other. They begin
+    // far apart.
+    let first = std::process::id() % count * 7_919;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    (0..count)
+        .map(|_| PORTS.start + (first + CALLS.fetch_add(1, SeqCst)) % count)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(is_free)
+        .expect("a free port")
 }
 
 /// Returns whether a test fails if its server is not installed. Otherwise the test is skipped.

@@ -104,7 +104,8 @@ async fn protect_every_client_connects_to_what_the_page_for_operators_sets_up() 
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let (port, own) = (support::ports::lasting_port(), support::ports::lasting_port());
+    let (port, own) =
+        (grantcore_testing_servers::free_port(), grantcore_testing_servers::free_port());
     let upstream = mcp_upstream::start().await;
     let page = Page::of(directory.path(), &upstream.to_string(), port, own);
     let file = directory.path().join("grantcore.toml");

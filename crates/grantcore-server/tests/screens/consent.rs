@@ -8,7 +8,6 @@ use super::*;
 use crate::chromium::Driver;
 use crate::screen::{SCREENS, SMALLEST};
 use crate::support::commands::{settings, with_file};
-use crate::support::ports::lasting_port;
 
 /// A third scope, beside the two of the server.
 const THIRD: &str = "(() => { const list = document.querySelector('.scopes'); \
@@ -238,7 +237,7 @@ async fn consent_12_no_renewal_is_promised_to_a_client_without_a_refresh_token()
 async fn consent_12_no_client_is_promised_a_longer_access_than_it_gets() {
     let Some(driver) = Driver::start() else { return };
     let own = "access_lifetime = '5m'\nrefresh_idle = '2d'\nrefresh_absolute = '7d'";
-    let directory = with_file(&settings(lasting_port(), own));
+    let directory = with_file(&settings(grantcore_testing_servers::free_port(), own));
     let file = directory.path().join("c.toml");
     let arguments = ["test", "--config", file.to_str().unwrap(), "--database", "memory:"];
     let server = Running::start(arguments).await.unwrap();

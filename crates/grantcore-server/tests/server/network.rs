@@ -13,11 +13,6 @@ use serde_json::json;
 
 use crate::support::start;
 
-/// Returns a port of this machine that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
 }

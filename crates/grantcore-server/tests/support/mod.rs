@@ -15,7 +15,6 @@ pub mod commands;
 pub mod deploy;
 pub mod mcp_upstream;
 pub mod nginx;
-pub mod ports;
 pub mod program;
 pub mod provider;
 pub mod publisher;

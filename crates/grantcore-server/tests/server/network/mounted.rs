@@ -3,13 +3,13 @@
 use grantcore_server::Running;
 use serde_json::{Value, json};
 
-use super::{call, free_port, header};
+use super::{call, header};
 use crate::support::client::redeem;
 use crate::support::{Browser, authorization_url, form, plain_client};
 
 /// Starts a server whose issuer is `http://127.0.0.1:PORT/auth`.
 async fn start(more: &[&str]) -> Running {
-    let port = free_port();
+    let port = grantcore_testing_servers::free_port();
     let listen = format!("127.0.0.1:{port}");
     let issuer = format!("http://{listen}/auth");
     let arguments = ["grantcore-server", "--database", "memory:", "--listen", &listen];

@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, Response, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{free_port, header};
+use super::header;
 use crate::support::client::redemption;
 use crate::support::nginx::{self, CERTIFICATE, KEY, Nginx};
 use crate::support::{
@@ -62,7 +62,7 @@ impl Proxied {
         if !nginx::is_installed() {
             return None;
         }
-        let port = free_port();
+        let port = grantcore_testing_servers::free_port();
         let issuer = format!("https://{NAME}:{port}{issuer}");
         let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
         let accounts = accounts::file();

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{free_port, header, start};
+use super::{header, start};
 use crate::support::client::redeem;
 use crate::support::{Browser, CALLBACK, authorization_url, plain_client};
 
@@ -230,7 +230,7 @@ async fn protect_a_resource_may_have_a_host_of_its_own() {
 /// A protected path is at the root of the host, and not below the issuer.
 #[tokio::test]
 async fn protect_a_path_is_not_below_the_path_of_the_issuer() {
-    let listen = format!("127.0.0.1:{}", free_port());
+    let listen = format!("127.0.0.1:{}", grantcore_testing_servers::free_port());
     let issuer = format!("http://{listen}/auth");
     let flags =
         ["--listen", &listen, "--issuer", &issuer, "--protect", "/notes=http://127.0.0.1:9"];

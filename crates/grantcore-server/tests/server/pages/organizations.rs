@@ -127,7 +127,7 @@ async fn host_03_a_form_written_by_hand_names_no_organization_of_others() {
 /// connect a client to its resource, whatever a form says.
 #[tokio::test]
 async fn tenant_08_the_resource_of_an_organization_is_for_its_members() {
-    let issuer = format!("http://127.0.0.1:{}", crate::support::ports::lasting_port());
+    let issuer = format!("http://127.0.0.1:{}", grantcore_testing_servers::free_port());
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(
         file,

@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::report::Tally;
 use super::soak::Times;
 use crate::support::plain_client;
-use crate::support::ports::lasting_port;
 use crate::support::program::Program;
 
 /// The issuer of both processes. Requests are sent to their addresses.
@@ -81,7 +80,10 @@ impl Service {
             kills: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         };
-        let nodes = [node(lasting_port()), node(lasting_port())];
+        let nodes = [
+            node(grantcore_testing_servers::free_port()),
+            node(grantcore_testing_servers::free_port()),
+        ];
         let service = Self {
             nodes,
             http: plain_client(false),

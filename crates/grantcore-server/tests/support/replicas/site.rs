@@ -24,7 +24,6 @@ use super::story::{Checked, Story, Violation, must};
 use crate::load::lock;
 use crate::load::report::Tally;
 use crate::support::nginx::Nginx;
-use crate::support::ports::lasting_port;
 use crate::support::program::Program;
 use crate::support::{accounts, plain_client};
 
@@ -144,11 +143,12 @@ impl Site {
         let users: Vec<String> = (0..USERS).map(user).collect();
         let lines: Vec<_> = users.iter().map(|name| (name.as_str(), name.as_str(), "")).collect();
         let processes = [(); PROCESSES].map(|()| Process {
-            port: lasting_port(),
-            metrics_port: lasting_port(),
+            port: grantcore_testing_servers::free_port(),
+            metrics_port: grantcore_testing_servers::free_port(),
             program: Mutex::new(None),
         });
-        let ports = [lasting_port(), lasting_port()];
+        let ports =
+            [grantcore_testing_servers::free_port(), grantcore_testing_servers::free_port()];
         let settings = settings(ports, [processes[0].port, processes[1].port]);
         let site = Self {
             _nginx: Nginx::start(directory, &settings, ports[0]),
