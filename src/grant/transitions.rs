@@ -216,15 +216,18 @@ impl Grant {
         now: Timestamp,
     ) -> Self {
         let expires = adjustment.expires.min(self.0.expires);
-        let mut access_tokens = SmallVec::with_capacity(active.access_tokens.len() + 1);
+        let room = active.access_tokens.len() + 1;
+        let mut access_tokens = SmallVec::<[AccessTokenEntry; 1]>::with_capacity(room);
         if !policy.revokes_previous_access() {
             let valid = active.access_tokens.iter().filter(|entry| now < entry.expires);
             access_tokens.extend(valid.copied());
         }
-        // Without a limit, a client that refreshes each second would make the record grow. The
-        // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
-        let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
-        access_tokens.drain(..surplus);
+        // Without a limit, a client that refreshes each second would make the record grow.
+        while access_tokens.len() >= policy.limits().live_access_tokens {
+            let by_end = access_tokens.iter().enumerate().min_by_key(|(_, entry)| entry.expires);
+            let Some((ends_first, _)) = by_end else { break };
+            access_tokens.remove(ends_first);
+        }
         access_tokens.push(access_token(minted, expires, now));
         let previous = &code.refresh_family;
         let replay_window = (!minted.lifetimes.replay_window.is_zero()).then(|| ReplayWindow {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grantcore::client::{ClientBuilder, ClientError, Registration};
 use grantcore::policy::{
-    ClientLifetimes, LifetimeOverrides, Lifetimes, LifetimesError, PolicyError,
+    ClientLifetimes, LifetimeOverrides, Lifetimes, LifetimesError, Limits, PolicyError,
 };
 use grantcore::{Client, Reason};
 use proptest::prelude::*;
@@ -43,6 +43,18 @@ fn clientpolicy_01_an_access_token_lives_as_long_as_the_lesser_says() {
     assert_eq!(world.tokens().expires_in, 3600);
     world.put(with(LifetimeOverrides::default()).build().unwrap());
     assert_eq!(world.client("app").unwrap().lifetimes(), None);
+}
+
+#[test]
+fn refresh_16_beyond_the_cap_the_token_that_expires_first_makes_room() {
+    let world = World::with(policy().limits(Limits::default().with_live_access_tokens(2)));
+    let long = world.tokens();
+    put(&world, short().with_access(seconds(60)));
+    let ends_first = world.refreshed(long.refresh());
+    put(&world, LifetimeOverrides::default());
+    let last = world.refreshed(ends_first.refresh());
+    let alive = [&long, &ends_first, &last].map(|granted| world.works(&granted.access));
+    assert_eq!(alive, [true, false, true]);
 }
 
 #[test]
