@@ -15,8 +15,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub(crate) use self::phase::{
-    AccessTokenEntry, Active, CodeIssue, Issuance, IssuedCode, KeyProof, PendingConsent, Phase,
-    RedeemedCode, RefreshFamily, TokenRights,
+    AccessTokenEntry, AccessTokens, Active, CodeIssue, Issuance, IssuedCode, KeyProof,
+    PendingConsent, Phase, RedeemedCode, RefreshFamily, TokenRights,
 };
 pub use self::terms::Principal;
 pub(crate) use self::terms::{Basis, CapturedAccount, Consent, LoginFacts, Terms};

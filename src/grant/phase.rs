@@ -67,7 +67,7 @@ pub(crate) struct Active {
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) remaining: Option<Remaining>,
     /// In the order of issue. The entries that have expired are dropped at the next refresh.
-    pub(crate) access_tokens: SmallVec<[AccessTokenEntry; 1]>,
+    pub(crate) access_tokens: AccessTokens,
 }
 
 /// The parts of the grant's scope and resources that are left.
@@ -152,6 +152,9 @@ pub(crate) struct ReplayWindow {
     /// window count as two tabs of one client, not as theft.
     pub(crate) previous_rotation: Timestamp,
 }
+
+/// The access tokens of a grant. Most have one, which then lies in the record.
+pub(crate) type AccessTokens = SmallVec<[AccessTokenEntry; 1]>;
 
 /// An access token that has not expired, and its part of the grant's scope and resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

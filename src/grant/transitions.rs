@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, CodeIssue, Fields, Grant, IssuedCode, KeyProof, LoginFacts,
-    PendingConsent, Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
+    AccessTokenEntry, AccessTokens, Active, CodeIssue, Fields, Grant, IssuedCode, KeyProof,
+    LoginFacts, PendingConsent, Phase, RedeemedCode, RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::{EffectiveLifetimes, Policy};
@@ -216,8 +216,7 @@ impl Grant {
         now: Timestamp,
     ) -> Self {
         let expires = adjustment.expires.min(self.0.expires);
-        let room = active.access_tokens.len() + 1;
-        let mut access_tokens = SmallVec::<[AccessTokenEntry; 1]>::with_capacity(room);
+        let mut access_tokens = AccessTokens::with_capacity(active.access_tokens.len() + 1);
         if !policy.revokes_previous_access() {
             let valid = active.access_tokens.iter().filter(|entry| now < entry.expires);
             access_tokens.extend(valid.copied());
@@ -335,8 +334,11 @@ impl Grant {
             proof: KeyProof::None,
             refresh_family,
         });
-        let phase =
-            Phase::Active(Active { issued_from, remaining: None, access_tokens: SmallVec::new() });
+        let phase = Phase::Active(Active {
+            issued_from,
+            remaining: None,
+            access_tokens: AccessTokens::new(),
+        });
         Self(Fields { expires: until, phase, ..self.0 })
     }
 

@@ -1,4 +1,4 @@
-//! The steps of clients that register themselves, and of whoever has their registration tokens.
+//! The steps of clients that register themselves, and of the thief with their registration tokens.
 
 use grantcore::value::RegisteredRedirectUri;
 use grantcore::{Authorization, ContentType, Error, Reply, RequestParts};
