@@ -41,6 +41,7 @@ pub(super) fn requested_terms(
     policy: &Policy,
 ) -> Result<RequestedTerms, Fault> {
     let asked = known_scope(scope, policy)?;
+    let is_resource_named = !resources.is_empty();
     let resources = requested_resources(resources, known, policy);
     // Clients send these tokens to every server, whatever the resource and their registration
     // (CLIENTPOLICY-13).
@@ -55,16 +56,16 @@ pub(super) fn requested_terms(
         let understood = Understood::of(resources, known, policy);
         asked.tokens().any(|token| understood.has(token))
     });
-    let is_named = asked.is_some();
+    // A client that knows of no resources asks for what it will do with the whole server.
+    let is_cut = asked.is_none() || is_resource_named;
     let limits = client.scope_limits(policy);
     let may = |token: &str| limits.admit(token);
     let scope = scope_within(asked, || default_scope(client, policy), may, limits.are_none())?;
     let resources = resources?;
-    if is_named {
+    if !is_cut {
         return Ok((scope, resources));
     }
     let understood = Understood::of(&resources, known, policy);
-    // If no token of the default is left, these resources have no default.
     let scope = understood.limit(scope).map_err(|hint| Reason::ScopeMissing.hint(hint))?;
     Ok((scope, resources))
 }
@@ -93,8 +94,7 @@ impl<'r> Understood<'r> {
         policy.resources().len() == 1 && known.is_empty()
     }
 
-    /// Returns the part of a default scope that the resources understand, or a hint if nothing is
-    /// left. A scope that the request names is never cut.
+    /// Returns the part of a scope that the resources understand, or a hint if nothing is left.
     fn limit(&self, scope: Scope) -> Result<Scope, String> {
         if scope.tokens().all(|token| self.has(token)) {
             return Ok(scope);

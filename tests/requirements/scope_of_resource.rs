@@ -129,23 +129,44 @@ fn authz_19_a_default_scope_is_cut_to_what_the_resource_understands() {
 }
 
 #[test]
-fn authz_18_a_scope_that_a_client_names_is_never_cut() {
-    let world = World::with(several(policy()));
+fn authz_19_a_scope_is_asked_for_as_far_as_the_named_resources_understand_it() {
+    let world = World::with(several(policy()).default_resource(FILES));
+    let asking = |scope: &str, resources: &[&str]| {
+        let params = Params::authorize().set("scope", scope);
+        resources.iter().fold(params, |params, own| params.and("resource", own))
+    };
+    for (scope, resources, left) in [
+        ("read write", &[FILES][..], "read"),
+        ("files read", &[MCP], "read"),
+        // No resource lists it.
+        ("admin", &[FILES], "admin"),
+        ("files write", &[FILES, MCP], "files write"),
+        ("files write", &[FILES, OPEN], "files write"),
+        // A client that knows of no resources.
+        ("read write", &[], "read write"),
+        ("write", &[], "write"),
+    ] {
+        assert_eq!(asked(&world, &asking(scope, resources)), left, "{scope} at {resources:?}");
+    }
+    let params = asking("read write", &[FILES]);
+    let granted = Granted::of(&world.token(&Params::redeem(&world.code(&params))));
+    assert_eq!(granted.scope, "read");
+    for (scope, resource, understood) in
+        [("write", FILES, "'files', 'read'"), ("files", MCP, "'read', 'write'")]
+    {
+        let refusal = refused(&world, &asking(scope, &[resource]));
+        assert_redir(&world, &refusal, "invalid_scope", Reason::ScopeMissing);
+        let location = refusal.location(world.server.policy()).unwrap();
+        let description = param(&location, "error_description").unwrap();
+        assert!(description.contains(understood), "{scope} at {resource}: {description}");
+    }
+}
+
+/// What clients send to every server is no reason to refuse a request.
+#[test]
+fn clientpolicy_13_habitual_scopes_alone_are_as_no_scope() {
     let asking =
         |scope: &str, resource| Params::authorize().set("scope", scope).and("resource", resource);
-    // Not even where the resource understands nothing of it: there it is insufficient (RS-10).
-    for (scope, resource) in [
-        ("read write", FILES),
-        ("write", FILES),
-        ("files", MCP),
-        ("admin", FILES),
-        ("admin", MCP),
-        ("files", OPEN),
-        ("write", OPEN),
-    ] {
-        assert_eq!(asked(&world, &asking(scope, resource)), scope, "{resource}");
-    }
-    // What clients send everywhere says nothing about this resource, and is as no scope.
     let habits = several(policy())
         .scope("profile", "Who you are")
         .resource("https://me.example/", "profile");

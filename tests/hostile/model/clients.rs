@@ -5,6 +5,7 @@ use super::records::{
     ABSOLUTE, CODE, Claim, Client, Credential, FRESH, Grant, IDLE, Origin, Proof, RETAINED, Set,
     UNUSED,
 };
+use super::rig::UNDERSTOOD;
 use super::rules::{Answer, Call, Fault, Judged, Model, New, Write};
 use super::tables::{At, refused};
 
@@ -71,6 +72,15 @@ pub struct Ask {
     pub is_own_site: bool,
     /// What the host has fetched for this request.
     pub fetched: Option<Published>,
+}
+
+impl Ask {
+    /// Returns the part of the scope that the resources understand.
+    pub fn understood(&self) -> Option<Set> {
+        let resources = self.resources?;
+        let named = (0..).zip(UNDERSTOOD).filter(|(bit, _)| resources & 1 << bit != 0);
+        Some(self.scope? & named.fold(0, |all, (_, own)| all | own))
+    }
 }
 
 /// Returns whether this place is one that the client registered. A loopback URI has any port.
@@ -238,6 +248,9 @@ impl Model {
         }
         if ask.resources.is_none() {
             return error("invalid_target");
+        }
+        if ask.understood() == Some(0) {
+            return error("invalid_scope");
         }
         if !ask.is_signed_in && ask.prompt == Some("none") {
             return error("login_required");

@@ -20,8 +20,9 @@ use grantcore::value::{Digest, GrantId, SecretMethod, Subject};
 use grantcore::{Account, Client, Event, Policy, Timestamp};
 
 use super::accounts::Host;
+use super::play::names;
 use super::records::{
-    ABSOLUTE, ACCESS, CODE, CONSENT, FRESH, IDLE, KEPT, REMEMBERED, Remember, UNUSED,
+    ABSOLUTE, ACCESS, CODE, CONSENT, FRESH, IDLE, KEPT, REMEMBERED, Remember, Set, UNUSED,
 };
 use super::store::{FaultyStore, sure};
 use crate::random::Random;
@@ -30,6 +31,8 @@ pub const ISSUERS: [&str; 2] = ["https://a.example", "https://b.example"];
 /// The first one is the resource of every check.
 pub const RESOURCES: [&str; 2] = ["https://mcp.example/mcp", "https://files.example/"];
 pub const SCOPES: [&str; 3] = ["admin", "read", "write"];
+/// The scopes that each resource understands.
+pub const UNDERSTOOD: [Set; 2] = [7, 6];
 pub const BEGINNING: u64 = 1_800_000_000;
 pub const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
 
@@ -137,8 +140,8 @@ fn policy(issuer: &str, (window, remember): (u64, Remember)) -> Policy {
     };
     scopes(Policy::builder(issuer))
         .default_scope("read")
-        .resource(RESOURCES[0], "read write admin")
-        .resource(RESOURCES[1], "read write admin")
+        .resource(RESOURCES[0], &names(&SCOPES, UNDERSTOOD[0]))
+        .resource(RESOURCES[1], &names(&SCOPES, UNDERSTOOD[1]))
         .lifetimes(lifetimes)
         .replay_window(seconds(window))
         .consent_rules(consent)

@@ -36,7 +36,7 @@ impl Model {
             && now < active.idle
             && now < earlier.end
             && !self.is_ended(&earlier);
-        let covers = ask.scope.is_some_and(|scope| scope & !earlier.left == 0)
+        let covers = ask.understood().is_some_and(|scope| scope & !earlier.left == 0)
             && ask.resources.is_some_and(|resources| resources & !earlier.resources == 0);
         (is_same && is_alive && covers && own.described <= asked).then_some(earlier)
     }

@@ -162,6 +162,7 @@ impl Play {
             is_own_site: self.random.one_in(2),
             fetched: None,
         };
+        let scope = ask.understood().unwrap_or_default();
         Visit { ask, query, state, client, issuer, scope, resources, verifier }
     }
 }
