@@ -56,8 +56,9 @@ pub(super) fn requested_terms(
         let understood = Understood::of(resources, known, policy);
         asked.tokens().any(|token| understood.has(token))
     });
+    let is_named = asked.is_some();
     // A client that knows of no resources asks for what it will do with the whole server.
-    let is_cut = asked.is_none() || is_resource_named;
+    let is_cut = !is_named || is_resource_named;
     let limits = client.scope_limits(policy);
     let may = |token: &str| limits.admit(token);
     let scope = scope_within(asked, || default_scope(client, policy), may, limits.are_none())?;
@@ -66,7 +67,13 @@ pub(super) fn requested_terms(
         return Ok((scope, resources));
     }
     let understood = Understood::of(&resources, known, policy);
-    let scope = understood.limit(scope).map_err(|hint| Reason::ScopeMissing.hint(hint))?;
+    let scope = match understood.limit(&scope) {
+        Some(left) => left,
+        // The token will be insufficient, and the challenge then names what the client needs
+        // (RS-10).
+        None if is_named => scope,
+        None => return Err(Reason::ScopeMissing.hint(understood.hint())),
+    };
     Ok((scope, resources))
 }
 
@@ -94,15 +101,17 @@ impl<'r> Understood<'r> {
         policy.resources().len() == 1 && known.is_empty()
     }
 
-    /// Returns the part of a scope that the resources understand, or a hint if nothing is left.
-    fn limit(&self, scope: Scope) -> Result<Scope, String> {
+    /// Returns the part of a scope that the resources understand, or `None` if nothing is left.
+    fn limit(&self, scope: &Scope) -> Option<Scope> {
         if scope.tokens().all(|token| self.has(token)) {
-            return Ok(scope);
+            return Some(scope.clone());
         }
-        Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).map_err(|_| {
-            let declared = self.resources.iter().flat_map(|own| own.scopes());
-            format!("The resource understands: {}.", listed(declared))
-        })
+        Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).ok()
+    }
+
+    fn hint(&self) -> String {
+        let declared = self.resources.iter().flat_map(|own| own.scopes());
+        format!("The resource understands: {}.", listed(declared))
     }
 
     /// Returns whether one of the resources understands the token.
@@ -137,7 +146,8 @@ pub(super) fn machine_scope(
         return Ok(scope);
     }
     let understood = Understood::of(resources, &[], policy);
-    understood.limit(scope).map_err(|hint| Reason::ScopeForbidden.hint(hint))
+    let left = understood.limit(&scope);
+    left.ok_or_else(|| Reason::ScopeForbidden.hint(understood.hint()))
 }
 
 /// Returns the requested scope, or `default` if the request names none. `may` must hold for each

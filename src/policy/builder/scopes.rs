@@ -80,9 +80,9 @@ impl PolicyBuilder {
     /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
     /// most 64.
     ///
-    /// The scope of an authorization request is cut to the tokens that its resources understand, and
-    /// the request is refused if none is left. Only a request that names a scope and no resource
-    /// keeps all that it names. A resource understands the tokens that it lists, wider tokens that
+    /// The default scope of a request is cut to the tokens that its resources understand, and the
+    /// request is refused if none is left. A scope that a request names beside resources is cut as
+    /// well, but not to nothing. A resource understands the tokens that it lists, wider tokens that
     /// include one of these, and tokens that no resource lists. A resource that lists no scope, and
     /// the only resource of a policy, understand all tokens.
     ///

@@ -205,13 +205,11 @@ macro_rules! authorization_rows {
         ScopeMissing "scope_missing" {
             code: InvalidScope,
             section: "OAuth 2.1 §1.4.1",
-            description: "No scope is left: none was sent and there is no default, or the resource understands \
-                none of it.",
-            cause: "The resource that the request names understands nothing of the scope. Or scope was \
-                left out, or has only tokens that are dropped: those of OpenID Connect that the \
-                policy does not declare, and unknown ones if the policy says so. And there is no \
-                default scope, the client may request none of it, or the resource understands none \
-                of it.",
+            description: "No scope is left: none was sent, or it was dropped, and there is no default.",
+            cause: "scope was left out, or has only tokens that are dropped: those of OpenID \
+                Connect that the policy does not declare, and unknown ones if the policy says so. \
+                And there is no default scope, the client may request none of it, or the resource \
+                understands none of it.",
             fix: "Send a scope that the resource lists, or configure a default scope.",
         }
         PromptContradiction "prompt_contradiction" {

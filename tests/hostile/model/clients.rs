@@ -75,11 +75,15 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Returns the part of the scope that the resources understand.
+    /// Returns the part of the scope that the resources understand, or all of it if they understand
+    /// nothing.
     pub fn understood(&self) -> Option<Set> {
-        let resources = self.resources?;
+        let (scope, resources) = (self.scope?, self.resources?);
         let named = (0..).zip(UNDERSTOOD).filter(|(bit, _)| resources & 1 << bit != 0);
-        Some(self.scope? & named.fold(0, |all, (_, own)| all | own))
+        match scope & named.fold(0, |all, (_, own)| all | own) {
+            0 => Some(scope),
+            part => Some(part),
+        }
     }
 }
 
@@ -248,9 +252,6 @@ impl Model {
         }
         if ask.resources.is_none() {
             return error("invalid_target");
-        }
-        if ask.understood() == Some(0) {
-            return error("invalid_scope");
         }
         if !ask.is_signed_in && ask.prompt == Some("none") {
             return error("login_required");
