@@ -94,7 +94,7 @@ package:
 [group('tests')]
 peers:
     bash testing/clients/install
-    command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
+    command -v chromedriver >/dev/null && command -v chromium-headless-shell >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-driver chromium-headless-shell >/dev/null; }
     .ci/databases
 
 # All tests, with all features of the core: several test binaries at once. Those whose peers are not installed are skipped. `--lints`: Clippy

@@ -71,22 +71,23 @@ async fn named(issuer: &str, name: &str) -> String {
     register(issuer, json!({ "client_name": name, "redirect_uris": [LOOPBACK] })).await
 }
 
-/// Returns the path of a request of this client for the notes.
+/// Returns the path of a request of this client for the notes. Beside their resource only their scope
+/// would be asked, so a request for both scopes names none, as clients that know of no resources do.
 fn request(issuer: &str, client: &str, redirect_uri: &str, scope: &str) -> String {
-    let url = Url::parse_with_params(
-        "http://x/oauth/authorize",
-        [
-            ("response_type", "code"),
-            ("client_id", client),
-            ("redirect_uri", redirect_uri),
-            ("state", "xyz"),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-            ("scope", scope),
-            ("resource", &format!("{issuer}/mcp")),
-        ],
-    );
-    url.unwrap().as_str().trim_start_matches("http://x").to_owned()
+    let parameters = [
+        ("response_type", "code"),
+        ("client_id", client),
+        ("redirect_uri", redirect_uri),
+        ("state", "xyz"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("scope", scope),
+    ];
+    let mut url = Url::parse_with_params("http://x/oauth/authorize", parameters).unwrap();
+    if scope != "notes profile" {
+        url.query_pairs_mut().append_pair("resource", &format!("{issuer}/mcp"));
+    }
+    url.as_str().trim_start_matches("http://x").to_owned()
 }
 
 /// Waits until the browser is sent to the client, and returns what the client receives.

@@ -256,7 +256,7 @@ async fn consent_12_no_client_is_promised_a_longer_access_than_it_gets() {
     server.stop().await.unwrap();
 }
 
-/// A request that names no scope is for the part of the default that its resource understands.
+/// A request for all scopes, or for none by name, is for those that its resource understands.
 #[tokio::test(flavor = "multi_thread")]
 async fn authz_19_only_what_the_resource_understands_is_asked() {
     let Some(driver) = Driver::start() else { return };
@@ -264,14 +264,17 @@ async fn authz_19_only_what_the_resource_understands_is_asked() {
     let issuer = server.issuer();
     let client = named(issuer, "Note Taker").await;
     let alice = driver.browser(issuer, "alice", false).await;
-    let notes = request(issuer, &client, LOOPBACK, "").replace("scope=&", "");
-    for (request, wanted, asked) in [
-        (&notes, "your notes", "Read the notes on your note pad and add to them"),
-        (&notes.replace("%2Fmcp", "%2Fapi"), "your profile", "See who you are on this server"),
+    let unnamed = request(issuer, &client, LOOPBACK, "").replace("scope=&", "");
+    let all = unnamed.replace("&resource=", "&scope=profile+notes&resource=");
+    for (path, wanted, asked) in [
+        ("%2Fmcp", "your notes", "Read the notes on your note pad and add to them"),
+        ("%2Fapi", "your profile", "See who you are on this server"),
     ] {
-        alice.open(request).await;
-        alice.shows(&format!("“Note Taker” wants access to {wanted}")).await;
-        assert_eq!(alice.text_of(".scopes").await, asked);
+        for request in [&unnamed, &all] {
+            alice.open(&request.replace("%2Fmcp", path)).await;
+            alice.shows(&format!("“Note Taker” wants access to {wanted}")).await;
+            assert_eq!(alice.text_of(".scopes").await, asked);
+        }
     }
     alice.client.close().await.unwrap();
     server.stop().await.unwrap();

@@ -1,7 +1,8 @@
 //! A browser driven by chromedriver, and the client application of the browser tests.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -20,13 +21,17 @@ pub(crate) fn keeps_shots() -> bool {
     std::env::var_os("GRANTCORE_SCREENSHOTS").is_some()
 }
 
+/// The browser without a window system, which needs less than half of the processor time of another.
+/// Debian's command for it is a script that does not end it.
+const HEADLESS_SHELL: &str = "/usr/lib/chromium/chromium-headless-shell";
+
 /// The pause between two polls.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The process of the driver, which starts a browser for each user.
 pub(crate) struct Driver {
     process: Child,
-    url: String,
+    port: u16,
     shots: PathBuf,
     /// What the driver and its browsers leave behind is dropped with it.
     _temporary: TempDir,
@@ -34,6 +39,12 @@ pub(crate) struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // Ends the browsers of a test that failed as well. Killed, the driver would leave them.
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let request = "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(request.as_bytes());
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -65,8 +76,7 @@ impl Driver {
                 }
             };
             if let Some(port) = port(&mut process) {
-                let url = format!("http://127.0.0.1:{port}");
-                return Some(Self { process, url, shots, _temporary: temporary });
+                return Some(Self { process, port, shots, _temporary: temporary });
             }
             process.wait().unwrap();
         }
@@ -85,15 +95,19 @@ impl Driver {
             "--window-size=1000,1300",
             &scheme,
         ];
+        let mut browser_options = json!({ "args": arguments });
+        if Path::new(HEADLESS_SHELL).exists() {
+            browser_options["binary"] = HEADLESS_SHELL.into();
+        }
         let options = json!({
-            "goog:chromeOptions": { "args": arguments },
+            "goog:chromeOptions": browser_options,
             // Milliseconds: no limit that a busy machine exceeds.
             "timeouts": { "script": 300_000, "pageLoad": 300_000 },
         });
         install_crypto_provider();
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(options.as_object().unwrap().clone())
-            .connect(&self.url)
+            .connect(&format!("http://127.0.0.1:{}", self.port))
             .await
             .unwrap();
         let theme = if dark { "dark" } else { "light" };
@@ -102,11 +116,11 @@ impl Driver {
 }
 
 /// Returns the port that the driver prints when it listens.
-fn port(driver: &mut Child) -> Option<String> {
+fn port(driver: &mut Child) -> Option<u16> {
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     lines.map_while(Result::ok).find_map(|line| {
         let (_, port) = line.split_once("successfully on port ")?;
-        Some(port.trim_end_matches('.').to_owned())
+        port.trim_end_matches('.').parse().ok()
     })
 }
 

@@ -115,6 +115,11 @@ impl Browser {
     /// Checks the page with axe-core: the default rules, and the size of targets (WCAG 2.2, 2.5.8).
     pub(crate) async fn is_accessible(&self, axe: &str) {
         self.client.execute(axe, Vec::new()).await.unwrap();
+        self.has_no_violation().await;
+    }
+
+    /// Checks a page in which axe-core was executed before.
+    pub(crate) async fn has_no_violation(&self) {
         let script = "const done = arguments[arguments.length - 1];
             axe.run(document, { rules: { 'target-size': { enabled: true } } }).then(
                 result => done(result.violations.map(own =>
