@@ -13,7 +13,7 @@ export CARGO_PROFILE_DEV_DEBUG := env('CARGO_PROFILE_DEV_DEBUG', "line-tables-on
 default:
     @just --list --unsorted
 
-# Everything that a change must pass. `--full` adds the long load of two processes.
+# Everything that a change must pass. `--full` adds the long load of two processes and more crashes.
 ci *flags:
     .ci/run {{ flags }}
 
@@ -50,15 +50,15 @@ deny: tools
 lints:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
-# Each feature of the core alone, and none. `lints` has all of them together, `msrv` those of the other crates.
+# What the core's features may depend on. `msrv` compiles each crate with each of its features alone, `lints` with all of them.
 [group('checks')]
-features: tools
+features:
     .ci/features
 
-# The rendered documentation and its links.
+# The rendered documentation and its links. `rendered`: as `just test --lints` has rendered it.
 [group('checks')]
-docs: tools
-    .ci/docs
+docs *rendered: tools
+    .ci/docs {{ rendered }}
 
 # The core without an operating system.
 [group('checks')]
@@ -67,8 +67,8 @@ wasm:
 
 # Types of other crates in the public interface.
 [group('checks')]
-api: tools checker
-    .ci/api
+api *rendered: tools checker
+    .ci/api {{ rendered }}
 
 [private]
 checker:
@@ -79,10 +79,10 @@ checker:
 semver revision='': tools
     .ci/semver {{ revision }}
 
-# The oldest compiler that each crate promises, with the oldest dependencies that it allows; the crates beside the core also with each of
-# their features alone.
+# The oldest compiler that each crate promises, with the oldest dependencies that it allows: with all features, with none, and with each
+# alone.
 [group('checks')]
-msrv:
+msrv: tools
     .ci/msrv
 
 # What would be published. `just msrv` compiles it.
@@ -152,6 +152,11 @@ fuzz target='all' seconds='600':
 [group('tests')]
 two-processes flows='1000' clients='1000':
     GRANTCORE_FLOWS={{ flows }} GRANTCORE_CLIENTS={{ clients }} cargo test --workspace --locked --test two_processes -- postgresql redis
+
+# Databases that are killed so often, and what they acknowledged.
+[group('tests')]
+crashes times='50':
+    GRANTCORE_CRASHES={{ times }} cargo test --workspace --locked --no-fail-fast --test postgres --test redis -- crash
 
 # The README's first example, which `just test` runs as well.
 [group('tests')]

@@ -51,6 +51,15 @@ pub fn free_port() -> u16 {
         .expect("a free port")
 }
 
+/// Returns how often a test kills its database: 20 times, or as the environment variable
+/// `GRANTCORE_CRASHES` says.
+pub fn crashes() -> usize {
+    match std::env::var("GRANTCORE_CRASHES") {
+        Ok(number) => number.parse().expect("GRANTCORE_CRASHES is a number"),
+        Err(_) => 20,
+    }
+}
+
 /// Returns whether a test fails if its server is not installed. Otherwise the test is skipped.
 pub fn is_required() -> bool {
     std::env::var_os("GRANTCORE_REQUIRE_SERVERS").is_some_and(|value| value == "1")

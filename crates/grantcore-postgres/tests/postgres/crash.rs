@@ -51,11 +51,12 @@ impl Crash for Killed {
 }
 
 #[test]
-fn acknowledged_writes_survive_fifty_crashes() {
+fn acknowledged_writes_survive_crashes() {
     let Some(killed) = Killed::start(&[], "") else { return };
-    let verdict = killed.survive(50);
+    let crashes = grantcore_testing_servers::crashes();
+    let verdict = killed.survive(crashes);
     verdict.holds().unwrap();
-    assert!(verdict.acknowledged > 500, "{verdict:?}");
+    assert!(verdict.acknowledged > 10 * crashes, "{verdict:?}");
 }
 
 /// The store refuses a database without `synchronous_commit`. This database claims to have it: a

@@ -38,7 +38,7 @@ const TOO_LATE: &str = "flows too late for the window";
 
 const WORKERS: usize = 24;
 /// The default number of flows, for a quick run.
-const FLOWS: usize = 210;
+const FLOWS: usize = 120;
 /// How often a user starts a flow over.
 const MOST_STARTS: usize = 100;
 /// The number of violations after which a run ends.

@@ -41,7 +41,7 @@ use crate::support::{Browser, authorization_url};
 /// How many clients are served at the same time.
 const WORKERS: usize = 48;
 /// The default number of clients, for a quick run.
-const CLIENTS: usize = 100;
+const CLIENTS: usize = 60;
 /// The number of violations after which a run ends.
 const MOST_VIOLATIONS: usize = 10;
 
