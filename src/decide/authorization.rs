@@ -3,8 +3,8 @@
 //!
 //! The order of the steps is fixed (AUTHZ-05): the client, its document, the redirect URI, the
 //! request, the sign-in, the accounts, the consent. Until the client and the redirect URI are
-//! verified, an error is shown to the user and never redirected. The sign-in is in `login`, and a
-//! code without a consent page in `silent`.
+//! verified, an error is shown to the user and never redirected. The other parameters are in
+//! `parameters`, the sign-in is in `login`, and a code without a consent page in `silent`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::context::Context;
 use super::document::DocumentState;
 use super::dropped::dropped_scope;
 use super::login::SignIn;
-use super::terms::{RequestedGrant, requested_terms};
+use super::terms::RequestedGrant;
 use crate::account::Account;
 use crate::client::Client;
 use crate::decision::{Allowed, Decision, Loaded, Operation};
@@ -25,14 +25,12 @@ use crate::moment::{Moment, Timestamp};
 use crate::policy::{DocumentRules, Policy};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
-use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
+use crate::refusal::{Fault, Redirectable, Refusal, host_hint};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::consent::is_page_of;
 use crate::response::authorization::{AuthorizationStep, ConsentPage};
 use crate::value::credential::{Issued, Kind};
-use crate::value::hints::{Hints, parse_max_age};
-use crate::value::pkce::CodeChallenge;
-use crate::value::prompt::PromptWords;
+use crate::value::hints::Hints;
 use crate::value::properties::Properties;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
@@ -168,76 +166,6 @@ impl AuthorizationRequest<'_> {
             let sent = sent.unwrap_or_default();
             reason.received(sent).maybe_hint(host_hint(sent))
         })
-    }
-
-    /// Checks the parameters, in the order of AUTHZ-05.
-    pub(super) fn check_parameters(
-        &self,
-        client: &Client,
-        policy: &Policy,
-    ) -> Result<RequestedGrant, Fault> {
-        if let Some(name) = self.repeated() {
-            return Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))));
-        }
-        if self.request.get().is_some() {
-            return Err(Reason::RequestObject.into());
-        }
-        if self.request_uri.get().is_some() {
-            return Err(Reason::RequestUri.into());
-        }
-        match self.response_type.get() {
-            None => return Err(Reason::ResponseTypeMissing.into()),
-            Some("code") => {}
-            Some(other) => return Err(Reason::ResponseTypeUnsupported.received(other)),
-        }
-        if !client.grant_types().authorization_code {
-            return Err(Reason::CodeFlowUnauthorized.into());
-        }
-        match self.response_mode.get() {
-            None | Some("query") => {}
-            Some(other) => return Err(Reason::ResponseModeUnsupported.received(other)),
-        }
-        let challenge = self.read_challenge()?;
-        let named = (self.scope.get(), &*self.resources);
-        let (scope, resources) = requested_terms(named, self.known_resources, client, policy)?;
-        Ok(RequestedGrant {
-            challenge,
-            scope,
-            resources,
-            prompt: self.read_prompt()?,
-            hints: self.read_hints()?,
-            acr_values: self.needed_classes(policy)?,
-        })
-    }
-
-    /// Reads `code_challenge`. Every client needs one, with S256: a code that was stolen or
-    /// injected is useless without the verifier (code injection, OAuth 2.1 §7.5.1).
-    fn read_challenge(&self) -> Result<CodeChallenge, Fault> {
-        let challenge = self.code_challenge.get().ok_or(Reason::PkceMissing)?;
-        match self.code_challenge_method.get() {
-            None => Err(Reason::PkceMethodMissing.into()),
-            Some("S256") => CodeChallenge::parse(challenge)
-                .ok_or_else(|| Reason::PkceMalformed.hint(CodeChallenge::fault(challenge))),
-            Some(other) => Err(Reason::PkceMethod.received(other)),
-        }
-    }
-
-    /// Reads `prompt`. `none` together with another known value is a contradiction.
-    fn read_prompt(&self) -> Result<PromptWords, Fault> {
-        let Some(text) = self.prompt.get() else { return Ok(PromptWords::default()) };
-        PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
-    }
-
-    /// Reads the hints for the host. Of them only a `max_age` can be wrong: the request demands it.
-    fn read_hints(&self) -> Result<Option<Box<Hints>>, Fault> {
-        let max_age = match self.max_age.get() {
-            None => None,
-            Some(text) => {
-                Some(parse_max_age(text).ok_or_else(|| Reason::MaxAgeMalformed.received(text))?)
-            }
-        };
-        let (login_hint, locales) = (self.login_hint.get(), self.ui_locales.get());
-        Ok(Hints::of(login_hint, locales, self.acr_values.get(), max_age))
     }
 }
 

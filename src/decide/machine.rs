@@ -7,7 +7,7 @@
 use super::context::Context;
 use super::direct::Issue;
 use super::dropped::dropped_scope;
-use super::terms::{machine_resources, machine_scope};
+use super::machine_terms::{machine_resources, machine_scope};
 use crate::client::Client;
 use crate::decision::Decision;
 use crate::event::EventKind;

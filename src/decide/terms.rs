@@ -11,7 +11,6 @@ use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::hints::Hints;
-use crate::value::machine_rights::MachineRights;
 use crate::value::pkce::CodeChallenge;
 use crate::value::prompt::PromptWords;
 use crate::value::resource;
@@ -28,53 +27,60 @@ pub(super) struct RequestedGrant {
     pub(super) acr_values: Box<[Box<str>]>,
 }
 
-/// The scope and the resources of a request.
-type RequestedTerms = (Scope, Arc<[Box<str>]>);
+/// The scope and the resources of a grant.
+type ScopeAndResources = (Scope, Arc<[Box<str>]>);
 
-/// Returns the scope and the resources of an authorization request (OAuth 2.1 §1.4.1, RFC 8707 §2),
-/// or an error if the policy does not declare them or the client may not request them. `known` are
-/// resources of this request that the policy does not know.
-pub(super) fn requested_terms(
-    (scope, resources): (Option<&str>, &[Cow<'_, str>]),
-    known: &[Resource],
-    client: &Client,
-    policy: &Policy,
-) -> Result<RequestedTerms, Fault> {
-    let asked = known_scope(scope, policy)?;
-    let is_resource_named = !resources.is_empty();
-    let resources = requested_resources(resources, known, policy);
-    // Clients send these tokens to every server, whatever the resource and their registration
-    // (CLIENTPOLICY-13).
-    let asked = asked.filter(|asked| {
-        if Understood::is_only(known, policy) {
-            return true;
+/// What an authorization request names of its scope and its resources, and who asks.
+pub(super) struct Asked<'r> {
+    pub(super) scope: Option<&'r str>,
+    pub(super) resources: &'r [Cow<'r, str>],
+    /// Resources of this request that the policy does not know.
+    pub(super) known: &'r [Resource],
+    pub(super) client: &'r Client,
+    pub(super) policy: &'r Policy,
+}
+
+impl Asked<'_> {
+    /// Returns the scope and the resources of the grant (OAuth 2.1 §1.4.1, RFC 8707 §2), or an error
+    /// if the policy does not declare them or the client may not request them.
+    pub(super) fn terms(&self) -> Result<ScopeAndResources, Fault> {
+        let Self { client, policy, .. } = *self;
+        let named = known_scope(self.scope, policy)?;
+        let resources = requested_resources(self.resources, self.known, policy);
+        let named = named.filter(|scope| {
+            resources.as_ref().map_or(true, |own| !self.is_meaningless(scope, own))
+        });
+        let is_named = named.is_some();
+        let limits = client.scope_limits(policy);
+        let may = |token: &str| limits.admit(token);
+        let scope = scope_within(named, || default_scope(client, policy), may, limits.are_none())?;
+        let resources = resources?;
+        // A client that knows of no resources asks for what it will do with the whole server.
+        if is_named && self.resources.is_empty() {
+            return Ok((scope, resources));
         }
-        if asked.tokens().any(|token| !HABITUAL.contains(&token)) {
-            return true;
+        let understood = Understood::of(&resources, self.known, policy);
+        match understood.limit(scope) {
+            Ok(left) => Ok((left, resources)),
+            // The token will be insufficient, and the challenge then names what the client needs
+            // (RS-10).
+            Err(scope) if is_named => Ok((scope, resources)),
+            Err(_) => Err(Reason::ScopeMissing.hint(understood.hint())),
         }
-        let Ok(resources) = &resources else { return true };
-        let understood = Understood::of(resources, known, policy);
-        asked.tokens().any(|token| understood.has(token))
-    });
-    let is_named = asked.is_some();
-    // A client that knows of no resources asks for what it will do with the whole server.
-    let is_cut = !is_named || is_resource_named;
-    let limits = client.scope_limits(policy);
-    let may = |token: &str| limits.admit(token);
-    let scope = scope_within(asked, || default_scope(client, policy), may, limits.are_none())?;
-    let resources = resources?;
-    if !is_cut {
-        return Ok((scope, resources));
     }
-    let understood = Understood::of(&resources, known, policy);
-    let scope = match understood.limit(&scope) {
-        Some(left) => left,
-        // The token will be insufficient, and the challenge then names what the client needs
-        // (RS-10).
-        None if is_named => scope,
-        None => return Err(Reason::ScopeMissing.hint(understood.hint())),
-    };
-    Ok((scope, resources))
+
+    /// Returns whether a scope has only tokens that clients send to every server, whatever the
+    /// resource and their registration (CLIENTPOLICY-13), and the resources understand none.
+    fn is_meaningless(&self, scope: &Scope, resources: &[Box<str>]) -> bool {
+        if Understood::is_only(self.known, self.policy) {
+            return false;
+        }
+        if scope.tokens().any(|token| !HABITUAL.contains(&token)) {
+            return false;
+        }
+        let understood = Understood::of(resources, self.known, self.policy);
+        !scope.tokens().any(|token| understood.has(token))
+    }
 }
 
 /// The scope tokens that the resources of a request understand.
@@ -101,15 +107,18 @@ impl<'r> Understood<'r> {
         policy.resources().len() == 1 && known.is_empty()
     }
 
-    /// Returns the part of a scope that the resources understand, or `None` if nothing is left.
-    fn limit(&self, scope: &Scope) -> Option<Scope> {
+    /// Returns the part of a scope that the resources understand, or the scope itself if nothing is
+    /// left.
+    pub(super) fn limit(&self, scope: Scope) -> Result<Scope, Scope> {
         if scope.tokens().all(|token| self.has(token)) {
-            return Some(scope.clone());
+            return Ok(scope);
         }
-        Scope::from_tokens(scope.tokens().filter(|token| self.has(token))).ok()
+        let left = scope.tokens().filter(|token| self.has(token));
+        Scope::from_tokens(left).map_err(|_| scope)
     }
 
-    fn hint(&self) -> String {
+    /// Says in a hint what the resources declare.
+    pub(super) fn hint(&self) -> String {
         let declared = self.resources.iter().flat_map(|own| own.scopes());
         format!("The resource understands: {}.", listed(declared))
     }
@@ -120,39 +129,9 @@ impl<'r> Understood<'r> {
     }
 }
 
-/// Returns the scope that a client gets on its own behalf: what it requests, or all that it may
-/// have if it names none. More is refused and never cut (OAuth 2.1 §1.4.1).
-pub(super) fn machine_scope(
-    requested: Option<&str>,
-    rights: &MachineRights,
-    (client, resources): (&Client, &[Box<str>]),
-    policy: &Policy,
-) -> Result<Scope, Fault> {
-    let ceiling = client.restrictions().scope();
-    let may = |token: &str| {
-        policy.is_within(rights.scope(), token)
-            && policy.is_for_machines(token)
-            && ceiling.is_none_or(|ceiling| policy.is_within(ceiling, token))
-    };
-    // The record may name what the policy does not declare any more.
-    let all = || {
-        let open = rights.scope().tokens().filter(|token| policy.knows_scope(token) && may(token));
-        Scope::from_tokens(open).map_err(|_| Reason::ScopeForbidden)
-    };
-    let asked = known_scope(requested, policy)?;
-    let is_named = asked.is_some();
-    let scope = scope_within(asked, all, may, false)?;
-    if is_named {
-        return Ok(scope);
-    }
-    let understood = Understood::of(resources, &[], policy);
-    let left = understood.limit(&scope);
-    left.ok_or_else(|| Reason::ScopeForbidden.hint(understood.hint()))
-}
-
 /// Returns the requested scope, or `default` if the request names none. `may` must hold for each
 /// token, and need not be asked if it `holds_for_all`.
-fn scope_within(
+pub(super) fn scope_within(
     requested: Option<Scope>,
     default: impl Fn() -> Result<Scope, Reason>,
     may: impl Fn(&str) -> bool,
@@ -274,61 +253,10 @@ pub(super) fn requested_resources(
     Ok(found.iter().map(|own| own.identifier().into()).collect())
 }
 
-/// Returns the resources that a client gets a token for on its own behalf (RFC 8707 §2): what it
-/// requests, or the only one that it may have if it names none.
-pub(super) fn machine_resources(
-    requested: &[Cow<'_, str>],
-    rights: &MachineRights,
-    policy: &Policy,
-) -> Result<Arc<[Box<str>]>, Fault> {
-    if requested.is_empty() {
-        let Some(assumed) = assumed_of(rights, policy) else {
-            let known = rights.resources().map(listed);
-            let known =
-                known.map_or_else(|| known_resources(policy), |own| format!("Known: {own}."));
-            return Err(Reason::ResourceMissing.hint(known));
-        };
-        return Ok([assumed].into());
-    }
-    let named = requested_resources(requested, &[], policy)?;
-    match named.iter().find(|resource| !is_within(resource, rights, policy)) {
-        Some(beyond) => Err(Reason::ResourceForbidden.received(beyond)),
-        None => Ok(named),
-    }
-}
-
-/// Returns the resource of a request that names none.
-fn assumed_of(rights: &MachineRights, policy: &Policy) -> Option<Box<str>> {
-    if policy.requires_resource() {
-        return None;
-    }
-    let only = match rights.only() {
-        Some([only]) => policy.resource(only).map(|own| own.identifier().into()),
-        Some(_) | None => None,
-    };
-    only.or_else(|| {
-        let assumed = policy.assumed_resource()?;
-        is_within(assumed, rights, policy).then(|| assumed.into())
-    })
-}
-
-/// Returns whether a resource of the policy is one that the right names, or of a template that it
-/// names.
-fn is_within(resource: &str, rights: &MachineRights, policy: &Policy) -> bool {
-    let is_of = |named: &str| {
-        let declared = policy.declared_resource(named);
-        let template = declared.as_ref().and_then(|own| own.template());
-        template.is_some_and(|template| template.instance(resource).is_some())
-    };
-    rights.only().is_none_or(|named| {
-        named.iter().any(|own| policy.is_same_resource(own, resource) || is_of(own))
-    })
-}
-
 /// The most resources of one grant.
 const MAX_RESOURCES: usize = 64;
 
-fn known_resources(policy: &Policy) -> String {
+pub(super) fn known_resources(policy: &Policy) -> String {
     format!("Known: {}.", listed(policy.resources().iter().map(Resource::identifier)))
 }
 

@@ -1,7 +1,7 @@
 //! The profile of platforms: a token of a client of the operator, for a program that the platform
 //! runs (MCP, Workload Identity Federation).
 
-use super::super::terms::{machine_resources, machine_scope};
+use super::super::machine_terms::{machine_resources, machine_scope};
 use super::checks::Checked;
 use super::presenter::Presenter;
 use super::{Exchanging, Stop};
