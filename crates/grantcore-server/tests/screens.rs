@@ -71,8 +71,9 @@ async fn named(issuer: &str, name: &str) -> String {
     register(issuer, json!({ "client_name": name, "redirect_uris": [LOOPBACK] })).await
 }
 
-/// Returns the path of a request of this client for the notes. Beside their resource only their scope
-/// would be asked, so a request for both scopes names none, as clients that know of no resources do.
+/// Returns the path of a request of this client for the notes. Beside their resource only their
+/// scope would be asked, so a request for both scopes names none, as a client that knows of no
+/// resources.
 fn request(issuer: &str, client: &str, redirect_uri: &str, scope: &str) -> String {
     let parameters = [
         ("response_type", "code"),

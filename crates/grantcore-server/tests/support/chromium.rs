@@ -21,8 +21,8 @@ pub(crate) fn keeps_shots() -> bool {
     std::env::var_os("GRANTCORE_SCREENSHOTS").is_some()
 }
 
-/// The browser without a window system, which needs less than half of the processor time of another.
-/// Debian's command for it is a script that does not end it.
+/// The browser without a window system, which needs less than half of the processor time of
+/// another. Debian's command for it is a script that does not end it.
 const HEADLESS_SHELL: &str = "/usr/lib/chromium/chromium-headless-shell";
 
 /// The pause between two polls.
