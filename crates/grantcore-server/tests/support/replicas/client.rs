@@ -154,7 +154,6 @@ impl Client {
                 replies.extend(both.into_iter().flatten());
             }
             Step::RefreshShort => {
-                // Sent once: this process has no window for replays.
                 let via = Via::Process(SHORT);
                 let answer = site.send(via, self.refreshing(site, via, &token)).await?;
                 self.note(answer.as_ref().map_err(|lost| *lost));

@@ -37,8 +37,7 @@ pub const USERS: usize = 32;
 pub const PAUSE: Duration = Duration::from_millis(100);
 const ATTEMPT_LIMIT: usize = 2000;
 
-/// The settings of all processes. The window for replays is longer than the run, so that no client
-/// is too late for it.
+/// The settings of all processes.
 const SETTINGS: [[&str; 2]; 7] = [
     ["--drain", "1s"],
     ["--trusted-proxies", "127.0.0.1"],
@@ -48,8 +47,11 @@ const SETTINGS: [[&str; 2]; 7] = [
     ["--opening-balance", "1000000000"],
     ["--log", "warn"],
 ];
+/// The replicas' window for replays is longer than the run, so that no client is too late for it.
 const LONG_LIVED: [[&str; 2]; 2] = [["--access-lifetime", "1h"], ["--replay-window", "10m"]];
-const SHORT_LIVED: [[&str; 2]; 2] = [["--access-lifetime", "2s"], ["--replay-window", "0s"]];
+/// This process stores with each rotation what a replica needs to answer the refresh again, if the
+/// database is killed before its answer. A window is at most the lifetime of access tokens.
+const SHORT_LIVED: [[&str; 2]; 2] = [["--access-lifetime", "2s"], ["--replay-window", "2s"]];
 
 /// The counters of lost requests.
 const CUT_OFF: &str = "requests lost: 502, a replica was killed";
