@@ -2,6 +2,7 @@
 //! write survives. With snapshots alone some are lost, and are found.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use grantcore::conformance::{Crash, Harness, Verdict, acknowledged_commits_survive};
@@ -9,22 +10,28 @@ use grantcore_redis::RedisStore;
 use grantcore_testing_servers::Redis;
 use tokio::runtime::Runtime;
 
+/// The pause before each call while a crash takes its time. At full speed the workers would only
+/// write more of the same, and all of it is looked for at the end.
+const PAUSE: Duration = Duration::from_millis(8);
+
 struct Killed {
     runtime: Runtime,
     server: Mutex<Redis>,
     url: String,
     /// How long it is left alone before it is killed.
-    pause: Duration,
+    alone: Duration,
+    is_crashing: AtomicBool,
 }
 
 impl Killed {
-    fn start(settings: &[(&str, &str)], pause: Duration) -> Option<Self> {
+    fn start(settings: &[(&str, &str)], alone: Duration) -> Option<Self> {
         let server = Redis::start(settings)?;
         Some(Self {
             runtime: Runtime::new().unwrap(),
             url: server.url(),
             server: Mutex::new(server),
-            pause,
+            alone,
+            is_crashing: AtomicBool::new(false),
         })
     }
 
@@ -43,16 +50,21 @@ impl Harness for Killed {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
+        if self.is_crashing.load(SeqCst) {
+            std::thread::sleep(PAUSE);
+        }
         self.runtime.block_on(future)
     }
 }
 
 impl Crash for Killed {
     fn crash(&self) {
-        std::thread::sleep(self.pause);
+        self.is_crashing.store(true, SeqCst);
+        std::thread::sleep(self.alone);
         let mut server = self.server.lock().unwrap();
         server.kill();
         server.restart();
+        self.is_crashing.store(false, SeqCst);
     }
 }
 

@@ -3,6 +3,7 @@
 //! with `WAIT`, none is lost.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use grantcore::conformance::{Crash, Harness, Verdict, acknowledged_commits_survive};
@@ -17,6 +18,9 @@ use tokio::runtime::Runtime;
 
 /// How long the primary goes on after its replica is gone.
 const ALONE: Duration = Duration::from_millis(300);
+/// The pause before each call while a crash takes its time. At full speed the workers would only
+/// write more of the same, and all of it is looked for at the end.
+const PAUSE: Duration = Duration::from_millis(8);
 /// How long a write waits for the replica, in milliseconds.
 const PATIENCE: u64 = 500;
 
@@ -26,13 +30,20 @@ struct Pair {
     url: String,
     /// Whether writes wait for the replica.
     waits: bool,
+    is_crashing: AtomicBool,
 }
 
 impl Pair {
     fn start(waits: bool) -> Option<Self> {
         let servers = RedisPair::start()?;
         let url = servers.url();
-        Some(Self { runtime: Runtime::new().unwrap(), servers: Mutex::new(servers), url, waits })
+        Some(Self {
+            runtime: Runtime::new().unwrap(),
+            servers: Mutex::new(servers),
+            url,
+            waits,
+            is_crashing: AtomicBool::new(false),
+        })
     }
 
     fn survive(&self, failovers: usize) -> Verdict {
@@ -51,13 +62,18 @@ impl Harness for Pair {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
+        if self.is_crashing.load(SeqCst) {
+            std::thread::sleep(PAUSE);
+        }
         self.runtime.block_on(future)
     }
 }
 
 impl Crash for Pair {
     fn crash(&self) {
+        self.is_crashing.store(true, SeqCst);
         self.servers.lock().unwrap().fail_over(ALONE);
+        self.is_crashing.store(false, SeqCst);
     }
 }
 
