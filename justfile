@@ -80,10 +80,10 @@ semver revision='': tools
     .ci/semver {{ revision }}
 
 # The oldest compiler that each crate promises, with the oldest dependencies that it allows: with all features, with none, and with each
-# alone.
+# alone. `--powerset`: the core with every combination of its features.
 [group('checks')]
-msrv: tools
-    .ci/msrv
+msrv *options: tools
+    .ci/msrv {{ options }}
 
 # What would be published. `just msrv` compiles it.
 [group('checks')]
