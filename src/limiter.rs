@@ -267,6 +267,26 @@ mod tests {
         assert!(limiter.windows().unknown.rows.contains_key("after"));
     }
 
+    /// A full table of known names takes no further one. Such a name is counted as before.
+    #[test]
+    fn rate_05_known_names_are_bounded_too() {
+        let limiter = Limiter::default();
+        for number in 0..=NAMES {
+            let name = number.to_string();
+            assert_eq!(limiter.admit(&name, 1, at(1)), Ok(()));
+            limiter.prove(&name, at(1));
+        }
+        assert_eq!(limiter.windows().known.rows.len(), NAMES);
+        for name in [0, NAMES] {
+            assert_eq!(limiter.admit(&name.to_string(), 1, at(1)), Err(60), "{name}");
+        }
+        // A minute later none of them counts, and there is room again.
+        let last = NAMES.to_string();
+        assert_eq!(limiter.admit(&last, 1, at(61)), Ok(()));
+        limiter.prove(&last, at(61));
+        assert!(limiter.windows().known.rows.contains_key(last.as_str()));
+    }
+
     /// No plain name is the key of another, and the key of a key is no other's either.
     #[test]
     fn i48_the_key_of_a_digest_is_no_name() {

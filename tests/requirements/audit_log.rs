@@ -2,7 +2,7 @@
 //! that fails, and accepted calls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use grantcore::audit::{AuditError, AuditPolicy, AuditQuery, MemoryAuditLog};
 use grantcore::blocking::{AuditLog, Server};
@@ -198,8 +198,9 @@ fn audit_08_a_failing_log_changes_no_response() {
     assert!(check(&lost, &other.access).is_ok());
     let bad = Params::refresh("x");
     let kept = post(&kept, &bad);
-    let lost = post(&lost, &bad);
-    assert_eq!((kept.status, kept.body), (lost.status, lost.body));
+    let lost_reply = post(&lost, &bad);
+    assert_eq!((kept.status, kept.body), (lost_reply.status, lost_reply.body));
+    assert!(lost.revoke_user("alice", RevokedBy::SecurityEvent("")).is_ok());
 }
 
 #[test]
@@ -233,6 +234,43 @@ fn audit_08_with_fail_closed_a_failing_log_refuses_every_request() {
         server.authorize(&incoming, Some(ALICE)).unwrap_err().failure().unwrap().store_error(),
         Some(&Broken)
     );
+}
+
+/// An audit log that loses events from now on, or not.
+struct Failing(Arc<AtomicBool>);
+
+impl AuditLog for Failing {
+    type Reservation = ();
+
+    fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
+        if self.0.load(Ordering::SeqCst) { Err(AuditError) } else { Ok(()) }
+    }
+
+    fn abandoned(&self, _: Event) {}
+}
+
+#[test]
+fn audit_08_with_fail_closed_a_call_whose_event_is_lost_is_withheld() {
+    for routine in [false, true] {
+        let fails = Arc::new(AtomicBool::new(false));
+        let rules = AuditPolicy::default().with_fail_closed(true).with_routine(routine);
+        let (server, _) = recorded(Failing(Arc::clone(&fails)), rules);
+        let tokens = tokens(&server);
+        assert!(check(&server, &tokens.access).is_ok());
+        fails.store(true, Ordering::SeqCst);
+        let withheld = |token: &str| {
+            let refusal = check(&server, token).unwrap_err();
+            assert_eq!((refusal.reason(), refusal.status()), (Reason::AuditUnavailable, 503));
+            assert!(refusal.correlation().is_some());
+        };
+        withheld("x");
+        // A call that is served has an event only if the policy wants it.
+        if routine {
+            withheld(&tokens.access);
+        } else {
+            assert!(check(&server, &tokens.access).is_ok());
+        }
+    }
 }
 
 /// Accepted calls are recorded only if the policy says so. Refusals are always recorded.

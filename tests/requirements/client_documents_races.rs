@@ -2,6 +2,7 @@
 //! operator deactivated (zeroid#241).
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use grantcore::blocking::drive;
 use grantcore::client::ClientStatus;
@@ -306,4 +307,25 @@ fn i28_a_client_whose_record_was_dropped_returns_without_its_grants() {
         );
         assert!(world.works(&world.tokens_of(DOCUMENT).access));
     }
+}
+
+/// The document is recorded, and then the records cannot be read: the event says that it was
+/// recorded.
+#[test]
+fn audit_08_a_recorded_document_is_in_the_event_of_a_request_that_fails() {
+    let world = World::open();
+    let store = Arc::clone(&world.store);
+    world.store.meanwhile(move |_| store.break_reads(true));
+    let query = ask(DOCUMENT).encode();
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+    let body = document().to_string();
+    let document = Fetch::Document(fetched(body.as_bytes()));
+    let error = world.server.authorize_with_document(&incoming, Some(ALICE), document).unwrap_err();
+    assert_eq!(error.into_refusal().reason(), Reason::StorageUnavailable);
+    let event = world.events().pop().unwrap();
+    assert!(event.prepared.is_some() && event.written.is_none(), "{event:?}");
+    world.store.break_reads(false);
+    assert!(world.client(DOCUMENT).is_some());
+    drop(world.page(&ask(DOCUMENT)));
 }

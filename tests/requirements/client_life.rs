@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use grantcore::client::Registration;
-use grantcore::policy::{DocumentRules, Lifetimes, PolicyBuilder, RegistrationRules};
-use grantcore::{Choice, Reason, Timestamp};
+use grantcore::client::{ClientBuilder, ConsentMode, Registration};
+use grantcore::policy::{
+    DocumentRules, LifetimeOverrides, Lifetimes, PolicyBuilder, RegistrationRules,
+};
+use grantcore::value::LoopbackPorts;
+use grantcore::{Choice, Client, Reason, Timestamp};
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
 use crate::support::params::Params;
@@ -298,4 +301,27 @@ fn client_23_a_clock_that_steps_back_ends_no_client() {
     sweep(&world);
     world.at(0);
     assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
+}
+
+/// What the operator added to a client with a document would not come back with the document.
+#[test]
+fn client_23_a_client_with_a_document_is_kept_for_what_the_operator_added() {
+    type Add = fn(ClientBuilder) -> ClientBuilder;
+    let added: [(&str, Add); 4] = [
+        ("nothing", |client| client),
+        ("a lifetime", |client| {
+            client.lifetimes(LifetimeOverrides::default().with_access(Duration::from_secs(60)))
+        }),
+        ("consent", |client| client.consent(ConsentMode::Ask)),
+        ("ports", |client| client.loopback_ports(LoopbackPorts::Off)),
+    ];
+    for (what, add) in added {
+        let world = open(policy());
+        let id = a_document(&world);
+        let client = add(Client::clone(&world.client(&id).unwrap()).edit()).build().unwrap();
+        world.put(client);
+        world.at(400 * DAY);
+        sweep(&world);
+        assert_eq!(world.client(&id).is_some(), what != "nothing", "{what}");
+    }
 }

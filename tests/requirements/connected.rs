@@ -291,3 +291,47 @@ fn revoke_06_a_short_page_is_the_last_one() {
     assert!(page.next.is_none() && page.entries.len() == 1);
     assert_eq!(world.store.calls().iter().filter(|call| **call == "grants_of").count(), 1);
 }
+
+/// Connections that do not fit on a page are on the next one, also if most grants of the user are
+/// no connections.
+#[test]
+fn revoke_06_connections_behind_unanswered_pages_are_on_the_next_page() {
+    let world = World::new();
+    for _ in 0..40 {
+        drop(world.page(&Params::authorize()));
+    }
+    for _ in 0..9 {
+        world.tokens();
+    }
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = world.server.connections("alice", after, 4).unwrap();
+        assert!(page.entries.len() <= 4, "{}", page.entries.len());
+        listed.extend(page.entries.iter().map(Connection::grant_id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let count = listed.len();
+    listed.sort_unstable();
+    listed.dedup();
+    assert_eq!((count, listed.len()), (9, 9));
+}
+
+#[test]
+fn revoke_06_an_entry_says_whether_its_code_went_to_the_users_own_device() {
+    for (uri, is_own) in [
+        ("https://app.example/cb", false),
+        ("http://127.0.0.1/cb", true),
+        ("com.example.app:/cb", true),
+    ] {
+        let world = World::new();
+        world.put(Client::public("app").redirect_uri(uri).build().unwrap());
+        let ask = Params::authorize().set("redirect_uri", uri);
+        let code = world.code(&ask);
+        drop(world.token(&Params::redeem(&code).set("redirect_uri", uri)));
+        assert_eq!(only(&world).redirects_to_own_device(), is_own, "{uri}");
+    }
+}

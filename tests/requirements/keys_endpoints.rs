@@ -9,6 +9,7 @@ use crate::keys_assertion::{assert_failed, assert_proved};
 use crate::support::assertions::{merged, signer};
 use crate::support::keyed::{Keyed, keyed_client, keyed_policy, prove, sign};
 use crate::support::params::Params;
+use crate::support::store::Fault;
 use crate::support::{SECRET, World, assert_refused, json as body, policy};
 
 #[test]
@@ -174,4 +175,16 @@ fn keys_58_assertions_are_ignored_where_keys_are_off() {
     let reply = world.token(&prove(Params::refresh("x"), &assertion));
     assert_refused(&world, &reply, 400, "invalid_grant", Reason::RefreshUnknown);
     drop(merged(claims, json!({})));
+}
+
+/// A store that never makes the mark of an assertion ends the request after a few attempts. The
+/// assertion is not used up.
+#[test]
+fn i32_a_mark_that_cannot_be_made_is_contended_and_uses_nothing_up() {
+    let keyed = Keyed::new();
+    let assertion = keyed.assertion(json!({}));
+    keyed.world.store.fail([Fault::Conflict; 2]);
+    let reply = keyed.ask(&assertion);
+    assert_refused(&keyed.world, &reply, 503, "temporarily_unavailable", Reason::Contended);
+    assert_proved(&keyed, &keyed.ask(&assertion));
 }

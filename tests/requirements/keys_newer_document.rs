@@ -1,5 +1,7 @@
 //! Tests of KEYS-38: the keys in a client's document, which is read anew for a key that it lacks.
 
+use std::sync::atomic::Ordering;
+
 use grantcore::policy::{DocumentRules, KeyRules};
 use grantcore::{Reason, Reply};
 use serde_json::{Value, json};
@@ -101,4 +103,32 @@ fn keys_38_nothing_is_read_for_an_assertion_with_another_fault() {
     let job = world.signed("job", &signer("ed"), json!({"kid": "next"}), json!({}));
     assert_unknown(&world, &world.ask(&job));
     assert_eq!(world.web.fetches(), 0);
+}
+
+/// A host that is busy fetches later. Nothing is recorded, so that the next request asks again.
+#[test]
+fn keys_38_a_busy_host_is_asked_again() {
+    let world = world();
+    world.at(60);
+    world.web.serve(DOCUMENT, Some(keyed(&["next"]).to_string()));
+    world.web.is_busy.store(true, Ordering::SeqCst);
+    let commits = world.world.store.commits();
+    let reply = ask_with(&world, "next");
+    assert_refused(&world.world, &reply, 503, "temporarily_unavailable", Reason::KeysUnreachable);
+    assert_eq!(world.world.store.commits(), commits);
+    world.web.is_busy.store(false, Ordering::SeqCst);
+    assert_proved(&world, &ask_with(&world, "next"));
+}
+
+/// A fetch that a clock recorded which was ahead delays no other.
+#[test]
+fn keys_38_a_fetch_in_the_future_does_not_count() {
+    let world = world();
+    world.at(600);
+    assert_unknown(&world, &ask_with(&world, "next"));
+    assert_unknown(&world, &ask_with(&world, "next"));
+    assert_eq!(world.web.fetches(), 1);
+    world.at(300);
+    assert_unknown(&world, &ask_with(&world, "next"));
+    assert_eq!(world.web.fetches(), 2);
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use grantcore::Policy;
 use grantcore::policy::{
-    AuthMethods, DocumentRules, IntrospectionRules, Lifetimes, Limits, PolicyBuilder, PolicyError,
-    RateRules, RegistrationRules, ScopesError,
+    AuthMethods, DocumentRules, IntrospectionRules, KeyRules, Lifetimes, Limits, PolicyBuilder,
+    PolicyError, RateRules, RegistrationRules, ScopesError,
 };
 use grantcore::value::{GrantTypes, LoopbackPorts, RedirectRules};
 
+use crate::support::keyed::verifier;
 use crate::support::{ISSUER, MCP, policy};
 
 #[track_caller]
@@ -186,7 +187,9 @@ fn meta_13_a_feature_that_nobody_could_use_is_named_with_its_rule_and_fix() {
          such resource. Add it with resource(), or correct \
          IntrospectionRules::with_resource_server().",
     );
+    let post = AuthMethods::default().with_client_secret_basic(false);
     let rules = IntrospectionRules::default().with_resource_server("files", MCP);
+    assert!(introspection(rules.clone()).auth_methods(post).build().is_ok());
     assert_message(
         introspection(rules).auth_methods(none),
         "introspection is refused: a resource server authenticates with a secret (RFC 7662 §2.1), \
@@ -265,4 +268,28 @@ fn meta_13_a_refused_limit_is_named_with_its_rule_and_fix() {
 fn meta_13_a_value_is_cleaned_for_the_log() {
     let error = issued_by("https://auth.example/\nissuer ok").build().unwrap_err().to_string();
     assert!(error.contains("'https://auth.example/\\nissuer ok'"), "{error}");
+}
+
+#[test]
+fn meta_13_a_refused_rule_about_keys_is_named_with_its_bounds() {
+    type Set = fn(KeyRules, Duration) -> KeyRules;
+    let settings: [(&str, Set, u64, u64); 3] = [
+        ("leeway", KeyRules::with_leeway, 0, 60),
+        ("longest", KeyRules::with_longest, 30, 3600),
+        ("stale", KeyRules::with_stale, 0, 3600),
+    ];
+    for (setting, set, least, most) in settings {
+        let built = |value: Duration| {
+            policy().client_keys(set(KeyRules::default(), value)).verifier(verifier()).build()
+        };
+        for good in [least, most] {
+            assert!(built(seconds(good)).is_ok(), "{setting} {good}");
+        }
+        let fraction = seconds(least) + Duration::from_millis(500);
+        let below = least.checked_sub(1).map(seconds);
+        for value in [Some(fraction), Some(seconds(most + 1)), below].into_iter().flatten() {
+            let error = PolicyError::KeyRules { setting, value, least, most };
+            assert_eq!(built(value).unwrap_err(), error, "{setting} {value:?}");
+        }
+    }
 }

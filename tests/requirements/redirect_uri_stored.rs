@@ -119,3 +119,21 @@ fn cve_2026_67333_the_consent_page_does_not_open_a_stored_script() {
         );
     }
 }
+
+/// What a registration refuses is not used either if a record has it.
+#[test]
+fn redir_05_a_stored_uri_that_is_insecure_or_in_disguise_leads_to_a_page() {
+    for uri in [
+        "http://app.example/cb",
+        "HTTP://app.example/cb",
+        "http://127.0.0.1.app.example/cb",
+        "https://app.example@evil.example/cb",
+        "https://app.example\\@evil.example/cb",
+    ] {
+        let world = World::new();
+        world.put(stored_as(&app(), CALLBACK, uri));
+        let refusal = refused(&world, &Params::authorize().set("redirect_uri", uri));
+        let reason = Reason::RedirectUriForbidden;
+        assert_page(&world, &refusal, 400, "invalid_request", reason);
+    }
+}

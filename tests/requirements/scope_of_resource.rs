@@ -10,7 +10,7 @@ use crate::support::clients::{ask, metadata, with};
 use crate::support::machines::{job_with, machines};
 use crate::support::params::Params;
 use crate::support::refused::{assert_redir, refused};
-use crate::support::{CALLBACK, Granted, MCP, World, assert_refused, param, policy};
+use crate::support::{CALLBACK, Granted, MCP, World, app, assert_refused, param, policy};
 
 const FILES: &str = "https://files.example/";
 const OPEN: &str = "https://open.example/";
@@ -239,4 +239,35 @@ fn consent_11_a_scope_that_a_requested_one_includes_may_be_granted_instead() {
     let granted = Granted::of(&world.token(&Params::redeem(&code)));
     assert_eq!(granted.scope, "read");
     assert!(world.check(&granted.access, &["write"]).is_err());
+}
+
+/// A scope that includes one of the resource's is understood there.
+#[test]
+fn authz_19_a_scope_is_understood_where_one_is_that_it_includes() {
+    let policy = policy()
+        .scope("all", "Everything")
+        .scope("files", "Read your files")
+        .scope_implies("all", "read")
+        .scope_implies("admin", "write")
+        .resource(FILES, "files")
+        .resource(OPEN, "all admin");
+    let world = World::with(policy);
+    let at = |resource: &str| {
+        let params = Params::authorize().set("scope", "all files write");
+        asked(&world, &params.set("resource", resource))
+    };
+    assert_eq!(at(MCP), "all write");
+    assert_eq!(at(FILES), "files");
+}
+
+/// A ceiling that covers all that was granted takes nothing away.
+#[test]
+fn clientpolicy_06_a_wide_ceiling_takes_nothing_away() {
+    let world = World::new();
+    let mut tokens = world.tokens();
+    for (ceiling, left) in [("read write admin", "read write"), ("read", "read")] {
+        world.put(app().edit().scope(ceiling.parse().unwrap()).build().unwrap());
+        tokens = world.refreshed(tokens.refresh());
+        assert_eq!(tokens.scope, left, "{ceiling}");
+    }
 }

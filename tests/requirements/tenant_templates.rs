@@ -246,3 +246,43 @@ fn tenant_03_port_and_host_of_a_template_are_compared() {
     assert!(is_known(&single, "https://INTRANET/acme/mcp"));
     assert!(!is_known(&single, "https://extranet/acme/mcp"));
 }
+
+/// A called address belongs to the instance whose path it is below.
+#[test]
+fn tenant_03_an_address_below_an_instance_is_its_own() {
+    let called = |template: &str, url: &str| {
+        let policy = built(template).unwrap();
+        let own = policy.resources().iter().find(|own| own.is_template()).unwrap();
+        own.called_at(url).map(|instance| instance.identifier().to_owned())
+    };
+    for (template, url, instance) in [
+        (
+            PATH,
+            "https://mcp.example.com/acme/mcp/tools?x=1",
+            Some("https://mcp.example.com/acme/mcp"),
+        ),
+        (PATH, "https://mcp.example.com/acme", None),
+        (PATH, "https://mcp.example.com/acme/mcp2", None),
+        (PATH, "https://mcp.example.com", None),
+        (PATH, "no url", None),
+        (
+            "https://{org}.example.com",
+            "https://acme.example.com/a/b",
+            Some("https://acme.example.com"),
+        ),
+        (
+            "https://{org}.example.com",
+            "https://acme.example.com#x",
+            Some("https://acme.example.com"),
+        ),
+        ("https://{org}.example.com", "https://acme.example.org/a", None),
+        (
+            "https://[2001:db8::1]/{org}",
+            "https://[2001:DB8::1]/acme/x",
+            Some("https://[2001:db8::1]/acme"),
+        ),
+        ("https://[2001:db8::1]/{org}", "https://[2001:db8::2]/acme/x", None),
+    ] {
+        assert_eq!(called(template, url).as_deref(), instance, "{template}, {url}");
+    }
+}

@@ -181,6 +181,15 @@ fn token_11_one_mechanism_and_one_client() {
     );
 }
 
+/// What proves a client, and does not name it, authenticates nobody.
+#[test]
+fn token_11_a_secret_alone_names_no_client() {
+    let world = world();
+    let alone = Params::refresh("x").without("client_id").set("client_secret", SECRET);
+    let reply = world.token(&alone);
+    assert_eq!((reply.status, json(&reply)["error"].as_str()), (400, Some("invalid_request")));
+}
+
 #[test]
 fn token_12_a_public_client_names_itself_and_has_no_secret() {
     let world = World::new();
