@@ -2,11 +2,12 @@
 
 use grantcore::event::EventKind;
 use grantcore::grant::{GrantState, RevocationCause};
-use grantcore::policy::{PolicyBuilder, Supersede};
+use grantcore::policy::{Limits, PolicyBuilder, Remember, Supersede};
 use grantcore::request::GrantSupersession;
 use grantcore::value::GrantId;
 use grantcore::{Client, Reason};
 
+use crate::host_remember::{Earlier, silent};
 use crate::support::params::Params;
 use crate::support::store::Fault;
 use crate::support::{CALLBACK, Granted, MCP, Outcome, World, policy, user};
@@ -256,4 +257,37 @@ fn host_47_the_note_of_a_superseded_grant_names_the_other() {
         own_is_older += usize::from(world.works(&tokens[0].access));
     }
     assert!((1..16).contains(&own_is_older), "{own_is_older}");
+}
+
+/// A grant and the one whose consent it remembers spare each other, whichever of the two asks.
+#[test]
+fn host_51_a_remembered_grant_is_spared_by_the_one_that_relies_on_it() {
+    let earlier = Earlier::new(Remember::Confidential);
+    earlier.world.at(1);
+    let code = silent(earlier.again());
+    let tokens = Granted::of(&earlier.world.token(&Params::redeem(&code).by_web()));
+    let later = earlier.world.access(&tokens.access).grant_id();
+    for (own, other) in [(earlier.id, later), (later, earlier.id)] {
+        let ended = earlier.world.server.run(GrantSupersession::between(own, other)).outcome();
+        assert_eq!(ended.unwrap(), None);
+    }
+    assert_eq!(alive(&earlier.world), 2);
+}
+
+/// However many grants a user has, all older ones at the place are ended.
+#[test]
+fn host_47_more_grants_than_a_page_are_ended() {
+    let limits = Limits::default().with_consent_pages_per_minute(1000);
+    let world = World::with(policy().limits(limits));
+    for _ in 0..300 {
+        drop(world.page(&Params::authorize()));
+    }
+    for _ in 0..3 {
+        world.tokens();
+    }
+    assert_eq!(alive(&world), 3);
+    world.at(1);
+    let superseding = world.beside(on().build().unwrap(), 2);
+    superseding.tokens();
+    assert_eq!(alive(&world), 1);
 }

@@ -62,6 +62,7 @@ fn keys_70_two_secrets_are_accepted_until_the_overlap_is_over() {
     assert_accepted(&world, SECRET, UsedSecret::Retiring);
     world.at(3599);
     assert_accepted(&world, SECRET, UsedSecret::Retiring);
+    assert_rejected(&world, "wrong", Reason::ClientSecretWrong);
     world.at(3600);
     assert_rejected(&world, SECRET, Reason::ClientSecretRetired);
     assert_accepted(&world, &new, UsedSecret::Current);
@@ -276,9 +277,13 @@ fn keys_74_an_update_may_name_a_secret_while_it_is_retiring() {
     let old = own.secret.clone().unwrap();
     drop(world.server.rotate_secret(&own.id, overlap(60)).outcome().unwrap());
     assert_eq!(updated(&world, &own, Some(&old)).status, 200);
+    let refused = |secret: &str| {
+        let reply = updated(&world, &own, Some(secret));
+        assert_eq!((reply.status, world.reason()), (400, Some(Reason::MetadataSecret)));
+    };
+    refused("neither of the two");
     world.at(60);
-    let reply = updated(&world, &own, Some(&old));
-    assert_eq!((reply.status, world.reason()), (400, Some(Reason::MetadataSecret)));
+    refused(&old);
 }
 
 #[test]
