@@ -13,6 +13,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod pace;
 mod postgres;
 mod process;
 mod proxy;
@@ -27,6 +28,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, PoisonError};
 
+pub use pace::Pace;
 pub use postgres::{Postgres, PostgresPair};
 pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster, RedisPair};

@@ -3,19 +3,15 @@
 //! found.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use grantcore::conformance::{Crash, Harness, Verdict, acknowledged_commits_survive};
 use grantcore_postgres::PostgresStore;
-use grantcore_testing_servers::PostgresPair;
+use grantcore_testing_servers::{Pace, PostgresPair};
 use tokio::runtime::Runtime;
 
 /// How long the primary goes on after its standby is gone.
 const ALONE: Duration = Duration::from_millis(300);
-/// The pause before each call while a failover takes its time. At full speed the workers would only
-/// write more of the same, and all of it is looked for at the end.
-const PAUSE: Duration = Duration::from_millis(8);
 /// How long a statement may take. A commit waits for a standby that is gone.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -23,7 +19,7 @@ struct Pair {
     runtime: Runtime,
     servers: Mutex<PostgresPair>,
     url: String,
-    is_crashing: AtomicBool,
+    pace: Pace,
 }
 
 impl Pair {
@@ -34,7 +30,7 @@ impl Pair {
             runtime: Runtime::new().unwrap(),
             servers: Mutex::new(servers),
             url,
-            is_crashing: AtomicBool::new(false),
+            pace: Pace::default(),
         })
     }
 
@@ -53,18 +49,14 @@ impl Harness for Pair {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        if self.is_crashing.load(SeqCst) {
-            std::thread::sleep(PAUSE);
-        }
+        self.pace.keep();
         self.runtime.block_on(future)
     }
 }
 
 impl Crash for Pair {
     fn crash(&self) {
-        self.is_crashing.store(true, SeqCst);
-        self.servers.lock().unwrap().fail_over(ALONE);
-        self.is_crashing.store(false, SeqCst);
+        self.pace.slow(|| self.servers.lock().unwrap().fail_over(ALONE));
     }
 }
 

@@ -2,17 +2,12 @@
 //! write survives. With snapshots alone some are lost, and are found.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use grantcore::conformance::{Crash, Harness, Verdict, acknowledged_commits_survive};
 use grantcore_redis::RedisStore;
-use grantcore_testing_servers::Redis;
+use grantcore_testing_servers::{Pace, Redis};
 use tokio::runtime::Runtime;
-
-/// The pause before each call while a crash takes its time. At full speed the workers would only
-/// write more of the same, and all of it is looked for at the end.
-const PAUSE: Duration = Duration::from_millis(8);
 
 struct Killed {
     runtime: Runtime,
@@ -20,7 +15,7 @@ struct Killed {
     url: String,
     /// How long it is left alone before it is killed.
     alone: Duration,
-    is_crashing: AtomicBool,
+    pace: Pace,
 }
 
 impl Killed {
@@ -31,7 +26,7 @@ impl Killed {
             url: server.url(),
             server: Mutex::new(server),
             alone,
-            is_crashing: AtomicBool::new(false),
+            pace: Pace::default(),
         })
     }
 
@@ -50,21 +45,19 @@ impl Harness for Killed {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        if self.is_crashing.load(SeqCst) {
-            std::thread::sleep(PAUSE);
-        }
+        self.pace.keep();
         self.runtime.block_on(future)
     }
 }
 
 impl Crash for Killed {
     fn crash(&self) {
-        self.is_crashing.store(true, SeqCst);
-        std::thread::sleep(self.alone);
-        let mut server = self.server.lock().unwrap();
-        server.kill();
-        server.restart();
-        self.is_crashing.store(false, SeqCst);
+        self.pace.slow(|| {
+            std::thread::sleep(self.alone);
+            let mut server = self.server.lock().unwrap();
+            server.kill();
+            server.restart();
+        });
     }
 }
 

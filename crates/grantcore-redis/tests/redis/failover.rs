@@ -3,7 +3,6 @@
 //! with `WAIT`, none is lost.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use grantcore::conformance::{Crash, Harness, Verdict, acknowledged_commits_survive};
@@ -13,14 +12,11 @@ use grantcore::value::GrantId;
 use grantcore::{Client, Store};
 use grantcore_redis::redis::{ErrorKind, RedisError, cmd};
 use grantcore_redis::{RedisStore, RedisStoreError};
-use grantcore_testing_servers::RedisPair;
+use grantcore_testing_servers::{Pace, RedisPair};
 use tokio::runtime::Runtime;
 
 /// How long the primary goes on after its replica is gone.
 const ALONE: Duration = Duration::from_millis(300);
-/// The pause before each call while a crash takes its time. At full speed the workers would only
-/// write more of the same, and all of it is looked for at the end.
-const PAUSE: Duration = Duration::from_millis(8);
 /// How long a write waits for the replica, in milliseconds.
 const PATIENCE: u64 = 500;
 
@@ -30,7 +26,7 @@ struct Pair {
     url: String,
     /// Whether writes wait for the replica.
     waits: bool,
-    is_crashing: AtomicBool,
+    pace: Pace,
 }
 
 impl Pair {
@@ -42,7 +38,7 @@ impl Pair {
             servers: Mutex::new(servers),
             url,
             waits,
-            is_crashing: AtomicBool::new(false),
+            pace: Pace::default(),
         })
     }
 
@@ -62,18 +58,14 @@ impl Harness for Pair {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        if self.is_crashing.load(SeqCst) {
-            std::thread::sleep(PAUSE);
-        }
+        self.pace.keep();
         self.runtime.block_on(future)
     }
 }
 
 impl Crash for Pair {
     fn crash(&self) {
-        self.is_crashing.store(true, SeqCst);
-        self.servers.lock().unwrap().fail_over(ALONE);
-        self.is_crashing.store(false, SeqCst);
+        self.pace.slow(|| self.servers.lock().unwrap().fail_over(ALONE));
     }
 }
 

@@ -23,6 +23,7 @@ mod lost;
 mod place;
 mod proxies;
 mod race;
+mod resharding;
 mod risks;
 mod round_trips;
 mod stopped;

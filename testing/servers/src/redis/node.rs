@@ -3,7 +3,7 @@
 //! What never lives here: the commands that join nodes to a cluster.
 
 use std::fs::{File, read_to_string};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -52,6 +52,11 @@ impl Node {
 
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the path of the server's program.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Swaps the ports of two servers that do not run.
