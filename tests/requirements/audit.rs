@@ -2,7 +2,7 @@
 //! and what they must not contain.
 
 use grantcore::client::ClientStatus;
-use grantcore::event::EventKind;
+use grantcore::event::{EventClass, EventKind};
 use grantcore::policy::{IntrospectionRules, RegistrationRules, RevocationRules};
 use grantcore::reason::Endpoint;
 use grantcore::{Authorization, Choice, Event, Reason, Refusal, RevokedBy};
@@ -193,6 +193,8 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
         (event.flow, event.client_id(), event.subject.as_ref()),
         (Some(access.grant_id()), Some("app"), access.subject())
     );
+    // It is about a grant, so that a flood of strangers' refusals does not push it out.
+    assert_ne!(event.class(), EventClass::Unattributed);
 }
 
 #[test]

@@ -25,6 +25,20 @@ fn assert_sent(event: &Event, reply: &Reply) {
     assert_eq!(event.error(), sent.error);
 }
 
+/// A terse server explains nothing to a program. A page explains, since a person reads it.
+#[test]
+fn audit_04_of_a_terse_server_only_a_page_has_a_description() {
+    let world = World::with(policy().terse_errors(true));
+    let sent = |params: &Params| {
+        drop(world.authorize(params).unwrap_err());
+        world.events().pop().unwrap().sent.unwrap()
+    };
+    let page = sent(&Params::authorize().set("redirect_uri", "https://evil.example/"));
+    assert!(page.status == 400 && page.description.is_some(), "{page:?}");
+    let redirect = sent(&Params::authorize().set("scope", "nothing"));
+    assert!(redirect.status == 303 && redirect.description.is_none(), "{redirect:?}");
+}
+
 #[test]
 fn audit_04_an_event_has_the_response_byte_for_byte() {
     for terse in [false, true] {

@@ -198,6 +198,9 @@ fn consent_08_one_users_pages_are_limited_in_a_minute() {
     assert_page(&world, &refusal, page, "too_many_requests", limited);
     assert_eq!(refusal.reply(world.server.policy()).header("retry-after"), Some("60"));
     assert_eq!(world.grants().len(), 3);
+    // What is no request at all is refused for that.
+    let malformed = world.authorize(&Params::authorize().and("client_id", "app")).unwrap_err();
+    assert_eq!(malformed.reason(), Reason::ClientIdRepeated);
     let step = world.authorize_as(&Params::authorize(), Some(BOB)).unwrap();
     assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
     world.at(60);

@@ -322,16 +322,19 @@ fn revoke_06_connections_behind_unanswered_pages_are_on_the_next_page() {
 
 #[test]
 fn revoke_06_an_entry_says_whether_its_code_went_to_the_users_own_device() {
-    for (uri, is_own) in [
-        ("https://app.example/cb", false),
-        ("http://127.0.0.1/cb", true),
-        ("com.example.app:/cb", true),
+    for (uri, host, is_own) in [
+        ("https://app.example/cb", "app.example", false),
+        ("http://127.0.0.1/cb", "127.0.0.1", true),
+        ("com.example.app:/cb", "com.example.app", true),
     ] {
         let world = World::new();
         world.put(Client::public("app").redirect_uri(uri).build().unwrap());
         let ask = Params::authorize().set("redirect_uri", uri);
         let code = world.code(&ask);
         drop(world.token(&Params::redeem(&code).set("redirect_uri", uri)));
-        assert_eq!(only(&world).redirects_to_own_device(), is_own, "{uri}");
+        let connection = only(&world);
+        assert_eq!(connection.redirects_to_own_device(), is_own, "{uri}");
+        assert_eq!(connection.redirects_to_loopback(), uri.contains("127.0.0.1"), "{uri}");
+        assert_eq!(connection.redirect_host(), host, "{uri}");
     }
 }

@@ -209,3 +209,36 @@ fn refresh_17_after_a_security_event_each_family_is_refused_with_that_reason() {
     }
     assert!(world.works(&bobs.access));
 }
+
+/// The accounts fail: one event says that the step failed, and what was answered.
+#[test]
+fn revoke_08_accounts_that_cannot_be_written_are_an_error_with_one_event() {
+    let world = world();
+    let tokens = tokens(&world, ALICE, "app");
+    *world.store.broken_reads.lock().unwrap() = true;
+    let before = world.events().len();
+    let error = world.server.revoke_user("alice", ADMIN).unwrap_err();
+    let events = world.events();
+    let [event] = &events[before..] else { panic!("{:?}", &events[before..]) };
+    assert_eq!((event.kind, event.reason), (EventKind::Refused, Some(Reason::StorageUnavailable)));
+    assert_eq!(event.sent.as_ref().map(|sent| sent.status), Some(503));
+    assert_eq!(error.failure().unwrap().event.sent, event.sent);
+    *world.store.broken_reads.lock().unwrap() = false;
+    assert!(world.works(&tokens.access));
+}
+
+/// Grants that other requests keep changing remain, and are named.
+#[test]
+fn revoke_08_grants_that_remain_are_named() {
+    let world = world();
+    let one = tokens(&world, ALICE, "app");
+    let id = world.access(&one.access).grant_id();
+    // The user's epoch is not raised for a single client, so that each grant is written.
+    world.store.fail([Fault::Conflict; 40]);
+    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
+    assert_eq!((ended.revoked, ended.is_complete()), (0, false));
+    assert_eq!(ended.remaining, [id]);
+    world.store.faults.lock().unwrap().clear();
+    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
+    assert_eq!((ended.revoked, ended.is_complete()), (1, true));
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use grantcore::client::{ClientBuilder, ClientError, Registration};
 use grantcore::policy::LifetimeOverrides;
 use grantcore::response::Problem;
+use grantcore::value::GrantTypes;
 use grantcore::{AuthorizationStep, Client, ConsentPage, Refusal, Timestamp};
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
@@ -299,6 +300,33 @@ fn consent_14_the_login_page_cleans_the_name_too() {
     let step = world.authorize_as(&Params::authorize(), None);
     let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
     assert_eq!(page.client_name(), "BankknaB");
+}
+
+#[test]
+fn consent_13_the_login_page_says_who_asks_and_where_the_user_is_sent() {
+    for (client, is_unverified) in [(app(), false), (dynamic().build().unwrap(), true)] {
+        let world = World::new();
+        let id = client.id().as_str().to_owned();
+        world.put(client);
+        let ask = Params::authorize().set("client_id", &id);
+        let step = world.authorize_as(&ask, None);
+        let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
+        assert_eq!(
+            (page.client_id(), page.redirect_host(), page.is_unverified()),
+            (&*id, "app.example", is_unverified)
+        );
+        assert_eq!(world.page(&ask).is_unverified(), is_unverified);
+    }
+}
+
+#[test]
+fn consent_12_the_page_says_whether_the_client_gets_a_refresh_token() {
+    for refresh_token in [false, true] {
+        let world = World::new();
+        let grant_types = GrantTypes { authorization_code: true, refresh_token };
+        world.put(app().edit().grant_types(grant_types).build().unwrap());
+        assert_eq!(world.page(&Params::authorize()).gets_refresh_token(), refresh_token);
+    }
 }
 
 fn refused_page(url: &str) -> ClientError {

@@ -241,3 +241,19 @@ fn store_05_a_failing_entropy_source_has_its_own_reason() {
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
     assert_eq!(world.store.commits(), before);
 }
+
+/// An audit log keeps one event for each id and kind: without randomness the ids differ too.
+#[test]
+fn audit_02_without_randomness_each_request_still_has_its_own_id() {
+    let world = World::new();
+    world.dry_up();
+    for _ in 0..3 {
+        drop(world.token(&Params::refresh("x")));
+    }
+    let mut ids: Vec<_> =
+        world.events().iter().map(|event| event.correlation.to_string()).collect();
+    assert_eq!(ids.len(), 3);
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+}

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::Reason;
 use grantcore::policy::ScopeInfo;
 use grantcore::request::NeedsError;
 use grantcore::value::Scope;
+use grantcore::{Authorization, Reason};
 use proptest::prelude::*;
 
 use crate::resource_server::refusal_reply;
 use crate::support::params::Params;
 use crate::support::property::check as property;
-use crate::support::{Granted, MCP, World, json, policy};
+use crate::support::{Granted, MCP, Outcome, World, json, needs, policy};
 
 /// Returns the parameters of a `Bearer` challenge, in order.
 pub(crate) fn challenge(header: &str) -> Vec<(String, String)> {
@@ -135,5 +135,22 @@ fn rs_12_what_is_no_scope_token_is_not_named() {
         let parameters = challenge(reply.header("www-authenticate").unwrap());
         assert_eq!(reply.status, 403);
         assert_eq!(parameters.last().unwrap(), &("scope".to_owned(), scope.to_owned()));
+    }
+}
+
+/// A challenge names a scope only where one is needed, and only for what a scope can mend.
+#[test]
+fn rs_10_no_scope_is_named_where_none_helps() {
+    let open = World::with(policy().resource("https://open.example/", ""));
+    let nothing = open.server.policy().needs("https://open.example/", "").unwrap();
+    let refusal = open.server.check(&Authorization::None, &nothing).outcome();
+    let header = refusal_reply(&open, refusal);
+    assert!(!names(header.header("www-authenticate").unwrap()).contains(&"scope".to_owned()));
+    let world = World::new();
+    for (header, has_scope) in [(Authorization::None, true), (Authorization::Several, false)] {
+        let needs = needs(world.server.policy(), 0, "read");
+        let reply = refusal_reply(&world, world.server.check(&header, &needs).outcome());
+        let named = names(reply.header("www-authenticate").unwrap());
+        assert_eq!(named.contains(&"scope".to_owned()), has_scope, "{named:?}");
     }
 }
