@@ -6,17 +6,31 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use grantcore::blocking::{self, OnThreads, ThreadError, Work};
+use grantcore::blocking::{self, OnThreads, Ready, ThreadError, Work};
 use grantcore::event::{Durability, Event};
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Keys, StoreAdministration as _, Stored, Write};
+use grantcore::store::{Commit, Keys, StoreAdministration, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{
-    AlwaysActive, AuthorizationStep, Client, MemoryStore, Policy, RequestParts, Server, Store, User,
+    AlwaysActive, AuthorizationStep, Client, MemoryStore, Policy, RequestParts, Server, Store,
+    Timestamp, User,
 };
 
 fn client() -> Client {
     Client::public("app").redirect_uri("https://app.example/cb").build().unwrap()
+}
+
+/// An authorization request of the client.
+const ASK: &[u8] = b"response_type=code&client_id=app\
+    &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+
+fn policy() -> Policy {
+    Policy::builder("https://auth.example")
+        .scope("notes", "Read notes")
+        .default_scope("notes")
+        .resource("https://mcp.example/mcp", "notes")
+        .build()
+        .unwrap()
 }
 
 fn wait<F: Future>(future: F) -> F::Output {
@@ -113,17 +127,11 @@ fn i45_a_dropped_call_runs_to_its_end_and_its_event_says_unknown() {
     let slow = Slow { signs: Some(Mutex::new((begins, awaited))), ..Slow::default() };
     slow.inner.add_client(client());
     let store = OnThreads::new(slow, new_thread);
-    let policy = Policy::builder("https://auth.example")
-        .scope("notes", "Read notes")
-        .default_scope("notes")
-        .resource("https://mcp.example/mcp", "notes");
     let events = Arc::new(Mutex::new(Vec::<Event>::new()));
     let log = Arc::clone(&events);
-    let server = Server::new(policy.build().unwrap(), store, AlwaysActive)
+    let server = Server::new(policy(), store, AlwaysActive)
         .with_observer(move |event| log.lock().unwrap().push(event.clone()));
-    let query = b"response_type=code&client_id=app\
-        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-    let request = RequestParts { method: "GET", query, ..RequestParts::default() };
+    let request = RequestParts { method: "GET", query: ASK, ..RequestParts::default() };
     let alice = User::new("alice", b"the session of a browser").unwrap();
     {
         // The caller hangs up while the write waits.
@@ -148,4 +156,33 @@ fn i45_a_dropped_call_runs_to_its_end_and_its_event_says_unknown() {
     go.send(()).unwrap();
     let step = wait(server.authorize(&request, Some(alice))).unwrap();
     assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+}
+
+/// What a store lists and drops is the same behind a wrapper.
+#[test]
+fn store_06_behind_a_wrapper_the_administration_is_that_of_the_store() {
+    async fn lists(store: &impl StoreAdministration) -> String {
+        let clients = store.clients(None, 10).await.ok();
+        let grants = store.grants(None, 10).await.ok();
+        let marks = store.marks(None, 10).await.ok();
+        format!("{clients:?} {grants:?} {marks:?} {:?}", store.counts().await.ok())
+    }
+    let store = Arc::new(MemoryStore::new());
+    assert!(wait(StoreAdministration::add_client(&*store, client())).unwrap());
+    let server = Server::new(policy(), Arc::clone(&store), AlwaysActive);
+    let request = RequestParts { method: "GET", query: ASK, ..RequestParts::default() };
+    let alice = User::new("alice", b"the session of a browser").unwrap();
+    for _ in 0..3 {
+        drop(wait(server.authorize(&request, Some(alice))).unwrap());
+    }
+    let own = wait(lists(&store));
+    assert!(own.contains("clients: 1") && own.contains("grants: 3"), "{own}");
+    let ready = Ready(Arc::clone(&store));
+    let on_threads = OnThreads::new(Arc::clone(&store), new_thread);
+    assert_eq!(wait(lists(&ready)), own);
+    assert_eq!(wait(lists(&on_threads)), own);
+    let end = Timestamp::from_unix_seconds(u64::MAX / 2);
+    assert_eq!(wait(StoreAdministration::sweep(&ready, end, 1)).unwrap(), 1);
+    assert_eq!(wait(on_threads.sweep(end, 10)).unwrap(), 2);
+    assert!(wait(lists(&store)).contains("grants: 0"));
 }
