@@ -236,7 +236,7 @@ fn audit_08_with_fail_closed_a_failing_log_refuses_every_request() {
     );
 }
 
-/// An audit log that loses events from now on, or not.
+/// An audit log that loses every event while this is `true`.
 struct Failing(Arc<AtomicBool>);
 
 impl AuditLog for Failing {

@@ -18,6 +18,7 @@ mod conformance;
 mod crash;
 mod failover;
 mod flow;
+mod harmed;
 mod index;
 mod lost;
 mod place;

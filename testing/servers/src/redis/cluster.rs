@@ -48,6 +48,7 @@ impl RedisCluster {
         Some(cluster)
     }
 
+    /// Starts a cluster of so many servers, of which the first three are the masters.
     fn of(size: usize) -> Option<Self> {
         let program = installed()?;
         let start = |_| Node::start(program.clone(), SETTINGS, true);
